@@ -1,0 +1,39 @@
+# Two commands do all: `make run` and `make test`. Each sets up a virtual environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?= summary
+
+.PHONY: run test lint types check format snapshots clean
+
+run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
+	@$(BIN)/alexnet $(ARGS)
+
+test: lint types check ## all that CI asks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+check: $(READY)
+	$(BIN)/pytest
+
+format: $(READY) ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+snapshots: $(READY) ## write the golden files anew; read every line of the difference before committing it
+	$(BIN)/pytest --snapshot-update
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "alexnet needs Python 3.10 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,21 @@
+"""`alexnet` and `python -m alexnet_cli`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code; an interrupt ends it quietly, also while it is starting."""
+    try:
+        from alexnet_cli.cli.app import run
+
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

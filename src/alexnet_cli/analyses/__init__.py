@@ -1,0 +1,1 @@
+"""Answers drawn from a report, one question a module. No torch here."""

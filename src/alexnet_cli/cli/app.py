@@ -1,0 +1,103 @@
+"""The program: its commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from alexnet_cli.cli import models, params, schema, summary
+from alexnet_cli.cli.results import FailedResult
+from alexnet_cli.cli.session import complain
+from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, UsageError
+from alexnet_cli.report import ErrorInfo
+from alexnet_cli.report_json import generator, to_json
+
+app = typer.Typer(
+    name="alexnet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The targets, exit codes and JSON keys are stated in the README. Completion: alexnet --install-completion.",
+)
+app.command(epilog=summary.EPILOG)(summary.summary)
+app.command(epilog=params.EPILOG)(params.params)
+app.command()(models.models)
+app.command()(schema.schema)
+
+_ParseError: type[Any] = typer.BadParameter.__mro__[2]
+"""What typer raises for any command line that it cannot parse; it exports the subclass only."""
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        this = generator()
+        print(f"{this.name} {this.version} (torch {this.torch or 'not installed'})")
+        raise typer.Exit
+
+
+@app.callback()
+def alexnet(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=lambda value: _print_version(wanted=value), is_eager=True, help="Show the versions."
+        ),
+    ] = False,
+) -> None:
+    """Inspect the architecture of a PyTorch model: layers, shapes, parameters, compute."""
+    del version
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return the exit code; errors are told on stderr, and as JSON where that was asked for."""
+    try:
+        code = app(list(arguments), standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        return ExitCode.OK
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except AlexnetError as error:
+        return _failed(error, arguments)
+    except _ParseError as error:
+        return _failed(UsageError(str(error.format_message()), _help_hint(error)), arguments)
+    except OSError as error:
+        return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
+    return int(code or 0)
+
+
+def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
+    told = ErrorInfo(error.code, error.message, error.hint, error.path)
+    complain(told)
+    if isinstance(error, OutputError):
+        _abandon_stdout()
+    elif _wants_json(arguments):
+        command = next((word for word in arguments if not word.startswith("-")), "")
+        sys.stdout.buffer.write(to_json(FailedResult(generator=generator(), command=command, error=told)).encode())
+        sys.stdout.flush()
+    return error.exit_code
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    followed = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        word in ("--json", "--format=json", "-fjson") or (word in ("-f", "--format") and value == "json")
+        for word, value in followed
+    )
+
+
+def _help_hint(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path if context else 'alexnet'} --help"
+
+
+def _abandon_stdout() -> None:
+    """Point stdout to nowhere, so that the interpreter does not fail once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

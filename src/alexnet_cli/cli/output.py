@@ -1,0 +1,163 @@
+"""The one place that writes answers: to stdout, or to a file that is whole before or after, never half."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet_cli.document import Document
+from alexnet_cli.errors import OutputError, UsageError
+from alexnet_cli.renderers import FORMATS, format_for_suffix, render
+from alexnet_cli.renderers.style import Style
+from alexnet_cli.report_json import Envelope, to_json
+
+JSON = "json"
+TORCHSUMMARY = "torchsummary"
+_NEEDED_GLYPHS = "×│├─└█▏░…"
+_FOR_PEOPLE = ("table", "csv", "markdown", TORCHSUMMARY)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the answer goes and in which format."""
+
+    format: str
+    file: Path | None = None
+    width: int | None = None
+    no_color: bool = False
+
+    def write(self, envelope: Envelope, document: Callable[[], Document]) -> None:
+        """Write the JSON or the rendered document.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self.write_text(to_json(envelope) if self.format == JSON else render(document(), self.format, self._style()))
+
+    def write_text(self, text: str) -> None:
+        """Write text as it is.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.file is not None:
+            write_file(self.file, text.encode())
+        else:
+            _write_stdout(text, people=self.format in _FOR_PEOPLE)
+
+    def _style(self) -> Style:
+        if self.file is not None:
+            return Style(width=self.width)
+        terminal = sys.stdout.isatty()
+        plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return Style(self.width or _terminal_width(terminal=terminal), terminal and not plain, _can_draw())
+
+
+def choose_output(
+    format_name: str | None,
+    file: Path | None,
+    width: int | None,
+    *,
+    json: bool,
+    no_color: bool,
+    extra: tuple[str, ...] = (),
+) -> Output:
+    """Settle format and place from the options.
+
+    Raises:
+        UsageError: the format is not known, or two options name different ones.
+    """
+    known = (*FORMATS, JSON, *extra)
+    if format_name is not None and format_name not in known:
+        raise UsageError(f"unknown format {format_name!r}", f"known: {', '.join(known)}")
+    if json and format_name not in (None, JSON):
+        raise UsageError(f"--json and --format {format_name} exclude each other")
+    chosen = JSON if json else format_name
+    if file is not None:
+        _check_place(file)
+        chosen = chosen or _format_of(file)
+    return Output(chosen or "table", file, width, no_color)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace a file at once, keeping its permissions; links are followed, devices and pipes written to.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    try:
+        if place.exists() and not place.is_file():
+            place.write_bytes(data)
+            return
+        mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+        try:
+            with os.fdopen(handle, "wb") as temporary:
+                temporary.write(data)
+            Path(name).chmod(mode)
+            Path(name).replace(place)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _check_place(file: Path) -> None:
+    if file.is_dir():
+        raise UsageError(f"cannot write {file}: it is a folder", "name a file in it")
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"cannot write {file}: the folder {file.parent} is not there", "make it first")
+
+
+def _format_of(file: Path) -> str:
+    if file.suffix.lower() == ".json":
+        return JSON
+    named = format_for_suffix(str(file))
+    if (named is None and file.is_file()) or (not file.exists() and named is None):
+        suffixes = [suffix for entry in FORMATS.values() for suffix in entry.suffixes]
+        raise UsageError(
+            f"{file} has no suffix that names a format", f"known: .json, {', '.join(suffixes)}; or choose with --format"
+        )
+    return named or "table"
+
+
+def _write_stdout(text: str, *, people: bool) -> None:
+    encoding = sys.stdout.encoding if people else "utf-8"
+    data = text.encode(encoding or "utf-8", errors="backslashreplace")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write the answer: {error.strerror}") from error
+
+
+def _terminal_width(*, terminal: bool) -> int | None:
+    if terminal:
+        return shutil.get_terminal_size().columns
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) > 0 else None
+
+
+def _can_draw() -> bool:
+    try:
+        _NEEDED_GLYPHS.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

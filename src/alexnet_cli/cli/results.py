@@ -1,0 +1,59 @@
+"""The JSON of each command: the envelope and the command's own keys."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from alexnet_cli.analyses.modules import ModuleShare
+from alexnet_cli.analyses.shares import FamilyShare, TypeShare
+from alexnet_cli.models.catalogue import variants
+from alexnet_cli.report import Layer, Totals
+from alexnet_cli.report_json import Envelope
+
+
+class SummaryResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet summary --json`; also what a saved report is."""
+
+    layers: tuple[Layer, ...]
+    totals: Totals
+    by_type: tuple[TypeShare, ...]
+    by_family: tuple[FamilyShare, ...]
+
+
+class ParamsResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet params --json`, with what was asked for."""
+
+    totals: Totals
+    by_type: tuple[TypeShare, ...] | UnsetType = UNSET
+    by_family: tuple[FamilyShare, ...] | UnsetType = UNSET
+    layers: tuple[Layer, ...] | UnsetType = UNSET
+    modules: tuple[ModuleShare, ...] | UnsetType = UNSET
+
+
+class ListedModel(Struct, frozen=True):
+    """A built-in model; the input is without the batch."""
+
+    name: str
+    description: str
+    input: tuple[int, ...]
+    params: int
+    macs: int
+    source: str
+
+
+class ModelsResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet models --json`."""
+
+    models: tuple[ListedModel, ...]
+
+
+class FailedResult(Envelope, frozen=True, kw_only=True):
+    """Any command's JSON where it failed before there was anything to tell."""
+
+
+RESULTS: dict[str, type[Envelope]] = {"summary": SummaryResult, "params": ParamsResult, "models": ModelsResult}
+
+
+def listed_models() -> tuple[ListedModel, ...]:
+    """Return the built-in models as they are listed."""
+    return tuple(ListedModel(v.name, v.description, v.input, v.params, v.macs, v.source) for v in variants().values())

@@ -1,0 +1,117 @@
+"""What a command wants to show, free of how: the second waist.
+
+A view builds a `Document` of raw values; a renderer turns it into text. Cells keep the number and its unit, so
+that a terminal can print `62,378,344`, a CSV file `62378344` and a narrow column `62.4 M`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["text", "count", "macs", "flops", "bytes", "share", "shape", "shapes", "seconds"]
+Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
+"""A cell; None means unknown."""
+
+Role = Literal["leaf", "group", "function", "failed"]
+Tone = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. Where the page is too narrow, columns with the lowest `priority` are left out first.
+
+    `bar` draws the cell's share of 1 as a bar beside the number; `tree` indents by the row's level.
+    """
+
+    key: str
+    title: str
+    unit: Unit = "text"
+    priority: int = 9
+    bar: bool = False
+    tree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row. `level` is its depth in the tree; a `group` sums up the rows below it, a `failed` row did not run."""
+
+    cells: tuple[Value, ...]
+    level: int = 0
+    role: Role = "leaf"
+    family: str = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under columns. `name` is a plain word for the table, `caption` a line above it."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A labelled value; `note` is said after it, as in the convention of a unit."""
+
+    label: str
+    value: Value
+    unit: Unit = "text"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A short list of labelled values."""
+
+    facts: tuple[Fact, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a whole: `share` is a fraction of 1."""
+
+    label: str
+    value: int
+    share: float
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A whole split into parts, in a fixed order."""
+
+    label: str
+    unit: Unit
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Several wholes split into the same parts, one above the other for comparison."""
+
+    bars: tuple[Bar, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence."""
+
+    text: str
+    tone: Tone = "info"
+
+
+Block = Table | Facts | Bars | Note
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A titled page of blocks."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    subtitle: str = ""

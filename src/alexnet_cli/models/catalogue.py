@@ -1,0 +1,52 @@
+"""Which variants there are, read without importing them: importing one imports torch.
+
+Every other module in this folder that assigns a literal dict to `VARIANT` is a variant; to add one, add a file.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, convert, field
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Variant(Struct, frozen=True):
+    """A built-in model: its input without the batch, and the sums that a trace of it gives."""
+
+    name: str
+    class_name: str = field(name="class")
+    description: str
+    input: tuple[int, ...]
+    params: int
+    macs: int
+    source: str
+    module: str = ""
+
+    def build(self, **arguments: Any) -> nn.Module:
+        """Import the variant, and torch with it, and make a new network."""
+        model: nn.Module = getattr(import_module(self.module), self.class_name)(**arguments)
+        return model
+
+
+@cache
+def variants() -> dict[str, Variant]:
+    """All variants by name; `alexnet`, which the others are variants of, comes first."""
+    found = [_read(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
+    ordered = sorted((variant for variant in found if variant), key=lambda v: (v.name != "alexnet", v.name))
+    return {variant.name: variant for variant in ordered}
+
+
+def _read(path: Path) -> Variant | None:
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="VARIANT")], value=value):
+                literal = ast.literal_eval(value) | {"module": f"{__package__}.{path.stem}"}
+                return convert(literal, Variant)
+    return None

@@ -1,0 +1,156 @@
+"""What a trace found, as plain values: the waist of the program.
+
+A `Report` holds no tensor, no module and no display string. It is what `--json` writes and what a saved
+report is read back into, so everything after the trace works without torch. The field names are the JSON
+keys. Sizes are in elements (`params`, `buffers`) or bytes (`*_bytes`), shapes have the batch first, MACs are
+multiply-accumulates without bias additions and FLOPs are twice the MACs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Shape = tuple[int, ...]
+
+Family = Literal[
+    "conv",
+    "linear",
+    "norm",
+    "pool",
+    "activation",
+    "dropout",
+    "embedding",
+    "recurrent",
+    "attention",
+    "reshape",
+    "softmax",
+    "container",
+    "other",
+]
+
+
+class Generator(Struct, frozen=True):
+    """The program and the torch that made a report; `torch` is None where torch is not installed."""
+
+    name: str
+    version: str
+    torch: str | None
+
+
+class Model(Struct, frozen=True):
+    """Which model: the target as it was given, its class, and a sentence about it."""
+
+    target: str
+    class_name: str = msgspec.field(name="class")
+    description: str
+
+
+class Input(Struct, frozen=True):
+    """One argument of `forward`, batch included; `found` if the program chose it, `name` if by keyword."""
+
+    shape: Shape
+    dtype: str
+    found: bool = False
+    name: str | None = None
+
+
+class Measured(Struct, frozen=True):
+    """What a forward on a real device was seen to take; None where it cannot be measured."""
+
+    device_name: str
+    peak_allocated_bytes: int | None
+    seconds: float
+
+
+class Run(Struct, frozen=True):
+    """How the model was run; `complete` is False where the forward failed on the way."""
+
+    device: str
+    dtype: str
+    mode: Literal["eval", "train"]
+    batch_size: int | None
+    inputs: tuple[Input, ...]
+    complete: bool
+    measured: Measured | None = None
+
+
+class ErrorInfo(Struct, frozen=True):
+    """Why a command failed."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    path: str | None = None
+
+
+class Layer(Struct, frozen=True):
+    """One call of a module, or one function that a container called outside its submodules."""
+
+    index: int | None
+    path: str
+    type: str
+    kind: Literal["module", "function"]
+    family: Family
+    depth: int
+    leaf: bool
+    call: int
+    input_shapes: tuple[Shape, ...]
+    output_shapes: tuple[Shape, ...]
+    settings: dict[str, Any]
+    params: int
+    trainable_params: int
+    param_bytes: int
+    buffers: int
+    params_total: int
+    macs: int | None
+    flops: int | None
+    macs_total: int | None
+    output_bytes: int
+    in_place: bool
+    reuses: str | None = None
+
+
+class UncountedOp(Struct, frozen=True):
+    """An operator that computes but has no MAC formula: how often it ran and in which rows."""
+
+    op: str
+    calls: int
+    paths: tuple[str, ...]
+
+
+class UnusedModule(Struct, frozen=True):
+    """A module that no call reached, with the parameters registered directly in it."""
+
+    path: str
+    params: int
+
+
+class Totals(Struct, frozen=True):
+    """Sums over the model; each parameter and buffer is counted once."""
+
+    params: int
+    trainable_params: int
+    frozen_params: int
+    buffers: int
+    param_bytes: int
+    macs: int
+    flops: int
+    layers: int
+    uncounted_ops: tuple[UncountedOp, ...] = ()
+    unused_modules: tuple[UnusedModule, ...] = ()
+
+
+class Report(Struct, frozen=True):
+    """A traced model."""
+
+    generator: Generator
+    model: Model
+    run: Run
+    error: ErrorInfo | None
+    layers: tuple[Layer, ...]
+    totals: Totals

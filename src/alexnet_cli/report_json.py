@@ -1,0 +1,76 @@
+"""Reports as JSON: written, read back, and the envelope that every command's JSON has."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from alexnet_cli import __version__
+from alexnet_cli.errors import TargetError
+from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
+
+
+class Envelope(Struct, frozen=True, kw_only=True):
+    """The keys that every command's JSON begins with; a command's own keys follow."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    generator: Generator
+    command: str
+    model: Model | None = None
+    run: Run | None = None
+    error: ErrorInfo | None = None
+
+
+class SavedReport(Envelope, frozen=True, kw_only=True):
+    """The part of `summary`'s JSON that makes a report."""
+
+    model: Model
+    run: Run
+    layers: tuple[Layer, ...]
+    totals: Totals
+
+
+def generator() -> Generator:
+    """Name the program and the installed torch, without importing it."""
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = None
+    return Generator("alexnet-cli", __version__, torch)
+
+
+def to_json(envelope: Envelope) -> str:
+    """Return indented JSON that ends in a newline."""
+    return msgspec.json.format(msgspec.json.encode(envelope), indent=2).decode() + "\n"
+
+
+def read_report(data: bytes, name: str) -> Report:
+    """Read a report that `alexnet summary --json` wrote; `name` says where it came from.
+
+    Raises:
+        TargetError: it is no JSON, or not such a report.
+    """
+    try:
+        saved = msgspec.json.decode(data, type=SavedReport)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise TargetError(
+            f"{name} is not a saved report: {error}", hint="save one with `alexnet summary --json -o report.json`"
+        ) from error
+    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals)
+
+
+def load_report(path: Path) -> Report:
+    """Read a saved report from a file.
+
+    Raises:
+        TargetError: the file cannot be read or holds no report.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TargetError(f"cannot read {path}: {error.strerror}") from error
+    return read_report(data, str(path))

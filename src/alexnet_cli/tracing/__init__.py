@@ -1,0 +1,1 @@
+"""One forward of a model, recorded as a `Report`."""

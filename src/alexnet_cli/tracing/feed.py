@@ -1,0 +1,88 @@
+"""Tensors to feed a model with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Input
+from alexnet_cli.targets.inputs import InputSpec
+
+
+def model_dtype(model: nn.Module) -> torch.dtype:
+    """Return the dtype of the model's first floating-point parameter, float32 where it has none."""
+    dtypes = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    return next(dtypes, torch.float32)
+
+
+def settle_sides(specs: Sequence[InputSpec], model: nn.Module, known: Sequence[InputSpec] | None) -> list[InputSpec]:
+    """Turn a lone number into a square image with the channels that the model takes, or else into a vector."""
+    channels = known[0].shape[0] if known else _first_channels(model)
+    if channels is not None:
+        return [spec.as_image(channels) for spec in specs]
+    return [spec if spec.side is None else InputSpec((spec.side,), spec.dtype, spec.name) for spec in specs]
+
+
+def with_batch(
+    specs: Sequence[InputSpec], batch_size: int | None, dtype: torch.dtype, *, found: bool
+) -> tuple[Input, ...]:
+    """Put the batch in front of each shape; a `batch_size` of None means that the shapes are whole."""
+    batch = () if batch_size is None else (batch_size,)
+    default = str(dtype).removeprefix("torch.")
+    return tuple(Input((*batch, *spec.shape), spec.dtype or default, found, spec.name) for spec in specs)
+
+
+def make_tensors(inputs: Sequence[Input], device: torch.device) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Return the positional and keyword arguments: random floats, zeros for integers and booleans.
+
+    Raises:
+        UsageError: a tensor of that size cannot be.
+    """
+    args: list[Tensor] = []
+    kwargs: dict[str, Tensor] = {}
+    for given in inputs:
+        tensor = _make(given, device)
+        if given.name is None:
+            args.append(tensor)
+        else:
+            kwargs[given.name] = tensor
+    return args, kwargs
+
+
+def _make(given: Input, device: torch.device) -> Tensor:
+    dtype: torch.dtype = getattr(torch, given.dtype)
+    try:
+        if device.type == "meta":
+            return torch.empty(given.shape, dtype=dtype, device=device)
+        if dtype.is_floating_point or dtype.is_complex:
+            return torch.rand(given.shape, dtype=dtype, device=device)
+        return torch.zeros(given.shape, dtype=dtype, device=device)
+    except (RuntimeError, OverflowError) as error:
+        raise UsageError(
+            f"an input of {_cross(given.shape)} {given.dtype} cannot be made: {_first_line(error)}"
+        ) from error
+
+
+def _first_channels(model: nn.Module) -> int | None:
+    convolutions = (module for module in model.modules() if isinstance(module, _ConvNd))
+    first = next(convolutions, None)
+    return None if first is None else first.in_channels
+
+
+def _cross(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def count_bytes(tensors: Any) -> int:
+    """Return the bytes of all distinct tensors."""
+    distinct = {id(tensor): tensor for tensor in tensors}
+    return sum(tensor.numel() * tensor.element_size() for tensor in distinct.values())

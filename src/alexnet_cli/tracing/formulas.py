@@ -1,0 +1,99 @@
+"""Multiply-accumulates of an operator, from the shapes it works on.
+
+torch's own formulas (`torch.utils.flop_counter.flop_registry`) count FLOPs as twice the MACs without bias
+additions. `EXTRA` adds what they lack; a function there takes the operator's arguments and `out_val`, its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log2, prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import flop_registry
+
+Macs = Callable[..., int]
+EXTRA: dict[Any, Macs] = {}
+aten = torch.ops.aten
+
+
+def formula_for(packet: Any) -> Macs | None:
+    """Return the formula of an operator, ours before torch's, or None."""
+    if packet in EXTRA:
+        return EXTRA[packet]
+    flops = flop_registry.get(packet)
+    if flops is None:
+        return None
+    return lambda *args, **kwargs: int(flops(*args, **kwargs)) // 2
+
+
+def macs_formula(*names: str) -> Callable[[Macs], Macs]:
+    """Register a formula for ATen operators; a name that this torch does not have is passed over."""
+
+    def register(formula: Macs) -> Macs:
+        EXTRA.update({getattr(aten, name): formula for name in names if hasattr(aten, name)})
+        return formula
+
+    return register
+
+
+@macs_formula("mv", "dot", "vdot")
+def _inner_product(matrix: Tensor, vector: Tensor, **_: object) -> int:
+    del vector
+    return matrix.numel()
+
+
+@macs_formula("addmv", "addmv_")
+def _added_inner_product(bias: Tensor, matrix: Tensor, vector: Tensor, **_: object) -> int:
+    del bias, vector
+    return matrix.numel()
+
+
+@macs_formula("linear")
+def _linear(features: Tensor, weight: Tensor, bias: Tensor | None = None, **_: object) -> int:
+    del bias
+    return features.numel() * weight.shape[0]
+
+
+@macs_formula("_int_mm")
+def _matrix_product(left: Tensor, right: Tensor, **_: object) -> int:
+    return left.numel() * right.shape[-1]
+
+
+@macs_formula("addmm_", "_addmm_activation")
+def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object) -> int:
+    del bias
+    return left.numel() * right.shape[-1]
+
+
+@macs_formula("addbmm", "addbmm_", "baddbmm_")
+def _added_batch_product(bias: Tensor, left: Tensor, right: Tensor, **_: object) -> int:
+    del bias
+    return left.numel() * right.shape[-1]
+
+
+@macs_formula("_trilinear")
+def _trilinear(left: Tensor, weight: Tensor, right: Tensor, *dims: object, out_val: Tensor, **_: object) -> int:
+    """`nn.Bilinear`: one MAC for each sample and weight; (N, a), (o, a, b), (N, b) make N*o*a*b."""
+    del left, right, dims
+    return out_val.shape[0] * weight.numel()
+
+
+@macs_formula("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math_for_mps")
+def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: object) -> int:
+    """Scores and their product with the values: (B, H, L, E), (B, H, S, E), (B, H, S, V)."""
+    del rest
+    return query.numel() * key.shape[-2] + prod(query.shape[:-1]) * value.shape[-2] * value.shape[-1]
+
+
+@macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")
+def _fft(signal: Tensor, dims: list[int], *rest: object, out_val: Tensor, **_: object) -> int:
+    """Half of 5 N log2 N operations, as FFTW's benchmarks count N complex points; real: half of that."""
+    del rest
+    longer = signal if signal.numel() >= out_val.numel() else out_val
+    points = prod(longer.shape[dim] for dim in dims)
+    flops = 5 * longer.numel() * log2(points) if points > 1 else 0.0
+    real = not (signal.is_complex() and out_val.is_complex())
+    return round(flops / 2 / (2 if real else 1))

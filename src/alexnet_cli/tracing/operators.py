@@ -1,0 +1,135 @@
+"""What kind of work an ATen operator does: its family, whether it computes MACs, what it does to storages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from alexnet_cli.report import Family
+from alexnet_cli.tracing.formulas import formula_for
+
+OPS_BY_FAMILY: dict[Family, str] = {
+    "attention": """_scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
+        _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_cudnn_attention
+        _scaled_dot_product_fused_attention_overrideable _scaled_dot_product_attention_math_for_mps
+        _flash_attention_forward _efficient_attention_forward _native_multi_head_attention
+        _transformer_encoder_layer_fwd""",
+    "recurrent": "_cudnn_rnn miopen_rnn mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell",
+    "conv": """convolution _convolution cudnn_convolution convolution_overrideable _slow_conv2d_forward
+        mkldnn_convolution miopen_convolution""",
+    "linear": """mm addmm bmm baddbmm mv addmv dot vdot addr addbmm linear _int_mm _scaled_mm _grouped_mm
+        _scaled_grouped_mm _addmm_activation _trilinear""",
+    "norm": """native_layer_norm native_batch_norm native_group_norm _native_batch_norm_legit cudnn_batch_norm
+        miopen_batch_norm _native_batch_norm_legit_functional _native_batch_norm_legit_no_training
+        _batch_norm_with_update _batch_norm_no_update _fused_rms_norm rsqrt linalg_vector_norm
+        _weight_norm_interface""",
+    "pool": """max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d _adaptive_avg_pool2d
+        _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d fractional_max_pool3d
+        max_unpool2d max_unpool3d""",
+    "embedding": "embedding _embedding_bag _embedding_bag_forward_only",
+    "softmax": "_softmax _log_softmax _safe_softmax logsumexp",
+    "dropout": "native_dropout bernoulli _fused_dropout",
+    "activation": """relu gelu elu silu mish celu sigmoid tanh leaky_relu hardswish hardsigmoid hardtanh softplus
+        log_sigmoid_forward glu _prelu_kernel rrelu_with_noise threshold softshrink hardshrink clamp clamp_min""",
+    "reshape": """_unsafe_view _reshape_alias clone copy _to_copy cat stack repeat flip roll rot90 constant_pad_nd
+        reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d
+        pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im unsafe_split unsafe_split_with_sizes
+        block_diag _chunk_cat""",
+}
+"""Operators by what they do, in the order in which a row that does several things is named."""
+
+_FREE = """
+    adaptive_avg_pool1d affine_grid_generator all amax amin aminmax any arange argmax argmin as_strided_scatter
+    binary_cross_entropy binary_cross_entropy_with_logits bincount bucketize cauchy complex copysign count_nonzero
+    cummax cummin cumprod cumsum diag_embed diagonal_scatter dist empty empty_like empty_permuted empty_strided
+    exponential eye fill full full_like gather geometric grid_sampler_2d grid_sampler_3d hann_window heaviside
+    histc huber_loss index index_add index_copy index_fill index_put index_reduce index_select isin kthvalue lift
+    lift_fresh linspace log_normal logcumsumexp logspace masked_fill masked_scatter masked_select max mean median
+    min mode mse_loss multi_margin_loss multilabel_margin_loss_forward multinomial nanmedian nansum new_empty
+    new_empty_strided new_full new_ones new_zeros nll_loss2d_forward nll_loss_forward nonzero nonzero_static norm
+    normal ones ones_like poisson polar prod rand rand_like randint randint_like randn randn_like randperm renorm
+    repeat_interleave resize resize_ resize_as scalar_tensor scatter scatter_add scatter_reduce searchsorted
+    segment_reduce select_scatter set slice_scatter smooth_l1_loss soft_margin_loss sort std std_mean sum t
+    take topk trace transpose tril tril_indices triu triu_indices uniform unique_consecutive unique_dim unsqueeze
+    upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d
+    upsample_nearest3d upsample_trilinear3d var var_mean zero zeros zeros_like is_same_size is_pinned equal item
+    _local_scalar_dense _assert_async _assert_scalar _assert_tensor_metadata _pack_padded_sequence _pad_packed_sequence
+    _unique _unique2 _unsafe_index _unsafe_index_put _unsafe_masked_index _upsample_bicubic2d_aa
+    _upsample_bilinear2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d
+    _standard_gamma _masked_scale _pin_memory _to_dense _conj _conj_physical sym_size sym_stride sym_numel
+    sym_storage_offset split_with_sizes frac square
+"""
+_COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
+_FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
+_FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
+_ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
+_GATES_ONLY = frozenset({"_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"})
+"""The pointwise half of a recurrent cell; its matrix products are operators of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What the recorder needs to know of an operator overload.
+
+    `macs` computes the multiply-accumulates from its arguments and result; where it is None, `uncounted` tells
+    whether there is work that goes unseen. `fresh`: its results are new storages. `mutates`: it writes to an
+    argument. `composite`: it only calls other operators.
+    """
+
+    name: str
+    family: Family
+    macs: Callable[..., int] | None
+    uncounted: bool
+    fresh: bool
+    mutates: bool
+    composite: bool
+
+
+@cache
+def operator(overload: Any) -> Operator:
+    """Classify an operator overload such as `aten.addmm.default`."""
+    schema = overload._schema
+    packet = overload.overloadpacket
+    name = schema.name.removeprefix("aten::")
+    base = name.rstrip("_") if name.endswith("_") else name
+    aliases = any(result.alias_info is not None for result in schema.returns)
+    view = aliases and not schema.is_mutable
+    macs = formula_for(packet)
+    return Operator(
+        name=name,
+        family="reshape" if view else _FAMILY_OF.get(base, "other"),
+        macs=macs,
+        uncounted=macs is None
+        and not (view or base in _FREE_OPS or base in _GATES_ONLY or _is_pointwise(base, overload)),
+        fresh=not aliases and base not in _ALIASING_WITHOUT_SAYING_SO,
+        mutates=schema.is_mutable,
+        composite=_is_composite(overload),
+    )
+
+
+def row_family(ops: set[Operator]) -> Family:
+    """Name what a row does by its operators: the first family of `OPS_BY_FAMILY` that one of them belongs to."""
+    families = {op.family for op in ops}
+    if "softmax" in families and sum(op.name in ("bmm", "baddbmm") for op in ops):
+        return "attention"
+    for family in OPS_BY_FAMILY:
+        if family in families and (family != "reshape" or families == {"reshape"}):
+            return family
+    return "other"
+
+
+def _is_pointwise(base: str, overload: Any) -> bool:
+    if torch.Tag.pointwise in overload.tags:
+        return True
+    functional = getattr(torch.ops.aten, base, None)  # the in-place variants do not carry the tag
+    return functional is not None and any(
+        torch.Tag.pointwise in getattr(functional, other).tags for other in functional.overloads()
+    )
+
+
+def _is_composite(overload: Any) -> bool:
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(overload.name(), "CompositeImplicitAutograd"))

@@ -1,0 +1,90 @@
+"""Numbers as people read them. The one place that formats them, so that a unit looks the same everywhere."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from alexnet_cli.document import Unit, Value
+from alexnet_cli.report import Shape
+
+UNKNOWN = "unknown"
+_SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+_BINARY = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+_SECONDS = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "us", 1e6), (1e-9, "ns", 1e9))
+
+
+def count(number: int) -> str:
+    """A whole number with thousands separators: `62,378,344`."""
+    return f"{number:,}"
+
+
+def si(number: float) -> str:
+    """A number with an SI prefix and three significant digits: `62.4 M`, `1.14 G`, `999`."""
+    for scale, prefix in _SI:
+        if abs(number) >= scale * 0.9995:
+            return f"{_three_digits(number / scale)} {prefix}"
+    return f"{number:g}"
+
+
+def size(number: int) -> str:
+    """Bytes with a binary prefix: `237.95 MiB`, `512 B`."""
+    for scale, prefix in _BINARY:
+        if abs(number) >= scale:
+            return f"{number / scale:,.2f} {prefix}"
+    return f"{number} B"
+
+
+def share(fraction: float) -> str:
+    """A fraction of 1 as a percentage with one decimal; what is not zero never reads as zero: `<0.1 %`."""
+    percent = fraction * 100
+    if 0 < percent < 0.05:
+        return "<0.1 %"
+    if 99.95 <= percent < 100:
+        return ">99.9 %"
+    return f"{percent:.1f} %"
+
+
+def shape(sizes: tuple[int, ...], cross: str = "×") -> str:
+    """A shape: `1×3×227×227`; a scalar is `()`."""
+    return cross.join(str(size) for size in sizes) if sizes else "()"
+
+
+def seconds(number: float) -> str:
+    """A duration: `12.3 ms`."""
+    for least, unit, factor in _SECONDS:
+        if number >= least:
+            return f"{_three_digits(number * factor)} {unit}"
+    return f"{number:g} s"
+
+
+def text(value: Value, unit: Unit, *, cross: str = "×") -> str:
+    """Any cell as text for people; None is `unknown`."""
+    match value:
+        case None:
+            return UNKNOWN
+        case str():
+            return value
+        case tuple():
+            shapes = value if unit == "shapes" else (value,)
+            return ", ".join(shape(cast("Shape", item), cross) for item in shapes)
+        case _:
+            return _number(value, unit)
+
+
+def _number(value: float, unit: Unit) -> str:
+    match unit:
+        case "bytes":
+            return size(int(value))
+        case "share":
+            return share(value)
+        case "seconds":
+            return seconds(value)
+        case _:
+            return count(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _three_digits(number: float) -> str:
+    magnitude = abs(number)
+    if magnitude >= 99.95:
+        return f"{number:.0f}"
+    return f"{number:.1f}" if magnitude >= 9.995 else f"{number:.2f}"

@@ -1,0 +1,113 @@
+"""Blocks that several commands show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli.analyses.shares import FamilyShare, by_family
+from alexnet_cli.document import Bar, Bars, Fact, Facts, Note, Part
+from alexnet_cli.report import Report, Run, Totals
+
+MACS_CONVENTION = "multiply-accumulates of convolutions, matrix products and attention, bias additions not included"
+MOST_PARTS = 5
+
+
+def run_line(run: Run) -> str:
+    """Say how a model was run: `meta · float32 · eval · batch 1`."""
+    batch = "whole shapes" if run.batch_size is None else f"batch {run.batch_size}"
+    return f"{run.device} · {run.dtype} · {run.mode} · {batch}"
+
+
+def totals_facts(totals: Totals) -> tuple[Fact, ...]:
+    """List the totals, each with its convention."""
+    return (
+        Fact("Layers", totals.layers, "count"),
+        Fact("Parameters", totals.params, "count"),
+        Fact("trainable", totals.trainable_params, "count"),
+        Fact("frozen", totals.frozen_params, "count"),
+        *([Fact("Buffers", totals.buffers, "count")] if totals.buffers else []),
+        Fact("Weights", totals.param_bytes, "bytes"),
+    )
+
+
+def cost_facts(report: Report) -> tuple[Fact, ...]:
+    """List the work of one forward and how it was run."""
+    run, totals = report.run, report.totals
+    facts = [Fact("MACs", totals.macs, "macs"), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
+    facts += [
+        Fact(
+            f"Input {item.name}" if item.name else "Input",
+            item.shape,
+            "shape",
+            _input_note(item.dtype, found=item.found),
+        )
+        for item in run.inputs
+    ]
+    if run.measured is not None:
+        facts += [
+            Fact("Ran on", run.measured.device_name),
+            Fact("Peak memory", run.measured.peak_allocated_bytes, "bytes", "measured, weights included"),
+            Fact("One forward", run.measured.seconds, "seconds", "measured once"),
+        ]
+    return tuple(facts)
+
+
+def split(report: Report) -> Bars | None:
+    """Compare who holds the parameters with who does the work; None where there is nothing to split."""
+    families = [family for family in by_family(report) if family.params or family.macs]
+    if not families:
+        return None
+    order = sorted(families, key=lambda family: (-family.macs_share, -family.params_share))
+    shown, rest = order[:MOST_PARTS], order[MOST_PARTS:]
+    return Bars(
+        (
+            Bar(
+                "Parameters",
+                "count",
+                _parts([(f, f.params, f.params_share) for f in shown], [(f.params, f.params_share) for f in rest]),
+            ),
+            Bar(
+                "MACs",
+                "macs",
+                _parts([(f, f.macs, f.macs_share) for f in shown], [(f.macs, f.macs_share) for f in rest]),
+            ),
+        )
+    )
+
+
+def notes(report: Report) -> tuple[Note, ...]:
+    """Tell what the numbers do not: work that was not counted, modules that no call reached."""
+    found = [
+        Note(
+            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {_some(op.paths)} (no MAC formula)",
+            "warning",
+        )
+        for op in report.totals.uncounted_ops
+    ]
+    unused = report.totals.unused_modules
+    if unused and report.run.complete:
+        params = sum(module.params for module in unused)
+        named = _some([module.path for module in unused])
+        found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
+    return tuple(found)
+
+
+def facts_of(report: Report) -> Facts:
+    """List all that the summary states below its table."""
+    return Facts((*totals_facts(report.totals), *cost_facts(report)))
+
+
+def _parts(shown: Sequence[tuple[FamilyShare, int, float]], rest: Sequence[tuple[int, float]]) -> tuple[Part, ...]:
+    parts = [Part(family.family, value, share, family.family) for family, value, share in shown]
+    if rest:
+        parts.append(Part("others", sum(value for value, _ in rest), sum(share for _, share in rest), "other"))
+    return tuple(parts)
+
+
+def _input_note(dtype: str, *, found: bool) -> str:
+    return f"{dtype}, found by trying" if found else dtype
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    listed = ", ".join(name or "the model itself" for name in names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

@@ -1,0 +1,62 @@
+"""The layer table with its totals."""
+
+from __future__ import annotations
+
+from alexnet_cli.analyses.fold import fold
+from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.document import Block, Column, Document, Role, Row, Table
+from alexnet_cli.report import Layer, Report
+from alexnet_cli.views.parts import facts_of, notes, run_line, split
+
+COLUMNS = (
+    Column("layer", "Layer", tree=True, priority=9),
+    Column("path", "Path", priority=2),
+    Column("output_shapes", "Output", "shapes", priority=7),
+    Column("params", "Parameters", "count", priority=8),
+    Column("params_share", "Share", "share", priority=4, bar=True),
+    Column("macs", "MACs", "macs", priority=6),
+)
+
+
+def summary_document(report: Report, depth: int | None = None) -> Document:
+    """Show the rows of a report as a tree, then the totals and who holds what."""
+    rows = [row for layer in fold(report, depth).layers for row in _rows(layer, report, depth)]
+    if report.error is not None and report.error.path is not None:
+        rows.append(_failed_row(report))
+    blocks: list[Block] = [Table("layers", COLUMNS, tuple(rows)), facts_of(report)]
+    bars = split(report)
+    if bars is not None:
+        blocks.append(bars)
+    return Document(_title(report), (*blocks, *notes(report)), run_line(report.run))
+
+
+def _title(report: Report) -> str:
+    name = report.model.class_name
+    return name if report.model.target == name.lower() else f"{name} ({report.model.target})"
+
+
+def _rows(layer: Layer, report: Report, depth: int | None) -> list[Row]:
+    """Return the layer's row, and for a container with parameters of its own a row that shows them."""
+    group = not layer.leaf and (depth is None or layer.depth < depth)
+    params = layer.params_total if group else layer.params
+    macs = layer.macs_total if group else layer.macs
+    share = None if group else fraction(params, report.totals.params)
+    role: Role = "group" if group else "function" if layer.kind == "function" else "leaf"
+    rows = [Row((_name(layer), layer.path, layer.output_shapes, params, share, macs), layer.depth, role, layer.family)]
+    if group and layer.params:
+        own = ("(own parameters)", layer.path, (), layer.params, fraction(layer.params, report.totals.params), 0)
+        rows.append(Row(own, layer.depth + 1, "function", layer.family))
+    return rows
+
+
+def _name(layer: Layer) -> str:
+    name = layer.type if layer.index is None else f"{layer.type}-{layer.index}"
+    if layer.call > 1:
+        return f"{name} (call {layer.call})"
+    return f"{name} (shared)" if layer.reuses else name
+
+
+def _failed_row(report: Report) -> Row:
+    path = report.error.path if report.error and report.error.path else ""
+    level = report.layers[-1].depth if report.layers else 0
+    return Row(("failed here", path, None, None, None, None), level, "failed")
