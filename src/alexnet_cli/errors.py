@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -67,3 +70,22 @@ class DeviceError(AlexnetError):
 
     code = "device_failed"
     exit_code = ExitCode.DEVICE
+
+
+def users_frames(error: BaseException) -> str | None:
+    """Return where in the user's own code an exception was raised: a line `file:line in function: code` a frame.
+
+    Frames inside installed packages, the standard library and this program are left out.
+    """
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    lines = [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames]
+    return "\n".join(lines) or None
+
+
+def _is_users(filename: str) -> bool:
+    path = Path(filename)
+    ours = Path(__file__).parent
+    installed = {
+        Path(folder) for key, folder in sysconfig.get_paths().items() if key.endswith("lib") or key == "stdlib"
+    }
+    return path.is_file() and not any(path.is_relative_to(folder) for folder in (ours, *installed))

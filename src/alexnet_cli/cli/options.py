@@ -12,9 +12,14 @@ from alexnet_cli.cli.completion import complete_device, complete_format, complet
 Target = Annotated[
     str,
     typer.Argument(
-        help="A built-in model (see `alexnet models`), or a saved report: report.json, - for standard input.",
+        help="A built-in model (see `alexnet models`), file.py:NAME, package.module:NAME, "
+        "or a saved report: report.json, - for standard input.",
         autocompletion=complete_target,
     ),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="NAME=VALUE", help="Passed to the class or function; the value is JSON. Repeatable."),
 ]
 InputSize = Annotated[
     list[str] | None,

@@ -40,6 +40,7 @@ def params(
     by_module: ByModule = False,
     top: Top = None,
     depth: options.Depth = None,
+    arguments: options.Arguments = None,
     input_size: options.InputSize = None,
     batch_size: options.BatchSize = 1,
     no_batch: options.NoBatch = False,
@@ -59,7 +60,7 @@ def params(
         raise UsageError("--depth goes with --by-module")
     out = choose_output(format_name, output, width, json=json, no_color=no_color)
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
-    report = obtain_report(target, how)
+    report = obtain_report(target, arguments, how)
     types = shares.by_type(report) if by_type else None
     layers = modules.by_layer(report, top) if by_layer else None
     tree = modules.by_module(report, depth) if by_module else None

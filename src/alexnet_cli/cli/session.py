@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.report import ErrorInfo, Report
 from alexnet_cli.targets.inputs import parse_input
-from alexnet_cli.targets.resolve import resolve
-from alexnet_cli.targets.subject import Subject
+from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.tracing.options import DEVICES, PARAMETER_DTYPES, TraceOptions
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
@@ -37,17 +36,13 @@ def trace_options(
     )
 
 
-def obtain_report(target: str, options: TraceOptions) -> Report:
+def obtain_report(target: str, arguments: Sequence[str] | None, options: TraceOptions) -> Report:
     """Return the saved report that the target names, or trace the model that it names.
 
     Raises:
         AlexnetError: the target cannot be loaded, or the model not be run.
     """
-    return report_of(resolve(target), options)
-
-
-def report_of(resolved: Subject | Report, options: TraceOptions) -> Report:
-    """Return a saved report as it is, and trace anything else."""
+    resolved = resolve(target, parse_arguments(arguments or ()))
     if isinstance(resolved, Report):
         if options != TraceOptions():
             note("a saved report is shown as it was traced: the options that say how to run a model do nothing here")

@@ -32,6 +32,7 @@ Examples:
 
 def summary(
     target: options.Target = "alexnet",
+    arguments: options.Arguments = None,
     input_size: options.InputSize = None,
     batch_size: options.BatchSize = 1,
     no_batch: options.NoBatch = False,
@@ -51,9 +52,9 @@ def summary(
     if out.format == TORCHSUMMARY:
         from alexnet_cli.cli.notebook import notebook_table  # imports torch
 
-        out.write_text(notebook_table(target, how))
+        out.write_text(notebook_table(target, arguments, how))
         return
-    report = obtain_report(target, how)
+    report = obtain_report(target, arguments, how)
     out.write(summary_result(report, depth), lambda: summary_document(report, depth))
     raise typer.Exit(finish(report))
 

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.subject import Subject
+from alexnet_cli.targets.python_code import python_subject
+from alexnet_cli.targets.subject import Loaded, Subject
 
 STDIN = ("-", "/dev/stdin")
+_PYTHON = re.compile(r"(?P<place>.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 
 
-def resolve(target: str) -> Subject | Report:
+def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject | Report:
     """Return what a target names: a model that can be traced, or a report that was saved.
+
+    `arguments` are passed on to the class or function that builds the model.
 
     Raises:
         UsageError: the name is not known.
         TargetError: the file cannot be read, or is not what its name says.
     """
+    arguments = arguments or {}
     if target in variants():
-        return _variant(variants()[target])
+        return _variant(variants()[target], arguments)
+    match = _PYTHON.fullmatch(target)
+    if match:
+        return python_subject(match["place"], match["name"], arguments)
+    if target.endswith(".py"):
+        return python_subject(target, "", arguments)
+    if arguments:
+        raise UsageError("--arg goes with a target that is built, as file.py:NAME")
     if target in STDIN:
         return read_report(sys.stdin.buffer.read(), "standard input")
     if target.endswith(".json") or target.startswith("/dev/fd/"):
@@ -32,17 +49,42 @@ def resolve(target: str) -> Subject | Report:
     raise _unknown(target)
 
 
-def _variant(variant: Variant) -> Subject:
+def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
+    """Read `--arg key=value`: the value is JSON, or else taken as a string.
+
+    Raises:
+        UsageError: there is no name before the equals sign.
+    """
+    arguments = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"--arg {text!r} is not of the form name=value", "as in --arg num_classes=10")
+        try:
+            arguments[name] = json.loads(value)
+        except ValueError:
+            arguments[name] = value
+    return arguments
+
+
+def _variant(variant: Variant, arguments: Mapping[str, Any]) -> Subject:
     return Subject(
         target=variant.name,
         description=variant.description,
-        load=variant.build,
+        load=partial(_load_variant, variant, arguments),
         inputs=(InputSpec(variant.input),),
     )
 
 
+def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
+    try:
+        return Loaded(variant.build(**arguments))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"{variant.name} cannot be built with these arguments: {error}") from error
+
+
 def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
-    known = f"known: {', '.join(variants())}; or a saved report (report.json)"
+    known = f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, or a saved report (report.json)"
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """A module; `shared` if it is somebody else's instance, which must be left as it is."""
+
+    module: nn.Module
+    shared: bool = False
+
+
+@dataclass(frozen=True)
 class Subject:
     """A resolved target.
 
-    `load` returns the module: it builds a new one on torch's current default device, or hands out an instance
-    that belongs to somebody else (`shared`), which must then be left as it is. `inputs` is what the model is
-    known to take, None where that has to be found.
+    `load` builds the module on torch's current default device. It and the model's forward run inside `within`,
+    which puts in place what the target's code needs and takes it away again. `inputs` is what the model is known
+    to take, None where that has to be found.
     """
 
     target: str
     description: str
-    load: Callable[[], nn.Module]
+    load: Callable[[], Loaded]
     inputs: tuple[InputSpec, ...] | None = None
-    shared: bool = False
+    within: Callable[[], AbstractContextManager[object]] = nullcontext

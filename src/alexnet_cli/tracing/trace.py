@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError
-from alexnet_cli.report import Measured, Model, Report, Run
+from alexnet_cli.errors import AlexnetError, DeviceError, UsageError
+from alexnet_cli.report import Input, Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing import doctor
-from alexnet_cli.tracing.clone import copy_to
+from alexnet_cli.tracing.build import Notify, Trial, build
 from alexnet_cli.tracing.devices import measure, require_device
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
+from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recorder import Recorder
 from alexnet_cli.tracing.rows import RowBuilder
+from alexnet_cli.units import shape
 
 
-def trace(subject: Subject, options: TraceOptions, notify: Callable[[str], None]) -> Report:
+def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     """Run one forward and report it; `notify` gets notes for the user.
 
     A forward that fails gives a report of what ran until then, with `error` set.
@@ -31,55 +33,61 @@ def trace(subject: Subject, options: TraceOptions, notify: Callable[[str], None]
     Raises:
         TargetError: the model cannot be built.
         DeviceError: the device is not there or out of memory.
-        UsageError: the inputs cannot be made.
+        UsageError: the inputs cannot be made, or none were given and none found.
     """
     device = require_device(options.device)
-    with _undisturbed():
+    with _undisturbed(), subject.within():
         try:
-            report, failure = _trace_on(device, subject, options)
+            report, failure = _trace_on(device, subject, options, notify)
             if device.type == META and failure is not None and _needs_values(failure):
-                notify(f"this model cannot run without values ({doctor.first_line(failure)}): it was run on the CPU")
-                report, failure = _trace_on(torch.device("cpu"), subject, options)
+                notify(f"this model needs values to run ({doctor.first_line(failure)}): it was run on the CPU")
+                report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceError(f"out of memory on {options.device}", hint="--device meta allocates nothing") from error
     return report
 
 
-def _trace_on(device: torch.device, subject: Subject, options: TraceOptions) -> tuple[Report, Exception | None]:
-    model = build(subject, device, options)
-    dtype = model_dtype(model)
-    specs = settle_sides(options.inputs or subject.inputs or (), model, subject.inputs)
-    inputs = with_batch(specs, options.batch_size, dtype, found=options.inputs is None and subject.inputs is None)
+def _trace_on(
+    device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
+) -> tuple[Report, Exception | None]:
+    trial = Trial(subject, options)
+    model = build(subject, device, options, notify)
+    specs, found = _inputs(model, subject, options, trial, notify)
+    inputs = with_batch(specs, options.batch_size, model_dtype(model), found=found)
     args, kwargs = make_tensors(inputs, device)
     recorder = Recorder(device, model.parameters())
     failure = _run(recorder, model, args, kwargs)
-    builder = RowBuilder(model, recorder.touched)
-    layers, totals = builder.build(recorder.root)
-    error = None
-    if failure is not None:
-        remedy = doctor.Remedy(specs, _Trial(subject, options))
-        error = doctor.diagnose(failure, recorder.failed, builder.path_of(recorder.failed), layers, remedy)
-    run = Run(
-        device=str(device),
-        dtype=str(dtype).removeprefix("torch."),
-        mode=options.mode,
-        batch_size=options.batch_size,
-        inputs=inputs,
-        complete=failure is None,
-        measured=_measure(model, args, kwargs, device) if failure is None else None,
-    )
+    rows = RowBuilder(model, recorder.touched)
+    layers, totals = rows.build(recorder.root)
+    error = measured = None
+    if failure is None:
+        measured = _measure(model, args, kwargs, device)
+    else:
+        error = doctor.diagnose(
+            failure, recorder.failed, rows.path_of(recorder.failed), layers, doctor.Remedy(specs, trial)
+        )
+    run = _run_of(model, device, options, inputs, measured, complete=failure is None)
     described = Model(subject.target, type(model).__name__, subject.description)
     return Report(generator(), described, run, error, layers, totals), failure
 
 
-def build(subject: Subject, device: torch.device, options: TraceOptions) -> nn.Module:
-    """Return the subject's model on `device`, in the dtype and mode asked for; never somebody else's instance."""
-    with device:
-        loaded = subject.load()
-    model = copy_to(loaded, device) if subject.shared else loaded
-    if options.dtype is not None:
-        model = model.to(getattr(torch, options.dtype))
-    return model.train(options.mode == "train")
+def _inputs(
+    model: nn.Module, subject: Subject, options: TraceOptions, trial: Trial, notify: Notify
+) -> tuple[list[InputSpec], bool]:
+    """Return the shapes without the batch, and whether they had to be found."""
+    if options.inputs is not None:
+        return settle_sides(options.inputs, model, subject.inputs), False
+    if subject.inputs is not None:
+        return list(subject.inputs), False
+    found = find_inputs(model, trial)
+    if found is None:
+        raise UsageError(
+            f"no input was given for {subject.target}, and none that fits was found by trying",
+            "say what its forward takes, as in --input-size 3,224,224 (without the batch; :int64 for token ids)",
+        )
+    shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
+    notify(f"no input was given: found that {shapes or 'none'} fits, from {found.how}")
+    return list(found.specs), True
 
 
 def _run(recorder: Recorder, model: nn.Module, args: list[Tensor], kwargs: dict[str, Tensor]) -> Exception | None:
@@ -93,23 +101,17 @@ def _run(recorder: Recorder, model: nn.Module, args: list[Tensor], kwargs: dict[
     return None
 
 
-class _Trial:
-    """Tells whether the model runs on other inputs, tried on `meta`."""
-
-    def __init__(self, subject: Subject, options: TraceOptions) -> None:
-        self.device = torch.device(META)
-        self.batch_size = options.batch_size
-        self.model = build(subject, self.device, options)
-
-    def __call__(self, specs: Sequence[InputSpec]) -> bool:
-        inputs = with_batch(specs, self.batch_size, model_dtype(self.model), found=True)
-        args, kwargs = make_tensors(inputs, self.device)
-        try:
-            with torch.no_grad(), self.device:
-                self.model(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - the user's model may raise anything
-            return False
-        return True
+def _run_of(
+    model: nn.Module,
+    device: torch.device,
+    options: TraceOptions,
+    inputs: tuple[Input, ...],
+    measured: Measured | None,
+    *,
+    complete: bool,
+) -> Run:
+    dtype = str(model_dtype(model)).removeprefix("torch.")
+    return Run(str(device), dtype, options.mode, options.batch_size, inputs, complete, measured)
 
 
 def _measure(model: nn.Module, args: list[Tensor], kwargs: dict[str, Tensor], device: torch.device) -> Measured | None:

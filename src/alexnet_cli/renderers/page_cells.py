@@ -1,0 +1,87 @@
+"""The cells of a table on a page: names, numbers and the bars beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.style import Style as Look
+
+from alexnet_cli.document import Column, Row, Table, Value
+from alexnet_cli.renderers import palette
+from alexnet_cli.renderers.bars import share_bar
+from alexnet_cli.renderers.cells import SHORTENED, cell_text, is_failed, short_text
+from alexnet_cli.renderers.escape import clean, cross
+from alexnet_cli.renderers.guides import Guide
+from alexnet_cli.renderers.layout import BAR, Layout
+from alexnet_cli.renderers.lines import Line, line
+from alexnet_cli.renderers.style import Style
+from alexnet_cli.renderers.wrapping import fold, left, right, shorten, width_of
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column's cells as text, row by row, with numbers in full and shortened."""
+
+    full: Sequence[str]
+    short: Sequence[str]
+
+
+def texts(table: Table, place: int, style: Style, limit: int | None) -> Texts:
+    """Write a column's cells; words longer than `limit` lose their middle."""
+    column = table.columns[place]
+    full = []
+    for row in table.rows:
+        text = clean(cell_text(row.cells[place], column, row, cross=cross(style)), style)
+        mark = ("✗ " if style.unicode else "x ") if place == 0 and is_failed(row) else ""
+        full.append(shorten(mark + text, limit, unicode=style.unicode))
+    if column.unit not in SHORTENED:
+        return Texts(full, full)
+    return Texts(full, [short_text(row.cells[place], column, row) for row in table.rows])
+
+
+def number(text: str, row: Row, column: Column, value: Value, width: int, layout: Layout, style: Style) -> Line:
+    """Draw a number with its digits at the right, and its bar at the left."""
+    look = _number_look(row, column, value)
+    if not (column.bar and layout.bars):
+        return line((right(text, width), look))
+    drawn = share_bar(float(value), BAR, unicode=style.unicode) if isinstance(value, (int, float)) else ""
+    return line((left(drawn, BAR), palette.of_bar(row.family)), (right(text, width - BAR), look))
+
+
+def words(text: str, row: Row, guide: Guide, width: int, *, name: bool, unicode: bool) -> list[Line]:
+    """Draw text after its guide, folded to the column's width; the row's name has its family's colour."""
+    look = _name_look(row) if name else _text_look(row)
+    room = width - width_of(guide.first)
+    if room < 1:
+        return [line((guide.first[:width], palette.DIM))]
+    pieces = fold(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=unicode)]
+    return [line((guide.rest if i else guide.first, palette.DIM), (piece, look)) for i, piece in enumerate(pieces)]
+
+
+def _name_look(row: Row) -> Look:
+    match row.role:
+        case "failed":
+            return palette.ERROR_NAME
+        case "group":
+            return palette.BOLD
+        case _:
+            return palette.of_name(row.family)
+
+
+def _text_look(row: Row) -> Look:
+    match row.role:
+        case "failed":
+            return palette.ERROR
+        case "group":
+            return palette.DIM
+        case _:
+            return palette.PLAIN
+
+
+def _number_look(row: Row, column: Column, value: Value) -> Look:
+    """Let numbers recede that say nothing new: zeros, what is not known, and sums of rows below."""
+    if row.role == "failed":
+        return palette.ERROR
+    idle = value is None or (value == 0 and column.unit in {*SHORTENED, "share"})
+    return palette.DIM if idle or row.role == "group" else palette.PLAIN

@@ -1,0 +1,130 @@
+"""A table as lines: no grid, only thin rules, so that the eye follows names and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+
+from rich.segment import Segment
+
+from alexnet_cli.document import Column, Row, Table
+from alexnet_cli.renderers import page_cells
+from alexnet_cli.renderers.cells import NUMERIC
+from alexnet_cli.renderers.escape import clean
+from alexnet_cli.renderers.guides import STEP, Guide, guides
+from alexnet_cli.renderers.layout import GAP, Layout, Sizes, fit, natural
+from alexnet_cli.renderers.lines import Line, line, padded
+from alexnet_cli.renderers.page_cells import Texts
+from alexnet_cli.renderers.palette import BOLD, DIM, HEAD, PLAIN
+from alexnet_cli.renderers.style import Style
+from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
+
+TREE_MOST = 200
+"""A tree column is never wider than this, so that one long name does not push all numbers out of sight."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """A table with its cells as text: `texts` by column, `tree` the place of the column with guides."""
+
+    table: Table
+    style: Style
+    titles: tuple[str, ...]
+    texts: tuple[Texts, ...]
+    tree: int | None
+    guides: tuple[Guide, ...]
+
+
+def table_lines(table: Table, style: Style) -> Iterator[Line]:
+    """Draw a table; below it, say which columns the page has no room for and what width they need."""
+    grid = _grid(table, style)
+    sizes = Sizes(_sizes(grid, short=False), _sizes(grid, short=True))
+    layout = fit(table.columns, sizes, style.width)
+    if table.caption:
+        yield from (line((text, BOLD)) for text in wrap(clean(table.caption, style), style.width))
+    rule = line((("─" if style.unicode else "-") * layout.width, DIM))
+    yield _header(grid, layout)
+    yield rule
+    yield from _body(grid, layout)
+    yield rule
+    yield from _left_out(grid, layout, natural(table.columns, sizes.full).width)
+
+
+def _grid(table: Table, style: Style) -> _Grid:
+    tree = next((i for i, column in enumerate(table.columns) if column.tree), None)
+    limit = style.width or TREE_MOST
+    texts = tuple(
+        page_cells.texts(table, place, style, limit if place == tree else style.width) for place in range(len(table.columns))
+    )
+    found: Sequence[Guide] = ()
+    if tree is not None:
+        most = max((style.width or TREE_MOST) // 4 // STEP, 1)
+        found = guides([row.level for row in table.rows], most=most, unicode=style.unicode)
+        names = [
+            shorten(name, limit - len(guide.first), unicode=style.unicode)
+            for name, guide in zip(texts[tree].full, found, strict=True)
+        ]
+        texts = (*texts[:tree], Texts(names, names), *texts[tree + 1 :])
+    return _Grid(table, style, tuple(clean(column.title, style) for column in table.columns), texts, tree, tuple(found))
+
+
+def _sizes(grid: _Grid, *, short: bool) -> list[int]:
+    """Measure each column's widest cell, guides included."""
+    sizes = []
+    for place, (title, texts) in enumerate(zip(grid.titles, grid.texts, strict=True)):
+        before = [len(guide.first) for guide in grid.guides] if place == grid.tree else repeat(0)
+        cells = texts.short if short else texts.full
+        sizes.append(max([width_of(title), *(width_of(text) + more for text, more in zip(cells, before))]))  # noqa: B905
+    return sizes
+
+
+def _header(grid: _Grid, layout: Layout) -> Line:
+    pieces: Line = []
+    for place, width in zip(layout.kept, layout.widths, strict=True):
+        title = shorten(grid.titles[place], width, unicode=grid.style.unicode)
+        text = right(title, width) if _is_number(grid.table.columns[place]) else left(title, width)
+        pieces += line((" " * GAP if pieces else "", PLAIN), (text, HEAD))
+    return pieces
+
+
+def _body(grid: _Grid, layout: Layout) -> Iterator[Line]:
+    if not grid.table.rows:
+        yield line(("no rows", DIM))
+    for number, row in enumerate(grid.table.rows):
+        cells = [_cell(grid, layout, number, row, place, width) for place, width in zip(layout.kept, layout.widths, strict=True)]
+        for tier in range(max(map(len, cells))):
+            yield _joined([cell[tier] if tier < len(cell) else [] for cell in cells], layout)
+
+
+def _cell(grid: _Grid, layout: Layout, number: int, row: Row, place: int, width: int) -> list[Line]:
+    """Draw a cell as one line, or several where it is folded."""
+    column = grid.table.columns[place]
+    text = (grid.texts[place].short if layout.short else grid.texts[place].full)[number]
+    if _is_number(column):
+        return [page_cells.number(text, row, column, row.cells[place], width, layout, grid.style)]
+    guide = grid.guides[number] if place == grid.tree else Guide("", "")
+    return page_cells.words(text, row, guide, width, name=place == layout.kept[0], unicode=grid.style.unicode)
+
+
+def _joined(cells: Sequence[Line], layout: Layout) -> Line:
+    pieces: Line = []
+    gap = Segment(" " * GAP, PLAIN)
+    for place, (cell, width) in enumerate(zip(cells, layout.widths, strict=True)):
+        if place:
+            pieces.append(gap)
+        pieces += padded(cell, width)
+    return pieces
+
+
+def _left_out(grid: _Grid, layout: Layout, needed: int) -> Iterator[Line]:
+    missing = [title for place, title in enumerate(grid.titles) if place not in layout.kept]
+    said = [f"not shown at this width: {', '.join(missing)}"] if missing else []
+    said += ["numbers are rounded"] if layout.short else []
+    if said:
+        text = f"{'; '.join(said)}; --width {needed} shows all"
+        yield from (line((text, DIM)) for text in wrap(text, grid.style.width))
+
+
+def _is_number(column: Column) -> bool:
+    return column.unit in NUMERIC

@@ -1,0 +1,14 @@
+"""How a page is to look, decided by the caller alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """The page's limits. Without a `width` nothing is folded, cut or left out; without `unicode` all is ASCII."""
+
+    width: int | None = None
+    color: bool = False
+    unicode: bool = True

@@ -1,0 +1,213 @@
+"""`file.py:NAME` and `package.module:NAME`: a class, a function that returns a module, or an instance."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from alexnet_cli.errors import AlexnetError, TargetError, UsageError, users_frames
+from alexnet_cli.targets.subject import Loaded, Subject
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def python_subject(place: str, name: str, arguments: Mapping[str, Any]) -> Subject:
+    """Return the subject of `place:name`; `name` may be empty where the file has one module class.
+
+    Nothing is imported before the subject is loaded.
+
+    Raises:
+        TargetError: there is no such file.
+    """
+    code = _file_code(place) if place.endswith(".py") else Code(place, None)
+    target = f"{place}:{name}" if name else place
+    source = _Source(code, name, dict(arguments))
+    return Subject(target, f"{name or 'the model'} in {place}", source.load, within=code.within)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A module of Python code: its dotted name and, for a file, the folder that it is imported from."""
+
+    module: str
+    folder: Path | None
+    file: Path | None = None
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """Make the folder importable, and forget afterwards what was imported from it."""
+        folder = str(self.folder or Path.cwd())
+        before = set(sys.modules)
+        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        sys.path.insert(0, folder)
+        importlib.invalidate_caches()
+        try:
+            yield
+        finally:
+            sys.path.remove(folder)
+            sys.dont_write_bytecode = writes_bytecode
+            for name in set(sys.modules) - before:
+                if _lies_in(sys.modules[name], folder):
+                    del sys.modules[name]
+
+    def load(self) -> ModuleType:
+        """Import the code; a file whose name another module has already taken goes by a name of its own."""
+        taken = sys.modules.get(self.module)
+        if self.file is None or (taken is None and importlib.util.find_spec(self.module.partition(".")[0]) is None):
+            return importlib.import_module(self.module)
+        if taken is not None and getattr(taken, "__file__", None) == str(self.file):
+            return taken
+        if "." in self.module:
+            return importlib.import_module(self.module)
+        return _load_file(self.file)
+
+
+class _Source:
+    """Loads one named object, importing its code once."""
+
+    def __init__(self, code: Code, name: str, arguments: dict[str, Any]) -> None:
+        self.code = code
+        self.name = name
+        self.arguments = arguments
+
+    @cached_property
+    def found(self) -> Any:
+        try:
+            module = self.code.load()
+        except (Exception, SystemExit) as error:
+            raise _broken(f"cannot import {self.code.file or self.code.module}", error) from error
+        return _attribute(module, self.name) if self.name else _only_model(module)
+
+    def load(self) -> Loaded:
+        """Return the module, built anew unless it is an instance."""
+        from torch import nn
+
+        if isinstance(self.found, nn.Module):
+            if self.arguments:
+                raise UsageError("--arg goes with a class or a function, not with an instance")
+            return Loaded(self.found, shared=True)
+        if not callable(self.found):
+            raise TargetError(
+                f"{self._named} is {_kind(self.found)}, not a module", "name a class, a function or an instance"
+            )
+        return Loaded(self._call())
+
+    def _call(self) -> nn.Module:
+        from torch import nn
+
+        try:
+            inspect.signature(self.found).bind(**self.arguments)
+        except TypeError as error:
+            raise TargetError(f"{self._named} cannot be called: {error}", self._how_to_call()) from None
+        except ValueError:
+            pass  # a callable without a signature: its own error will do
+        try:
+            made = self.found(**self.arguments)
+        except AlexnetError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _broken(f"{self._named} cannot be built", error) from error
+        if not isinstance(made, nn.Module):
+            raise TargetError(f"{self._named} returned {_kind(made)}, not a module")
+        return made
+
+    @property
+    def _named(self) -> str:
+        return self.name or getattr(self.found, "__name__", "the model")
+
+    def _how_to_call(self) -> str:
+        return f"its signature is {self._named}{inspect.signature(self.found)}; pass arguments with --arg name=value"
+
+
+def _file_code(place: str) -> Code:
+    file = Path(place).absolute()
+    if not file.is_file():
+        near = get_close_matches(file.name, (entry.name for entry in _entries(file.parent)), n=3)
+        raise TargetError(f"there is no file {place}", f"did you mean {' or '.join(near)}?" if near else None)
+    folder, names = file.parent, [file.stem]
+    while (folder / "__init__.py").is_file():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return Code(".".join(names), folder, file)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _load_file(file: Path) -> ModuleType:
+    name = f"_alexnet_target_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not Python code")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = _models_in(module) or [key for key in vars(module) if not key.startswith("_")]
+            near = get_close_matches(name, names, n=3) or names[:10]
+            hint = f"there is {', '.join(near)}" if near else None
+            raise UsageError(f"{module.__file__ or module.__name__} has no {name!r}", hint)
+        found = getattr(found, part)
+    return found
+
+
+def _only_model(module: ModuleType) -> Any:
+    names = _models_in(module)
+    if len(names) == 1:
+        return getattr(module, names[0])
+    where = module.__file__ or module.__name__
+    if not names:
+        raise UsageError(f"{where} has no class that is an nn.Module", f"name a function or an instance: {where}:NAME")
+    raise UsageError(f"{where} has several models", f"name one: {', '.join(names)}")
+
+
+def _models_in(module: ModuleType) -> list[str]:
+    """Name the module classes that are defined here, or else the instances."""
+    from torch import nn
+
+    members = {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    classes = [
+        name
+        for name, value in members.items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__
+    ]
+    return classes or [name for name, value in members.items() if isinstance(value, nn.Module)]
+
+
+def _broken(what: str, error: BaseException) -> TargetError:
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return TargetError(f"{what}: {said}", users_frames(error))
+
+
+def _kind(value: object) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _lies_in(module: ModuleType | None, folder: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder) and "site-packages" not in Path(file).parts

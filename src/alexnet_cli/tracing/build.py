@@ -1,0 +1,67 @@
+"""The subject's model on a device, and whether it runs on an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from alexnet_cli.errors import TargetError
+from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.tracing.clone import copy_to
+from alexnet_cli.tracing.feed import make_tensors, model_dtype, with_batch
+from alexnet_cli.tracing.options import META, TraceOptions
+
+Notify = Callable[[str], None]
+
+
+def build(subject: Subject, device: torch.device, options: TraceOptions, notify: Notify) -> nn.Module:
+    """Return the model on `device`, in the dtype and mode asked for; never somebody else's instance.
+
+    Raises:
+        TargetError: the target's code fails.
+    """
+    loaded = _load(subject, device, notify)
+    tensors = (*loaded.module.parameters(), *loaded.module.buffers())
+    elsewhere = any(tensor.device.type != device.type for tensor in tensors)
+    model = copy_to(loaded.module, device) if loaded.shared or elsewhere else loaded.module
+    if options.dtype is not None:
+        model = model.to(getattr(torch, options.dtype))
+    return model.train(options.mode == "train")
+
+
+def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
+    try:
+        with device:
+            return subject.load()
+    except TargetError as error:
+        if device.type != META:
+            raise
+        loaded = subject.load()
+        notify(f"the model was built on the CPU, as it cannot be built on meta: {error.message}")
+        return loaded
+
+
+class Trial:
+    """Tells whether a model runs on other inputs, tried on `meta`. The model is built when it is first needed."""
+
+    def __init__(self, subject: Subject, options: TraceOptions) -> None:
+        self.subject = subject
+        self.options = options
+        self.model: nn.Module | None = None
+
+    def __call__(self, specs: Sequence[InputSpec]) -> bool:
+        """Try shapes without the batch."""
+        device = torch.device(META)
+        if self.model is None:
+            self.model = build(self.subject, device, self.options, notify=lambda _: None)
+        inputs = with_batch(specs, self.options.batch_size, model_dtype(self.model), found=True)
+        args, kwargs = make_tensors(inputs, device)
+        try:
+            with torch.no_grad(), device:
+                self.model(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - the user's model may raise anything
+            return False
+        return True

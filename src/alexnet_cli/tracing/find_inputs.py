@@ -1,0 +1,187 @@
+"""An input that fits a model, found by looking at its layers and trying on `meta`."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules import batchnorm, conv, rnn
+
+from alexnet_cli.targets.inputs import InputSpec
+
+Fits = Callable[[Sequence[InputSpec]], bool]
+SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
+LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
+SAMPLES = (1024, 16_000, 128, 512, 4096, 64, 16)
+VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64))
+SCANNED_SIDES = range(4, 400)
+FIRST_LAYERS = 4
+MOST_COMBINATIONS = 200
+SECONDS = 10.0
+TOKENS = "int64"
+
+
+@dataclass(frozen=True)
+class FoundInputs:
+    """Shapes without the batch, and where they come from."""
+
+    specs: tuple[InputSpec, ...]
+    how: str
+
+
+def find_inputs(model: nn.Module, fits: Fits) -> FoundInputs | None:
+    """Return the first candidate that the model runs on, None if none does within `SECONDS`."""
+    deadline = time.monotonic() + SECONDS
+    for candidate in _candidates(model):
+        if time.monotonic() > deadline:
+            return None
+        if fits(candidate.specs):
+            return candidate
+    return None
+
+
+def _candidates(model: nn.Module) -> Iterator[FoundInputs]:
+    yield from _declared(model)
+    arguments = _required_arguments(model)
+    if not arguments:
+        yield FoundInputs((), "forward takes no argument")
+    by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
+    for name, specs in by_layer:
+        for spec in specs:
+            yield FoundInputs((spec,) * max(1, arguments), f"the layer {name}")
+    if arguments > 1:
+        every = [spec for _, specs in by_layer for spec in specs[:3]]
+        for combination in islice(product(every, repeat=arguments), MOST_COMBINATIONS):
+            yield FoundInputs(combination, "its first layers")
+    for name, layer in _first_layers(model):
+        if isinstance(layer, conv._ConvNd) and len(layer.kernel_size) == 2:  # noqa: PLR2004 - images have two dimensions
+            for side in SCANNED_SIDES:
+                yield FoundInputs((InputSpec((layer.in_channels, side, side)),), f"the layer {name}")
+
+
+def _declared(model: nn.Module) -> Iterator[FoundInputs]:
+    """Yield what the model itself says it takes, as Lightning, transformers and timm do."""
+    example = getattr(model, "example_input_array", None)
+    if isinstance(example, Tensor):
+        example = (example,)
+    if isinstance(example, dict):
+        yield FoundInputs(tuple(_spec_of(value, name) for name, value in example.items()), "its example_input_array")
+    elif isinstance(example, (tuple, list)) and all(isinstance(item, Tensor) for item in example):
+        yield FoundInputs(tuple(map(_spec_of, example)), "its example_input_array")
+    dummies = _attribute(model, "dummy_inputs")
+    if isinstance(dummies, dict) and all(isinstance(value, Tensor) for value in dummies.values()):
+        yield FoundInputs(tuple(_spec_of(value, name) for name, value in dummies.items()), "its dummy_inputs")
+    default = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
+    if isinstance(default, dict) and "input_size" in default:
+        yield FoundInputs((InputSpec(tuple(default["input_size"])),), "its default_cfg")
+    yield from _configured(model, getattr(model, "config", None))
+
+
+def _configured(model: nn.Module, config: Any) -> Iterator[FoundInputs]:
+    name = getattr(model, "main_input_name", None)
+    side = getattr(config, "image_size", None)
+    if side is not None:
+        height, width = side if isinstance(side, (tuple, list)) else (side, side)
+        shape = (getattr(config, "num_channels", 3), height, width)
+        yield FoundInputs((InputSpec(shape, name=name or "pixel_values"),), "its config")
+    if getattr(config, "vocab_size", None) is not None:
+        tokens = InputSpec((LENGTHS[0],), TOKENS, name or "input_ids")
+        yield FoundInputs((tokens,), "its config")
+        yield FoundInputs((tokens, replace(tokens, name="decoder_input_ids")), "its config")
+
+
+def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
+    """Yield shapes that a model beginning with this layer may take."""
+    match layer:
+        case conv._ConvNd():
+            rank = len(layer.kernel_size)
+            yield from (InputSpec((layer.in_channels, *size)) for size in _spatial(rank))
+        case batchnorm._NormBase() | nn.GroupNorm():
+            channels = layer.num_features if isinstance(layer, batchnorm._NormBase) else layer.num_channels
+            yield from (InputSpec((channels, *size)) for size in ((), *_spatial(2), *_spatial(1)))
+        case nn.Linear():
+            yield from _features(layer.in_features, model)
+        case nn.Bilinear():
+            yield from (InputSpec((size,)) for size in (layer.in1_features, layer.in2_features))
+        case nn.Embedding() | nn.EmbeddingBag():
+            yield from (InputSpec((length,), TOKENS) for length in _lengths(model))
+            yield InputSpec((), TOKENS)
+        case rnn.RNNBase() | rnn.RNNCellBase():
+            yield from _features(layer.input_size, model)
+        case nn.MultiheadAttention():
+            yield from _features(layer.embed_dim, model)
+        case nn.LayerNorm() | nn.RMSNorm():
+            yield from (InputSpec((length, *layer.normalized_shape)) for length in _lengths(model))
+        case _:
+            pass
+
+
+def _features(size: int, model: nn.Module) -> Iterator[InputSpec]:
+    yield InputSpec((size,))
+    yield from (InputSpec((length, size)) for length in _lengths(model))
+
+
+def _spatial(rank: int) -> Iterator[tuple[int, ...]]:
+    if rank == 1:
+        yield from ((samples,) for samples in SAMPLES)
+    elif rank == 2:  # noqa: PLR2004 - images have two dimensions
+        yield from ((side, side) for side in SIDES)
+    else:
+        yield from VOLUMES
+
+
+def _lengths(model: nn.Module) -> list[int]:
+    """Return sequence lengths to try, those of learned position embeddings among them."""
+    positions = [
+        size
+        for module in model.modules()
+        for parameter in module._parameters.values()
+        if parameter is not None and not isinstance(module, (nn.Linear, conv._ConvNd))
+        for size in parameter.shape[:-1]
+        if 1 < size <= LENGTHS[6]
+    ]
+    return list(dict.fromkeys((LENGTHS[0], *positions[:4], *LENGTHS)))
+
+
+def _first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the first layers in the order of registration whose input shape says something."""
+    telling = (
+        (name, module)
+        for name, module in model.named_modules()
+        if next(_shapes_for(module, model), None) is not None and not _inside_attention(name, model)
+    )
+    return list(islice(((name or "itself", module) for name, module in telling), FIRST_LAYERS))
+
+
+def _inside_attention(name: str, model: nn.Module) -> bool:
+    parent = name.rpartition(".")[0]
+    return bool(name) and isinstance(model.get_submodule(parent), nn.MultiheadAttention)
+
+
+def _required_arguments(model: nn.Module) -> int:
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = sum(p.default is p.empty for p in parameters if p.kind in positional)
+    takes_any = any(p.kind in (*positional, inspect.Parameter.VAR_POSITIONAL) for p in parameters)
+    return required or int(takes_any)
+
+
+def _attribute(model: nn.Module, name: str) -> Any:
+    try:
+        return getattr(model, name, None)
+    except Exception:  # noqa: BLE001 - a property of the user's model may raise anything
+        return None
+
+
+def _spec_of(tensor: Tensor, name: str | None = None) -> InputSpec:
+    floating = tensor.is_floating_point()
+    dtype = None if floating else str(tensor.dtype).removeprefix("torch.")
+    return InputSpec(tuple(tensor.shape[1:]), dtype, name)
