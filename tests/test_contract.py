@@ -302,6 +302,12 @@ def test_head_ends_quietly(saved):
         assert done.stdout == b"{\n"
 
 
+def test_a_reader_that_is_gone_does_not_change_the_exit_code(saved):
+    for command in ("alexnet summary REPORT", "alexnet schema"):
+        done = run_shell(f"{command} | true; exit ${{PIPESTATUS[0]}}", saved)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_standard_input_is_a_saved_report(saved):
     by_name = run_shell("alexnet summary REPORT", saved)
     for command in ("cat REPORT | alexnet summary -", "cat REPORT | alexnet summary /dev/stdin"):

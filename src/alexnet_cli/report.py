@@ -131,26 +131,26 @@ class UnusedModule(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """Sums over the model; each parameter and buffer is counted once."""
+    """Sums over the model; each parameter and buffer is counted once. MACs are None where nothing was run."""
 
     params: int
     trainable_params: int
     frozen_params: int
     buffers: int
     param_bytes: int
-    macs: int
-    flops: int
+    macs: int | None
+    flops: int | None
     layers: int
     uncounted_ops: tuple[UncountedOp, ...] = ()
     unused_modules: tuple[UnusedModule, ...] = ()
 
 
 class Report(Struct, frozen=True):
-    """A traced model."""
+    """A traced model; or a checkpoint, of which nothing was run: `run` and its MACs are None."""
 
     generator: Generator
     model: Model
-    run: Run
+    run: Run | None
     error: ErrorInfo | None
     layers: tuple[Layer, ...]
     totals: Totals

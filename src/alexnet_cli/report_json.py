@@ -29,7 +29,6 @@ class SavedReport(Envelope, frozen=True, kw_only=True):
     """The part of `summary`'s JSON that makes a report."""
 
     model: Model
-    run: Run
     layers: tuple[Layer, ...]
     totals: Totals
 

@@ -55,7 +55,9 @@ def alexnet_table(*, failed: bool = False) -> Table:
         *map(_layer, range(15)),
     ]
     if failed:
-        return Table("layers", COLUMNS, (*rows, Row(("failed here", "classifier.1", None, None, None, None), 1, "failed")))
+        return Table(
+            "layers", COLUMNS, (*rows, Row(("failed here", "classifier.1", None, None, None, None), 1, "failed"))
+        )
     rows += [
         Row(("flatten", "", ((1, 9216),), 0, 0.0, 0), 1, "function", "reshape"),
         Row(("Sequential", "classifier", ((1, 1000),), LINEAR_PARAMS, None, LINEAR_MACS), 1, "group", "container"),
@@ -151,9 +153,7 @@ HOSTILE_NAMES = (
 
 def hostile() -> Document:
     """Every text of a document taken by a hostile name in turn."""
-    rows = tuple(
-        Row((name, name, ((1, 2), ()), i * 1000, i / 16, None), i % 3) for i, name in enumerate(HOSTILE_NAMES)
-    )
+    rows = tuple(Row((name, name, ((1, 2), ()), i * 1000, i / 16, None), i % 3) for i, name in enumerate(HOSTILE_NAMES))
     notes = tuple(Note(name, "warning") for name in HOSTILE_NAMES)
     facts = Facts(tuple(Fact(name, name, "text", name) for name in HOSTILE_NAMES), HOSTILE_NAMES[1])
     bars = Bars((Bar(HOSTILE_NAMES[0], "count", tuple(Part(n, 5, 0.5, "conv") for n in HOSTILE_NAMES[1:3])),))

@@ -18,8 +18,8 @@ class TypeShare(Struct, frozen=True):
     layers: int
     params: int
     params_share: float
-    macs: int
-    macs_share: float
+    macs: int | None
+    macs_share: float | None
 
 
 class FamilyShare(Struct, frozen=True):
@@ -29,8 +29,8 @@ class FamilyShare(Struct, frozen=True):
     layers: int
     params: int
     params_share: float
-    macs: int
-    macs_share: float
+    macs: int | None
+    macs_share: float | None
 
 
 def by_type(report: Report) -> tuple[TypeShare, ...]:
@@ -47,7 +47,7 @@ def by_family(report: Report) -> tuple[FamilyShare, ...]:
     return tuple(sorted(shares, key=_largest_first))
 
 
-def fraction(part: int, whole: int) -> float:
+def fraction(part: int, whole: int | None) -> float:
     """Return the part as a fraction of 1; of nothing it is 0."""
     return part / whole if whole else 0.0
 
@@ -59,16 +59,17 @@ def _grouped(
     return [(name, list(rows)) for name, rows in groupby(sorted(counted, key=key), key=key)]
 
 
-def _sums(rows: list[Layer], report: Report) -> tuple[int, int, float, int, float]:
-    params, macs = sum(row.params for row in rows), sum(row.macs or 0 for row in rows)
+def _sums(rows: list[Layer], report: Report) -> tuple[int, int, float, int | None, float | None]:
+    params = sum(row.params for row in rows)
+    macs = None if report.totals.macs is None else sum(row.macs or 0 for row in rows)
     return (
         sum(row.leaf and row.kind == "module" for row in rows),
         params,
         fraction(params, report.totals.params),
         macs,
-        fraction(macs, report.totals.macs),
+        None if macs is None else fraction(macs, report.totals.macs),
     )
 
 
 def _largest_first(share: TypeShare | FamilyShare) -> tuple[int, int, int, str]:
-    return (-share.params, -share.macs, -share.layers, getattr(share, "type", share.family))
+    return (-share.params, -(share.macs or 0), -share.layers, getattr(share, "type", share.family))

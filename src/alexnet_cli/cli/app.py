@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from alexnet_cli.cli import models, params, schema, summary
+from alexnet_cli.cli.output import abandon_stdout
 from alexnet_cli.cli.results import FailedResult
 from alexnet_cli.cli.session import complain
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, UsageError
@@ -58,18 +58,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        _abandon_stdout()
-        return ExitCode.OK
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except AlexnetError as error:
         return _failed(error, arguments)
     except _ParseError as error:
         return _failed(UsageError(str(error.format_message()), _help_hint(error)), arguments)
     except OSError as error:
         return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
+    if code == ExitCode.INTERRUPTED:  # typer returns it when it has caught the interrupt itself
+        print("interrupted", file=sys.stderr)
     return int(code or 0)
 
 
@@ -77,7 +75,7 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
     told = ErrorInfo(error.code, error.message, error.hint, error.path)
     complain(told)
     if isinstance(error, OutputError):
-        _abandon_stdout()
+        abandon_stdout()
     elif _wants_json(arguments):
         command = next((word for word in arguments if not word.startswith("-")), "")
         sys.stdout.buffer.write(to_json(FailedResult(generator=generator(), command=command, error=told)).encode())
@@ -96,8 +94,3 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 def _help_hint(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     return f"see {context.command_path if context else 'alexnet'} --help"
-
-
-def _abandon_stdout() -> None:
-    """Point stdout to nowhere, so that the interpreter does not fail once more when it closes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

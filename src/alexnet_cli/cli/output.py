@@ -137,9 +137,14 @@ def _write_stdout(text: str, *, people: bool) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        raise
+        abandon_stdout()  # the reader has seen enough
     except OSError as error:
         raise OutputError(f"cannot write the answer: {error.strerror}") from error
+
+
+def abandon_stdout() -> None:
+    """Point stdout to nowhere, so that the interpreter does not fail once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminal_width(*, terminal: bool) -> int | None:

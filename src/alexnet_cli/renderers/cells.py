@@ -35,12 +35,24 @@ def is_failed(row: Row) -> bool:
     return row.role == "failed"
 
 
+def caption_of(table: Table) -> str:
+    """Return a table's caption, or its name where it has none."""
+    return table.caption or table.name.replace("_", " ").capitalize()
+
+
 def bars_table(bars: Bars) -> Table:
     """Write bars as a table, for formats that do not draw."""
     unit = bars.bars[0].unit if bars.bars else "count"
-    columns = (Column("whole", "Of"), Column("part", "Part"), Column("value", "Amount", unit), Column("share", "Share", "share", bar=True))
+    columns = (
+        Column("whole", "Of"),
+        Column("part", "Part"),
+        Column("value", "Amount", unit),
+        Column("share", "Share", "share", bar=True),
+    )
     rows = tuple(
-        Row((bar.label, part.label, part.value, part.share), family=part.family) for bar in bars.bars for part in bar.parts
+        Row((bar.label, part.label, part.value, part.share), family=part.family)
+        for bar in bars.bars
+        for part in bar.parts
     )
     return Table("shares", columns, rows, bars.title)
 

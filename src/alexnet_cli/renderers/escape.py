@@ -1,7 +1,8 @@
 """What a model's author wrote, made harmless before any format's own escaping.
 
 Module names are arbitrary strings: they can hold terminal escapes, bidirectional overrides that show text in
-another order than it has, and lone surrogates that no file can hold. All of these are shown, none is obeyed.
+another order than it has, and surrogates and noncharacters that no file or no XML can hold. All of these are shown,
+none is obeyed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from alexnet_cli.renderers.style import Style
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATIONS = range(0xFE00, 0xFE10)  # they change how wide the character before them is
+_NONCHARACTER = 0xFFFE  # the last two of every 65,536 points
 _PLAIN = str.maketrans({"×": "x", "·": "|", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
 
 
@@ -36,7 +38,8 @@ def cross(style: Style) -> str:
 
 
 def _is_unseen(char: str) -> bool:
-    return unicodedata.category(char) in _UNSEEN or ord(char) in _VARIATIONS
+    point = ord(char)
+    return unicodedata.category(char) in _UNSEEN or point in _VARIATIONS or point & _NONCHARACTER == _NONCHARACTER
 
 
 def _escape(char: str) -> str:

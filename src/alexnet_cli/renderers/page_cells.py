@@ -13,7 +13,7 @@ from alexnet_cli.renderers.bars import share_bar
 from alexnet_cli.renderers.cells import SHORTENED, cell_text, is_failed, short_text
 from alexnet_cli.renderers.escape import clean, cross
 from alexnet_cli.renderers.guides import Guide
-from alexnet_cli.renderers.layout import BAR, Layout
+from alexnet_cli.renderers.layout import BAR
 from alexnet_cli.renderers.lines import Line, line
 from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.wrapping import fold, left, right, shorten, width_of
@@ -40,12 +40,13 @@ def texts(table: Table, place: int, style: Style, limit: int | None) -> Texts:
     return Texts(full, [short_text(row.cells[place], column, row) for row in table.rows])
 
 
-def number(text: str, row: Row, column: Column, value: Value, width: int, layout: Layout, style: Style) -> Line:
-    """Draw a number with its digits at the right, and its bar at the left."""
+def number(text: str, row: Row, place: int, column: Column, *, width: int, bar: bool, unicode: bool) -> Line:
+    """Draw a number with its digits at the right, and if asked for its bar at the left."""
+    value = row.cells[place]
     look = _number_look(row, column, value)
-    if not (column.bar and layout.bars):
+    if not bar:
         return line((right(text, width), look))
-    drawn = share_bar(float(value), BAR, unicode=style.unicode) if isinstance(value, (int, float)) else ""
+    drawn = share_bar(float(value), BAR, unicode=unicode) if isinstance(value, (int, float)) else ""
     return line((left(drawn, BAR), palette.of_bar(row.family)), (right(text, width - BAR), look))
 
 

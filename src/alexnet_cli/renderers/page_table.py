@@ -8,7 +8,7 @@ from itertools import repeat
 
 from rich.segment import Segment
 
-from alexnet_cli.document import Column, Row, Table
+from alexnet_cli.document import Column, Table
 from alexnet_cli.renderers import page_cells
 from alexnet_cli.renderers.cells import NUMERIC
 from alexnet_cli.renderers.escape import clean
@@ -55,7 +55,8 @@ def _grid(table: Table, style: Style) -> _Grid:
     tree = next((i for i, column in enumerate(table.columns) if column.tree), None)
     limit = style.width or TREE_MOST
     texts = tuple(
-        page_cells.texts(table, place, style, limit if place == tree else style.width) for place in range(len(table.columns))
+        page_cells.texts(table, place, style, limit if place == tree else style.width)
+        for place in range(len(table.columns))
     )
     found: Sequence[Guide] = ()
     if tree is not None:
@@ -91,20 +92,22 @@ def _header(grid: _Grid, layout: Layout) -> Line:
 def _body(grid: _Grid, layout: Layout) -> Iterator[Line]:
     if not grid.table.rows:
         yield line(("no rows", DIM))
-    for number, row in enumerate(grid.table.rows):
-        cells = [_cell(grid, layout, number, row, place, width) for place, width in zip(layout.kept, layout.widths, strict=True)]
+    for number in range(len(grid.table.rows)):
+        places = zip(layout.kept, layout.widths, strict=True)
+        cells = [_cell(grid, layout, number, place, width) for place, width in places]
         for tier in range(max(map(len, cells))):
             yield _joined([cell[tier] if tier < len(cell) else [] for cell in cells], layout)
 
 
-def _cell(grid: _Grid, layout: Layout, number: int, row: Row, place: int, width: int) -> list[Line]:
+def _cell(grid: _Grid, layout: Layout, number: int, place: int, width: int) -> list[Line]:
     """Draw a cell as one line, or several where it is folded."""
-    column = grid.table.columns[place]
+    column, row = grid.table.columns[place], grid.table.rows[number]
     text = (grid.texts[place].short if layout.short else grid.texts[place].full)[number]
     if _is_number(column):
-        return [page_cells.number(text, row, column, row.cells[place], width, layout, grid.style)]
+        bar = column.bar and layout.bars
+        return [page_cells.number(text, row, place, column, width=width, bar=bar, unicode=grid.style.unicode)]
     guide = grid.guides[number] if place == grid.tree else Guide("", "")
-    return page_cells.words(text, row, guide, width, name=place == layout.kept[0], unicode=grid.style.unicode)
+    return page_cells.words(text, row, guide, width, name=place == 0, unicode=grid.style.unicode)
 
 
 def _joined(cells: Sequence[Line], layout: Layout) -> Line:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Sequence
 
 import torch
@@ -24,9 +26,9 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
         TargetError: the target's code fails.
     """
     loaded = _load(subject, device, notify)
-    tensors = (*loaded.module.parameters(), *loaded.module.buffers())
-    elsewhere = any(tensor.device.type != device.type for tensor in tensors)
-    model = copy_to(loaded.module, device) if loaded.shared or elsewhere else loaded.module
+    inner = _unwrapped(loaded.module, notify)
+    elsewhere = any(tensor.device.type != device.type for tensor in (*inner.parameters(), *inner.buffers()))
+    model = copy_to(inner, device) if loaded.shared or elsewhere else inner
     if options.dtype is not None:
         model = model.to(getattr(torch, options.dtype))
     return model.train(options.mode == "train")
@@ -42,6 +44,16 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
         loaded = subject.load()
         notify(f"the model was built on the CPU, as it cannot be built on meta: {error.message}")
         return loaded
+
+
+def _unwrapped(module: nn.Module, notify: Notify) -> nn.Module:
+    """Return the module inside a compiled or parallel one: the wrapper has no layers of its own."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    inner = module.module if isinstance(module, wrappers) else getattr(module, "_orig_mod", None)
+    if not isinstance(inner, nn.Module):
+        return module
+    notify(f"the model is wrapped in {type(module).__name__}: what it wraps is shown")
+    return _unwrapped(inner, notify)
 
 
 class Trial:
@@ -60,7 +72,7 @@ class Trial:
         inputs = with_batch(specs, self.options.batch_size, model_dtype(self.model), found=True)
         args, kwargs = make_tensors(inputs, device)
         try:
-            with torch.no_grad(), device:
+            with torch.no_grad(), device, contextlib.redirect_stdout(io.StringIO()):
                 self.model(*args, **kwargs)
         except Exception:  # noqa: BLE001 - the user's model may raise anything
             return False

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 
 def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
@@ -26,6 +27,8 @@ def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
 
 
 def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
+        return type(tensor)(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)  # type: ignore[call-arg] # missing in its stub
     if not isinstance(tensor, nn.Parameter):
         moved = tensor.detach().to(device)
         return moved.clone() if moved.device == tensor.device else moved

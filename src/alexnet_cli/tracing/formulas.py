@@ -16,7 +16,6 @@ from torch.utils.flop_counter import flop_registry
 
 Macs = Callable[..., int]
 EXTRA: dict[Any, Macs] = {}
-aten = torch.ops.aten
 
 
 def formula_for(packet: Any) -> Macs | None:
@@ -30,10 +29,18 @@ def formula_for(packet: Any) -> Macs | None:
 
 
 def macs_formula(*names: str) -> Callable[[Macs], Macs]:
-    """Register a formula for ATen operators; a name that this torch does not have is passed over."""
+    """Register a formula for operators: `mv` of ATen, `mylib::myop` of another library.
+
+    The function gets the operator's arguments, and its result as `out_val`, and returns MACs. A name that is not
+    there is passed over: operators come and go with torch's versions.
+    """
 
     def register(formula: Macs) -> Macs:
-        EXTRA.update({getattr(aten, name): formula for name in names if hasattr(aten, name)})
+        for name in names:
+            library, _, op = name.rpartition("::")
+            packet = getattr(getattr(torch.ops, library or "aten"), op, None)
+            if packet is not None:
+                EXTRA[packet] = formula
         return formula
 
     return register
@@ -86,6 +93,20 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: ob
     """Scores and their product with the values: (B, H, L, E), (B, H, S, E), (B, H, S, V)."""
     del rest
     return query.numel() * key.shape[-2] + prod(query.shape[:-1]) * value.shape[-2] * value.shape[-1]
+
+
+@macs_formula("mkldnn_rnn_layer")
+def _rnn_layer(steps: Tensor, weight_input: Tensor, weight_hidden: Tensor, *rest: object, **_: object) -> int:
+    """One layer and direction of an LSTM on the CPU: each step of each sequence uses each weight once."""
+    del rest
+    return steps.numel() // steps.shape[-1] * (weight_input.numel() + weight_hidden.numel())
+
+
+@macs_formula("_cudnn_rnn", "miopen_rnn")
+def _rnn(steps: Tensor, weights: list[Tensor], *rest: object, **_: object) -> int:
+    """All layers and directions of an RNN on a GPU; the one-dimensional weights are biases."""
+    del rest
+    return steps.numel() // steps.shape[-1] * sum(weight.numel() for weight in weights if weight.dim() > 1)
 
 
 @macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")

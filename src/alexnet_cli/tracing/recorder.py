@@ -8,8 +8,9 @@ identity.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -86,6 +87,7 @@ class Recorder:
     def recording(self) -> Iterator[None]:
         """Watch everything that runs inside."""
         with ExitStack() as stack:
+            stack.enter_context(_plain_kernels())
             stack.enter_context(_wrapped_module_call(self._run_module))
             stack.enter_context(_FunctionMode(self))
             stack.enter_context(_DispatchMode(self))
@@ -137,7 +139,7 @@ class Recorder:
         if op.fresh:
             for tensor in _flat((output,)):
                 self._births[_storage(tensor)] = self._clock
-        call = self._current(op)
+        call = self._function or self._direct_call(op, args, kwargs)
         if call is None:
             return
         call.work.operators.add(op)
@@ -148,13 +150,14 @@ class Recorder:
             call.work.counted = True
         elif op.uncounted:
             call.work.uncounted.append(op.name)
+        if call is not self._function:
+            self._finish(call, output)
 
-    def _current(self, op: Operator) -> Call | None:
-        if self._function is not None:
-            return self._function
+    def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
+        """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""
         if not self._stack:
             return None
-        call = Call(None, op.name.strip("_"), self._clock, finished=True)  # an operator outside any function
+        call = Call(None, op.name.strip("_"), self._clock - 1, shapes_of((args, kwargs)))
         self._stack[-1].parts.append(call)
         return call
 
@@ -229,6 +232,19 @@ def _wrapped_module_call(run: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Run attention and compiled code operator by operator, where a fused kernel would hide the work."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    dynamo = sys.modules.get("torch._dynamo")
+    try:
+        with torch.compiler.set_stance("force_eager") if dynamo is not None else nullcontext():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def tensors_in(value: object) -> Iterator[Tensor]:

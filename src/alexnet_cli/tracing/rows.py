@@ -153,7 +153,7 @@ class RowBuilder:
         return Layer(
             index=index,
             path=draft.path,
-            type=call.name,
+            type=type(call.module).__name__ if call.module is not None else call.name,  # lazy ones have changed
             kind="module" if call.module is not None else "function",
             family=draft.family,
             depth=draft.depth,

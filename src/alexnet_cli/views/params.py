@@ -89,16 +89,22 @@ def _sentence(report: Report) -> str:
     without = [item.type for item in by_type(report) if not item.params and item.layers]
     if not holders:
         return "No layer has parameters."
-    first, *others = holders
-    names = " and ".join((", ".join(item.type for item in holders[:-1]), holders[-1].type)) if others else first.type
-    said = f"Only {names} have parameters"
-    said += f"; {', '.join(without)} have none to learn. " if without else ". "
-    said += f"{_layers(first)} hold {share(first.params_share)} of them"
-    if others:
-        second = others[0]
-        said += f", {first.params / second.params:.1f} times as many as {_layers(second)}"
-    return said + "."
+    names = _listed([item.type for item in holders])
+    none = f"; {_listed(without)} have none to learn" if without else ""
+    said = f"Only {names} {'have' if len(holders) > 1 else 'has'} parameters{none}."
+    if len(holders) == 1:
+        return said
+    first, second, *_ = holders
+    return (
+        f"{said} The {_layers(first)} {'hold' if first.layers != 1 else 'holds'} {share(first.params_share)} of them, "
+        f"{first.params / second.params:.1f} times as many as the {_layers(second)}."
+    )
 
 
 def _layers(item: TypeShare) -> str:
-    return f"the {item.layers} {item.type} layers" if item.layers != 1 else f"the one {item.type} layer"
+    return f"{item.layers} {item.type} layers" if item.layers != 1 else f"one {item.type} layer"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

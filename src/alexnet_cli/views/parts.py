@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alexnet_cli.analyses.shares import FamilyShare, by_family
+from alexnet_cli.analyses.shares import by_family
 from alexnet_cli.document import Bar, Bars, Fact, Facts, Note, Part
 from alexnet_cli.report import Report, Run, Totals
 
@@ -12,8 +12,10 @@ MACS_CONVENTION = "multiply-accumulates of convolutions, matrix products and att
 MOST_PARTS = 5
 
 
-def run_line(run: Run) -> str:
+def run_line(run: Run | None) -> str:
     """Say how a model was run: `meta · float32 · eval · batch 1`."""
+    if run is None:
+        return "not run"
     batch = "whole shapes" if run.batch_size is None else f"batch {run.batch_size}"
     return f"{run.device} · {run.dtype} · {run.mode} · {batch}"
 
@@ -31,18 +33,14 @@ def totals_facts(totals: Totals) -> tuple[Fact, ...]:
 
 
 def cost_facts(report: Report) -> tuple[Fact, ...]:
-    """List the work of one forward and how it was run."""
+    """List the work of one forward and how it was run; nothing for what was not run."""
     run, totals = report.run, report.totals
+    if run is None:
+        return ()
     facts = [Fact("MACs", totals.macs, "macs"), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
-    facts += [
-        Fact(
-            f"Input {item.name}" if item.name else "Input",
-            item.shape,
-            "shape",
-            _input_note(item.dtype, found=item.found),
-        )
-        for item in run.inputs
-    ]
+    for item in run.inputs:
+        note = f"{item.dtype}, found by trying" if item.found else item.dtype
+        facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))
     if run.measured is not None:
         facts += [
             Fact("Ran on", run.measured.device_name),
@@ -57,22 +55,12 @@ def split(report: Report) -> Bars | None:
     families = [family for family in by_family(report) if family.params or family.macs]
     if not families:
         return None
-    order = sorted(families, key=lambda family: (-family.macs_share, -family.params_share))
-    shown, rest = order[:MOST_PARTS], order[MOST_PARTS:]
-    return Bars(
-        (
-            Bar(
-                "Parameters",
-                "count",
-                _parts([(f, f.params, f.params_share) for f in shown], [(f.params, f.params_share) for f in rest]),
-            ),
-            Bar(
-                "MACs",
-                "macs",
-                _parts([(f, f.macs, f.macs_share) for f in shown], [(f.macs, f.macs_share) for f in rest]),
-            ),
-        )
-    )
+    families.sort(key=lambda family: (-(family.macs_share or 0), -family.params_share))
+    bars = [Bar("Parameters", "count", _parts([(f.family, f.params, f.params_share) for f in families]))]
+    if report.totals.macs:
+        macs = [(f.family, f.macs or 0, f.macs_share or 0.0) for f in families]
+        bars.append(Bar("MACs", "macs", _parts(macs)))
+    return Bars(tuple(bars))
 
 
 def notes(report: Report) -> tuple[Note, ...]:
@@ -85,7 +73,7 @@ def notes(report: Report) -> tuple[Note, ...]:
         for op in report.totals.uncounted_ops
     ]
     unused = report.totals.unused_modules
-    if unused and report.run.complete:
+    if unused and report.error is None:
         params = sum(module.params for module in unused)
         named = _some([module.path for module in unused])
         found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
@@ -97,15 +85,13 @@ def facts_of(report: Report) -> Facts:
     return Facts((*totals_facts(report.totals), *cost_facts(report)))
 
 
-def _parts(shown: Sequence[tuple[FamilyShare, int, float]], rest: Sequence[tuple[int, float]]) -> tuple[Part, ...]:
-    parts = [Part(family.family, value, share, family.family) for family, value, share in shown]
+def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
+    """Return a part for each family, those after the first few as one."""
+    shown, rest = families[:MOST_PARTS], families[MOST_PARTS:]
+    parts = [Part(name, value, share, name) for name, value, share in shown]
     if rest:
-        parts.append(Part("others", sum(value for value, _ in rest), sum(share for _, share in rest), "other"))
+        parts.append(Part("others", sum(value for _, value, _ in rest), sum(share for *_, share in rest), "other"))
     return tuple(parts)
-
-
-def _input_note(dtype: str, *, found: bool) -> str:
-    return f"{dtype}, found by trying" if found else dtype
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

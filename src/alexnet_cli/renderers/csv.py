@@ -1,0 +1,62 @@
+"""The first table of a document as CSV: raw numbers under the columns' keys, for programs and spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from io import StringIO
+
+from alexnet_cli import units
+from alexnet_cli.document import Document, Facts, Table, Unit, Value
+from alexnet_cli.renderers.escape import clean
+from alexnet_cli.renderers.style import Style
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render(document: Document, style: Style) -> str:
+    """Write the first table; a document without one gives its facts as label, value and unit.
+
+    What is unknown is an empty cell.
+    """
+    table = next((block for block in document.blocks if isinstance(block, Table)), None)
+    if table is None:
+        return _written(["label", "value", "unit"], _fact_rows(document, style))
+    header = [_safe(column.key, style) for column in table.columns]
+    rows = (
+        [_cell(cell, column.unit, style) for cell, column in zip(row.cells, table.columns, strict=True)]
+        for row in table.rows
+    )
+    return _written(header, rows)
+
+
+def _fact_rows(document: Document, style: Style) -> Iterable[list[str]]:
+    for block in document.blocks:
+        if isinstance(block, Facts):
+            for fact in block.facts:
+                yield [_safe(fact.label, style), _cell(fact.value, fact.unit, style), fact.unit]
+
+
+def _written(header: list[str], rows: Iterable[list[str]]) -> str:
+    written = StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return written.getvalue()
+
+
+def _cell(value: Value, unit: Unit, style: Style) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return _safe(value, style)
+        case tuple():
+            return units.text(value, unit, cross="x")
+        case _:
+            return str(value)
+
+
+def _safe(text: str, style: Style) -> str:
+    """Keep a spreadsheet from reading text as a formula."""
+    return f"'{clean(text, style)}" if text.startswith(_FORMULA_STARTS) else clean(text, style)

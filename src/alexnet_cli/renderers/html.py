@@ -1,0 +1,104 @@
+"""Documents as one HTML page that stands alone: no script, nothing loaded, readable in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+
+from alexnet_cli import units
+from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Row, Table, Value
+from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text
+from alexnet_cli.renderers.escape import clean, cross
+from alexnet_cli.renderers.style import Style
+
+_CSS = """\
+:root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c940; --page: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6edf3; --faint: #9198a1; --rule: #3d444d; --bar: #1f83c966; --page: #0d1117; }
+}
+body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--page);
+  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; margin: 0; }
+.subtitle, .note, dt { color: var(--faint); }
+.scroll { overflow-x: auto; margin: 1.5rem 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+caption { text-align: left; font-weight: 600; padding-bottom: .4rem; }
+th, td { padding: .15rem .75rem; text-align: left; font-weight: normal; white-space: pre; }
+thead th { font-weight: 600; border-bottom: 1px solid var(--rule); }
+tbody th { padding-left: calc(.75rem + 1.5rem * var(--level, 0)); }
+.number { text-align: right; }
+.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent 0); min-width: 6rem; }
+.group th { font-weight: 600; }
+.group td { color: var(--faint); }
+.failed th, .failed td, .error { color: #d8413c; }
+.warning { color: #a97c00; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.5rem; }
+dd { margin: 0; font-variant-numeric: tabular-nums; }"""
+
+
+def render(document: Document, style: Style) -> str:
+    """Write a document as a page with plain tables."""
+    title = _escaped(document.title, style)
+    subtitle = f'<p class="subtitle">{_escaped(document.subtitle, style)}</p>\n' if document.subtitle else ""
+    body = "\n".join(line for block in document.blocks for line in _block(block, style))
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>\n{_CSS}\n</style>\n</head>\n<body>\n<h1>{title}</h1>\n{subtitle}"
+        f"{body}\n</body>\n</html>\n"
+    )
+
+
+def _block(block: Block, style: Style) -> Iterator[str]:
+    match block:
+        case Table():
+            yield from _table(block, style)
+        case Bars():
+            yield from _table(bars_table(block), style)
+        case Facts():
+            yield from _facts(block, style)
+        case Note():
+            yield f'<p class="{block.tone}">{_escaped(block.text, style)}</p>'
+
+
+def _table(table: Table, style: Style) -> Iterator[str]:
+    yield '<div class="scroll"><table>'
+    yield f"<caption>{_escaped(caption_of(table), style)}</caption>"
+    heads = (f'<th scope="col"{_attribute(column)}>{_escaped(column.title, style)}</th>' for column in table.columns)
+    yield f"<thead><tr>{''.join(heads)}</tr></thead>"
+    yield "<tbody>"
+    for row in table.rows:
+        cells = zip(row.cells, table.columns, strict=True)
+        drawn = (_cell(cell, column, row, style, first=i == 0) for i, (cell, column) in enumerate(cells))
+        yield f'<tr class="{row.role}">{"".join(drawn)}</tr>'
+    yield "</tbody>"
+    yield "</table></div>"
+
+
+def _cell(value: Value, column: Column, row: Row, style: Style, *, first: bool) -> str:
+    text = _escaped(cell_text(value, column, row, cross=cross(style)), style)
+    if first:
+        level = f' style="--level:{row.level}"' if column.tree and row.level else ""
+        return f'<th scope="row"{level}{_attribute(column)}>{text}</th>'
+    if column.bar and isinstance(value, (int, float)):
+        return f'<td class="number bar" style="--share:{min(max(value, 0), 1):.1%}">{text}</td>'
+    return f"<td{_attribute(column)}>{text}</td>"
+
+
+def _attribute(column: Column) -> str:
+    return ' class="number"' if column.unit in NUMERIC else ""
+
+
+def _facts(facts: Facts, style: Style) -> Iterator[str]:
+    if facts.title:
+        yield f"<h2>{_escaped(facts.title, style)}</h2>"
+    yield "<dl>"
+    for fact in facts.facts:
+        value = _escaped(units.text(fact.value, fact.unit, cross=cross(style)), style)
+        note = f' <span class="note">({_escaped(fact.note, style)})</span>' if fact.note else ""
+        yield f"<dt>{_escaped(fact.label, style)}</dt><dd>{value}{note}</dd>"
+    yield "</dl>"
+
+
+def _escaped(text: str, style: Style) -> str:
+    return escape(clean(text, style))

@@ -1,0 +1,110 @@
+r"""Documents as a LaTeX fragment to `\input`: booktabs tables, and paragraphs for notes.
+
+Whatever a name holds, the fragment compiles with pdfLaTeX: characters that its usual fonts lack are written as
+escapes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Row, Table, Value
+from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text, facts_table
+from alexnet_cli.renderers.escape import clean, visible
+from alexnet_cli.renderers.style import Style
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "%": r"\%",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    '"': r"\char34{}",
+    "[": "{[}",  # after a row's end it would begin an argument
+    "]": "{]}",
+    "*": "{*}",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "…": r"\ldots{}",
+    "–": r"\textendash{}",
+    "—": r"\textemdash{}",
+}
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')")  # two hyphens would become a dash, two apostrophes a quotation mark
+_LATIN = range(0xC0, 0x100)
+_T1_ONLY = frozenset("ÐðÞþ×÷")
+
+
+def render(document: Document, style: Style) -> str:  # noqa: ARG001 - a fragment has neither width nor colour
+    r"""Write each table, the facts and the shares as a `table` environment with a caption."""
+    lines = [r"% Needs \usepackage{booktabs} in the preamble.", f"% {_comment(document.title)}"]
+    heading = ": ".join(filter(None, (document.title, document.subtitle)))
+    for block in document.blocks:
+        lines += ["", *_block(block, heading)]
+    return "\n".join(lines) + "\n"
+
+
+def _block(block: Block, heading: str) -> Iterator[str]:
+    match block:
+        case Table():
+            yield from _table(block, heading)
+        case Bars():
+            yield from _table(bars_table(block), heading)
+        case Facts():
+            yield from _table(facts_table(block), heading)
+        case Note():
+            tone = "" if block.tone == "info" else rf"\textbf{{{block.tone.capitalize()}:}} "
+            yield rf"\noindent {tone}{_escaped(block.text)}\par"
+
+
+def _table(table: Table, heading: str) -> Iterator[str]:
+    caption = ". ".join(filter(None, (heading, caption_of(table))))
+    yield r"\begin{table}[htbp]"
+    yield r"\centering"
+    yield rf"\caption{{{_escaped(caption)}}}"
+    yield rf"\begin{{tabular}}{{{''.join('r' if column.unit in NUMERIC else 'l' for column in table.columns)}}}"
+    yield r"\toprule"
+    yield _row(_escaped(column.title) for column in table.columns)
+    yield r"\midrule"
+    for row in table.rows:
+        cells = zip(row.cells, table.columns, strict=True)
+        yield _row(_cell(cell, column, row, first=i == 0) for i, (cell, column) in enumerate(cells))
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    yield r"\end{table}"
+
+
+def _row(cells: Iterator[str]) -> str:
+    return rf"{' & '.join(cells)} \\"
+
+
+def _cell(value: Value, column: Column, row: Row, *, first: bool) -> str:
+    text = _escaped(cell_text(value, column, row))
+    if first and text and row.role in ("group", "failed"):
+        text = rf"\textbf{{{text}}}"
+    indent = r"\quad" * row.level
+    return f"{indent} {text}" if column.tree and indent else text
+
+
+def _escaped(text: str) -> str:
+    """Write text so that every character of it is set as itself."""
+    return _LIGATURE.sub("{}", "".join(_SPECIAL.get(char) or _plain(char) for char in visible(text)))
+
+
+def _plain(char: str) -> str:
+    if char.isascii() or (ord(char) in _LATIN and char not in _T1_ONLY):
+        return char
+    return char.encode("ascii", "backslashreplace").decode().replace("\\", _SPECIAL["\\"])
+
+
+def _comment(text: str) -> str:
+    return clean(text, Style(unicode=False))
