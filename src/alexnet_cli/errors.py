@@ -77,15 +77,19 @@ def users_frames(error: BaseException) -> str | None:
 
     Frames inside installed packages, the standard library and this program are left out.
     """
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users_file(frame.filename)]
     lines = [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames]
     return "\n".join(lines) or None
 
 
-def _is_users(filename: str) -> bool:
+def is_users_file(filename: str) -> bool:
+    """Tell whether code is neither installed nor this program's own."""
     path = Path(filename)
-    ours = Path(__file__).parent
-    installed = {
-        Path(folder) for key, folder in sysconfig.get_paths().items() if key.endswith("lib") or key == "stdlib"
-    }
-    return path.is_file() and not any(path.is_relative_to(folder) for folder in (ours, *installed))
+    paths = sysconfig.get_paths().items()
+    installed = {Path(folder) for key, folder in paths if key.endswith("lib") or key == "stdlib"}
+    return path.is_file() and not is_ours(filename) and not any(path.is_relative_to(folder) for folder in installed)
+
+
+def is_ours(filename: str) -> bool:
+    """Tell whether code is this program's own."""
+    return Path(filename).is_relative_to(Path(__file__).parent)

@@ -68,8 +68,8 @@ def note(text: str) -> None:
 def complain(error: ErrorInfo) -> None:
     """Tell the user what went wrong and what to do."""
     _say("error", error.message)
-    if error.hint:
-        _say("hint", error.hint)
+    for line in (error.hint or "").splitlines():
+        _say("hint", line)
 
 
 def _say(label: str, text: str) -> None:

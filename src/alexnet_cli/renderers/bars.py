@@ -36,10 +36,10 @@ def split_cells(shares: Sequence[float], width: int) -> list[int]:
     if not total:
         return [0] * len(amounts)
     quotas = [amount / total * width for amount in amounts]
-    cells = [max(1, int(quota)) if quota else 0 for quota in quotas]
+    cells = [max(1, int(quota)) if amount else 0 for amount, quota in zip(amounts, quotas, strict=True)]
     while (left := width - sum(cells)) > 0:
         neediest = sorted(range(len(cells)), key=lambda i: (cells[i] - quotas[i], i))
-        for index in [i for i in neediest if quotas[i]][:left]:
+        for index in [i for i in neediest if amounts[i]][:left]:
             cells[index] += 1
     while sum(cells) > width:
         cells[cells.index(max(cells))] -= 1

@@ -12,9 +12,9 @@ from alexnet_cli.renderers.escape import clean, cross
 from alexnet_cli.renderers.style import Style
 
 _CSS = """\
-:root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c940; --page: #fff; }
+:root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c9; --page: #fff; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --faint: #9198a1; --rule: #3d444d; --bar: #1f83c966; --page: #0d1117; }
+  :root { --ink: #e6edf3; --faint: #9198a1; --rule: #3d444d; --bar: #1f83c9; --page: #0d1117; }
 }
 body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--page);
   font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -27,7 +27,8 @@ th, td { padding: .15rem .75rem; text-align: left; font-weight: normal; white-sp
 thead th { font-weight: 600; border-bottom: 1px solid var(--rule); }
 tbody th { padding-left: calc(.75rem + 1.5rem * var(--level, 0)); }
 .number { text-align: right; }
-.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent 0); min-width: 6rem; }
+.bar { padding-left: 6.5rem; background: no-repeat .75rem center / 5rem 60%
+  linear-gradient(to right, var(--bar) var(--share), transparent 0); }
 .group th { font-weight: 600; }
 .group td { color: var(--faint); }
 .failed th, .failed td, .error { color: #d8413c; }
@@ -58,7 +59,8 @@ def _block(block: Block, style: Style) -> Iterator[str]:
         case Facts():
             yield from _facts(block, style)
         case Note():
-            yield f'<p class="{block.tone}">{_escaped(block.text, style)}</p>'
+            tone = "" if block.tone == "info" else f"<strong>{block.tone.capitalize()}:</strong> "
+            yield f'<p class="{block.tone}">{tone}{_escaped(block.text, style)}</p>'
 
 
 def _table(table: Table, style: Style) -> Iterator[str]:

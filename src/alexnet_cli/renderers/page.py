@@ -17,7 +17,7 @@ from alexnet_cli.renderers.palette import BOLD, DIM, ERROR, PLAIN, WARNING
 from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.wrapping import shorten, width_of, wrap
 
-LEAST_WIDTH = 20
+LEAST_WIDTH = 40
 _GAP = 2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 from rich.segment import Segment
@@ -48,22 +48,19 @@ def table_lines(table: Table, style: Style) -> Iterator[Line]:
     yield rule
     yield from _body(grid, layout)
     yield rule
-    yield from _left_out(grid, layout, natural(table.columns, sizes.full).width)
+    yield from _left_out(grid, layout)
 
 
 def _grid(table: Table, style: Style) -> _Grid:
     tree = next((i for i, column in enumerate(table.columns) if column.tree), None)
-    limit = style.width or TREE_MOST
-    texts = tuple(
-        page_cells.texts(table, place, style, limit if place == tree else style.width)
-        for place in range(len(table.columns))
-    )
+    texts = tuple(page_cells.texts(table, place, style, style.width) for place in range(len(table.columns)))
     found: Sequence[Guide] = ()
     if tree is not None:
-        most = max((style.width or TREE_MOST) // 4 // STEP, 1)
+        limit = TREE_MOST if style.width is None else min(style.width, TREE_MOST)
+        most = limit // (2 if style.width is None else 3) // STEP
         found = guides([row.level for row in table.rows], most=most, unicode=style.unicode)
         names = [
-            shorten(name, limit - len(guide.first), unicode=style.unicode)
+            shorten(name, limit - width_of(guide.first), unicode=style.unicode)
             for name, guide in zip(texts[tree].full, found, strict=True)
         ]
         texts = (*texts[:tree], Texts(names, names), *texts[tree + 1 :])
@@ -120,11 +117,13 @@ def _joined(cells: Sequence[Line], layout: Layout) -> Line:
     return pieces
 
 
-def _left_out(grid: _Grid, layout: Layout, needed: int) -> Iterator[Line]:
+def _left_out(grid: _Grid, layout: Layout) -> Iterator[Line]:
     missing = [title for place, title in enumerate(grid.titles) if place not in layout.kept]
     said = [f"not shown at this width: {', '.join(missing)}"] if missing else []
     said += ["numbers are rounded"] if layout.short else []
     if said:
+        whole = _grid(grid.table, replace(grid.style, width=None))
+        needed = natural(grid.table.columns, _sizes(whole, short=False)).width
         text = f"{'; '.join(said)}; --width {needed} shows all"
         yield from (line((text, DIM)) for text in wrap(text, grid.style.width))
 

@@ -28,8 +28,7 @@ _FONT = 14
 _MARGIN = 20
 _BAR = 12
 _EIGHTHS = {char: eighths / 8 for eighths, char in enumerate("▏▎▍▌▋▊▉", 1)}
-_INK = {"█": 1.0, "▒": 0.55, "▓": 0.8, "░": 0.3, "▞": 0.65, "┄": 0.2} | dict.fromkeys(_EIGHTHS, 1.0)
-"""How solid the rectangle is that stands for each block character."""
+_BLOCKS = frozenset("█▒▓░▞┄") | _EIGHTHS.keys()
 _RUNS = re.compile(r"█*[▏▎▍▌▋▊▉]|█+|▒+|▓+|░+|▞+|┄+| +|[^█▏▎▍▌▋▊▉▒▓░▞┄ ]+(?: [^█▏▎▍▌▋▊▉▒▓░▞┄ ]+)*")
 
 _PAGE = """\
@@ -91,7 +90,7 @@ def _line_drawn(line: Line, number: int) -> Iterator[str]:
     for text, look, _ in line:
         for run in _RUNS.findall(text):
             if run.strip(" "):
-                draw = _bar if run[0] in _INK else _words
+                draw = _bar if run[0] in _BLOCKS else _words
                 yield draw(run, column, number, _classes(look))
             column += width_of(run)
 
@@ -105,11 +104,10 @@ def _words(run: str, column: int, number: int, classes: str) -> str:
 
 
 def _bar(run: str, column: int, number: int, classes: str) -> str:
-    """Draw block characters as a rectangle, as no two fonts agree about them."""
+    """Draw block characters as a rectangle, as no two fonts agree about them; between two parts stays a thin gap."""
     x, y = _MARGIN + column * _CELL, _MARGIN + number * _LINE + 2
-    cells = sum(_EIGHTHS.get(char, 1.0) for char in run)
-    opacity = "" if _INK[run[0]] == 1 else f' fill-opacity="{_INK[run[0]]:g}"'
-    return f'<rect x="{x:.5g}" y="{y:g}" width="{cells * _CELL:.5g}" height="{_BAR}"{opacity}{classes}/>'
+    width = sum(_EIGHTHS.get(char, 1.0) for char in run) * _CELL
+    return f'<rect x="{x:.5g}" y="{y:g}" width="{max(width - 1, 1):.5g}" height="{_BAR}"{classes}/>'
 
 
 def _classes(look: Look | None) -> str:

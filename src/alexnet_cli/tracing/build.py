@@ -15,6 +15,8 @@ from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.clone import copy_to
 from alexnet_cli.tracing.feed import make_tensors, model_dtype, with_batch
 from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.origins import Origins
+from alexnet_cli.tracing.recorder import Recorder
 
 Notify = Callable[[str], None]
 
@@ -62,18 +64,29 @@ class Trial:
     def __init__(self, subject: Subject, options: TraceOptions) -> None:
         self.subject = subject
         self.options = options
-        self.model: nn.Module | None = None
+        self._built: nn.Module | None = None
+        self._origins = Origins()
 
     def __call__(self, specs: Sequence[InputSpec]) -> bool:
         """Try shapes without the batch."""
         device = torch.device(META)
-        if self.model is None:
-            self.model = build(self.subject, device, self.options, notify=lambda _: None)
-        inputs = with_batch(specs, self.options.batch_size, model_dtype(self.model), found=True)
+        model = self._model()
+        inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
         args, kwargs = make_tensors(inputs, device)
         try:
-            with torch.no_grad(), device, contextlib.redirect_stdout(io.StringIO()):
-                self.model(*args, **kwargs)
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
+                model(*args, **kwargs)
         except Exception:  # noqa: BLE001 - the user's model may raise anything
             return False
         return True
+
+    def origin(self, path: str) -> str | None:
+        """Return the line of the user's code that makes the module at `path`."""
+        modules = dict(self._model().named_modules())
+        return self._origins.of(modules[path]) if path in modules else None
+
+    def _model(self) -> nn.Module:
+        if self._built is None:
+            with self._origins.watching():
+                self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
+        return self._built

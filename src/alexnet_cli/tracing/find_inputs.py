@@ -28,24 +28,31 @@ TOKENS = "int64"
 
 @dataclass(frozen=True)
 class FoundInputs:
-    """Shapes without the batch, and where they come from."""
+    """Shapes without the batch, where they come from, and whether the model runs on them."""
 
     specs: tuple[InputSpec, ...]
     how: str
+    fits: bool = False
 
 
-def find_inputs(model: nn.Module, fits: Fits) -> FoundInputs | None:
-    """Return the first candidate that the model runs on, None if none does within `SECONDS`."""
+def find_inputs(model: nn.Module, fits: Fits, *, scan: bool = True) -> FoundInputs | None:
+    """Return the first candidate that the model runs on.
+
+    Where none does within `SECONDS`, the first candidate is returned with `fits` False, None if there is none.
+    `scan` tries every size of an image where the usual ones do not fit.
+    """
     deadline = time.monotonic() + SECONDS
-    for candidate in _candidates(model):
-        if time.monotonic() > deadline:
-            return None
+    first = None
+    for candidate in _candidates(model, scan=scan):
         if fits(candidate.specs):
-            return candidate
-    return None
+            return replace(candidate, fits=True)
+        first = first or candidate
+        if time.monotonic() > deadline:
+            break
+    return first
 
 
-def _candidates(model: nn.Module) -> Iterator[FoundInputs]:
+def _candidates(model: nn.Module, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
     arguments = _required_arguments(model)
     if not arguments:
@@ -58,7 +65,7 @@ def _candidates(model: nn.Module) -> Iterator[FoundInputs]:
         every = [spec for _, specs in by_layer for spec in specs[:3]]
         for combination in islice(product(every, repeat=arguments), MOST_COMBINATIONS):
             yield FoundInputs(combination, "its first layers")
-    for name, layer in _first_layers(model):
+    for name, layer in _first_layers(model) if scan else ():
         if isinstance(layer, conv._ConvNd) and len(layer.kernel_size) == 2:  # noqa: PLR2004 - images have two dimensions
             for side in SCANNED_SIDES:
                 yield FoundInputs((InputSpec((layer.in_channels, side, side)),), f"the layer {name}")

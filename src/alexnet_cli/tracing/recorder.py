@@ -21,7 +21,9 @@ from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet_cli.report import Shape
+from alexnet_cli.tracing.checks import MetaChecks
 from alexnet_cli.tracing.operators import Operator, operator
+from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
 
 _NOT_BORN_HERE = -1
@@ -69,7 +71,7 @@ class Recorder:
     """Records one forward. Use `recording()` around it, then read `root`, `failed` and `touched`.
 
     `touched` holds the ids of the watched tensors that an operator read; `failed` is the innermost module call
-    that raised.
+    that raised, `failed_function` the function in it.
     """
 
     def __init__(self, device: torch.device, watched: Iterable[Tensor] = ()) -> None:
@@ -78,10 +80,12 @@ class Recorder:
         self.touched: set[int] = set()
         self.root: Call | None = None
         self.failed: Call | None = None
+        self.failed_function: Call | None = None
         self._stack: list[Call] = []
         self._function: Call | None = None
         self._clock = 0
         self._births: dict[int, int] = {}
+        self.checks = MetaChecks(_storage) if device.type == META else None
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -121,6 +125,10 @@ class Recorder:
         self._function = call
         try:
             output = function(*args, **kwargs)
+        except BaseException:
+            call.input_shapes = shapes_of((args, kwargs))
+            self.failed_function = call
+            raise
         finally:
             self._function = None
         if call.work.operators:
@@ -170,7 +178,7 @@ class Recorder:
         call.output_bytes = sum(_bytes(storages[key]) for key in fresh)
         call.in_place = any(key in call.mutated for key in storages.keys() - fresh)
         call.finished = True
-        self.failed = None  # a failure inside was handled by the model
+        self.failed = self.failed_function = None  # a failure inside was handled by the model
 
 
 def _absorb_functions(call: Call) -> None:
@@ -199,7 +207,12 @@ class _DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
+        checks = self.recorder.checks
+        if checks is not None:
+            checks.before(op.name, args)
         output = func(*args, **kwargs)
+        if checks is not None:
+            checks.after(op.name, args, output)
         self.recorder.saw(op, args, kwargs, output)
         return output
 

@@ -14,13 +14,15 @@ from alexnet_cli.report import Input, Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing import doctor
 from alexnet_cli.tracing.build import Notify, Trial, build
 from alexnet_cli.tracing.devices import measure, require_device
+from alexnet_cli.tracing.diagnoses import Failure, first_line
+from alexnet_cli.tracing.doctor import diagnose
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
 from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
-from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.recorder import Call, Recorder
+from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
 from alexnet_cli.units import shape
 
@@ -40,7 +42,7 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
         try:
             report, failure = _trace_on(device, subject, options, notify)
             if device.type == META and failure is not None and _needs_values(failure):
-                notify(f"this model needs values to run ({doctor.first_line(failure)}): it was run on the CPU")
+                notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
                 report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise DeviceError(f"out of memory on {options.device}", hint="--device meta allocates nothing") from error
@@ -63,9 +65,10 @@ def _trace_on(
     if failure is None:
         measured = _measure(model, args, kwargs, device)
     else:
-        error = doctor.diagnose(
-            failure, recorder.failed, rows.path_of(recorder.failed), layers, doctor.Remedy(specs, trial)
-        )
+        seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
+        path = rows.path_of(recorder.failed)
+        remedy = Remedy(model, specs, trial)
+        error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
     run = _run_of(model, device, options, inputs, measured, complete=failure is None)
     described = Model(subject.target, type(model).__name__, subject.description)
     return Report(generator(), described, run, error, layers, totals), failure
@@ -82,11 +85,12 @@ def _inputs(
     found = find_inputs(model, trial)
     if found is None:
         raise UsageError(
-            f"no input was given for {subject.target}, and none that fits was found by trying",
+            f"no input was given for {subject.target}, and its layers do not tell what it takes",
             "say what its forward takes, as in --input-size 3,224,224 (without the batch; :int64 for token ids)",
         )
     shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
-    notify(f"no input was given: found that {shapes or 'none'} fits, from {found.how}")
+    fits = f"found that {shapes or 'none'} fits" if found.fits else f"none that fits was found, {shapes} was a guess"
+    notify(f"no input was given: {fits}, from {found.how}")
     return list(found.specs), True
 
 

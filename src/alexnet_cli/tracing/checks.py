@@ -1,0 +1,71 @@
+"""Mistakes that real devices refuse and torch's `meta` kernels let pass, refused on `meta` too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
+_TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+
+
+class MetaChecks:
+    """Checks an operator's arguments before it runs.
+
+    The values of `torch.arange` are known without running it; they are followed through views, so that positions
+    beyond the end of an embedding table are seen.
+    """
+
+    def __init__(self, storage_of: Callable[[Tensor], int]) -> None:
+        self.storage_of = storage_of
+        self.largest: dict[int, int] = {}
+
+    def before(self, name: str, args: Any) -> None:
+        """Raise what the CPU would.
+
+        Raises:
+            RuntimeError: dtypes or channels do not match.
+            IndexError: an index is beyond the end of an embedding table.
+        """
+        if name in _MATRIX_OPERANDS:
+            left, right = (args[place].dtype for place in _MATRIX_OPERANDS[name])
+            if left != right:
+                raise RuntimeError(
+                    f"mat1 and mat2 must have the same dtype, but got {_short(left)} and {_short(right)}"
+                )
+        elif name == "convolution" and args[_TRANSPOSED]:
+            _check_transposed(args[0], args[1])
+        elif name == "embedding":
+            largest = self.largest.get(self.storage_of(args[1]), -1)
+            if largest >= args[0].shape[0]:
+                raise IndexError(f"index {largest} is out of range for {args[0].shape[0]} embeddings")
+
+    def after(self, name: str, args: Any, output: Any) -> None:
+        """Remember the largest value of a range; a storage that is written anew forgets it."""
+        if not isinstance(output, Tensor):
+            return
+        if name != "arange":
+            if self.largest and output.dtype in (torch.int64, torch.int32):
+                self._forget_unless_view(args, output)
+            return
+        numbers = [value for value in args[:2] if isinstance(value, int)]
+        if len(numbers) == len(args[:2]) and output.numel() and not output.is_floating_point():
+            self.largest[self.storage_of(output)] = max(numbers) - 1
+
+    def _forget_unless_view(self, args: Any, output: Tensor) -> None:
+        key = self.storage_of(output)
+        if not any(isinstance(arg, Tensor) and self.storage_of(arg) == key for arg in args):
+            self.largest.pop(key, None)
+
+
+def _check_transposed(given: Tensor, weight: Tensor) -> None:
+    channels = given.shape[-weight.dim() + 1]
+    if channels != weight.shape[0]:
+        raise RuntimeError(f"expected input to have {weight.shape[0]} channels, but got {channels} channels instead")
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
