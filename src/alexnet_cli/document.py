@@ -54,12 +54,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A labelled value; `note` is said after it, as in the convention of a unit."""
+    """A labelled value; `note` is said after it, as in the convention of a unit; `level` 1 is part of what is above."""
 
     label: str
     value: Value
     unit: Unit = "text"
     note: str = ""
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def fold(report: Report, depth: int | None) -> Report:
 
 
 def _folded(row: Layer, rows: Sequence[Layer], position: int, depth: int) -> Layer:
-    if row.depth < depth or row.leaf:
+    if row.depth < depth:
         return row
     deeper = takewhile(lambda other: other.depth > row.depth, islice(rows, position + 1, None))
     below = [row, *deeper]

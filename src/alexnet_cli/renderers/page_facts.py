@@ -43,7 +43,7 @@ def facts_lines(facts: Facts, style: Style) -> Iterator[Line]:
 def _said(fact: Fact, style: Style) -> _Said:
     value = clean(units.text(fact.value, fact.unit, cross=cross(style)), style)
     note = f"({clean(fact.note, style)})" if fact.note else ""
-    label = shorten(clean(fact.label, style), style.width, unicode=style.unicode)
+    label = shorten("  " * fact.level + clean(fact.label, style), style.width, unicode=style.unicode)
     return _Said(label, shorten(value, style.width, unicode=style.unicode), note)
 
 

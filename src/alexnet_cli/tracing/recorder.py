@@ -16,12 +16,14 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet_cli.report import Shape
 from alexnet_cli.tracing.checks import MetaChecks
+from alexnet_cli.tracing.families import module_family
 from alexnet_cli.tracing.operators import Operator, operator
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
@@ -170,7 +172,7 @@ class Recorder:
         return call
 
     def _finish(self, call: Call, output: object) -> None:
-        if call.module is not None and not any(part.module for part in call.parts):
+        if self._is_one_row(call):
             _absorb_functions(call)
         storages = {_storage(tensor): tensor for tensor in tensors_in(output)}
         fresh = {key for key in storages if self._births.get(key, _NOT_BORN_HERE) > call.started}
@@ -180,9 +182,17 @@ class Recorder:
         call.finished = True
         self.failed = self.failed_function = None  # a failure inside was handled by the model
 
+    def _is_one_row(self, call: Call) -> bool:
+        """Tell whether what the functions in a call did is its own work: a module that called no other.
+
+        The model itself is one row only if it is a layer of torch's: of any other one wants to see what it does.
+        """
+        if call.module is None or any(part.module for part in call.parts):
+            return False
+        return call is not self.root or module_family(type(call.module)) is not None
+
 
 def _absorb_functions(call: Call) -> None:
-    """Make a module that called no other one row: what its functions did is its own work."""
     for part in call.parts:
         call.work.add(part.work)
         call.mutated |= part.mutated
@@ -276,8 +286,8 @@ def tensors_in(value: object) -> Iterator[Tensor]:
 
 
 def shapes_of(value: object) -> tuple[Shape, ...]:
-    """Return the shapes of all tensors in a nested value."""
-    return tuple(tuple(tensor.shape) for tensor in tensors_in(value))
+    """Return the shapes of all tensors in a nested value; a lazy layer's parameters have none yet."""
+    return tuple(tuple(tensor.shape) for tensor in tensors_in(value) if not is_lazy(tensor))
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
 from alexnet_cli.tracing.families import module_family
@@ -33,7 +33,7 @@ class Owned:
         size = _numel(parameter)
         self.params += size
         self.trainable += size if parameter.requires_grad else 0
-        self.bytes += size * parameter.element_size()
+        self.bytes += size * parameter.dtype.itemsize
 
 
 @dataclass
@@ -89,7 +89,7 @@ class RowBuilder:
             self._unfinished.add(id(call.module))
             return  # the layer that failed has no row: the error names it
         path = self._path(call, parent.path if parent else "")
-        draft = _Draft(call, path, depth, 1, _family(call, container=container), leaf=not container)
+        draft = _Draft(call, path, depth, 1, _family(call, container=bool(call.parts)), leaf=not container)
         self._drafts.append(draft)
         if call.module is not None:
             self._calls[id(call.module)] += 1
@@ -242,4 +242,4 @@ def _own_buffers(module: nn.Module) -> list[Tensor]:
 
 
 def _numel(tensor: Tensor) -> int:
-    return 0 if isinstance(tensor, (UninitializedBuffer, UninitializedParameter)) else tensor.numel()
+    return 0 if is_lazy(tensor) else tensor.numel()

@@ -25,8 +25,8 @@ def totals_facts(totals: Totals) -> tuple[Fact, ...]:
     return (
         Fact("Layers", totals.layers, "count"),
         Fact("Parameters", totals.params, "count"),
-        Fact("trainable", totals.trainable_params, "count"),
-        Fact("frozen", totals.frozen_params, "count"),
+        Fact("trainable", totals.trainable_params, "count", level=1),
+        Fact("frozen", totals.frozen_params, "count", level=1),
         *([Fact("Buffers", totals.buffers, "count")] if totals.buffers else []),
         Fact("Weights", totals.param_bytes, "bytes"),
     )

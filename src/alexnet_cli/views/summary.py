@@ -20,7 +20,11 @@ COLUMNS = (
 
 def summary_document(report: Report, depth: int | None = None) -> Document:
     """Show the rows of a report as a tree, then the totals and who holds what."""
-    rows = [row for layer in fold(report, depth).layers for row in _rows(layer, report, depth)]
+    layers = fold(report, depth).layers
+    followers = (*layers[1:], None)
+    rows: list[Row] = []
+    for layer, follower in zip(layers, followers[: len(layers)], strict=True):
+        rows += _rows(layer, report, group=follower is not None and follower.depth > layer.depth)
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))
     blocks: list[Block] = [Table("layers", COLUMNS, tuple(rows)), facts_of(report)]
@@ -35,9 +39,8 @@ def _title(report: Report) -> str:
     return name if report.model.target == name.lower() else f"{name} ({report.model.target})"
 
 
-def _rows(layer: Layer, report: Report, depth: int | None) -> list[Row]:
-    """Return the layer's row, and for a container with parameters of its own a row that shows them."""
-    group = not layer.leaf and (depth is None or layer.depth < depth)
+def _rows(layer: Layer, report: Report, *, group: bool) -> list[Row]:
+    """Return the layer's row; a group shows its sums, and what it holds itself in a row of its own."""
     params = layer.params_total if group else layer.params
     macs = layer.macs_total if group else layer.macs
     share = None if group else fraction(params, report.totals.params)

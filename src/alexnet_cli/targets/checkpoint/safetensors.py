@@ -1,0 +1,68 @@
+"""`*.safetensors`: the header alone says all that is asked, so nothing else is read.
+
+The file is 8 bytes with the length of the header (little-endian), the header as JSON, and the values. The checks are
+those of the format's description: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alexnet_cli.targets.checkpoint.files import LARGEST_HEADER, damaged, opened, read_json
+from alexnet_cli.targets.checkpoint.stored import Contents
+
+DTYPES = {
+    "BOOL": ("bool", 8),
+    "U8": ("uint8", 8),
+    "I8": ("int8", 8),
+    "U16": ("uint16", 16),
+    "I16": ("int16", 16),
+    "U32": ("uint32", 32),
+    "I32": ("int32", 32),
+    "U64": ("uint64", 64),
+    "I64": ("int64", 64),
+    "F4": ("float4_e2m1fn", 4),
+    "F6_E2M3": ("float6_e2m3fn", 6),
+    "F6_E3M2": ("float6_e3m2fn", 6),
+    "F8_E4M3": ("float8_e4m3fn", 8),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", 8),
+    "F8_E5M2": ("float8_e5m2", 8),
+    "F8_E5M2FNUZ": ("float8_e5m2fnuz", 8),
+    "F8_E8M0": ("float8_e8m0fnu", 8),
+    "F16": ("float16", 16),
+    "BF16": ("bfloat16", 16),
+    "F32": ("float32", 32),
+    "F64": ("float64", 64),
+    "C64": ("complex64", 64),
+}
+"""The format's dtypes: torch's name, and bits an element."""
+
+_LENGTH_BYTES = 8
+_METADATA = "__metadata__"
+
+
+def read_safetensors(path: Path) -> Contents:
+    """Read which tensors a file holds.
+
+    Raises:
+        TargetError: it cannot be read, or its header does not fit the format or the size of the file.
+    """
+    with opened(path) as (file, size):
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        if size < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
+            raise damaged(path, f"the header should have {length:,} bytes, the file has {size:,}")
+        if length > LARGEST_HEADER:
+            raise damaged(path, f"the header should have {length:,} bytes, more than {LARGEST_HEADER:,} cannot be")
+        header = file.read(length)
+    if not header.startswith(b"{"):
+        raise damaged(path, "the header is not a JSON object")
+    entries = read_json(header, path, "header")
+    entries.pop(_METADATA, None)
+    try:
+        spans = {name: _span(entry) for name, entry in entries.items()}
+        _check_layout({name: span[1:] for name, span in spans.items()}, size - _LENGTH_BYTES - length)
+    except _MisfitError as misfit:
+        raise damaged(path, str(misfit)) from misfit
+    except ValueError as error:
+        raise damaged(path, str(error)) from error
+    return Contents({name: stored for name, (stored, _, _) in spans.items()}, "safetensors")
