@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots clean
+.PHONY: run test lint types check format snapshots docs clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -28,6 +28,9 @@ format: $(READY) ## mend what can be mended
 
 snapshots: $(READY) ## write the golden files anew; read every line of the difference before committing it
 	$(BIN)/pytest --snapshot-update
+
+docs: $(READY) ## write the README's outputs and the picture anew
+	$(BIN)/python docs/refresh.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

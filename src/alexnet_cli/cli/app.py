@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +19,6 @@ from alexnet_cli.report_json import generator, to_json
 
 app = typer.Typer(
     name="alexnet",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -56,7 +56,7 @@ def alexnet(
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code; errors are told on stderr, and as JSON where that was asked for."""
     try:
-        code = app(list(arguments), standalone_mode=False)
+        code = app(list(arguments) or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
@@ -84,11 +84,8 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    followed = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(
-        word in ("--json", "--format=json", "-fjson") or (word in ("-f", "--format") and value == "json")
-        for word, value in followed
-    )
+    named = any(word in ("-f", "--format") and value == "json" for word, value in pairwise(arguments))
+    return named or any(word in ("--json", "--format=json", "-fjson") for word in arguments)
 
 
 def _help_hint(error: Exception) -> str:

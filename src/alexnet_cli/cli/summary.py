@@ -18,7 +18,7 @@ Examples:
 
     alexnet summary                              the notebook's AlexNet at 3x227x227
 
-    alexnet summary -b 32 --dtype float16        shapes and weights of a larger batch in half precision
+    alexnet summary -b 32 --dtype float16        a larger batch in half precision
 
     alexnet summary --device cuda                built and run on the GPU
 

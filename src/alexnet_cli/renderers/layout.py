@@ -1,8 +1,8 @@
 """Which columns of a table fit a page, and how wide each is.
 
-What gives way, in this order: the bars; the columns of low priority, lowest first; the digits of the numbers; further
-columns, until only the first is left. Text is folded last, except where it would take more than half of the page
-alone.
+What gives way, in this order: the bars; the columns of low priority, lowest first, each before the bars where those
+then fit again; the digits of the numbers; further columns, until only the first is left. Text is folded last, except
+where it would take more than half of the page alone.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def _candidates(columns: Sequence[Column]) -> Iterator[tuple[tuple[int, ...], bo
         if columns[victim].priority >= ESSENTIAL:
             yield kept, False, True
         kept = tuple(i for i in kept if i != victim)
+        yield kept, True, False
         yield kept, False, False
     yield kept, False, True
 

@@ -16,7 +16,7 @@ from alexnet_cli.renderers.guides import Guide
 from alexnet_cli.renderers.layout import BAR
 from alexnet_cli.renderers.lines import Line, line
 from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import fold, left, right, shorten, width_of
+from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def words(text: str, row: Row, guide: Guide, width: int, *, name: bool, unicode:
     room = width - width_of(guide.first)
     if room < 1:
         return [line((guide.first[:width], palette.DIM))]
-    pieces = fold(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=unicode)]
+    pieces = wrap(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=unicode)]
     return [line((guide.rest if i else guide.first, palette.DIM), (piece, look)) for i, piece in enumerate(pieces)]
 
 

@@ -37,7 +37,11 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
     run, totals = report.run, report.totals
     if run is None:
         return ()
-    facts = [Fact("MACs", totals.macs, "macs"), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
+    until = "" if report.error is None else "until the failure"
+    facts = [
+        Fact("MACs", totals.macs, "macs", until),
+        Fact("FLOPs", totals.flops, "flops", "2 per MAC"),
+    ]
     for item in run.inputs:
         note = f"{item.dtype}, found by trying" if item.found else item.dtype
         facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))

@@ -28,7 +28,7 @@ def summary_document(report: Report, depth: int | None = None) -> Document:
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))
     blocks: list[Block] = [Table("layers", COLUMNS, tuple(rows)), facts_of(report)]
-    bars = split(report)
+    bars = split(report) if report.error is None else None
     if bars is not None:
         blocks.append(bars)
     return Document(_title(report), (*blocks, *notes(report)), run_line(report.run))
@@ -62,4 +62,4 @@ def _name(layer: Layer) -> str:
 def _failed_row(report: Report) -> Row:
     path = report.error.path if report.error and report.error.path else ""
     level = report.layers[-1].depth if report.layers else 0
-    return Row(("failed here", path, None, None, None, None), level, "failed")
+    return Row((f"{path} failed", path, None, None, None, None), level, "failed")

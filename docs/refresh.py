@@ -1,0 +1,65 @@
+"""Writes the real output into the README: `make docs`. A test holds the README to it.
+
+A block that begins with ```console and a line `$ alexnet …` is followed by what that command prints, 100 columns wide;
+its notes and errors come after it, as in a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from alexnet_cli.cli.app import run
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "summary.svg"
+_BLOCK = re.compile(r"```console\n\$ alexnet(?P<arguments>[^\n]*)\n.*?```", re.DOTALL)
+
+
+def refreshed(text: str) -> str:
+    """Return the text with every console block as the program answers now."""
+    return _BLOCK.sub(lambda match: _block(match["arguments"]), text)
+
+
+def picture() -> str:
+    """Return the summary as a picture."""
+    return answer("summary --format svg")
+
+
+def answer(arguments: str) -> str:
+    """Return what a command prints, stdout before stderr."""
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    before = Path.cwd()
+    os.chdir(ROOT / "docs")  # where the examples are
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            run(shlex.split(arguments, comments=True))
+    finally:
+        os.chdir(before)
+    out.flush()
+    printed: bytes = out.buffer.getvalue()  # type: ignore[attr-defined] # a BytesIO, as made above
+    return printed.decode() + err.getvalue()
+
+
+def _block(arguments: str) -> str:
+    return f"```console\n$ alexnet{arguments}\n{answer(arguments + ' --width 100').rstrip()}\n```"
+
+
+def main() -> int:
+    """Write the README and the picture; with --check only tell whether they are current."""
+    wanted = {README: refreshed(README.read_text(encoding="utf-8")), PICTURE: picture()}
+    if "--check" in sys.argv:
+        return int(any(path.read_text(encoding="utf-8") != text for path, text in wanted.items()))
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
