@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any
@@ -73,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
     told = ErrorInfo(error.code, error.message, error.hint, error.path)
+    if "--traceback" in arguments and error.__cause__ is not None:
+        traceback.print_exception(error.__cause__)
     complain(told)
     if isinstance(error, OutputError):
         abandon_stdout()

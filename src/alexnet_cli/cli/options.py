@@ -46,6 +46,11 @@ Dtype = Annotated[
     typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64; default: the model's own, float32."),
 ]
 Train = Annotated[bool, typer.Option("--train/--eval", help="The mode that the forward runs in.")]
+Formulas = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Python code with MAC formulas of your own; see the README."),
+]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show all frames of a failure, not only your own.")]
 Depth = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Show the module tree to this depth; deeper rows are summed into theirs."),

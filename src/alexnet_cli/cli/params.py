@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -47,6 +48,8 @@ def params(
     device: options.Device = "meta",
     dtype: options.Dtype = None,
     train: options.Train = False,
+    formulas: options.Formulas = None,
+    traceback: options.Traceback = False,
     format_name: options.Format = None,
     json: options.Json = False,
     output: options.Output = None,
@@ -60,6 +63,7 @@ def params(
         raise UsageError("--depth goes with --by-module")
     out = choose_output(format_name, output, width, json=json, no_color=no_color)
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
+    how = replace(how, formulas=formulas, traceback=traceback)
     report = obtain_report(target, arguments, how)
     types = shares.by_type(report) if by_type else None
     layers = modules.by_layer(report, top) if by_layer else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from alexnet_cli.analyses.fold import fold
@@ -39,6 +41,8 @@ def summary(
     device: options.Device = "meta",
     dtype: options.Dtype = None,
     train: options.Train = False,
+    formulas: options.Formulas = None,
+    traceback: options.Traceback = False,
     depth: options.Depth = None,
     format_name: options.Format = None,
     json: options.Json = False,
@@ -49,6 +53,7 @@ def summary(
     """Show the layers: output shapes, parameters, MACs, and who holds what."""
     out = choose_output(format_name, output, width, json=json, no_color=no_color, extra=(TORCHSUMMARY,))
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
+    how = replace(how, formulas=formulas, traceback=traceback)
     if out.format == TORCHSUMMARY:
         from alexnet_cli.cli.notebook import notebook_table  # imports torch
 

@@ -16,6 +16,8 @@ from torch.utils.flop_counter import flop_registry
 
 Macs = Callable[..., int]
 EXTRA: dict[Any, Macs] = {}
+MISSING: list[str] = []
+"""Names of operators that formulas were given for and that are not there."""
 
 
 def formula_for(packet: Any) -> Macs | None:
@@ -39,7 +41,9 @@ def macs_formula(*names: str) -> Callable[[Macs], Macs]:
         for name in names:
             library, _, op = name.rpartition("::")
             packet = getattr(getattr(torch.ops, library or "aten"), op, None)
-            if packet is not None:
+            if packet is None:
+                MISSING.append(name)
+            else:
                 EXTRA[packet] = formula
         return formula
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Iterator
 
 import torch
@@ -24,6 +25,7 @@ from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recorder import Call, Recorder
 from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
+from alexnet_cli.tracing.users_formulas import users_formulas
 from alexnet_cli.units import shape
 
 
@@ -58,7 +60,10 @@ def _trace_on(
     inputs = with_batch(specs, options.batch_size, model_dtype(model), found=found)
     args, kwargs = make_tensors(inputs, device)
     recorder = Recorder(device, model.parameters())
-    failure = _run(recorder, model, args, kwargs)
+    with users_formulas(options.formulas, notify):
+        failure = _run(recorder, model, args, kwargs)
+    if failure is not None and options.traceback:
+        traceback.print_exception(failure)
     rows = RowBuilder(model, recorder.touched)
     layers, totals = rows.build(recorder.root)
     error = measured = None

@@ -37,7 +37,7 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
     run, totals = report.run, report.totals
     if run is None:
         return ()
-    until = "" if report.error is None else "until the failure"
+    until = "bias additions not included" if report.error is None else "until the failure"
     facts = [
         Fact("MACs", totals.macs, "macs", until),
         Fact("FLOPs", totals.flops, "flops", "2 per MAC"),

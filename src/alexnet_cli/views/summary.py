@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alexnet_cli.analyses.fold import fold
+from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Block, Column, Document, Role, Row, Table
 from alexnet_cli.report import Layer, Report
@@ -20,11 +21,12 @@ COLUMNS = (
 
 def summary_document(report: Report, depth: int | None = None) -> Document:
     """Show the rows of a report as a tree, then the totals and who holds what."""
-    layers = fold(report, depth).layers
-    followers = (*layers[1:], None)
+    folded = fold(report, depth).layers
+    shown = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
     rows: list[Row] = []
-    for layer, follower in zip(layers, followers[: len(layers)], strict=True):
-        rows += _rows(layer, report, group=follower is not None and follower.depth > layer.depth)
+    for row, follower in zip(shown, (*shown[1:], None)[: len(shown)], strict=True):
+        group = follower is not None and follower.layer.depth > row.layer.depth
+        rows += _rows(row.layer, report, group=group, count=row.count)
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))
     blocks: list[Block] = [Table("layers", COLUMNS, tuple(rows)), facts_of(report)]
@@ -39,20 +41,26 @@ def _title(report: Report) -> str:
     return name if report.model.target == name.lower() else f"{name} ({report.model.target})"
 
 
-def _rows(layer: Layer, report: Report, *, group: bool) -> list[Row]:
+def _rows(layer: Layer, report: Report, *, group: bool, count: int) -> list[Row]:
     """Return the layer's row; a group shows its sums, and what it holds itself in a row of its own."""
     params = layer.params_total if group else layer.params
     macs = layer.macs_total if group else layer.macs
     share = None if group else fraction(params, report.totals.params)
     role: Role = "group" if group else "function" if layer.kind == "function" else "leaf"
-    rows = [Row((_name(layer), layer.path, layer.output_shapes, params, share, macs), layer.depth, role, layer.family)]
+    rows = [
+        Row(
+            (_name(layer, count), layer.path, layer.output_shapes, params, share, macs), layer.depth, role, layer.family
+        )
+    ]
     if group and layer.params:
         own = ("(own parameters)", layer.path, (), layer.params, fraction(layer.params, report.totals.params), 0)
         rows.append(Row(own, layer.depth + 1, "function", layer.family))
     return rows
 
 
-def _name(layer: Layer) -> str:
+def _name(layer: Layer, count: int) -> str:
+    if count > 1:
+        return f"{layer.type} ×{count} identical"
     name = layer.type if layer.index is None else f"{layer.type}-{layer.index}"
     if layer.call > 1:
         return f"{name} (call {layer.call})"

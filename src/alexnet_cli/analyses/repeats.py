@@ -1,0 +1,96 @@
+"""Siblings that are alike, as one row: the 126 blocks of a large transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+from msgspec.structs import replace
+
+from alexnet_cli.report import Layer
+
+_POSITIONS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
+"""Settings that only say which block it is."""
+
+
+@dataclass(frozen=True)
+class FoldedRow:
+    """A row that stands for `count` rows that are alike; its numbers are their sums, its path names them all."""
+
+    layer: Layer
+    count: int
+
+
+def fold_repeats(layers: Sequence[Layer]) -> list[FoldedRow]:
+    """Fold neighbours with equal types, settings, shapes and numbers, and all that is below them, into one."""
+    rows: list[FoldedRow] = []
+    for tree in _trees(layers):
+        rows += _folded(tree)
+    return rows
+
+
+def _folded(tree: Sequence[Layer]) -> list[FoldedRow]:
+    root, *below = tree
+    rows = [FoldedRow(root, 1)]
+    for _, group in groupby(_trees(below), key=_likeness):
+        alike = list(group)
+        if len(alike) == 1:
+            rows += _folded(alike[0])
+            continue
+        for same in zip(*map(_folded, alike), strict=True):
+            rows.append(_summed([row.layer for row in same], same[0].count * len(alike)))
+    return rows
+
+
+def _trees(layers: Sequence[Layer]) -> Iterator[Sequence[Layer]]:
+    """Cut rows into the subtrees of the topmost ones."""
+    start = 0
+    for end in range(1, len(layers) + 1):
+        if end == len(layers) or layers[end].depth <= layers[start].depth:
+            yield layers[start:end]
+            start = end
+
+
+def _likeness(tree: Sequence[Layer]) -> tuple[object, ...]:
+    return tuple(
+        (
+            row.type,
+            row.kind,
+            row.depth,
+            row.call,
+            row.input_shapes,
+            row.output_shapes,
+            row.params,
+            row.params_total,
+            row.macs,
+            row.macs_total,
+            row.reuses is None,
+            msgspec.json.encode({name: value for name, value in row.settings.items() if name not in _POSITIONS}),
+        )
+        for row in tree
+    )
+
+
+def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:
+    first = rows[0]
+    known = all(row.macs is not None for row in rows)
+    layer = replace(
+        first,
+        path=_span(first.path, rows[-1].path),
+        index=None,
+        params=sum(row.params for row in rows),
+        params_total=sum(row.params_total for row in rows),
+        macs=sum(row.macs or 0 for row in rows) if known else first.macs,
+        macs_total=None if first.macs_total is None else sum(row.macs_total or 0 for row in rows),
+    )
+    return FoldedRow(layer, count)
+
+
+def _span(first: str, last: str) -> str:
+    """Name a range of paths: `layers.0.norm` and `layers.125.norm` are `layers.0–125.norm`."""
+    left, right = first.split("."), last.split(".")
+    if len(left) != len(right):
+        return first
+    return ".".join(a if a == b else f"{a}–{b}" for a, b in zip(left, right, strict=True))
