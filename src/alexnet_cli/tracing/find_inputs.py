@@ -118,10 +118,12 @@ def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
         case nn.Embedding() | nn.EmbeddingBag():
             yield from (InputSpec((length,), TOKENS) for length in _lengths(model))
             yield InputSpec((), TOKENS)
-        case rnn.RNNBase() | rnn.RNNCellBase():
-            yield from _features(layer.input_size, model)
+        case rnn.RNNCellBase():
+            yield InputSpec((layer.input_size,))
+        case rnn.RNNBase():
+            yield from (InputSpec((length, layer.input_size)) for length in _lengths(model))
         case nn.MultiheadAttention():
-            yield from _features(layer.embed_dim, model)
+            yield from (InputSpec((length, layer.embed_dim)) for length in _lengths(model))
         case nn.LayerNorm() | nn.RMSNorm():
             yield from (InputSpec((length, *layer.normalized_shape)) for length in _lengths(model))
         case _:

@@ -39,6 +39,7 @@ DTYPES = {
 
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
+_ENTRY_KEYS = 3
 
 
 def read_safetensors(path: Path) -> Contents:
@@ -58,11 +59,45 @@ def read_safetensors(path: Path) -> Contents:
         raise damaged(path, "the header is not a JSON object")
     entries = read_json(header, path, "header")
     entries.pop(_METADATA, None)
-    try:
-        spans = {name: _span(entry) for name, entry in entries.items()}
-        _check_layout({name: span[1:] for name, span in spans.items()}, size - _LENGTH_BYTES - length)
-    except _MisfitError as misfit:
-        raise damaged(path, str(misfit)) from misfit
-    except ValueError as error:
-        raise damaged(path, str(error)) from error
-    return Contents({name: stored for name, (stored, _, _) in spans.items()}, "safetensors")
+    spans = {key: _span(path, key, entry) for key, entry in entries.items()}
+    _check_layout(path, spans, size - _LENGTH_BYTES - length)
+    return Contents({key: span.stored for key, span in spans.items()}, "a safetensors file")
+
+
+class _Span(NamedTuple):
+    begin: int
+    end: int
+    stored: Stored
+
+
+def _span(path: Path, key: str, entry: Any) -> _Span:
+    match entry:
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [begin, end]} if len(entry) == _ENTRY_KEYS:
+            pass
+        case _:
+            raise damaged(path, f"the tensor {key!r} has not just a dtype, a shape and two data_offsets")
+    if dtype not in DTYPES:
+        raise damaged(path, f"the tensor {key!r} has the unknown dtype {dtype!r}")
+    if not all(_is_size(number) for number in (*shape, begin, end)):
+        raise damaged(path, f"the tensor {key!r} has a shape or data_offsets that cannot be")
+    name, bits = DTYPES[dtype]
+    taken, odd_bits = divmod(prod(shape) * bits, 8)
+    if odd_bits or end - begin != taken:
+        raise damaged(path, f"the tensor {key!r} needs {taken:,} bytes, and its data_offsets say {end - begin:,}")
+    return _Span(begin, end, Stored(tuple(shape), name, taken))
+
+
+def _check_layout(path: Path, spans: dict[str, _Span], size: int) -> None:
+    """Hold the tensors to the format: they lie side by side and fill the file."""
+    reached = 0
+    for key, span in sorted(spans.items(), key=lambda item: item[1][:2]):
+        if span.begin != reached:
+            what = "overlaps another one" if span.begin < reached else "has a gap before it"
+            raise damaged(path, f"the tensor {key!r} {what}")
+        reached = span.end
+    if reached != size:
+        raise damaged(path, f"its tensors should take {reached:,} bytes, the file has {size:,} for them")
+
+
+def _is_size(number: object) -> bool:
+    return type(number) is int and 0 <= number <= LARGEST  # by type: True is an int too
