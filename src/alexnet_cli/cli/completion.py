@@ -8,7 +8,7 @@ from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.tracing.options import DEVICES
 
-TARGET_SUFFIXES = (".json",)
+TARGET_SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".bin")
 
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:

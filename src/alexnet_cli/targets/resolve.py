@@ -15,6 +15,7 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
+from alexnet_cli.targets.checkpoint.read import checkpoint_report, is_checkpoint
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.python_code import python_subject
 from alexnet_cli.targets.subject import Loaded, Subject
@@ -24,7 +25,7 @@ _PYTHON = re.compile(r"(?P<place>.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^
 
 
 def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject | Report:
-    """Return what a target names: a model that can be traced, or a report that was saved.
+    """Return what a target names: a model that can be traced, a report that was saved, or one of a checkpoint.
 
     `arguments` are passed on to the class or function that builds the model.
 
@@ -44,6 +45,8 @@ def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject 
         raise UsageError("--arg goes with a target that is built, as file.py:NAME")
     if target in STDIN:
         return read_report(sys.stdin.buffer.read(), "standard input")
+    if is_checkpoint(target):
+        return checkpoint_report(target)
     if target.endswith(".json") or target.startswith("/dev/fd/"):
         return load_report(Path(target))
     raise _unknown(target)
@@ -85,6 +88,6 @@ def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
 
 def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
-    known = f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, or a saved report (report.json)"
+    known = f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a checkpoint, or a saved report"
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

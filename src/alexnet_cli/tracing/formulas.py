@@ -1,7 +1,8 @@
 """Multiply-accumulates of an operator, from the shapes it works on.
 
 torch's own formulas (`torch.utils.flop_counter.flop_registry`) count FLOPs as twice the MACs without bias
-additions. `EXTRA` adds what they lack; a function there takes the operator's arguments and `out_val`, its result.
+additions. `EXTRA` adds what they lack, and the plain matrix products, for which torch's walk through all arguments as
+trees; a function there takes the operator's arguments and `out_val`, its result.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ def formula_for(packet: Any) -> Macs | None:
     flops = flop_registry.get(packet)
     if flops is None:
         return None
-    return lambda *args, **kwargs: int(flops(*args, **kwargs)) // 2
+    by_shapes = getattr(flops, "__wrapped__", None)  # without its wrapper, which walks all arguments as a tree
+    if by_shapes is None:
+        return lambda *args, **kwargs: int(flops(*args, **kwargs)) // 2
+    return lambda *args, out_val, **kwargs: (
+        int(by_shapes(*map(_shape, args), out_shape=_shape(out_val), **{k: _shape(v) for k, v in kwargs.items()})) // 2
+    )
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, Tensor) else value
 
 
 def macs_formula(*names: str) -> Callable[[Macs], Macs]:
@@ -68,19 +78,13 @@ def _linear(features: Tensor, weight: Tensor, bias: Tensor | None = None, **_: o
     return features.numel() * weight.shape[0]
 
 
-@macs_formula("_int_mm")
+@macs_formula("mm", "bmm", "_int_mm")
 def _matrix_product(left: Tensor, right: Tensor, **_: object) -> int:
     return left.numel() * right.shape[-1]
 
 
-@macs_formula("addmm_", "_addmm_activation")
+@macs_formula("addmm", "addmm_", "_addmm_activation", "baddbmm", "baddbmm_", "addbmm", "addbmm_")
 def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object) -> int:
-    del bias
-    return left.numel() * right.shape[-1]
-
-
-@macs_formula("addbmm", "addbmm_", "baddbmm_")
-def _added_batch_product(bias: Tensor, left: Tensor, right: Tensor, **_: object) -> int:
     del bias
     return left.numel() * right.shape[-1]
 

@@ -76,7 +76,7 @@ def notes(report: Report) -> tuple[Note, ...]:
         )
         for op in report.totals.uncounted_ops
     ]
-    unused = report.totals.unused_modules
+    unused = [module for module in report.totals.unused_modules if module.params]
     if unused and report.error is None:
         params = sum(module.params for module in unused)
         named = _some([module.path for module in unused])

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import pickletools
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.checkpoint.files import LARGEST_HEADER, damaged
 
-Format = Literal["zip", "legacy"]
+
+class Checked(NamedTuple):
+    """A file that torch may load: its format, and how many bytes of it are tensors."""
+
+    format: Literal["zip", "legacy"]
+    tensor_bytes: int
+
 
 _ZIP = b"PK\x03\x04"
 _LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the magic number 0x1950a86a20f9469cfc6c, pickled
 _PICKLE = b"\x80"
+_TENSORS = "data/"
 _LEGACY_PICKLES = 5  # magic number, protocol version, system, object, keys of the storages
 _LARGEST_RATIO = 20  # torch compresses nothing
 _LARGEST_DIRECTORY = 100_000_000
@@ -37,8 +44,8 @@ _HARMLESS = frozenset(
 """What torch's weights-only unpickler takes beside its own names; not bytearray, which can ask for any memory."""
 
 
-def check_pickled(path: Path, file: BinaryIO, size: int) -> Format:
-    """Check a file before torch sees it, and tell its format.
+def check_pickled(path: Path, file: BinaryIO, size: int) -> Checked:
+    """Check a file before torch sees it.
 
     Raises:
         TargetError: it was not written by `torch.save`, it would grow out of all proportion, or its pickle names
@@ -47,11 +54,10 @@ def check_pickled(path: Path, file: BinaryIO, size: int) -> Format:
     start = file.read(len(_LEGACY))
     file.seek(0)
     if start.startswith(_ZIP):
-        _check_zip(path, file, size)
-        return "zip"
+        return Checked("zip", _check_zip(path, file, size))
     if start == _LEGACY:
         _check_pickle(path, _Limited(file, path), _LEGACY_PICKLES)
-        return "legacy"
+        return Checked("legacy", size - file.tell())
     if start.startswith(_PICKLE):
         _check_pickle(path, _Limited(file, path), 1)
         raise damaged(path, "it is a pickle, but not one that torch.save wrote")
@@ -75,19 +81,24 @@ class _Limited:
         self._left = limit
 
     def read(self, size: int = -1) -> bytes:
-        """Read `size` bytes.
+        """Read `size` bytes, or to the end if that is negative.
 
         Raises:
             TargetError: that is more than the limit.
         """
-        if not 0 <= size <= self._left:
+        if size > self._left:
             raise damaged(self._path, "its directory or pickle is too large")
-        self._left -= size
-        return self._file.read(size)
+        data = self._file.read(self._left + 1 if size < 0 else size)
+        if len(data) > self._left:
+            raise damaged(self._path, "its directory or pickle is too large")
+        self._left -= len(data)
+        return data
 
     def readline(self) -> bytes:
         """Read a line, which a pickle has in the names of Python objects."""
-        return self._file.readline(self._left)
+        line = self._file.readline(self._left)
+        self._left -= len(line)
+        return line
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to a place."""
@@ -102,16 +113,17 @@ class _Limited:
         return True
 
 
-def _check_zip(path: Path, file: BinaryIO, size: int) -> None:
+def _check_zip(path: Path, file: BinaryIO, size: int) -> int:
     limited = _Limited(file, path, _LARGEST_DIRECTORY + LARGEST_HEADER)
     try:
-        with ZipFile(limited) as archive:  # type: ignore[arg-type] # read, seek and tell are all it uses
+        with ZipFile(limited) as archive:
             entries = archive.infolist()
             _check_entries(path, entries, size)
             for entry in entries:
                 if _name(entry) == "data.pkl":
                     with archive.open(entry) as pickle:
-                        _check_pickle(path, _Limited(pickle, path), 1)  # type: ignore[arg-type] # likewise
+                        _check_pickle(path, _Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
+            return sum(entry.file_size for entry in entries if _name(entry).startswith(_TENSORS))
     except TargetError:
         raise
     except Exception as error:  # zipfile raises a dozen kinds for damaged archives
@@ -129,7 +141,7 @@ def _check_entries(path: Path, entries: list[ZipInfo], size: int) -> None:
         raise damaged(path, "it is a zip archive, but not one that torch.save wrote")
     unpacked = sum(entry.file_size for entry in entries)
     compressed = any(entry.compress_type != ZIP_STORED for entry in entries)
-    read = sum(entry.file_size for entry, name in zip(entries, names, strict=True) if not name.startswith("data/"))
+    read = sum(entry.file_size for entry, name in zip(entries, names, strict=True) if not name.startswith(_TENSORS))
     if unpacked > size * (_LARGEST_RATIO if compressed else 1) or read > LARGEST_HEADER:
         raise damaged(path, f"it has {size:,} bytes and would unpack to {unpacked:,} (a zip bomb)")
 

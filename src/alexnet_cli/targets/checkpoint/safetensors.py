@@ -6,10 +6,12 @@ those of the format's description: https://github.com/huggingface/safetensors#fo
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from alexnet_cli.targets.checkpoint.files import LARGEST_HEADER, damaged, opened, read_json
-from alexnet_cli.targets.checkpoint.stored import Contents
+from alexnet_cli.targets.checkpoint.stored import LARGEST, Contents, Stored
 
 DTYPES = {
     "BOOL": ("bool", 8),
@@ -40,6 +42,7 @@ DTYPES = {
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 _ENTRY_KEYS = 3
+_MOST_DIMENSIONS = 64  # as many as torch can index
 
 
 def read_safetensors(path: Path) -> Contents:
@@ -78,7 +81,7 @@ def _span(path: Path, key: str, entry: Any) -> _Span:
             raise damaged(path, f"the tensor {key!r} has not just a dtype, a shape and two data_offsets")
     if dtype not in DTYPES:
         raise damaged(path, f"the tensor {key!r} has the unknown dtype {dtype!r}")
-    if not all(_is_size(number) for number in (*shape, begin, end)):
+    if len(shape) > _MOST_DIMENSIONS or not all(_is_size(number) for number in (*shape, begin, end)):
         raise damaged(path, f"the tensor {key!r} has a shape or data_offsets that cannot be")
     name, bits = DTYPES[dtype]
     taken, odd_bits = divmod(prod(shape) * bits, 8)

@@ -8,11 +8,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.checkpoint.files import damaged, opened
-from alexnet_cli.targets.checkpoint.pickles import Format, check_pickled, python_objects
+from alexnet_cli.targets.checkpoint.pickles import Checked, check_pickled, python_objects
 from alexnet_cli.targets.checkpoint.stored import Contents, Stored
 
 if TYPE_CHECKING:
@@ -29,21 +28,21 @@ def read_torch_file(path: Path) -> Contents:
         TargetError: it cannot be read, holds Python objects or no state_dict, or is cut short.
     """
     with opened(path) as (file, size):
-        kind = check_pickled(path, file, size)
-    loaded = _load(path, kind)
+        checked = check_pickled(path, file, size)
+    loaded = _load(path, checked)
     place, state = _state_dict(path, loaded)
     try:
         tensors, taken = _describe(state)
     except Exception as error:  # kinds of tensors that have neither shape nor storage
         raise damaged(path, f"its tensors cannot be described ({error})") from error
-    there = _bytes_of_tensors(path) if kind == "zip" else size
-    if taken > there:
+    if taken > checked.tensor_bytes:
+        there = checked.tensor_bytes
         raise damaged(path, f"its tensors should take {taken:,} bytes, the file has {there:,} for them")
     what = "a file of torch.save"
     return Contents(tensors, f"{what}, its state_dict under {place!r}" if place else what)
 
 
-def _load(path: Path, kind: Format) -> Any:
+def _load(path: Path, checked: Checked) -> Any:
     """Load the object with tensors that have shapes but no values.
 
     Zip archives are loaded to the meta device, which reads no value. Loading the older format there would forget
@@ -51,13 +50,13 @@ def _load(path: Path, kind: Format) -> Any:
     """
     import torch
 
-    skipped = contextlib.nullcontext() if kind == "zip" else torch.serialization.skip_data()
-    device = "meta" if kind == "zip" else "cpu"
+    meta = checked.format == "zip"
+    skipped = contextlib.nullcontext() if meta else torch.serialization.skip_data()
     try:
         with skipped, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # not mmap=True: on the meta device it does nothing but map the file, which fails if that exceeds the memory
-            return torch.load(path, map_location=device, weights_only=True)
+            return torch.load(path, map_location="meta" if meta else "cpu", weights_only=True)
     except Exception as error:  # a damaged file makes torch raise nearly anything
         said = str(error)
         refused = _REFUSED.search(said)
@@ -76,9 +75,7 @@ def _state_dict(path: Path, loaded: Any) -> tuple[str, dict[str, Tensor]]:
             best = place, tensors
     if best is None:
         kind = f"a {type(loaded).__name__}" if not isinstance(loaded, dict) else "a dict without tensors"
-        raise TargetError(
-            f"{path} holds {kind}, not a state_dict", "save one: torch.save(model.state_dict(), path)"
-        )
+        raise TargetError(f"{path} holds {kind}, not a state_dict", "save one: torch.save(model.state_dict(), path)")
     return best
 
 
@@ -135,11 +132,4 @@ def _place(tensor: Tensor) -> tuple[int, int] | None:
     storage = tensor.untyped_storage()
     # torch marks meta storages with their place in the file; tensors that were saved from meta have none
     place = getattr(storage, "_checkpoint_offset", None) or (storage.data_ptr() if tensor.device.type == "cpu" else 0)
-    return (place or -id(tensor), tensor.storage_offset())
-
-
-def _bytes_of_tensors(path: Path) -> int:
-    with ZipFile(path) as archive:
-        return sum(entry.file_size for entry in archive.infolist() if "/data/" in entry.filename)
-
-
+    return (place or -id(tensor), int(tensor.storage_offset()))
