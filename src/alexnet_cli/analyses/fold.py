@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice, takewhile
 
 from msgspec.structs import replace
 
@@ -22,8 +21,10 @@ def fold(report: Report, depth: int | None) -> Report:
 def _folded(row: Layer, rows: Sequence[Layer], position: int, depth: int) -> Layer:
     if row.depth < depth:
         return row
-    deeper = takewhile(lambda other: other.depth > row.depth, islice(rows, position + 1, None))
-    below = [row, *deeper]
+    end = position + 1
+    while end < len(rows) and rows[end].depth > row.depth:
+        end += 1
+    below = rows[position:end]
     return replace(
         row,
         params=row.params_total,

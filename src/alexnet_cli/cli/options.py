@@ -13,7 +13,7 @@ Target = Annotated[
     str,
     typer.Argument(
         help="A built-in model (see `alexnet models`), file.py:NAME, package.module:NAME, "
-        "or a saved report: report.json, - for standard input.",
+        "a checkpoint (.safetensors, .pt), or a saved report: report.json, - for standard input.",
         autocompletion=complete_target,
     ),
 ]

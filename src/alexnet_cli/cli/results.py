@@ -6,6 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.analyses.modules import ModuleShare
 from alexnet_cli.analyses.shares import FamilyShare, TypeShare
+from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
@@ -18,6 +19,7 @@ class SummaryResult(Envelope, frozen=True, kw_only=True):
     totals: Totals
     by_type: tuple[TypeShare, ...]
     by_family: tuple[FamilyShare, ...]
+    weights: WeightsMatch | UnsetType = UNSET
 
 
 class ParamsResult(Envelope, frozen=True, kw_only=True):

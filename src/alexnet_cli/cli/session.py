@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.tracing.options import DEVICES, PARAMETER_DTYPES, TraceOptions
@@ -45,11 +48,30 @@ def obtain_report(target: str, arguments: Sequence[str] | None, options: TraceOp
     resolved = resolve(target, parse_arguments(arguments or ()))
     if isinstance(resolved, Report):
         if options != TraceOptions():
-            note("a saved report is shown as it was traced: the options that say how to run a model do nothing here")
+            what = "a checkpoint is not run" if resolved.run is None else "a saved report is shown as it was traced"
+            note(f"{what}: the options that say how to run a model do nothing here")
         return resolved
     from alexnet_cli.tracing.trace import trace  # imports torch
 
     return trace(resolved, options, note)
+
+
+def match_weights(
+    target: str, arguments: Sequence[str] | None, options: TraceOptions, checkpoint: Path
+) -> WeightsMatch:
+    """Hold a checkpoint's keys and shapes against the model's.
+
+    Raises:
+        UsageError: the target is no model.
+        TargetError: the checkpoint cannot be read.
+    """
+    subject = resolve(target, parse_arguments(arguments or ()))
+    if isinstance(subject, Report):
+        raise UsageError("--weights needs a model, not a saved report or a checkpoint")
+    shapes = checkpoint_shapes(checkpoint)
+    from alexnet_cli.tracing.state import state_shapes  # imports torch
+
+    return compare_weights(state_shapes(subject, options), shapes)
 
 
 def finish(report: Report) -> int:

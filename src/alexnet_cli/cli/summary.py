@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
 
 import typer
+from msgspec import UNSET
 
 from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.shares import by_family, by_type
+from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.cli import options
 from alexnet_cli.cli.output import TORCHSUMMARY, choose_output
 from alexnet_cli.cli.results import SummaryResult
-from alexnet_cli.cli.session import finish, obtain_report, trace_options
+from alexnet_cli.cli.session import finish, match_weights, obtain_report, trace_options
+from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.views.summary import summary_document
 
@@ -24,12 +29,23 @@ Examples:
 
     alexnet summary --device cuda                built and run on the GPU
 
+    alexnet summary net.py:Net --weights net.pt  does the checkpoint fit?
+
     alexnet summary --format torchsummary        torchsummary's own table
 
     alexnet summary --json | jq .totals.params   for other programs
 
     alexnet summary -o alexnet.svg               the table as a picture
 """
+
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="A checkpoint: tell which keys are missing, unexpected or of another shape."
+    ),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="With --weights: exit 1 if the checkpoint does not fit.")]
 
 
 def summary(
@@ -44,6 +60,8 @@ def summary(
     formulas: options.Formulas = None,
     traceback: options.Traceback = False,
     depth: options.Depth = None,
+    weights: Weights = None,
+    strict: Strict = False,
     format_name: options.Format = None,
     json: options.Json = False,
     output: options.Output = None,
@@ -59,12 +77,15 @@ def summary(
 
         out.write_text(notebook_table(target, arguments, how))
         return
+    if strict and weights is None:
+        raise UsageError("--strict goes with --weights")
     report = obtain_report(target, arguments, how)
-    out.write(summary_result(report, depth), lambda: summary_document(report, depth))
-    raise typer.Exit(finish(report))
+    match = match_weights(target, arguments, how, weights) if weights else None
+    out.write(summary_result(report, depth, match), lambda: summary_document(report, depth, match))
+    raise typer.Exit(finish(report) or int(strict and match is not None and not match.holds))
 
 
-def summary_result(report: Report, depth: int | None = None) -> SummaryResult:
+def summary_result(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> SummaryResult:
     """Return the JSON of a report."""
     return SummaryResult(
         generator=report.generator,
@@ -76,4 +97,5 @@ def summary_result(report: Report, depth: int | None = None) -> SummaryResult:
         totals=report.totals,
         by_type=by_type(report),
         by_family=by_family(report),
+        weights=UNSET if match is None else match,
     )

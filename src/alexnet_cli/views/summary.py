@@ -5,9 +5,11 @@ from __future__ import annotations
 from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Role, Row, Table
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.views.parts import facts_of, notes, run_line, split
+from alexnet_cli.views.weights import weights_notes
 
 COLUMNS = (
     Column("layer", "Layer", tree=True, priority=9),
@@ -19,8 +21,8 @@ COLUMNS = (
 )
 
 
-def summary_document(report: Report, depth: int | None = None) -> Document:
-    """Show the rows of a report as a tree, then the totals and who holds what."""
+def summary_document(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> Document:
+    """Show the rows of a report as a tree, then the totals and who holds what, and whether a checkpoint fits."""
     folded = fold(report, depth).layers
     shown = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
     rows: list[Row] = []
@@ -33,7 +35,9 @@ def summary_document(report: Report, depth: int | None = None) -> Document:
     bars = split(report) if report.error is None else None
     if bars is not None:
         blocks.append(bars)
-    return Document(_title(report), (*blocks, *notes(report)), run_line(report.run))
+    return Document(
+        _title(report), (*blocks, *notes(report), *(weights_notes(match) if match else ())), run_line(report.run)
+    )
 
 
 def _title(report: Report) -> str:
