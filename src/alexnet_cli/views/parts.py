@@ -77,6 +77,8 @@ def notes(report: Report) -> tuple[Note, ...]:
         for op in report.totals.uncounted_ops
     ]
     unused = [module for module in report.totals.unused_modules if module.params]
+    if report.run is None:
+        found.append(Note(report.model.description))
     if unused and report.error is None:
         params = sum(module.params for module in unused)
         named = _some([module.path for module in unused])
