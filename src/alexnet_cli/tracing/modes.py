@@ -15,6 +15,7 @@ from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet_cli.tracing.checks import MetaChecks
+from alexnet_cli.tracing.meta_rules import RULES
 from alexnet_cli.tracing.operators import Operator, operator
 
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
@@ -43,12 +44,18 @@ class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
-        if self.checks is not None:
-            self.checks.before(op.name, args)
-        output = func(*args, **kwargs)
-        if self.checks is not None:
-            self.checks.after(op.name, args, output)
+        output = func(*args, **kwargs) if self.checks is None else self._on_meta(func, op, args, kwargs)
         self.saw(op, args, kwargs, output)
+        return output
+
+    def _on_meta(self, func: Any, op: Operator, args: Any, kwargs: dict[str, Any]) -> Any:
+        assert self.checks is not None  # noqa: S101 - for the type checker
+        self.checks.before(op.name, args)
+        rule = RULES.get(func)
+        output = NotImplemented if rule is None else rule(*args, **kwargs)
+        if output is NotImplemented:
+            output = func(*args, **kwargs)
+        self.checks.after(op.name, args, output)
         return output
 
 

@@ -1,0 +1,68 @@
+"""AlexNet as one tower: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014.
+
+Source: arXiv:1404.5997, in the shape of torchvision's `alexnet`, whose saved weights it loads as they are.
+
+Against the network of 2012 it has one tower instead of two, so no groups, and fewer maps: 64, 192, 384, 256, 256.
+There is no local response normalisation. The input is 224x224, padded by 2, for the same 55x55 maps. torchvision adds
+average pooling to 6x6 before the linear layers, so that larger images run too, and drops out what goes into the
+first two linear layers, where the older network drops out what comes from them.
+
+The paper has one logistic unit a class instead of a softmax; the classes' scores come out here as torchvision gives
+them, before either. Of training it gives momentum 0.9, weight decay 0.0005 and a learning rate that is divided by 10
+at a quarter, half and three quarters of 90 epochs or so; initialisation is torch's own, as in torchvision.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+VARIANT = {
+    "name": "alexnet-owt",
+    "class": "AlexNetOwt",
+    "description": "AlexNet in one tower, with adaptive pooling: torchvision's alexnet",
+    "input": (3, 224, 224),
+    "params": 61_100_840,
+    "macs": 714_188_480,
+    "source": "Krizhevsky, arXiv:1404.5997; torchvision's alexnet",
+}
+
+
+class AlexNetOwt(nn.Module):
+    """Maps images (N, 3, 224, 224), or other sizes from 63, to the scores of the classes, (N, num_classes).
+
+    The `state_dict` keys are torchvision's: `features.0.weight` … `classifier.6.bias`.
+    """
+
+    def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(64, 192, kernel_size=5, padding=2),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(192, 384, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(384, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(256, 256, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(256 * 6 * 6, 4096),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(4096, 4096),
+            nn.ReLU(inplace=True),
+            nn.Linear(4096, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores of the classes, (N, num_classes)."""
+        maps = self.avgpool(self.features(images))
+        return self.classifier(torch.flatten(maps, 1))  # type: ignore[no-any-return] # modules are called as Any

@@ -1,0 +1,202 @@
+"""Shape rules for the commonest operators on `meta`, in place of torch's Python kernels.
+
+Those import sympy and torch.fx when the first of them runs, a second or more of start-up. A rule answers for plain
+contiguous tensors of one dtype and returns NotImplemented for everything else, invalid arguments included, so that
+torch's own kernel answers or raises. Tests hold every rule to what the CPU gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Rule = Callable[..., Any]
+RULES: dict[Any, Rule] = {}
+aten = torch.ops.aten
+
+
+def meta_rule(*overloads: Any) -> Callable[[Rule], Rule]:
+    """Register a rule for operator overloads."""
+
+    def register(rule: Rule) -> Rule:
+        RULES.update(dict.fromkeys(overloads, rule))
+        return rule
+
+    return register
+
+
+def empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    """Return a contiguous meta tensor with the dtype of another."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+
+def plain(*tensors: Tensor | None) -> bool:
+    """Tell whether all are contiguous floats of one dtype on `meta`, in the default memory format."""
+    present = [tensor for tensor in tensors if tensor is not None]
+    dtype = present[0].dtype
+    return dtype.is_floating_point and all(
+        tensor.is_meta and tensor.dtype == dtype and tensor.is_contiguous() for tensor in present
+    )
+
+
+@meta_rule(
+    *(
+        getattr(aten, name).default
+        for name in ("relu", "sigmoid", "tanh", "silu", "gelu", "rsqrt", "exp", "sqrt", "neg")
+    ),
+    aten.pow.Tensor_Scalar,
+    aten._softmax.default,
+    aten._log_softmax.default,
+)
+def _same_shape(given: Tensor, *_: Any, **__: Any) -> Any:
+    return empty(given.shape, given) if plain(given) and given.dim() > 0 else NotImplemented
+
+
+@meta_rule(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+def _binary(left: Tensor, right: Any, *, alpha: float = 1) -> Any:
+    del alpha
+    if isinstance(right, (int, float)) and not isinstance(right, bool):
+        return empty(left.shape, left) if plain(left) else NotImplemented
+    if not isinstance(right, Tensor) or not plain(left, right):
+        return NotImplemented
+    if left.shape == right.shape:
+        return empty(left.shape, left)
+    return NotImplemented
+
+
+@meta_rule(aten.mm.default)
+def _mm(left: Tensor, right: Tensor) -> Any:
+    return _product(left, right)
+
+
+@meta_rule(aten.addmm.default)
+def _addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
+    del beta, alpha
+    if bias.dtype != left.dtype or bias.dim() != 1 or bias.shape[0] != right.shape[-1]:
+        return NotImplemented
+    return _product(left, right)
+
+
+@meta_rule(aten.bmm.default)
+def _bmm(left: Tensor, right: Tensor) -> Any:
+    if left.dim() != 3 or right.dim() != 3 or left.shape[0] != right.shape[0]:  # noqa: PLR2004 - batch, rows, columns
+        return NotImplemented
+    return _product(left, right)
+
+
+def _product(left: Tensor, right: Tensor) -> Any:
+    """Multiply matrices of any strides: the result is contiguous all the same."""
+    fits = left.dtype == right.dtype and left.dtype.is_floating_point and left.shape[-1] == right.shape[-2]
+    return (
+        empty((*left.shape[:-1], right.shape[-1]), left) if fits and left.numel() and right.numel() else NotImplemented
+    )
+
+
+@meta_rule(aten.convolution.default)
+def _convolution(
+    given: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    output_padding: Sequence[int],
+    groups: int,
+) -> Any:
+    del output_padding
+    rank = weight.dim() - 2
+    if transposed or given.dim() != rank + 2 or not plain(given, weight, bias) or not given.numel():
+        return NotImplemented
+    settings = [tuple(values) * (rank if len(values) == 1 else 1) for values in (stride, padding, dilation)]
+    channels_fit = given.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
+    if not channels_fit or (bias is not None and bias.shape != weight.shape[:1]):
+        return NotImplemented
+    maps = tuple(
+        (size + 2 * pad - gap * (kernel - 1) - 1) // step + 1
+        for size, kernel, step, pad, gap in zip(given.shape[2:], weight.shape[2:], *settings, strict=True)
+    )
+    return empty((given.shape[0], weight.shape[0], *maps), given) if min(maps) > 0 else NotImplemented
+
+
+@meta_rule(aten.max_pool2d_with_indices.default)
+def _max_pool(
+    given: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> Any:
+    if ceil_mode or tuple(dilation) not in ((1,), (1, 1)):
+        return NotImplemented
+    shape = _pooled(given, kernel_size, stride, padding)
+    if shape is None:
+        return NotImplemented
+    return empty(shape, given), torch.empty(shape, dtype=torch.int64, device=given.device)
+
+
+@meta_rule(aten.avg_pool2d.default)
+def _avg_pool(
+    given: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    *_: Any,
+) -> Any:
+    shape = None if ceil_mode else _pooled(given, kernel_size, stride, padding)
+    return NotImplemented if shape is None else empty(shape, given)
+
+
+def _pooled(
+    given: Tensor, kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[int, ...] | None:
+    kernel, pad = (tuple(values) * (3 - len(values)) for values in (kernel_size, padding))
+    step = tuple(stride) * (3 - len(stride)) or kernel
+    image = given.dim() == 4 and plain(given) and given.numel()  # noqa: PLR2004 - N, C, H, W
+    if not image or min(step) < 1 or any(2 * p > k for p, k in zip(pad, kernel, strict=True)):
+        return None
+    maps = tuple((size + 2 * p - k) // s + 1 for size, k, s, p in zip(given.shape[2:], kernel, step, pad, strict=True))
+    return (*given.shape[:2], *maps) if min(maps) > 0 else None
+
+
+@meta_rule(aten._adaptive_avg_pool2d.default)
+def _adaptive_pool(given: Tensor, output_size: Sequence[int]) -> Any:
+    if given.dim() != 4 or not plain(given) or not given.numel() or min(output_size) < 1:  # noqa: PLR2004 - N, C, H, W
+        return NotImplemented
+    return empty((*given.shape[:2], *output_size), given)
+
+
+@meta_rule(aten.native_layer_norm.default)
+def _layer_norm(given: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, _: float) -> Any:
+    rank = len(shape)
+    if not plain(given, weight, bias) or tuple(given.shape[-rank:]) != tuple(shape) or not given.numel():
+        return NotImplemented
+    outer = (*given.shape[:-rank], *(1,) * rank)
+    return empty(given.shape, given), empty(outer, given), empty(outer, given)
+
+
+@meta_rule(aten.embedding.default)
+def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
+    if weight.dim() != 2 or not plain(weight) or indices.dtype not in (torch.int64, torch.int32):  # noqa: PLR2004 - rows, columns
+        return NotImplemented
+    return empty((*indices.shape, weight.shape[1]), weight)
+
+
+@meta_rule(aten.cat.default)
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    first = tensors[0]
+    if not plain(*tensors) or first.dim() == 0 or not -first.dim() <= dim < first.dim():
+        return NotImplemented
+    place = dim % first.dim()
+    rest = [tuple(tensor.shape[:place]) + tuple(tensor.shape[place + 1 :]) for tensor in tensors]
+    alike = all(tensor.dim() == first.dim() for tensor in tensors) and all(other == rest[0] for other in rest)
+    if not alike or not prod(rest[0]):
+        return NotImplemented
+    joined = sum(tensor.shape[place] for tensor in tensors)
+    return empty((*first.shape[:place], joined, *first.shape[place + 1 :]), first)

@@ -1,0 +1,174 @@
+"""Every shape rule against the CPU: the same shapes, dtypes and strides, and no answer where the CPU raises."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alexnet_cli.tracing.meta_rules import RULES
+
+aten = torch.ops.aten
+SIZES = st.integers(1, 7)
+DTYPES = st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16])
+UNARY = [aten.relu, aten.sigmoid, aten.tanh, aten.silu, aten.gelu, aten.rsqrt, aten.exp, aten.sqrt, aten.neg]
+
+
+def same(op, *args, **kwargs) -> bool:
+    """Hold the rule's answer against the operator's own on the CPU; tell whether the rule answered."""
+    on_meta = torch.utils._pytree.tree_map_only(torch.Tensor, lambda t: t.to("meta"), (args, kwargs))
+    ours = RULES[op](*on_meta[0], **on_meta[1])
+    try:
+        theirs = op(*args, **kwargs)
+    except (RuntimeError, IndexError, ValueError):
+        assert ours is NotImplemented
+        return False
+    if ours is NotImplemented:
+        return False
+    pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (ours, theirs)), strict=True)
+    for mine, real in pairs:
+        assert (mine.shape, mine.dtype, mine.stride()) == (real.shape, real.dtype, real.stride())
+        assert mine.is_meta
+    return True
+
+
+def tensor(shape, dtype=torch.float32):
+    return torch.ones(shape, dtype=dtype)
+
+
+@given(st.lists(SIZES, max_size=4), DTYPES, st.sampled_from(UNARY))
+def test_one_operand(shape, dtype, op):
+    assert same(op.default, tensor(shape, dtype)) == bool(shape)
+
+
+@given(st.lists(SIZES, min_size=1, max_size=4), DTYPES, st.integers(-4, 3))
+def test_softmax_and_powers(shape, dtype, dim):
+    same(aten.pow.Tensor_Scalar, tensor(shape, dtype), 2)
+    if -len(shape) <= dim < len(shape):
+        assert same(aten._softmax.default, tensor(shape, dtype), dim, False)
+        assert same(aten._log_softmax.default, tensor(shape, dtype), dim, False)
+
+
+@given(
+    st.lists(SIZES, max_size=3),
+    st.lists(SIZES, max_size=3),
+    DTYPES,
+    DTYPES,
+    st.sampled_from([aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor]),
+)
+def test_two_operands(left, right, one, other, op):
+    answered = same(op, tensor(left, one), tensor(right, other))
+    assert answered == (left == right and one == other)
+    same(op, tensor(left, one), 2.5)
+    same(op, tensor(left, one), 3)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, DTYPES, st.booleans())
+def test_products(batch, rows, inner, columns, dtype, transposed):  # noqa: PLR0917 - as hypothesis gives them
+    left = tensor((rows, inner), dtype)
+    right = tensor((columns, inner), dtype).t() if transposed else tensor((inner, columns), dtype)
+    assert same(aten.mm.default, left, right)
+    assert same(aten.addmm.default, tensor((columns,), dtype), left, right)
+    assert same(aten.bmm.default, tensor((batch, rows, inner), dtype), tensor((batch, inner, columns), dtype))
+    same(aten.mm.default, left, tensor((inner + 1, columns), dtype))
+    same(aten.addmm.default, tensor((columns + 1,), dtype), left, right)
+    same(aten.bmm.default, tensor((batch, rows, inner), dtype), tensor((batch + 1, inner, columns), dtype))
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_convolutions(data):
+    rank = data.draw(st.integers(1, 3))
+    groups = data.draw(st.integers(1, 3))
+    into, out = groups * data.draw(st.integers(1, 3)), groups * data.draw(st.integers(1, 3))
+    each = st.lists(st.integers(1, 3), min_size=rank, max_size=rank)
+    kernel, stride, dilation = data.draw(each), data.draw(each), data.draw(each)
+    padding = data.draw(st.lists(st.integers(0, 2), min_size=rank, max_size=rank))
+    maps = data.draw(st.lists(SIZES, min_size=rank, max_size=rank))
+    given_channels = into + data.draw(st.sampled_from([0, 0, 0, 1]))
+    bias = tensor((out,)) if data.draw(st.booleans()) else None
+    images, weight = tensor((2, given_channels, *maps)), tensor((out, into // groups, *kernel))
+    same(aten.convolution.default, images, weight, bias, stride, padding, dilation, False, [0] * rank, groups)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_pooling(data):
+    images = tensor((2, 3, data.draw(SIZES), data.draw(SIZES)))
+    kernel = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=2))
+    stride = data.draw(st.lists(st.integers(1, 3), min_size=0, max_size=2))
+    padding = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
+    same(aten.max_pool2d_with_indices.default, images, kernel, stride, padding)
+    same(aten.avg_pool2d.default, images, kernel, stride, padding)
+    assert same(aten._adaptive_avg_pool2d.default, images, data.draw(st.lists(SIZES, min_size=2, max_size=2)))
+
+
+@given(st.lists(SIZES, min_size=1, max_size=4), st.integers(1, 3), st.booleans())
+def test_layer_norm(shape, rank, affine):
+    normalized = shape[-rank:]
+    weight = tensor(normalized) if affine else None
+    assert same(aten.native_layer_norm.default, tensor(shape), normalized, weight, weight, 1e-5)
+    same(aten.native_layer_norm.default, tensor([*shape[:-1], shape[-1] + 1]), normalized, weight, weight, 1e-5)
+
+
+@given(st.lists(SIZES, max_size=3), SIZES, st.sampled_from([torch.int64, torch.int32, torch.float32]))
+def test_embedding(shape, columns, dtype):
+    answered = same(aten.embedding.default, tensor((3, columns)), torch.zeros(shape, dtype=dtype))
+    assert answered == (dtype != torch.float32)
+
+
+@given(st.lists(st.lists(SIZES, min_size=1, max_size=3), min_size=1, max_size=3), st.integers(-4, 3))
+def test_cat(shapes, dim):
+    same(aten.cat.default, [tensor(shape) for shape in shapes], dim)
+    same(aten.cat.default, [tensor(shapes[0])] * 2, dim)
+
+
+LAYOUTS = [
+    lambda t: t.to(memory_format=torch.channels_last),
+    lambda t: t.transpose(2, 3),
+    lambda t: t[:, :, ::2],
+    lambda t: t[:0],
+    lambda t: t.to(torch.complex64),
+    lambda t: t.to(torch.int64),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "op"), list(itertools.product(LAYOUTS, [aten.relu.default, aten.pow.Tensor_Scalar]))
+)
+def test_other_layouts_and_dtypes_are_left_to_torch_or_right(change, op):
+    arguments = (2,) if op is aten.pow.Tensor_Scalar else ()
+    same(op, change(tensor((2, 3, 4, 6))), *arguments)
+
+
+@pytest.mark.parametrize("change", LAYOUTS)
+def test_so_for_convolutions_and_pooling(change):
+    images = change(tensor((2, 3, 4, 6)))
+    weight = tensor((5, 3, 2, 2), images.dtype)
+    same(aten.convolution.default, images, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
+    same(aten.max_pool2d_with_indices.default, images, [2, 2])
+
+
+def test_every_rule_is_tested_here():
+    tested = {op.default for op in UNARY} | {
+        getattr(aten, name).default
+        for name in [
+            "_softmax",
+            "_log_softmax",
+            "mm",
+            "addmm",
+            "bmm",
+            "convolution",
+            "max_pool2d_with_indices",
+            "avg_pool2d",
+            "_adaptive_avg_pool2d",
+            "native_layer_norm",
+            "embedding",
+            "cat",
+        ]
+    }
+    tested |= {aten.pow.Tensor_Scalar, aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor}
+    assert set(RULES) == tested
