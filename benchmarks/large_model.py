@@ -1,12 +1,11 @@
 """A Llama of 405 billion parameters on `meta`: our trace against a bare forward, each in a process of its own.
 
-Run `make bench`. The model is `tests/large_models.py:Llama`.
+The model is `tests/large_models.py:Llama`.
 """
 
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,7 @@ with torch.device("meta"), torch.no_grad():
 """
 OURS = f"""
 from alexnet_cli.cli.app import run
-assert run(["summary", {f'{TESTS}/large_models.py:Llama'!r}, "-i", "16:int64", "--depth", "1", "-o", "/dev/null",
+assert run(["summary", {f"{TESTS}/large_models.py:Llama"!r}, "-i", "16:int64", "--depth", "1", "-o", "/dev/null",
             "--format", "table"]) == 0
 """
 
@@ -38,21 +37,20 @@ assert run(["summary", {f'{TESTS}/large_models.py:Llama'!r}, "-i", "16:int64", "
 def measure(code: str) -> tuple[float, float]:
     """Return the median seconds and the largest peak memory in MiB of several runs."""
     runs = [
-        json.loads(subprocess.run([sys.executable, "-c", TIMED.format(code=code)], capture_output=True, check=True).stdout)
+        json.loads(
+            subprocess.run([sys.executable, "-c", TIMED.format(code=code)], capture_output=True, check=True).stdout
+        )
         for _ in range(RUNS)
     ]
     return statistics.median(seconds for seconds, _ in runs), max(peak for _, peak in runs) / 1024
 
 
-def main() -> None:
-    """Measure and print a table in Markdown."""
-    results = {name: measure(code) for name, code in (("import torch", IMPORT), ("bare forward", BARE), ("alexnet", OURS))}
+def table() -> str:
+    """Return the results as a Markdown table."""
+    results = {
+        name: measure(code) for name, code in (("import torch", IMPORT), ("bare forward", BARE), ("alexnet", OURS))
+    }
     bare = results["bare forward"][0]
-    print(f"{platform.python_implementation()} {platform.python_version()}, medians of {RUNS}\n")
-    print("| | seconds | against the bare forward | peak memory (MiB) |\n|---|---|---|---|")
-    for name, (seconds, peak) in results.items():
-        print(f"| {name} | {seconds:.2f} | {seconds / bare:.2f} | {peak:.0f} |")
-
-
-if __name__ == "__main__":
-    main()
+    lines = ["| whole process | seconds | against the bare forward | peak memory (MiB) |", "|---|---|---|---|"]
+    lines += [f"| {name} | {took:.2f} | {took / bare:.2f} | {peak:.0f} |" for name, (took, peak) in results.items()]
+    return "\n".join(lines)

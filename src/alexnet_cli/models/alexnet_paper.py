@@ -1,5 +1,7 @@
-"""The AlexNet of the paper: A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep
-Convolutional Neural Networks", NIPS 2012.
+"""The AlexNet of the paper.
+
+Source: A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
+NIPS 2012.
 
 Against the notebook's network it has two groups in the second, fourth and fifth convolution (the paper puts half of
 the kernels on each of two GPUs, which exchange their maps in the third convolution only), local response
@@ -11,7 +13,7 @@ The paper trains it with weights drawn from N(0, 0.01²), biases of 1 in the sec
 in the hidden fully connected layers, and of 0 elsewhere; stochastic gradient descent, batches of 128, momentum 0.9,
 weight decay 0.0005, a learning rate of 0.01 that is divided by 10 whenever the validation error stops improving
 (three times), about 90 epochs. A network made here has torch's own initialisation instead.
-"""  # noqa: D205 - the title of the paper does not fit one line
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ class AlexNetPaper(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the log-probabilities of the classes, (N, num_classes)."""
-        return functional.log_softmax(super().forward(images), dim=1)
+        scores = super().forward(images)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return functional.log_softmax(scores, dim=1)
 
 
 def _response_norm() -> nn.LocalResponseNorm:

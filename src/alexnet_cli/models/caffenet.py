@@ -68,4 +68,5 @@ class CaffeNet(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the log-probabilities of the classes, (N, num_classes)."""
-        return functional.log_softmax(super().forward(images), dim=1)
+        scores = super().forward(images)  # type: ignore[no-untyped-call] # torch leaves it untyped
+        return functional.log_softmax(scores, dim=1)
