@@ -198,6 +198,12 @@ def test_a_device_that_is_not_there_exits_5(alexnet):
     assert "devices here: meta, cpu" in answer.err
 
 
+def test_memory_that_is_not_there_exits_5(alexnet):
+    answer = alexnet("summary", "--device", "cpu", "--batch-size", "100000000")  # 62 TB of images
+    assert answer.code == 5
+    assert "out of memory on cpu" in answer.err
+
+
 @pytest.mark.parametrize(
     "damage",
     [

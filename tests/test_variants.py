@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ class Conv(NamedTuple):
 
 
 def linear(*sizes):
-    return list(zip(sizes[:-1], sizes[1:], strict=True))
+    return list(pairwise(sizes))
 
 
 TWO_TOWERS = (

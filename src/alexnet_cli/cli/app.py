@@ -14,7 +14,7 @@ from alexnet_cli.cli import models, params, schema, summary
 from alexnet_cli.cli.output import abandon_stdout
 from alexnet_cli.cli.results import FailedResult
 from alexnet_cli.cli.session import complain
-from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, UsageError
+from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import generator, to_json
 
@@ -65,6 +65,9 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(error, arguments)
     except _ParseError as error:
         return _failed(UsageError(str(error.format_message()), _help_hint(error)), arguments)
+    except ImportError as error:
+        hint = "install it as PyTorch's page says: https://pytorch.org/get-started/locally/"
+        return _failed(TargetError(f"cannot import {error.name or 'torch'}: {error}", hint), arguments)
     except OSError as error:
         return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
     if code == ExitCode.INTERRUPTED:  # typer returns it when it has caught the interrupt itself

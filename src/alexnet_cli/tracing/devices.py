@@ -61,6 +61,11 @@ def _why_absent(kind: str) -> str:
     return f"torch {torch.__version__} is built with {_BACKENDS[kind]} but finds no device (is the driver installed?)"
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception says that memory ran out; the CPU's allocator raises a plain RuntimeError."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+
+
 def measure(forward: Callable[[], object], device: torch.device, resident_bytes: int) -> Measured:
     """Run a warmed-up forward on a real device and say what it took.
 

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Input
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.devices import out_of_memory
 
 
 def model_dtype(model: nn.Module) -> torch.dtype:
@@ -63,6 +64,8 @@ def _make(given: Input, device: torch.device) -> Tensor:
             return torch.rand(given.shape, dtype=dtype, device=device)
         return torch.zeros(given.shape, dtype=dtype, device=device)
     except (RuntimeError, OverflowError) as error:
+        if out_of_memory(error):
+            raise
         raise UsageError(
             f"an input of {_cross(given.shape)} {given.dtype} cannot be made: {_first_line(error)}"
         ) from error

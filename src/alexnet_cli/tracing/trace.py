@@ -16,7 +16,7 @@ from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, Trial, build
-from alexnet_cli.tracing.devices import measure, require_device
+from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.diagnoses import Failure, first_line
 from alexnet_cli.tracing.doctor import diagnose
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
@@ -46,7 +46,9 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
             if device.type == META and failure is not None and _needs_values(failure):
                 notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
                 report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
             raise DeviceError(f"out of memory on {options.device}", hint="--device meta allocates nothing") from error
     return report
 
@@ -103,9 +105,11 @@ def _run(recorder: Recorder, model: nn.Module, args: list[Tensor], kwargs: dict[
     try:
         with torch.no_grad(), recorder.recording():
             model(*args, **kwargs)
-    except (AlexnetError, torch.OutOfMemoryError, MemoryError):
+    except AlexnetError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's model may raise anything
+    except Exception as error:
+        if out_of_memory(error):
+            raise
         return error
     return None
 
