@@ -415,3 +415,15 @@ def test_hostile_names_break_nothing(alexnet, tmp_path, name):
     assert "\x1b" not in answer.out
     assert "<script>" not in answer.out or name in ("json", "csv", "table", "latex")
     assert "\u202e" not in answer.out or name == "json"
+
+
+def test_functions_mapped_over_a_batch(alexnet, tmp_path):
+    path = tmp_path / "mapped.py"
+    path.write_text(
+        "import torch\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.weight = torch.nn.Parameter(torch.zeros(4, 5))\n"
+        "    def forward(self, x): return torch.vmap(lambda row: row @ self.weight)(x)\n"
+    )
+    answer = alexnet("summary", f"{path}:Net", "-i", "3,4", "--no-batch", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["totals"]["macs"] == 3 * 4 * 5

@@ -50,6 +50,8 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
 
 def _unwrapped(module: nn.Module, notify: Notify) -> nn.Module:
     """Return the module inside a compiled or parallel one: the wrapper has no layers of its own."""
+    if isinstance(module, torch.jit.ScriptModule):
+        notify("the model is scripted: it runs outside Python and is seen as one layer")
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     inner = module.module if isinstance(module, wrappers) else getattr(module, "_orig_mod", None)
     if not isinstance(inner, nn.Module):

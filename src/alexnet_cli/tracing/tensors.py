@@ -50,8 +50,16 @@ def flat_tensors(values: Iterable[Any]) -> list[Tensor]:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Return the identity of a tensor's storage, which its views share; it works on `meta` too."""
-    return int(tensor.untyped_storage()._cdata) if tensor.layout == torch.strided else id(tensor)
+    """Return the identity of a tensor's storage, which its views share; it works on `meta` too.
+
+    A tensor that has none to show (sparse, batched by vmap) stands for itself.
+    """
+    if tensor.layout != torch.strided:
+        return id(tensor)
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (RuntimeError, NotImplementedError):
+        return id(tensor)
 
 
 def bytes_of(tensor: Tensor) -> int:

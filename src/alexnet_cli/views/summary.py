@@ -74,4 +74,4 @@ def _name(layer: Layer, count: int) -> str:
 def _failed_row(report: Report) -> Row:
     path = report.error.path if report.error and report.error.path else ""
     level = report.layers[-1].depth if report.layers else 0
-    return Row((f"{path} failed", path, None, None, None, None), level, "failed")
+    return Row((f"{path or 'the model itself'} failed", path, None, None, None, None), level, "failed")
