@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pytest
+from helpers import trace_target
 
 from alexnet_cli.report import Report
-from alexnet_cli.targets.resolve import resolve
-from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing.options import TraceOptions
-from alexnet_cli.tracing.trace import trace
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,23 @@ def alexnet(capfd):
     return call
 
 
-def trace_target(target: str = "alexnet", **options: Any) -> Report:
-    subject = resolve(target)
-    assert isinstance(subject, Subject)
-    return trace(subject, TraceOptions(**options), notify=lambda text: pytest.fail(f"unexpected note: {text}"))
+_caches = count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _users_cache_is_left_alone(tmp_path_factory) -> Iterator[None]:
+    """Give fixtures that live long a cache of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALEXNET_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(_users_cache_is_left_alone, tmp_path_factory, monkeypatch):
+    """Give each test an empty cache; the folder is not there before something is kept."""
+    folder = tmp_path_factory.getbasetemp() / f"cache-{next(_caches)}"
+    monkeypatch.setenv("ALEXNET_CACHE_DIR", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,11 @@ TOTALS = [
 
 
 @pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def saved(alexnet, tmp_path):
     path = tmp_path / "report.json"
     assert alexnet("summary", "--json", "-o", str(path)).code == 0
@@ -173,6 +178,7 @@ def test_a_failed_forward_still_answers(alexnet):
         (["--no-such-option"], 2, "--no-such-option"),
     ],
 )
+@pytest.mark.usefixtures("empty_folder")
 def test_errors_have_a_code_and_one_clear_message(alexnet, arguments, code, said):
     answer = alexnet("summary", *arguments)
     assert answer.code == code

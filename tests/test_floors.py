@@ -15,13 +15,15 @@ import alexnet_cli
 ROOT = Path(alexnet_cli.__file__).parent
 BASE = {"report", "report_json", "document", "units", "errors", ""}
 MAY_IMPORT = {
+    "cache": {"cache"},
     "models": {"models"},
     "targets": {"models", "targets"},
     "tracing": {"targets", "tracing"},
+    "messages": {"messages"},
     "analyses": {"analyses"},
-    "views": {"analyses", "views"},
+    "views": {"analyses", "messages", "views"},
     "renderers": {"renderers"},
-    "cli": {"models", "targets", "tracing", "analyses", "views", "renderers", "cli"},
+    "cli": {"cache", "models", "targets", "tracing", "analyses", "views", "messages", "renderers", "cli"},
     "__main__": {"cli"},
 }
 DOCUMENT_ONLY = {"document", "units", "errors"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 import pytest
-from conftest import trace_target
+from helpers import trace_target
 
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import InputSpec

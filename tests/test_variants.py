@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from conftest import trace_target
+from helpers import trace_target
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from alexnet_cli.models.alexnet_owt import AlexNetOwt

@@ -6,8 +6,9 @@ that a terminal can print `62,378,344`, a CSV file `62378344` and a narrow colum
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Unit = Literal["text", "count", "macs", "flops", "bytes", "share", "shape", "shapes", "seconds"]
 Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
@@ -17,8 +18,7 @@ Role = Literal["leaf", "group", "function", "failed"]
 Tone = Literal["info", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """A column. Where the page is too narrow, columns with the lowest `priority` are left out first.
 
     `bar` draws the cell's share of 1 as a bar beside the number; `tree` indents by the row's level.
@@ -32,8 +32,7 @@ class Column:
     tree: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """A row. `level` is its depth in the tree; a `group` sums up the rows below it, a `failed` row did not run."""
 
     cells: tuple[Value, ...]
@@ -42,8 +41,7 @@ class Row:
     family: str = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """Rows under columns. `name` is a plain word for the table, `caption` a line above it."""
 
     name: str
@@ -52,8 +50,7 @@ class Table:
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """A labelled value; `note` is said after it, as in the convention of a unit; `level` 1 is part of what is above."""
 
     label: str
@@ -63,16 +60,14 @@ class Fact:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """A short list of labelled values."""
 
     facts: tuple[Fact, ...]
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One part of a whole: `share` is a fraction of 1."""
 
     label: str
@@ -81,8 +76,7 @@ class Part:
     family: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """A whole split into parts, in a fixed order."""
 
     label: str
@@ -90,16 +84,14 @@ class Bar:
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bars:
+class Bars(Struct, frozen=True):
     """Several wholes split into the same parts, one above the other for comparison."""
 
     bars: tuple[Bar, ...]
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A sentence."""
 
     text: str
@@ -109,8 +101,7 @@ class Note:
 Block = Table | Facts | Bars | Note
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A titled page of blocks."""
 
     title: str

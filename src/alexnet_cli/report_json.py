@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import os
+import re
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +14,8 @@ from msgspec import Struct
 from alexnet_cli import __version__
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
+
+_TORCH = re.compile(r"torch-(?P<version>[^-]+)\.dist-info")
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
@@ -35,11 +39,36 @@ class SavedReport(Envelope, frozen=True, kw_only=True):
 
 def generator() -> Generator:
     """Name the program and the installed torch, without importing it."""
+    return Generator("alexnet-cli", __version__, torch_version())
+
+
+def torch_version() -> str | None:
+    """Return the version of the installed torch; None where it is not installed.
+
+    It stands in the name of torch's metadata folder. Where that leaves a doubt `importlib.metadata` is asked, which
+    takes longer to import than the rest of a command that shows a saved report takes to run.
+    """
+    found = _metadata_folders()
+    if len(found) == 1 and "_" not in found[0]:
+        return found[0]
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        torch = version("torch")
+        return version("torch")
     except PackageNotFoundError:
-        torch = None
-    return Generator("alexnet-cli", __version__, torch)
+        return None
+
+
+def _metadata_folders() -> list[str]:
+    """Return the versions named in the first folder of `sys.path` that has metadata of torch."""
+    for folder in sys.path:
+        try:
+            matches = [_TORCH.fullmatch(name) for name in os.listdir(folder or ".")]  # noqa: PTH208 - names are matched
+        except OSError:
+            continue
+        if found := [match["version"] for match in matches if match]:
+            return found
+    return []
 
 
 def to_json(envelope: Envelope) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.report import Layer
 
-_POSITIONS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
+POSITION_SETTINGS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
 """Settings that only say which block it is."""
 
 
@@ -67,7 +67,7 @@ def _likeness(tree: Sequence[Layer]) -> tuple[object, ...]:
             row.macs,
             row.macs_total,
             row.reuses is None,
-            msgspec.json.encode({name: value for name, value in row.settings.items() if name not in _POSITIONS}),
+            msgspec.json.encode({name: value for name, value in row.settings.items() if name not in POSITION_SETTINGS}),
         )
         for row in tree
     )

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from alexnet_cli.cli import models, params, schema, summary
+from alexnet_cli.cli import cache, check, compare, explain, models, params, schema, summary
 from alexnet_cli.cli.output import abandon_stdout
+from alexnet_cli.cli.quick import QuickGroup
 from alexnet_cli.cli.results import FailedResult
 from alexnet_cli.cli.session import complain
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
@@ -20,6 +21,7 @@ from alexnet_cli.report_json import generator, to_json
 
 app = typer.Typer(
     name="alexnet",
+    cls=QuickGroup,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -27,8 +29,12 @@ app = typer.Typer(
 )
 app.command(epilog=summary.EPILOG)(summary.summary)
 app.command(epilog=params.EPILOG)(params.params)
+app.command(epilog=explain.EPILOG)(explain.explain)
+app.command(epilog=compare.EPILOG)(compare.compare)
+app.command(epilog=check.EPILOG)(check.check)
 app.command()(models.models)
 app.command()(schema.schema)
+app.command(epilog=cache.EPILOG)(cache.cache)
 
 _ParseError: type[Any] = typer.BadParameter.__mro__[2]
 """What typer raises for any command line that it cannot parse; it exports the subclass only."""

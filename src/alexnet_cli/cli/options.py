@@ -51,6 +51,15 @@ Formulas = Annotated[
     typer.Option(metavar="FILE", help="Python code with MAC formulas of your own; see the README."),
 ]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show all frames of a failure, not only your own.")]
+Cache = Annotated[
+    bool | None,
+    typer.Option(
+        "--cache/--no-cache",
+        help="Answers about built-in models on meta are kept: --no-cache traces anew, --cache keeps those about "
+        "your own code too, until one of its files changes.",
+        show_default=False,
+    ),
+]
 Depth = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Show the module tree to this depth; deeper rows are summed into theirs."),

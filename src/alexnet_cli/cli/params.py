@@ -50,6 +50,7 @@ def params(
     train: options.Train = False,
     formulas: options.Formulas = None,
     traceback: options.Traceback = False,
+    cache: options.Cache = None,
     format_name: options.Format = None,
     json: options.Json = False,
     output: options.Output = None,
@@ -64,7 +65,7 @@ def params(
     out = choose_output(format_name, output, width, json=json, no_color=no_color)
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
     how = replace(how, formulas=formulas, traceback=traceback)
-    report = obtain_report(target, arguments, how)
+    report = obtain_report(target, arguments, how, cache=cache)
     types = shares.by_type(report) if by_type else None
     layers = modules.by_layer(report, top) if by_layer else None
     tree = modules.by_module(report, depth) if by_module else None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
+from alexnet_cli.analyses.check import Check
+from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel
 from alexnet_cli.analyses.modules import ModuleShare
 from alexnet_cli.analyses.shares import FamilyShare, TypeShare
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.views.explain import ToldFinding
 
 
 class SummaryResult(Envelope, frozen=True, kw_only=True):
@@ -32,6 +35,26 @@ class ParamsResult(Envelope, frozen=True, kw_only=True):
     modules: tuple[ModuleShare, ...] | UnsetType = UNSET
 
 
+class CompareResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet compare --json`; each model has its own `model`, `run` and `error`."""
+
+    subjects: tuple[ComparedModel, ...]
+    layers: tuple[AlignedLayer, ...]
+
+
+class CheckResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet check --json`."""
+
+    passed: bool
+    checks: tuple[Check, ...]
+
+
+class ExplainResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet explain --json`; the texts are in the language that was asked for."""
+
+    findings: tuple[ToldFinding, ...]
+
+
 class ListedModel(Struct, frozen=True):
     """A built-in model; the input is without the batch."""
 
@@ -49,11 +72,28 @@ class ModelsResult(Envelope, frozen=True, kw_only=True):
     models: tuple[ListedModel, ...]
 
 
+class CacheResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet cache --json`: what is kept and where; `removed` for `clear`."""
+
+    folder: str | None
+    entries: int
+    bytes: int
+    removed: int | UnsetType = UNSET
+
+
 class FailedResult(Envelope, frozen=True, kw_only=True):
     """Any command's JSON where it failed before there was anything to tell."""
 
 
-RESULTS: dict[str, type[Envelope]] = {"summary": SummaryResult, "params": ParamsResult, "models": ModelsResult}
+RESULTS: dict[str, type[Envelope]] = {
+    "summary": SummaryResult,
+    "params": ParamsResult,
+    "explain": ExplainResult,
+    "compare": CompareResult,
+    "check": CheckResult,
+    "models": ModelsResult,
+    "cache": CacheResult,
+}
 
 
 def listed_models() -> tuple[ListedModel, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
+from alexnet_cli.cli.cached import cached_trace
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.report import ErrorInfo, Report
 from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
@@ -39,8 +40,12 @@ def trace_options(
     )
 
 
-def obtain_report(target: str, arguments: Sequence[str] | None, options: TraceOptions) -> Report:
+def obtain_report(
+    target: str, arguments: Sequence[str] | None, options: TraceOptions, *, cache: bool | None = None
+) -> Report:
     """Return the saved report that the target names, or trace the model that it names.
+
+    `cache` says whether a kept answer will do: None for built-in models only, True for the user's own code too.
 
     Raises:
         AlexnetError: the target cannot be loaded, or the model not be run.
@@ -51,9 +56,7 @@ def obtain_report(target: str, arguments: Sequence[str] | None, options: TraceOp
             what = "a checkpoint is not run" if resolved.run is None else "a saved report is shown as it was traced"
             note(f"{what}: the options that say how to run a model do nothing here")
         return resolved
-    from alexnet_cli.tracing.trace import trace  # imports torch
-
-    return trace(resolved, options, note)
+    return cached_trace(resolved, arguments or (), options, note, wanted=cache)
 
 
 def match_weights(

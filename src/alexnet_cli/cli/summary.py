@@ -59,6 +59,7 @@ def summary(
     train: options.Train = False,
     formulas: options.Formulas = None,
     traceback: options.Traceback = False,
+    cache: options.Cache = None,
     depth: options.Depth = None,
     weights: Weights = None,
     strict: Strict = False,
@@ -79,7 +80,7 @@ def summary(
         return
     if strict and weights is None:
         raise UsageError("--strict goes with --weights")
-    report = obtain_report(target, arguments, how)
+    report = obtain_report(target, arguments, how, cache=cache)
     match = match_weights(target, arguments, how, weights) if weights else None
     out.write(summary_result(report, depth, match), lambda: summary_document(report, depth, match))
     raise typer.Exit(finish(report) or int(strict and match is not None and not match.holds))

@@ -81,5 +81,6 @@ def _response_norm() -> nn.LocalResponseNorm:
     """Normalise as in section 3.3: each value over (k + alpha Σ a²)^beta, k=2, n=5, alpha=1e-4, beta=0.75.
 
     torch multiplies the mean of the n squares by its `alpha`, the paper their sum: hence n times the paper's.
+    Neighbours are counted across the border of the groups, as in Caffe; the paper does not say what its GPUs do there.
     """
     return nn.LocalResponseNorm(SIZE, alpha=SIZE * 1e-4, beta=0.75, k=2.0)

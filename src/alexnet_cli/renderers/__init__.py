@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePath
 from typing import cast
+
+from msgspec import Struct
 
 from alexnet_cli.document import Document
 from alexnet_cli.renderers.style import Style
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """A format's name, the file suffixes that choose it, and the module here whose `render` writes it."""
 
     name: str

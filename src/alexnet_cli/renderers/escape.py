@@ -14,7 +14,9 @@ from alexnet_cli.renderers.style import Style
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATIONS = range(0xFE00, 0xFE10)  # they change how wide the character before them is
 _NONCHARACTER = 0xFFFE  # the last two of every 65,536 points
-_PLAIN = str.maketrans({"×": "x", "·": "|", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
+_PLAIN = str.maketrans(
+    {"×": "x", "→": "->", "·": "|", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
+)
 
 
 def visible(text: str) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Guide:
+class Guide(Struct, frozen=True):
     """What stands before a row's name, and before its further lines where the name is folded."""
 
     first: str
     rest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Glyphs:
+class _Glyphs(Struct, frozen=True):
     through: str
     branch: str
     last: str

@@ -8,7 +8,8 @@ where it would take more than half of the page alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from alexnet_cli.document import Column
 from alexnet_cli.renderers.cells import NUMERIC
@@ -19,8 +20,7 @@ ESSENTIAL = 6
 """Columns from this priority on stay in longer than the digits of the numbers do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The columns that are shown, by their places, with their widths; `short` numbers have SI prefixes."""
 
     kept: tuple[int, ...]
@@ -34,8 +34,7 @@ class Layout:
         return sum(self.widths) + GAP * (len(self.widths) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """How wide each column would like to be, with its numbers in full and shortened."""
 
     full: Sequence[int]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from rich.style import Style as Look
 
 from alexnet_cli.document import Column, Row, Table, Value
@@ -19,8 +19,7 @@ from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     """A column's cells as text, row by row, with numbers in full and shortened."""
 
     full: Sequence[str]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.document import Fact, Facts
@@ -18,8 +19,7 @@ _GUTTER = 4
 _ROOMY = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     label: str
     value: str
     note: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import repeat
 
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.segment import Segment
 
 from alexnet_cli.document import Column, Table
@@ -24,8 +25,7 @@ TREE_MOST = 200
 """A tree column is never wider than this, so that one long name does not push all numbers out of sight."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
+class _Grid(Struct, frozen=True):
     """A table with its cells as text: `texts` by column, `tree` the place of the column with guides."""
 
     table: Table

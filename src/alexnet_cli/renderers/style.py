@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """The page's limits. Without a `width` nothing is folded, cut or left out; without `unicode` all is ASCII."""
 
     width: int | None = None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
-from rich.console import Console
-from rich.segment import Segment, Segments
+from rich.color import ColorSystem
+from rich.segment import Segment
 
 from alexnet_cli.document import Document
 from alexnet_cli.renderers.lines import Line
@@ -14,30 +12,18 @@ from alexnet_cli.renderers.style import Style
 
 
 def render(document: Document, style: Style) -> str:
-    """Write a document for a terminal; nothing of the environment changes what is written."""
-    written = StringIO()
-    console = Console(
-        file=written,
-        force_terminal=style.color,
-        color_system="truecolor" if style.color else None,
-        width=style.width or 80,
-        legacy_windows=False,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        _environ={},
-    )
-    draw(document, console, style)
-    return written.getvalue()
+    """Write a document for a terminal; nothing of the environment changes what is written.
+
+    The page is laid out in segments of text with a look each, so rich's console, which takes longer to import than
+    all of this to run, would have nothing left to do.
+    """
+    colors = ColorSystem.TRUECOLOR if style.color else None
+    lines = ["".join(_drawn(segment, colors) for segment in _trimmed(line)) for line in lay_out(document, style)]
+    return "".join(f"{line}\n" for line in lines or [""])
 
 
-def draw(document: Document, console: Console, style: Style) -> None:
-    """Draw a document on a console; `style`, not the console, says how wide it is."""
-    pieces: list[Segment] = []
-    for line in lay_out(document, style):
-        pieces += _trimmed(line)
-        pieces.append(Segment.line())
-    console.print(Segments(pieces or [Segment.line()]), soft_wrap=True, end="")
+def _drawn(segment: Segment, colors: ColorSystem | None) -> str:
+    return segment.style.render(segment.text, color_system=colors) if segment.style else segment.text
 
 
 def _trimmed(line: Line) -> Line:

@@ -1,0 +1,136 @@
+"""Whether a model keeps within limits and has not grown since a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alexnet_cli import units
+from alexnet_cli.analyses.compare import AlignedLayer, compare
+from alexnet_cli.analyses.limits import LIMITS, Limit
+from alexnet_cli.document import Unit
+from alexnet_cli.report import Report
+
+NAMED = 3
+"""So many layers are named where a check does not hold."""
+
+
+class Check(Struct, frozen=True):
+    """One thing that was asked for: it holds where `value` is known and at most `limit`, both in `unit`.
+
+    `detail` names the layers that it comes from.
+    """
+
+    name: str
+    limit: int
+    value: int | None
+    passed: bool
+    unit: str
+    detail: str
+
+
+def check_limits(report: Report, limits: Mapping[str, int]) -> tuple[Check, ...]:
+    """Hold a report to limits by their names."""
+    return tuple(_limited(limit, limits[limit.name], report) for limit in LIMITS if limit.name in limits)
+
+
+def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tuple[Check, ...]:
+    """Hold a report's totals to a baseline's; they may be larger by the fraction `tolerance` at most.
+
+    What the baseline does not know, as a checkpoint its MACs, is not checked.
+    """
+    layers = compare([baseline, report]).layers
+    checks = []
+    for limit in LIMITS:
+        before = limit.of(baseline) if limit.baseline else None
+        if before is not None:
+            now = limit.of(report)
+            most = before + int(before * tolerance)
+            detail = "" if now is None else f"{_signed(now - before, limit.unit)} since then"
+            detail += "" if now is None else _changed_most(limit, layers)
+            checks.append(_check(f"baseline-{limit.measure}", limit, most, now, detail))
+    return tuple(checks)
+
+
+def sentence(check: Check) -> str:
+    """Say in one line what a check found."""
+    if check.value is None:
+        said = f"{check.unit} not known, as the model was not run to its end"
+    else:
+        unit = check.unit.removesuffix("s") if check.value == 1 else check.unit
+        said = _amount(check.value, check.unit) + ("" if check.unit == "bytes" else f" {unit}")
+        if check.limit or check.passed:
+            said += f", {'within' if check.passed else 'more than'} {_amount(check.limit, check.unit)}"
+    return f"{said}; {check.detail}" if check.detail else said
+
+
+def _limited(limit: Limit, most: int, report: Report) -> Check:
+    check = _check(limit.name, limit, most, limit.of(report), "")
+    return check if check.passed or report.error else replace(check, detail=_where(limit, report))
+
+
+def _check(name: str, limit: Limit, most: int, value: int | None, detail: str) -> Check:
+    return Check(name, most, value, value is not None and value <= most, limit.noun, detail)
+
+
+def _amount(value: int, unit: str) -> str:
+    """Write a value in full: two sizes that round to the same are not the same."""
+    full = units.count(value)
+    return f"{units.size(value)} ({full} bytes)" if unit == "bytes" else full
+
+
+def _where(limit: Limit, report: Report) -> str:
+    """Name the layers where most of the value sits."""
+    totals = report.totals
+    if limit.of(report) is None:
+        return ""
+    if limit.name == "no-uncounted":
+        return _list([f"{op.op} in {_path(op.paths[0])}" if op.paths else op.op for op in totals.uncounted_ops])
+    if limit.name == "no-unused":
+        return _list([_path(module.path) for module in totals.unused_modules])
+    if limit.of_layer is None:
+        return ""
+    sizes = [(limit.of_layer(layer) or 0, layer.path) for layer in report.layers]
+    largest = sorted((pair for pair in sizes if pair[0]), key=lambda pair: -pair[0])[:NAMED]
+    named = [f"{_path(path)} ({units.text(size, limit.unit)})" for size, path in largest]
+    return f"most in {', '.join(named)}" if named else ""
+
+
+def _changed_most(limit: Limit, layers: Sequence[AlignedLayer]) -> str:
+    """Name the layers that a total's change comes from, the largest first."""
+    changed = [(_difference(limit, layer), layer) for layer in layers if layer.change != "same"]
+    ordered = sorted((pair for pair in changed if pair[0]), key=lambda pair: -abs(pair[0]))
+    if limit.of_layer is None:
+        named = [_named(layer) for _, layer in ordered]
+    else:
+        named = [f"{_named(layer)} ({_signed(by, limit.unit)})" for by, layer in ordered]
+    return f": {_list(named)}" if named else ""
+
+
+def _difference(limit: Limit, layer: AlignedLayer) -> int:
+    if limit.measure == "layers":
+        return {"added": 1, "removed": -1}.get(layer.change, 0)
+    values = {"params": layer.params, "macs": layer.macs, "weights": layer.param_bytes}[limit.measure]
+    before, now = values
+    return (now or 0) - (before or 0)
+
+
+def _named(layer: AlignedLayer) -> str:
+    path = next(path for path in reversed(layer.paths) if path is not None)
+    return f"{layer.change} {_path(path)}" if layer.change in ("added", "removed") else _path(path)
+
+
+def _signed(value: int, unit: Unit) -> str:
+    return f"{'+' if value >= 0 else ''}{units.text(value, unit)}"
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def _path(path: str) -> str:
+    return path or "the model itself"

@@ -1,0 +1,171 @@
+"""What a model can be held to. A limit is one entry in `LIMITS`: its option, its key and its help come from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from alexnet_cli.document import Unit
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Layer, Report, Totals
+
+_NUMBER = re.compile(r"(?P<digits>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_DECIMAL = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BINARY = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_BYTES = _DECIMAL | _BINARY
+_LARGEST = 2**63 - 1  # what JSON readers can be trusted with
+
+
+def parse_count(text: str) -> int:
+    """Read a count as in `65M`, `1.2G`, `62378344`: K, M, G and T are powers of a thousand.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _scaled(text, _COUNTS, "write a count as 65M or 1.2G (K, M, G, T) or in full")
+
+
+def parse_size(text: str) -> int:
+    """Read bytes as in `240MiB` (1024 to the power), `250MB` (1000 to the power), or a plain number of them.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _scaled(text, _BYTES, "write a size as 240MiB (kB, MB, GB are decimal; KiB, MiB, GiB binary) or in bytes")
+
+
+def parse_tolerance(text: str) -> Decimal:
+    """Read a fraction as in `0.01` or `1%`.
+
+    Raises:
+        ValueError: it is none, or negative.
+    """
+    found = re.fullmatch(r"(?P<digits>\d{1,9}(?:\.\d{1,18})?)\s*(?P<percent>%?)", text.strip())
+    if found is None:
+        raise ValueError("write a tolerance as 0.01 or 1%")
+    return Decimal(found["digits"]) / (100 if found["percent"] else 1)
+
+
+def _scaled(text: str, units: dict[str, int], expected: str) -> int:
+    found = _NUMBER.fullmatch(text.strip())
+    scale = units.get(found["unit"].lower()) if found else None
+    if found is None or scale is None:
+        raise ValueError(expected)
+    number = Decimal(found["digits"].replace("_", "")) * scale
+    if number > _LARGEST:
+        raise ValueError(f"at most {_LARGEST:,}")
+    return int(number)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a report's `value` may at most be.
+
+    `parse` reads the limit; a limit without it is a flag, and holds where the value is 0. `of_layer` tells which
+    layers it comes from, `of_run` that a forward must have run to know it. `baseline` also holds it to a baseline.
+    """
+
+    name: str
+    help: str
+    unit: Unit
+    noun: str
+    value: Callable[[Totals], int | None]
+    parse: Callable[[str], int] | None = None
+    of_layer: Callable[[Layer], int | None] | None = None
+    of_run: bool = True
+    baseline: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """The limit's name as Python writes it."""
+        return self.name.replace("-", "_")
+
+    @property
+    def measure(self) -> str:
+        """What it limits: `params` of `max-params`."""
+        return self.name.partition("-")[2]
+
+    def read(self, given: object) -> int | None:
+        """Read a limit as an option or a setting gives it; None where it is switched off.
+
+        Raises:
+            UsageError: it does not parse.
+        """
+        if self.parse is None:
+            if not isinstance(given, bool):
+                raise UsageError(f"{self.name} = {given!r} is neither true nor false")
+            return 0 if given else None
+        if isinstance(given, bool) or not isinstance(given, (str, int)):
+            raise UsageError(f"{self.name}: {given!r} is no limit", 'as in "65M", in quotes, or 65000000')
+        try:
+            return self.parse(str(given))
+        except ValueError as error:
+            raise UsageError(f"{self.name}: {given!r} is no limit", str(error)) from None
+
+    def of(self, report: Report) -> int | None:
+        """Return the value, None where it is not known: nothing was run, or not to the end."""
+        if self.of_run and (report.run is None or report.error is not None):
+            return None
+        return self.value(report.totals)
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        "max-params",
+        "At most so many parameters, as 65M.",
+        "count",
+        "parameters",
+        lambda totals: totals.params,
+        parse_count,
+        lambda layer: layer.params,
+        of_run=False,
+        baseline=True,
+    ),
+    Limit(
+        "max-macs",
+        "At most so many MACs in a forward, as 1.2G.",
+        "macs",
+        "MACs",
+        lambda totals: totals.macs,
+        parse_count,
+        lambda layer: layer.macs,
+        baseline=True,
+    ),
+    Limit(
+        "max-weights",
+        "At most so many bytes of parameters, as 240MiB or 250MB.",
+        "bytes",
+        "bytes",
+        lambda totals: totals.param_bytes,
+        parse_size,
+        lambda layer: layer.param_bytes,
+        of_run=False,
+        baseline=True,
+    ),
+    Limit(
+        "max-layers",
+        "At most so many layers that run.",
+        "count",
+        "layers",
+        lambda totals: totals.layers,
+        parse_count,
+        baseline=True,
+    ),
+    Limit(
+        "no-uncounted",
+        "Fail where work has no MAC formula.",
+        "count",
+        "uncounted operators",
+        lambda totals: len(totals.uncounted_ops),
+    ),
+    Limit(
+        "no-unused",
+        "Fail where no call reaches a module.",
+        "count",
+        "unused modules",
+        lambda totals: len(totals.unused_modules),
+    ),
+)

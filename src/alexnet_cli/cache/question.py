@@ -1,0 +1,76 @@
+"""What was asked, as a key: everything that could change the answer is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from alexnet_cli import __version__
+from alexnet_cli.report_json import torch_version
+
+ROOT = Path(__file__).parents[1]
+_DIGEST_BYTES = 20
+_INSTALLED = (".dist-info", ".egg-info", ".egg-link", ".pth")
+
+
+def digest(data: bytes) -> str:
+    """Return a hash of bytes in hexadecimal."""
+    return blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def key_of(target: str, arguments: Sequence[str], how: object, *, users_code: bool) -> str | None:
+    """Return the key of a question; None where the program's own code cannot be read.
+
+    `how` is how the model is run: its `repr` must say all of it. `users_code` is for a target that is not built in:
+    what it imports is looked for from the current folder, on `sys.path` and among the installed packages.
+    """
+    sources = sources_digest()
+    if sources is None:
+        return None
+    python = (sys.implementation.name, sys.version)
+    surroundings = _surroundings() if users_code else None
+    parts = (__version__, sources, torch_version(), python, target, tuple(arguments), how, surroundings)
+    return digest("\n".join(map(repr, parts)).encode())
+
+
+def sources_digest(root: Path = ROOT) -> str | None:
+    """Return a hash of all Python code in a folder: of its names and its contents; None where there is none."""
+    hasher = blake2b(digest_size=_DIGEST_BYTES)
+    paths = sorted(_python_files(root))
+    try:
+        for path in paths:
+            with open(path, "rb") as file:  # noqa: PTH123 - a hundred Paths cost more than the reading
+                data = file.read()
+            hasher.update(f"{path[len(str(root)) :]!r} {len(data)}\n".encode())
+            hasher.update(data)
+    except OSError:
+        return None
+    return hasher.hexdigest() if paths else None
+
+
+def _python_files(root: Path) -> list[str]:
+    return [f"{folder}{os.sep}{name}" for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
+
+
+def _surroundings() -> tuple[object, ...]:
+    return _working_folder(), tuple(sys.path), _installed()
+
+
+def _working_folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
+
+
+def _installed() -> tuple[str, ...]:
+    """Name the installed packages with their versions, as their folders do."""
+    names: list[str] = []
+    for folder in sys.path:
+        with contextlib.suppress(OSError):
+            names += [name for name in os.listdir(folder or ".") if name.endswith(_INSTALLED)]  # noqa: PTH208 - names
+    return tuple(sorted(names))

@@ -1,0 +1,53 @@
+"""What the program says in more than one language: a catalogue a language, from keys to templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from string import Formatter
+from typing import Any
+
+from alexnet_cli import units
+from alexnet_cli.messages import en, ko
+
+CATALOGUES: dict[str, Mapping[str, str]] = {"en": en.MESSAGES, "ko": ko.MESSAGES}
+MOST_NAMES = 4
+
+
+def say(language: str, key: str, values: Mapping[str, Any] | None = None) -> str:
+    """Return the message of a key in a language, with numbers as people read them.
+
+    After the colon in a placeholder stands how a value is written: `count`, `bytes`, `share`, `shape`, `ratio`,
+    `layer` for a path, `layers` for several, `names`, or `n layer|layers` for a count with its noun, one or many.
+    """
+    catalogue = CATALOGUES[language]
+    return _Writer(catalogue).vformat(catalogue[key], (), values or {})
+
+
+class _Writer(Formatter):
+    def __init__(self, catalogue: Mapping[str, str]) -> None:
+        self._catalogue = catalogue
+        self._written: dict[str, Callable[[Any], str]] = {
+            "": str,
+            "count": units.count,
+            "bytes": units.size,
+            "share": units.share,
+            "shape": units.shape,
+            "ratio": lambda value: f"{value:,.1f}",
+            "layer": self._layer,
+            "layers": lambda paths: self._listed([self._layer(path) for path in paths]),
+            "names": self._listed,
+        }
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if format_spec.startswith("n "):
+            one, many = format_spec.removeprefix("n ").split("|")
+            return f"{value:,} {one if value == 1 else many}"
+        return self._written[format_spec](value)
+
+    def _layer(self, path: str) -> str:
+        return path or self._catalogue["root"]
+
+    def _listed(self, names: Sequence[str]) -> str:
+        listed = ", ".join(names[:MOST_NAMES])
+        rest = len(names) - MOST_NAMES
+        return listed if rest <= 0 else self._catalogue["more"].format(names=listed, rest=f"{rest:,}")

@@ -1,0 +1,139 @@
+"""Korean, in the plain style of the course notebook."""
+
+MESSAGES: dict[str, str] = {
+    "title": "{model}에 대한 통념 검증",
+    "root": "모델 자체",
+    "more": "{names} 외 {rest}개",
+    "unshown": "같은 내용이 {count:count}개 더 있다. --json으로 모두 볼 수 있다",
+    "macs": (
+        "MAC은 순전파 한 번의 곱셈-누산 횟수이며 편향 덧셈은 세지 않는다. "
+        "계산값이라고 쓴 것은 실행하지 않고 계산한 값이다."
+    ),
+    "column.code": "항목",
+    "column.verdict": "판정",
+    "verdict.holds": "맞다",
+    "verdict.partly": "일부만 맞다",
+    "verdict.fails": "틀리다",
+    "verdict.not_applicable": "해당 없음",
+    # 모든 항목에 쓰이는 말
+    "any.failed": "순전파가 {path:layer}에서 실패하여 판정할 수 없다.",
+    "any.not_run": "모델을 실행하지 않았고, 파라미터만으로는 알 수 없다.",
+    "any.nothing_of_these": "해당하는 층이 없다.",
+    "any.no_parameters": "파라미터가 없다.",
+    "any.no_convolutions": "독립된 층으로 실행된 합성곱이 없다.",
+    "any.not_both": "합성곱 층과 선형 층을 비교하는 항목인데, 둘 다 있지는 않다.",
+    "any.last_layer": (
+        "{path:layer} 층은 가중치가 있는 마지막 층이다. 출력을 줄이면 모델이 작아지는 것이 아니라 답이 달라진다."
+    ),
+    "any.not_computed": (
+        "{path:layer} 층을 바꾸면 얼마나 줄어드는지는 계산하지 않았다. "
+        "층이 한 줄로 이어져 있지 않아, 함께 바뀌어야 할 것을 알 수 없다."
+    ),
+    "any.uncounted": "계산식이 없어 세지 못한 연산: {operators:names}.",
+    # 노트북의 주장
+    "claim.stack": "합성곱 층과 풀링 층이 겹겹이 쌓여 있고, flatten 이후에 선형 층이 온다.",
+    "stack.counts": "합성곱 층 {convolutions:count}개, 풀링 층 {poolings:count}개, 선형 층 {linears:count}개.",
+    "stack.other_kinds": "다른 종류의 층이 주된 역할을 한다: {paths:layers}.",
+    "stack.no_pooling": "풀링이 없다.",
+    "stack.no_linear": "뒤따르는 선형 층이 없다.",
+    "stack.linear_before": (
+        "마지막 합성곱 또는 풀링인 {last:layer} 층보다 먼저 실행되는 선형 층이 있다: {paths:layers}."
+    ),
+    "stack.no_flatten": "{path:layer} 층 앞에 flatten이 없다.",
+    "stack.branches": "갈라진 가지가 {count:count}곳에서 합쳐지므로 한 줄로 쌓인 구조가 아니다: {paths:layers}.",
+    "claim.relu-outputs": "max-pooling과 마지막 softmax를 제외한 모든 층은 ReLU를 거쳐 출력을 내준다.",
+    "relu-outputs.through_relu": (
+        "{layers:count}개 층 가운데 {kept:count}개가 그렇다. 풀링, 모양 변환, dropout, softmax는 세지 않았다."
+    ),
+    "relu-outputs.goes_to": "{path:layer} 층({type})과 {next:layer} 단계 사이에는 ReLU가 없다.",
+    "relu-outputs.comes_out": "{path:layer} 층({type})은 값을 그대로 내보내고, 뒤에 이어지는 것이 없다.",
+    "relu-outputs.other_activation": "{path:layer} 층({type})은 ReLU가 아니라 {activation} 함수를 거친다.",
+    "claim.narrow-and-deep": "shape은 넓은 것에서 점차 좁고 깊어지며, 깊어질수록 파라미터도 많아진다.",
+    "narrow-and-deep.shapes": "입력의 {first:shape}에서 {path:layer} 층의 {last:shape}까지 바뀐다.",
+    "narrow-and-deep.too_few_convolutions": "설정을 알 수 있는 합성곱 층이 {convolutions:count}개라 비교할 것이 없다.",
+    "narrow-and-deep.wider": "{path:layer} 층에서 shape이 {before:shape}에서 {shape:shape}로 다시 넓어진다.",
+    "narrow-and-deep.shallower": "{path:layer} 층에서 채널이 {before:count}개에서 {channels:count}개로 되돌아간다.",
+    "narrow-and-deep.fewer_parameters": (
+        "{path:layer} 층의 파라미터는 {params:count}개로, 바로 앞 합성곱인 {other:layer} 층의 {most:count}개보다 적다."
+    ),
+    "narrow-and-deep.same_shape": (
+        "{path:layer} 층의 파라미터는 {params:count}개로, 출력이 똑같이 {shape:shape}인 {other:layer} 층의 "
+        "{most:count}개보다 적다. 입력의 깊이도 영향을 주기 때문이다."
+    ),
+    "claim.parameters-in-conv-and-linear": (
+        "파라미터는 합성곱 층과 선형 층에만 있다. ReLU와 max-pooling에는 업데이트할 가중치가 없다."
+    ),
+    "parameters-in-conv-and-linear.holders": (
+        "합성곱 층 {convolutions:count}개와 선형 층 {linears:count}개가 파라미터의 {share:share}를 가지고 있다."
+    ),
+    "parameters-in-conv-and-linear.other_holder": (
+        "{type} 층도 {params:count}개({share:share})를 가지고 있다: {paths:layers}."
+    ),
+    "parameters-in-conv-and-linear.none_to_learn": "학습할 파라미터가 없는 층: {types:names}.",
+    "parameters-in-conv-and-linear.unused": "한 번도 호출되지 않아 판정에서 뺀 층: {paths:layers}.",
+    "claim.linear-dominates": "선형 층의 파라미터가 합성곱 층에 비해 압도적으로 많다.",
+    "linear-dominates.parameters": "파라미터는 선형 층에 {linear:count}개, 합성곱 층에 {conv:count}개 있다.",
+    "linear-dominates.ratio": "선형 층이 {ratio:ratio}배 많다.",
+    "linear-dominates.other_way": "오히려 반대로 합성곱 층의 파라미터가 {ratio:ratio}배 많다.",
+    # 선생님이라면 덧붙일 것
+    "claim.mirror-images": "파라미터와 연산량은 거울상이다. 파라미터는 선형 층에, 연산은 합성곱 층에 몰려 있다.",
+    "mirror-images.params": "파라미터는 선형 층이 {linear:share}, 합성곱 층이 {conv:share}를 차지한다.",
+    "mirror-images.macs": "MAC은 선형 층이 {linear:share}, 합성곱 층이 {conv:share}를 차지한다.",
+    "mirror-images.why": (
+        "합성곱 층의 파라미터는 맵의 모든 위치에서 쓰이므로 하나당 평균 {conv:ratio}번의 MAC을 하고, "
+        "선형 층의 파라미터는 하나당 {linear:ratio}번을 하기 때문이다."
+    ),
+    "claim.weight-sharing": "합성곱 층은 가중치를 공유한다. 가중치 하나를 여러 위치에서 쓴다.",
+    "weight-sharing.used": (
+        "{path:layer} 층은 가중치 {weights:count}개를 저마다 {places:count}곳에서 쓴다. "
+        "같은 맵 사이를 모두 잇는 선형 층이라면 파라미터가 {params:count}개가 아니라 {dense_params:count}개 필요하다."
+    ),
+    "claim.weights-outweigh-outputs": "가중치가 층의 출력보다 메모리를 더 많이 차지한다.",
+    "weights-outweigh-outputs.bytes": (
+        "가중치는 {weights:bytes}, 순전파 한 번의 출력을 모두 남겨 두면 {outputs:bytes}로 {ratio:ratio}배이다."
+    ),
+    "weights-outweigh-outputs.heaviest": (
+        "가중치가 가장 무거운 층은 {path:layer} 층으로, {amount:bytes}({share:share})이다."
+    ),
+    "weights-outweigh-outputs.largest_output": (
+        "출력이 가장 큰 층은 {path:layer} 층으로, {amount:bytes}({share:share})이다."
+    ),
+    "weights-outweigh-outputs.batch": "배치 크기가 {batch:count} 이상이면 출력이 더 많이 차지한다.",
+    "claim.grouping": "합성곱을 그룹으로 나누었고, 그만큼 파라미터와 연산량이 줄었다.",
+    "grouping.nothing_to_split": "두 그룹으로 나눌 수 있는 합성곱 층이 없다.",
+    "grouping.grouped": (
+        "{path:layer} 층은 {groups:count}그룹이다. 파라미터는 {whole_params:count}개 대신 {params:count}개, "
+        "MAC은 {whole_macs:count}번 대신 {macs:count}번이다."
+    ),
+    "grouping.could_be_grouped": (
+        "{path:layer} 층은 나뉘어 있지 않다. {groups:count}그룹으로 나누면 파라미터 {params:count}개 가운데 "
+        "{split_params:count}개, MAC {macs:count}번 가운데 {split_macs:count}번만 남는다."
+    ),
+    "grouping.together": (
+        "이 층들을 모두 {groups:count}그룹으로 나누면 "
+        "파라미터 {params:count}개와 MAC {macs:count}번이 줄어든다(계산값)."
+    ),
+    "claim.size-in-one-layer": "한 층이 파라미터의 대부분을 가지고 있다. 모델을 작게 하려면 그 층부터 바꾼다.",
+    "size-in-one-layer.nothing_to_share": "파라미터가 없다.",
+    "size-in-one-layer.largest": "{path:layer} 층이 파라미터 {amount:count}개({share:share})를 가지고 있다.",
+    "size-in-one-layer.halved": (
+        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 모델의 파라미터는 "
+        "{before:count}개에서 {after:count}개로 {share:share} 줄어든다(계산값)."
+    ),
+    "claim.work-in-one-layer": "한 층이 연산의 대부분을 한다. 모델을 빠르게 하려면 그 층부터 바꾼다.",
+    "work-in-one-layer.nothing_to_share": "집계된 연산이 없다.",
+    "work-in-one-layer.largest": "{path:layer} 층이 MAC {amount:count}번({share:share})을 한다.",
+    "work-in-one-layer.halved": (
+        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 순전파 한 번의 MAC은 "
+        "{before:count}번에서 {after:count}번으로 {share:share} 줄어든다(계산값)."
+    ),
+    "claim.outputs-in-one-layer": (
+        "모든 출력이 차지하는 메모리의 대부분이 한 층에서 나온다. 출력 메모리를 줄이려면 그 층부터 바꾼다."
+    ),
+    "outputs-in-one-layer.nothing_to_share": "새로 만들어지는 출력이 없다.",
+    "outputs-in-one-layer.largest": "{path:layer} 층의 출력은 {amount:bytes}로, 전체 출력의 {share:share}이다.",
+    "outputs-in-one-layer.halved": (
+        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 출력 전체는 "
+        "{before:bytes}에서 {after:bytes}로 {share:share} 줄어든다(계산값)."
+    ),
+}

@@ -1,0 +1,172 @@
+"""Models side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+from alexnet_cli import units
+from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel, Comparison
+from alexnet_cli.document import Column, Document, Note, Row, Table, Value
+from alexnet_cli.views.parts import run_line
+
+ARROW = " → "
+ABSENT = "–"
+_SHOWN_AS_NUMBERS = frozenset({"params", "macs"})
+_FOLLOW_FROM_PARAMS = frozenset({"trainable_params", "param_bytes"})
+_WORDS = {
+    "output_shapes": "output",
+    "trainable_params": "trainable",
+    "param_bytes": "weights",
+    "buffers": "buffers",
+    "reuses": "shares with",
+}
+
+
+def compare_document(comparison: Comparison, *, hidden: int = 0) -> Document:
+    """Show the totals of each model and the layers of all; `hidden` layers that are the same were left out."""
+    subjects = comparison.subjects
+    names = ", ".join(subject.model.class_name for subject in subjects[1:])
+    runs = {run_line(subject.run) for subject in subjects}
+    same_run = runs.pop() if len(runs) == 1 else ""
+    blocks = [_layers(comparison), _totals(subjects, runs_differ=not same_run)]
+    notes = (Note(_counted(comparison, hidden)), *_notes(subjects))
+    return Document(f"{subjects[0].model.class_name} against {names}", (*blocks, *notes), same_run)
+
+
+def label(number: int) -> str:
+    """Name a model by its place: A, B, …, Z, A2 and on."""
+    turn, letter = divmod(number, len(ascii_uppercase))
+    return ascii_uppercase[letter] + (str(turn + 1) if turn else "")
+
+
+def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
+    columns = (
+        Column("model", "Model"),
+        Column("target", "Target", priority=3),
+        *([Column("run", "Run", priority=2)] if runs_differ else []),
+        Column("inputs", "Input", "shapes", priority=1),
+        Column("layers", "Layers", "count", priority=4),
+        Column("params", "Parameters", "count", priority=9),
+        Column("params_difference", "Difference", "count", priority=8),
+        Column("params_ratio", "of A", "share", priority=6),
+        Column("param_bytes", "Weights", "bytes", priority=5),
+        Column("macs", "MACs", "macs", priority=8),
+        Column("macs_ratio", "of A", "share", priority=7),
+    )
+    first = subjects[0].totals
+    rows = []
+    for number, subject in enumerate(subjects):
+        totals, ratios = subject.totals, subject.ratios
+        cells: list[Value] = [f"{label(number)} {subject.model.class_name}", subject.model.target]
+        cells += [run_line(subject.run)] if runs_differ else []
+        cells += [
+            tuple(item.shape for item in subject.run.inputs) if subject.run else None,
+            totals.layers,
+            totals.params,
+            totals.params - first.params,
+            ratios.params,
+            totals.param_bytes,
+            totals.macs,
+            ratios.macs,
+        ]
+        rows.append(Row(tuple(cells)))
+    return Table("totals", columns, tuple(rows), "Totals")
+
+
+def _layers(comparison: Comparison) -> Table:
+    count = len(comparison.subjects)
+    places = ["path"] if _same_paths(comparison.layers) else [f"path_{label(i).lower()}" for i in range(count)]
+    others = range(1, count)
+    ran = all(subject.run for subject in comparison.subjects)
+    columns = (
+        Column("layer", "Layer"),
+        Column("change", "", priority=8),
+        *(Column(key, "Path" if key == "path" else f"Path in {label(i)}", priority=2) for i, key in enumerate(places)),
+        Column("differences", "What differs", priority=7),
+        *(Column(f"params_{label(i).lower()}_less_a", f"Parameters {label(i)}-A", "count", priority=6) for i in others),
+        *(Column(f"macs_{label(i).lower()}_less_a", f"MACs {label(i)}-A", "macs", priority=5) for i in others if ran),
+    )
+    rows = []
+    for layer in comparison.layers:
+        paths = [ABSENT if path is None else path for path in layer.paths]
+        paths = paths if len(places) > 1 else [next(path for path in layer.paths if path is not None)]
+        cells = [layer.type, layer.change, *paths, _differences(layer)]
+        differences = [_less(layer.params, layer.paths, i) for i in others]
+        differences += [_less(layer.macs, layer.paths, i) for i in others if ran]
+        rows.append(Row((*cells, *differences), family=layer.family))
+    named = ", ".join(f"{label(i)} {subject.model.class_name}" for i, subject in enumerate(comparison.subjects))
+    return Table("layers", columns, tuple(rows), f"Layers of {named}")
+
+
+def _same_paths(layers: Sequence[AlignedLayer]) -> bool:
+    return all(len({*layer.paths} - {None}) == 1 for layer in layers)
+
+
+def _less(values: Sequence[int | None], paths: Sequence[str | None], place: int) -> int | None:
+    """Return how much more the layer has in this model than in the first; an absent layer has nothing."""
+    first, other = (0 if paths[i] is None else values[i] for i in (0, place))
+    return None if first is None or other is None else other - first
+
+
+def _differences(layer: AlignedLayer) -> str:
+    hidden = _SHOWN_AS_NUMBERS | (_FOLLOW_FROM_PARAMS if "params" in layer.differences else frozenset())
+    return ", ".join(
+        f"{_WORDS.get(name, name)} {_written(name, values, layer.paths)}"
+        for name, values in layer.differences.items()
+        if name not in hidden
+    )
+
+
+def _written(name: str, values: Sequence[Any], paths: Sequence[str | None]) -> str:
+    """Write two values as `1 → 2`; of more only those that are not the first one, as `1 (B, D 2; C 3)`."""
+    texts = {label(i): _value(name, values[i]) for i, path in enumerate(paths) if path is not None}
+    first, *others = texts.values()
+    if len(values) == len("AB"):
+        return ARROW.join((first, *others))
+    places = {text: [place for place in texts if texts[place] == text] for text in others if text != first}
+    told = "; ".join(f"{', '.join(found)} {text}" for text, found in places.items())
+    return f"{first} ({told})"
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if name == "param_bytes":
+        return units.size(value)
+    if name == "output_shapes":
+        return units.text(tuple(map(tuple, value)), "shapes")
+    if isinstance(value, (list, tuple)) and all(type(item) is int for item in value):
+        return units.shape(tuple(value))
+    return units.count(value) if type(value) is int else str(value)
+
+
+def _counted(comparison: Comparison, hidden: int) -> str:
+    changes = Counter(layer.change for layer in comparison.layers)
+    same = changes["same"] + hidden
+    if same == changes.total() + hidden:
+        return f"Nothing changed in {same} layer{'s' * (same != 1)}."
+    return f"{changes['changed']} changed, {changes['added']} added, {changes['removed']} removed, {same} the same."
+
+
+def _notes(subjects: Sequence[ComparedModel]) -> Iterator[Note]:
+    """Say what keeps the numbers from being comparable."""
+    weights = [label(i) for i, subject in enumerate(subjects) if subject.run is None]
+    if weights:
+        holds = "hold" if len(weights) > 1 else "holds"
+        text = f"{' and '.join(weights)} {holds} weights only: just the layers that have some are compared"
+        yield Note(text, "warning")
+    for number, subject in enumerate(subjects):
+        name, totals = label(number), subject.totals
+        if subject.error is not None:
+            where = subject.error.path or "its start"
+            text = f"{name} failed at {where}: its MACs are those until then, and what comes later is missing"
+            yield Note(text, "warning")
+            continue
+        if totals.uncounted_ops:
+            yield Note(f"{name}: not counted: {', '.join(op.op for op in totals.uncounted_ops)}", "warning")
+        unused = sum(module.params for module in totals.unused_modules)
+        if unused:
+            yield Note(f"{name}: {units.count(unused)} parameters in modules that are never called", "warning")

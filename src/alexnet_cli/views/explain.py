@@ -1,0 +1,85 @@
+"""Claims with their verdicts, and the evidence beneath each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.findings.finding import Finding, Verdict
+from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table
+from alexnet_cli.messages import CATALOGUES, say
+from alexnet_cli.report import Report
+from alexnet_cli.views.parts import run_line
+
+MOST_ALIKE = 5
+
+
+class ToldEvidence(Struct, frozen=True):
+    """A piece of evidence: `key` and `values` are the same in every language, `text` says it in one."""
+
+    key: str
+    values: dict[str, Any]
+    text: str
+
+
+class ToldFinding(Struct, frozen=True):
+    """A finding with its claim in a language."""
+
+    code: str
+    claim: str
+    verdict: Verdict
+    evidence: tuple[ToldEvidence, ...]
+
+
+def tell(findings: Sequence[Finding], language: str) -> tuple[ToldFinding, ...]:
+    """Put findings into words."""
+    return tuple(
+        ToldFinding(
+            finding.code,
+            say(language, f"claim.{finding.code}"),
+            finding.verdict,
+            tuple(
+                ToldEvidence(item.key, item.values, say(language, _message(finding.code, item.key), item.values))
+                for item in finding.evidence
+            ),
+        )
+        for finding in findings
+    )
+
+
+def explain_document(report: Report, findings: Sequence[ToldFinding], language: str) -> Document:
+    """Show all verdicts, then each claim with its evidence."""
+    blocks: list[Block] = [_verdicts(findings, language)]
+    if report.totals.macs is not None:
+        blocks.append(Note(say(language, "macs")))
+    for finding in findings:
+        verdict = say(language, f"verdict.{finding.verdict}")
+        blocks += [Facts((Fact(verdict, finding.code),), finding.claim), *_evidence(finding, language)]
+    title = say(language, "title", {"model": report.model.class_name})
+    return Document(title, tuple(blocks), run_line(report.run))
+
+
+def _verdicts(findings: Sequence[ToldFinding], language: str) -> Table:
+    columns = tuple(Column(key, say(language, f"column.{key}")) for key in ("code", "verdict"))
+    rows = (Row((finding.code, say(language, f"verdict.{finding.verdict}"))) for finding in findings)
+    return Table("findings", columns, tuple(rows))
+
+
+def _evidence(finding: ToldFinding, language: str) -> Iterator[Note]:
+    """Say each piece; of many that are alike only the first few."""
+    seen: Counter[str] = Counter()
+    for item in finding.evidence:
+        seen[item.key] += 1
+        if seen[item.key] <= MOST_ALIKE:
+            yield Note(f"- {item.text}")
+    left_out = sum(max(count - MOST_ALIKE, 0) for count in seen.values())
+    if left_out:
+        yield Note(f"- {say(language, 'unshown', {'count': left_out})}")
+
+
+def _message(code: str, key: str) -> str:
+    own = f"{code}.{key}"
+    return own if own in CATALOGUES["en"] else f"any.{key}"
