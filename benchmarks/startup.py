@@ -27,8 +27,7 @@ PEERS = {
     "print(flop_count_table(FlopCountAnalysis(Net(), torch.rand(1, 3, 227, 227))))",
     "ptflops, CPU": f"{NET}; import ptflops; print(ptflops.get_model_complexity_info(Net(), (3, 227, 227)))",
     "thop, CPU": f"{NET}; import torch, thop; print(thop.profile(Net(), (torch.rand(1, 3, 227, 227),)))",
-    "TorchLens, CPU": f"{NET}; import torch, torchlens\n"
-    "print(torchlens.trace(Net(), torch.rand(1, 3, 227, 227)))",
+    "TorchLens, CPU": f"{NET}; import torch, torchlens\nprint(torchlens.trace(Net(), torch.rand(1, 3, 227, 227)))",
 }
 
 

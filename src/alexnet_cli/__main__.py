@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+RARELY = (50_000, 20, 100)
+"""The collector walks all of torch's half million objects each time; a program that ends soon gains little by it."""
 
 
 def main() -> None:
     """Run the command line and exit with its code; an interrupt ends it quietly, also while it is starting."""
     try:
+        gc.set_threshold(*RARELY)
         from alexnet_cli.cli.app import run
 
         code = run(sys.argv[1:])

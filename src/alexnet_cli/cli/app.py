@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
 
-from alexnet_cli.cli import cache, check, compare, explain, models, params, schema, summary
 from alexnet_cli.cli.output import abandon_stdout
 from alexnet_cli.cli.quick import QuickGroup
-from alexnet_cli.cli.results import FailedResult
 from alexnet_cli.cli.session import complain
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
-from alexnet_cli.report_json import generator, to_json
+from alexnet_cli.report_json import Envelope, generator, to_json
 
-app = typer.Typer(
-    name="alexnet",
-    cls=QuickGroup,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="The targets, exit codes and JSON keys are stated in the README. Completion: alexnet --install-completion.",
-)
-app.command(epilog=summary.EPILOG)(summary.summary)
-app.command(epilog=params.EPILOG)(params.params)
-app.command(epilog=explain.EPILOG)(explain.explain)
-app.command(epilog=compare.EPILOG)(compare.compare)
-app.command(epilog=check.EPILOG)(check.check)
-app.command()(models.models)
-app.command()(schema.schema)
-app.command(epilog=cache.EPILOG)(cache.cache)
+COMMANDS = {
+    "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
+    "params": "Show where the parameters sit: totals, by type, layer, module.",
+    "explain": "Check what people say of such a network, with evidence.",
+    "compare": "Show models side by side, and what changed.",
+    "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",
+    "models": "List the built-in models.",
+    "schema": "Print the JSON Schema of a command's JSON.",
+    "cache": "Show or clear the answers that are kept.",
+}
+"""The commands, each a function in a module of its name, with its line in the help."""
 
 _ParseError: type[Any] = typer.BadParameter.__mro__[2]
 """What typer raises for any command line that it cannot parse; it exports the subclass only."""
@@ -47,7 +42,6 @@ def _print_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def alexnet(
     version: Annotated[
         bool,
@@ -60,9 +54,37 @@ def alexnet(
     del version
 
 
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """Return the program with all its commands; of those that `words` do not name only the line in the help.
+
+    Importing a command costs time, and a command line names one of them.
+    """
+    app = typer.Typer(
+        name="alexnet",
+        cls=QuickGroup,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # plain help, in less than half the time
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Targets, exit codes and JSON keys are stated in the README.",
+    )
+    app.callback()(alexnet)
+    for name, text in COMMANDS.items():
+        if name in words:
+            module = import_module(f"alexnet_cli.cli.{name}")
+            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+        else:
+            app.command(name, help=text)(_not_named)
+    return app
+
+
+def _not_named() -> None:
+    """Stand for a command that the command line does not name, and so never run."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code; errors are told on stderr, and as JSON where that was asked for."""
     try:
+        app = command_line([*arguments, *os.environ.get("COMP_WORDS", "").split()])  # the shell's, when it completes
         code = app(list(arguments) or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
@@ -90,7 +112,7 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
         abandon_stdout()
     elif _wants_json(arguments):
         command = next((word for word in arguments if not word.startswith("-")), "")
-        sys.stdout.buffer.write(to_json(FailedResult(generator=generator(), command=command, error=told)).encode())
+        sys.stdout.buffer.write(to_json(Envelope(generator=generator(), command=command, error=told)).encode())
         sys.stdout.flush()
     return error.exit_code
 

@@ -15,13 +15,11 @@ from alexnet_cli.report_json import generator
 from alexnet_cli.views.cache import cache_document
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet cache info         where the kept answers are, how many, how large
-
-    alexnet cache clear        forget them
-
-    alexnet summary --no-cache neither use one nor keep one
+  alexnet cache info         where the kept answers are, how many, how large
+  alexnet cache clear        forget them
+  alexnet summary --no-cache neither use one nor keep one
 """
 
 Action = Annotated[Literal["info", "clear"], typer.Argument(help="info tells what is kept; clear removes it.")]

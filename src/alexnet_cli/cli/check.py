@@ -22,17 +22,13 @@ from alexnet_cli.report import ErrorInfo, Report, Run
 from alexnet_cli.views.check import check_document
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet check --max-params 65M --max-macs 1.2G            exit 1 where one does not hold
-
-    alexnet summary net.py:Net --json -o baseline.json        what it is today
-
-    alexnet check net.py:Net --baseline baseline.json         it has not grown since
-
-    alexnet check net.py:Net --format github                  limits from pyproject.toml, annotations for GitHub
-
-    alexnet check net.py:Net --format junit -o results.xml    for other CI systems
+  alexnet check --max-params 65M --max-macs 1.2G            exit 1 where one does not hold
+  alexnet summary net.py:Net --json -o baseline.json        what it is today
+  alexnet check net.py:Net --baseline baseline.json         it has not grown since
+  alexnet check net.py:Net --format github                  limits from pyproject.toml, annotations for GitHub
+  alexnet check net.py:Net --format junit -o results.xml    for other CI systems
 
 In pyproject.toml of the current folder: a table named tool.alexnet.check, with the options' names as keys, such as
 max-params = "65M" or no-unused = true. Options win.

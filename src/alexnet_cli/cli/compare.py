@@ -18,17 +18,13 @@ from alexnet_cli.report_json import generator
 from alexnet_cli.views.compare import compare_document
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet compare alexnet alexnet-paper                   what the paper's network has that this one has not
-
-    alexnet compare last-month.json net.py:Net              what changed since; two saved reports need no torch
-
-    alexnet compare alexnet alexnet -b 1 -b 8               two batches of one model
-
-    alexnet compare net.py:Net net.py:Net -i 224 -i 256     two inputs of one model
-
-    alexnet compare net.py:Net net.py:Net --arg 2:width=32  two widths of one model
+  alexnet compare alexnet alexnet-paper                   what the paper's network has that this one has not
+  alexnet compare last-month.json net.py:Net              what changed since; two saved reports need no torch
+  alexnet compare alexnet alexnet -b 1 -b 8               two batches of one model
+  alexnet compare net.py:Net net.py:Net -i 224 -i 256     two inputs of one model
+  alexnet compare net.py:Net net.py:Net --arg 2:width=32  two widths of one model
 """
 
 _ONCE_OR_EACH = "Once for all targets, or once for each in their order."

@@ -19,17 +19,13 @@ from alexnet_cli.messages import CATALOGUES
 from alexnet_cli.views.explain import explain_document, tell
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet explain                               the assignment's claims, checked
-
-    alexnet explain --lang ko                     in Korean
-
-    alexnet explain net.py:Net                    the same of your own model
-
-    alexnet explain --select stack,relu-outputs   these only
-
-    alexnet explain --json | jq '.findings[] | {code, verdict}'
+  alexnet explain                               the assignment's claims, checked
+  alexnet explain --lang ko                     in Korean
+  alexnet explain net.py:Net                    the same of your own model
+  alexnet explain --select stack,relu-outputs   these only
+  alexnet explain --json | jq '.findings[] | {code, verdict}'
 """
 
 _CODES = f"Codes: {', '.join(RULES)}."

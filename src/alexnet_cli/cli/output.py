@@ -6,7 +6,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +90,8 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    import tempfile  # only where a file is written
+
     place = Path(os.path.realpath(path))
     try:
         if place.exists() and not place.is_file():

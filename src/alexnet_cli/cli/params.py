@@ -17,15 +17,12 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.views.params import params_document
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet params                        the totals
-
-    alexnet params --by-type              convolutions against linear layers
-
-    alexnet params --by-layer --top 3     the three largest layers
-
-    alexnet params --by-module --depth 1  the tree, summed up
+  alexnet params                        the totals
+  alexnet params --by-type              convolutions against linear layers
+  alexnet params --by-layer --top 3     the three largest layers
+  alexnet params --by-module --depth 1  the tree, summed up
 """
 
 ByType = Annotated[bool, typer.Option("--by-type", help="Sum up by layer type.")]

@@ -81,10 +81,6 @@ class CacheResult(Envelope, frozen=True, kw_only=True):
     removed: int | UnsetType = UNSET
 
 
-class FailedResult(Envelope, frozen=True, kw_only=True):
-    """Any command's JSON where it failed before there was anything to tell."""
-
-
 RESULTS: dict[str, type[Envelope]] = {
     "summary": SummaryResult,
     "params": ParamsResult,

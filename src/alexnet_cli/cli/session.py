@@ -11,7 +11,6 @@ from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
 from alexnet_cli.cli.cached import cached_trace
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.report import ErrorInfo, Report
-from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.tracing.options import DEVICES, PARAMETER_DTYPES, TraceOptions
@@ -71,6 +70,8 @@ def match_weights(
     subject = resolve(target, parse_arguments(arguments or ()))
     if isinstance(subject, Report):
         raise UsageError("--weights needs a model, not a saved report or a checkpoint")
+    from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
+
     shapes = checkpoint_shapes(checkpoint)
     from alexnet_cli.tracing.state import state_shapes  # imports torch
 

@@ -21,29 +21,21 @@ from alexnet_cli.report import Report
 from alexnet_cli.views.summary import summary_document
 
 EPILOG = """
+\b
 Examples:
-
-    alexnet summary                              the notebook's AlexNet at 3x227x227
-
-    alexnet summary -b 32 --dtype float16        a larger batch in half precision
-
-    alexnet summary --device cuda                built and run on the GPU
-
-    alexnet summary net.py:Net --weights net.pt  does the checkpoint fit?
-
-    alexnet summary --format torchsummary        torchsummary's own table
-
-    alexnet summary --json | jq .totals.params   for other programs
-
-    alexnet summary -o alexnet.svg               the table as a picture
+  alexnet summary                              the notebook's AlexNet at 3x227x227
+  alexnet summary -b 32 --dtype float16        a larger batch in half precision
+  alexnet summary --device cuda                built and run on the GPU
+  alexnet summary net.py:Net --weights net.pt  does the checkpoint fit?
+  alexnet summary --format torchsummary        torchsummary's own table
+  alexnet summary --json | jq .totals.params   for other programs
+  alexnet summary -o alexnet.svg               the table as a picture
 """
 
 
 Weights = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="A checkpoint: tell which keys are missing, unexpected or of another shape."
-    ),
+    typer.Option(metavar="FILE", help="A checkpoint: tell which keys are missing, unexpected or of another shape."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="With --weights: exit 1 if the checkpoint does not fit.")]
 
