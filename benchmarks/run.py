@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
-import correctness
-import large_model
-import scale
-import startup
-
 PACKAGES = ("torch", "torchsummary", "torchinfo", "fvcore", "ptflops", "thop", "torchlens", "typer", "rich")
-RESULTS = Path(__file__).parent / "RESULTS.md"
-NOTES = Path(__file__).parent / "notes.md"
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+NOTES = HERE / "notes.md"
+SECTIONS = {
+    "Start-up": "startup",
+    "Deep models": "scale",
+    "A model larger than the machine": "large_model",
+    "Correctness": "correctness",
+}
 
 
 def machine() -> str:
@@ -24,15 +28,17 @@ def machine() -> str:
     return f"{system}, Python {platform.python_version()}; {versions}."
 
 
+def table(module: str) -> str:
+    """Return one section, measured in a process of its own: a child's peak memory begins with its parent's."""
+    code = f"import {module}; print({module}.table())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def main() -> None:
     """Measure everything and write the results."""
-    sections = {
-        "Start-up": startup.table(),
-        "Deep models": scale.table(),
-        "A model larger than the machine": large_model.table(),
-        "Correctness": correctness.table(),
-    }
-    body = "\n\n".join(f"## {title}\n\n{table}" for title, table in sections.items())
+    sections = {title: table(module) for title, module in SECTIONS.items()}
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     head = "# Benchmark results\n\nWritten by `make bench`. Medians; ratios are within one run, tools in turns.\n"
     RESULTS.write_text(f"{head}\n{machine()}\n\n{body}\n\n{NOTES.read_text(encoding='utf-8')}", encoding="utf-8")
 

@@ -34,7 +34,7 @@ def picture() -> str:
 
 def answer(arguments: str) -> str:
     """Return what a command prints, stdout before stderr."""
-    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     before = Path.cwd()
     os.chdir(ROOT / "docs")  # where the examples are
     try:
@@ -42,9 +42,13 @@ def answer(arguments: str) -> str:
             run(shlex.split(arguments, comments=True))
     finally:
         os.chdir(before)
-    out.flush()
-    printed: bytes = out.buffer.getvalue()  # type: ignore[attr-defined] # a BytesIO, as made above
-    return printed.decode() + err.getvalue()
+    return _text(out) + _text(err)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    printed: bytes = stream.buffer.getvalue()  # type: ignore[attr-defined] # a BytesIO, as made above
+    return printed.decode()
 
 
 def _block(arguments: str) -> str:

@@ -106,12 +106,14 @@ def plain_kernels() -> Iterator[None]:
 
 @contextmanager
 def calm_collector() -> Iterator[None]:
-    """Spare the garbage collector torch's half million objects, which it would walk again and again."""
-    gc.freeze()
+    """Stop the garbage collector for one forward: it would walk all of torch's objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if enabled:
+            gc.enable()
 
 
 def function_name(function: Any) -> str:
