@@ -92,9 +92,9 @@ class Sdpa(nn.Module):
 
 
 class Recurrent(nn.Module):
-    def __init__(self, cls, **options):
+    def __init__(self, cls, size=16, **options):
         super().__init__()
-        self.rnn = cls(16, 32, batch_first=True, **options)
+        self.rnn = cls(size, 32, batch_first=True, **options)
 
     def forward(self, x):
         return self.rnn(x)[0]
@@ -332,6 +332,9 @@ CASES: dict[str, Case] = {
         16 * 4 * 32 * (16 + 32),
         ("LSTM",),
         ((1, 16, 32),),
+    ),
+    "lstm as wide as its input": Case(
+        lambda: Recurrent(nn.LSTM, 32), ("16,32",), 4 * 32 * (32 + 32 + 2), 16 * 4 * 32 * 64, ("LSTM",), ((1, 16, 32),)
     ),
     "two-layer bidirectional gru": Case(
         lambda: Recurrent(nn.GRU, num_layers=2, bidirectional=True),
