@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
+from alexnet_cli.cli.obtain import complain
 from alexnet_cli.cli.output import abandon_stdout
 from alexnet_cli.cli.quick import QuickGroup
-from alexnet_cli.cli.session import complain
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json

@@ -13,9 +13,9 @@ from alexnet_cli.analyses.limits import LIMITS, Limit
 from alexnet_cli.cli import options
 from alexnet_cli.cli.annotations import CI_FORMATS
 from alexnet_cli.cli.check_settings import read_asked
+from alexnet_cli.cli.obtain import complain, finish, note, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
 from alexnet_cli.cli.results import CheckResult
-from alexnet_cli.cli.session import complain, finish, note, obtain_report, trace_options
 from alexnet_cli.errors import ExitCode
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.report import ErrorInfo, Report, Run

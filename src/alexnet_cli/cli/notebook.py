@@ -10,7 +10,7 @@ import torch
 import torchsummary
 from torch import nn
 
-from alexnet_cli.cli.session import note
+from alexnet_cli.cli.obtain import note
 from alexnet_cli.errors import ForwardError, UsageError
 from alexnet_cli.report import Report, Shape
 from alexnet_cli.targets.resolve import parse_arguments, resolve

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from alexnet_cli.cli.session import complain, obtain_report, trace_options
+from alexnet_cli.cli.obtain import complain, obtain_report, trace_options
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.targets.checkpoint.read import is_checkpoint
