@@ -31,6 +31,8 @@ def facts_lines(facts: Facts, style: Style) -> Iterator[Line]:
     if facts.title:
         yield from (line((text, BOLD)) for text in wrap(clean(facts.title, style), style.width))
     half = (len(said) + 1) // 2
+    while half < len(said) and facts.facts[half].level:
+        half += 1  # a part stays below what it is a part of
     first, second = _column(said[:half]), _column(said[half:])
     broad = max(map(length, first), default=0) + _GUTTER
     both = [padded(pieces, broad) + (second[i] if i < len(second) else []) for i, pieces in enumerate(first)]
