@@ -66,7 +66,7 @@ class OwnParameters(nn.Module):
         self.norm = nn.LayerNorm(8)
 
     def forward(self, x):
-        x = torch.cat([self.token, x], dim=1)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
         for weight in self.weights:
             x = x @ weight
         return self.norm(x)
@@ -262,7 +262,12 @@ CASES: dict[str, Case] = {
     "tied": Case(Tied, ("1,32",), 32 * 32, 2 * 32 * 32, ("Linear", "Linear"), ((1, 1, 32),)),
     "called five times": Case(Repeated, ("8",), 8 * 8 + 8, 5 * 8 * 8, ("Linear",) * 5, ((1, 8),)),
     "parameters of containers": Case(
-        OwnParameters, ("5,8",), 8 + 2 * 64 + 16, 2 * 6 * 8 * 8, ("cat", "matmul", "matmul", "LayerNorm"), ((1, 6, 8),)
+        OwnParameters,
+        ("5,8",),
+        8 + 2 * 64 + 16,
+        2 * 6 * 8 * 8,
+        ("expand", "cat", "matmul", "matmul", "LayerNorm"),
+        ((1, 6, 8),),
     ),
     "transposed convolution": Case(
         lambda: nn.ConvTranspose2d(4, 8, 3, stride=2, bias=False),

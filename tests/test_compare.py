@@ -16,7 +16,6 @@ from alexnet_cli.analyses.alignment import align
 from alexnet_cli.analyses.compare import Comparison, compare, only_changes
 from alexnet_cli.cli.sides import arguments_of, is_stored, per_target
 from alexnet_cli.errors import UsageError
-from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Generator, Layer, Model, Report, Run, Totals
 from alexnet_cli.views.compare import label
 
@@ -243,8 +242,6 @@ def nets(tmp_path):
 
 
 def test_the_notebooks_network_against_the_papers(alexnet):
-    if "alexnet-paper" not in variants():
-        pytest.skip("there is no alexnet-paper yet")
     answer = alexnet("compare", "alexnet", "alexnet-paper", "--json").json
     grouped = [row for row in answer["layers"] if "groups" in row["differences"]]
     convolutions = [row["paths"][0] for row in answer["layers"] if row["type"] == "Conv2d"]

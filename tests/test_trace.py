@@ -229,4 +229,4 @@ def test_wrong_channels_and_missing_dimensions_are_explained():
     assert "takes 3 channels but got 1" in grey.message
     assert flat is not None
     assert "architecture.0" in flat.message
-    assert "1×3×227" in flat.message
+    assert "takes a batch of 3×H×W but got 1×3×227" in flat.message

@@ -56,7 +56,8 @@ def convolution(failure: Failure, layer: conv._ConvNd) -> Diagnosis | None:
     """The number of dimensions or of channels is wrong, or the kernel is larger than the map."""
     given, rank = failure.given, len(layer.kernel_size)
     wanted = f"{layer.in_channels}×{'×'.join('DHW'[-rank:]) if rank > 1 else 'L'}"
-    if len(given) not in (rank + 1, rank + 2):
+    unbatched = len(given) == rank + 1 and given[0] == layer.in_channels
+    if len(given) != rank + 2 and not unbatched:
         return Diagnosis(f"takes a batch of {wanted} but got {cross(given)}", f"give each input as {wanted}")
     channels = given[-rank - 1]
     if channels != layer.in_channels:

@@ -1,8 +1,8 @@
 """Multiply-accumulates of an operator, from the shapes it works on.
 
 torch's own formulas (`torch.utils.flop_counter.flop_registry`) count FLOPs as twice the MACs without bias
-additions. `EXTRA` adds what they lack, and the plain matrix products, for which torch's walk through all arguments as
-trees; a function there takes the operator's arguments and `out_val`, its result.
+additions. `EXTRA` adds what they lack, and the plain matrix products, which torch's walk through all arguments makes
+slow; a function there takes the operator's arguments and `out_val`, its result.
 """
 
 from __future__ import annotations
@@ -87,6 +87,14 @@ def _matrix_product(left: Tensor, right: Tensor, **_: object) -> int:
 def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object) -> int:
     del bias
     return left.numel() * right.shape[-1]
+
+
+@macs_formula("_grouped_mm", "_scaled_grouped_mm")
+def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
+    """Products of groups of rows, or of columns where only `left` is three-dimensional: a group meets its own share."""
+    del rest
+    groups = left.shape[0] if left.dim() > right.dim() else 1
+    return left.numel() // groups * right.shape[-1]
 
 
 @macs_formula("_trilinear")

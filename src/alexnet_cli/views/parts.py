@@ -8,7 +8,6 @@ from alexnet_cli.analyses.shares import by_family
 from alexnet_cli.document import Bar, Bars, Fact, Facts, Note, Part
 from alexnet_cli.report import Report, Run, Totals
 
-MACS_CONVENTION = "multiply-accumulates of convolutions, matrix products and attention, bias additions not included"
 MOST_PARTS = 5
 
 
