@@ -73,7 +73,7 @@ def test_summary_has_exactly_the_stated_keys(alexnet):
     answer = alexnet("summary", "--json")
     assert answer.code == 0
     assert answer.err == ""
-    assert list(answer.json) == [*ENVELOPE, "layers", "totals", "by_type", "by_family"]
+    assert list(answer.json) == [*ENVELOPE, "layers", "totals", "by_type", "by_family", "tape"]
     assert list(answer.json["layers"][0]) == LAYER
     assert list(answer.json["totals"]) == TOTALS
     assert answer.json["schema_version"] == 1

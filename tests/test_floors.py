@@ -13,7 +13,7 @@ import pytest
 import alexnet_cli
 
 ROOT = Path(alexnet_cli.__file__).parent
-BASE = {"report", "report_json", "document", "units", "errors", ""}
+BASE = {"report", "tape", "report_json", "document", "units", "errors", ""}
 MAY_IMPORT = {
     "cache": {"cache"},
     "models": {"models"},

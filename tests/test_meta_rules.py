@@ -152,6 +152,16 @@ def test_so_for_convolutions_and_pooling(change):
     same(aten.max_pool2d_with_indices.default, images, [2, 2])
 
 
+@settings(deadline=None)  # the first call loads the kernel; strides of a size of 1 mean nothing
+@given(st.tuples(*[st.integers(2, 7)] * 5), st.booleans(), DTYPES)
+def test_attention(sizes, is_causal, dtype):
+    batch, heads, length, width, keys = sizes
+    query = tensor((batch, length, heads, width), dtype).transpose(1, 2)
+    key = tensor((batch, heads, keys, width), dtype)
+    answered = same(aten._scaled_dot_product_flash_attention_for_cpu.default, query, key, key, 0.0, is_causal)
+    assert answered == (dtype in (torch.float32, torch.float64))
+
+
 def test_every_rule_is_tested_here():
     tested = {op.default for op in UNARY} | {
         getattr(aten, name).default
@@ -170,5 +180,12 @@ def test_every_rule_is_tested_here():
             "cat",
         ]
     }
-    tested |= {aten.pow.Tensor_Scalar, aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor}
+    tested |= {
+        aten._scaled_dot_product_flash_attention_for_cpu.default,
+        aten.pow.Tensor_Scalar,
+        aten.add.Tensor,
+        aten.sub.Tensor,
+        aten.mul.Tensor,
+        aten.div.Tensor,
+    }
     assert set(RULES) == tested

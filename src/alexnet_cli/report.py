@@ -13,9 +13,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-SCHEMA_VERSION: Literal[1] = 1
+from alexnet_cli.tape import Shape, Tape
 
-Shape = tuple[int, ...]
+SCHEMA_VERSION: Literal[1] = 1
 
 Family = Literal[
     "conv",
@@ -146,7 +146,10 @@ class Totals(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """A traced model; or a checkpoint, of which nothing was run: `run` and its MACs are None."""
+    """A traced model; or a checkpoint, of which nothing was run: `run` and its MACs are None.
+
+    `tape` is what ran, operator by operator; None where that was not recorded.
+    """
 
     generator: Generator
     model: Model
@@ -154,3 +157,4 @@ class Report(Struct, frozen=True):
     error: ErrorInfo | None
     layers: tuple[Layer, ...]
     totals: Totals
+    tape: Tape | None = None

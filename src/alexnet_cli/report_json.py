@@ -14,6 +14,7 @@ from msgspec import Struct
 from alexnet_cli import __version__
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
+from alexnet_cli.tape import Tape
 
 _TORCH = re.compile(r"torch-(?P<version>[^-]+)\.dist-info")
 
@@ -35,6 +36,7 @@ class SavedReport(Envelope, frozen=True, kw_only=True):
     model: Model
     layers: tuple[Layer, ...]
     totals: Totals
+    tape: Tape | None = None
 
 
 def generator() -> Generator:
@@ -88,7 +90,7 @@ def read_report(data: bytes, name: str) -> Report:
         raise TargetError(
             f"{name} is not a saved report: {error}", hint="save one with `alexnet summary --json -o report.json`"
         ) from error
-    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals)
+    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, saved.tape)
 
 
 def load_report(path: Path) -> Report:

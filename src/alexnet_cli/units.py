@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from alexnet_cli.document import Unit, Value
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 
 UNKNOWN = "unknown"
 _SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))

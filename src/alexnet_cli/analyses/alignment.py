@@ -13,7 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from alexnet_cli.analyses.repeats import POSITION_SETTINGS
-from alexnet_cli.report import Layer, Shape
+from alexnet_cli.report import Layer
+from alexnet_cli.tape import Shape
 
 MOST_CELLS = 10_000_000
 """Stretches whose product of lengths is larger are cut in two before they are aligned."""

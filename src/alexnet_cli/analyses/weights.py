@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 
 DEEPEST_PREFIX = 4
 

@@ -12,7 +12,8 @@ from torch import nn
 
 from alexnet_cli.cli.obtain import note
 from alexnet_cli.errors import ForwardError, UsageError
-from alexnet_cli.report import Report, Shape
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.devices import require_device

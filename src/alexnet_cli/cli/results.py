@@ -12,6 +12,7 @@ from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.tape import Tape
 from alexnet_cli.views.explain import ToldFinding
 
 
@@ -22,6 +23,7 @@ class SummaryResult(Envelope, frozen=True, kw_only=True):
     totals: Totals
     by_type: tuple[TypeShare, ...]
     by_family: tuple[FamilyShare, ...]
+    tape: Tape | UnsetType = UNSET
     weights: WeightsMatch | UnsetType = UNSET
 
 

@@ -90,5 +90,6 @@ def summary_result(report: Report, depth: int | None = None, match: WeightsMatch
         totals=report.totals,
         by_type=by_type(report),
         by_family=by_family(report),
+        tape=UNSET if report.tape is None or depth is not None else report.tape,
         weights=UNSET if match is None else match,
     )

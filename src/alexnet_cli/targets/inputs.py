@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 
 DTYPES = (
     "float32",

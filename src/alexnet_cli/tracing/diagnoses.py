@@ -11,7 +11,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules import batchnorm, conv, rnn
 
-from alexnet_cli.report import Layer, Shape
+from alexnet_cli.report import Layer
+from alexnet_cli.tape import Shape
 from alexnet_cli.tracing.recorder import Call
 from alexnet_cli.units import shape as cross
 

@@ -200,3 +200,12 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
         return NotImplemented
     joined = sum(tensor.shape[place] for tensor in tensors)
     return empty((*first.shape[:place], joined, *first.shape[place + 1 :]), first)
+
+
+@meta_rule(aten._scaled_dot_product_flash_attention_for_cpu.default)
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
+    if query.dtype not in (torch.float32, torch.float64) or not all(t.is_meta for t in (query, key, value)):
+        return NotImplemented
+    batch, heads, length, _size = query.shape
+    logsumexp = torch.empty((batch, length, heads), dtype=query.dtype, device=query.device).transpose(1, 2)
+    return torch.empty_like(query), logsumexp

@@ -61,14 +61,14 @@ _FREE = """
     _unique _unique2 _unsafe_index _unsafe_index_put _unsafe_masked_index _upsample_bicubic2d_aa
     _upsample_bilinear2d_aa _upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d
     _standard_gamma _masked_scale _pin_memory _to_dense _conj _conj_physical sym_size sym_stride sym_numel
-    sym_storage_offset split_with_sizes frac square
+    sym_storage_offset split_with_sizes frac square embedding_dense _embedding_bag_dense nll_loss nll_loss2d
+    multilabel_margin_loss value_selecting_reduction unfold select slice diagonal threshold max_pool2d max_pool3d
+    _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp
 """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
-_GATES_ONLY = frozenset({"_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"})
-"""The pointwise half of a recurrent cell; its matrix products are operators of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +76,21 @@ class Operator:
     """What the recorder needs to know of an operator overload.
 
     `macs` computes the multiply-accumulates from its arguments and result; where it is None, `uncounted` tells
-    whether there is work that goes unseen. `fresh`: its results are new storages. `mutates`: it writes to an
-    argument. `composite`: it only calls other operators.
+    whether there is work that goes unseen. `view`: its results share its argument's storage; `fresh`: they are new
+    storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the
+    names of its arguments in their order, `written` of those that it writes to.
     """
 
     name: str
     family: Family
     macs: Callable[..., int] | None
     uncounted: bool
+    view: bool
     fresh: bool
     mutates: bool
     composite: bool
+    arguments: tuple[str, ...]
+    written: frozenset[str]
 
 
 @cache
@@ -95,7 +99,7 @@ def operator(overload: Any) -> Operator:
     schema = overload._schema
     packet = overload.overloadpacket
     name = schema.name.removeprefix("aten::")
-    base = name.rstrip("_") if name.endswith("_") else name
+    base = _base(name)
     aliases = any(result.alias_info is not None for result in schema.returns)
     view = aliases and not schema.is_mutable
     macs = formula_for(packet)
@@ -103,11 +107,15 @@ def operator(overload: Any) -> Operator:
         name=name,
         family="reshape" if view else _FAMILY_OF.get(base, "other"),
         macs=macs,
-        uncounted=macs is None
-        and not (view or base in _FREE_OPS or base in _GATES_ONLY or _is_pointwise(base, overload)),
+        uncounted=macs is None and not (view or _is_free(base, overload)),
+        view=view,
         fresh=not aliases and base not in _ALIASING_WITHOUT_SAYING_SO,
         mutates=schema.is_mutable,
         composite=_is_composite(overload),
+        arguments=tuple(argument.name for argument in schema.arguments),
+        written=frozenset(
+            argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write
+        ),
     )
 
 
@@ -120,6 +128,17 @@ def row_family(ops: set[Operator]) -> Family:
         if family in families and (family != "reshape" or families == {"reshape"}):
             return family
     return "other"
+
+
+def _base(name: str) -> str:
+    """Name the plain variant of an operator: `add` of `add_` and of `_foreach_add_`."""
+    return name.removeprefix("_foreach_").rstrip("_") if name.endswith("_") else name.removeprefix("_foreach_")
+
+
+def _is_free(base: str, overload: Any) -> bool:
+    """Tell whether an operator does no multiply-accumulates by our count, as its backward then does none either."""
+    forward = base.partition("_backward")[0]
+    return forward in _FREE_OPS or _is_pointwise(base, overload)
 
 
 def _is_pointwise(base: str, overload: Any) -> bool:

@@ -13,11 +13,29 @@ DEVICES = (META, "cpu", "cuda", "mps", "xpu")
 PARAMETER_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
+OPTIMIZERS = ("sgd", "sgd-momentum", "adam", "adamw", "none")
+AMP_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What follows the forward in a training step: backward from the sum of the outputs, and the optimiser's update.
+
+    `amp` runs the forward under autocast in that dtype; `foreach` lets the optimiser work on all parameters at once,
+    as torch does on CUDA, where it works on one after the other on the CPU.
+    """
+
+    optimizer: str = "sgd"
+    amp: str | None = None
+    foreach: bool = False
+
+
 @dataclass(frozen=True)
 class TraceOptions:
     """How to run a model; None for `inputs` and `dtype` means the model's own, for `batch_size` whole shapes.
 
-    `formulas` is a file of the user's own MAC formulas, `traceback` shows all frames of a failure.
+    `formulas` is a file of the user's own MAC formulas, `traceback` shows all frames of a failure. With `step` the
+    forward is that of a training step, and the tape goes on to its end.
     """
 
     inputs: tuple[InputSpec, ...] | None = None
@@ -27,3 +45,4 @@ class TraceOptions:
     mode: Literal["eval", "train"] = "eval"
     formulas: Path | None = None
     traceback: bool = False
+    step: TrainingStep | None = None

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 from alexnet_cli.tracing.checks import MetaChecks
 from alexnet_cli.tracing.families import module_family
+from alexnet_cli.tracing.fused_attention import fused_attention
 from alexnet_cli.tracing.modes import (
     FunctionMode,
     OperatorMode,
@@ -31,6 +32,7 @@ from alexnet_cli.tracing.modes import (
 from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
+from alexnet_cli.tracing.taping import Place, TapeRecorder
 from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of, storage_of, tensors_in
 
 _NOT_BORN_HERE = -1
@@ -75,16 +77,17 @@ class Recorder:
     """Records one forward. Use `recording()` around it, then read `root`, `failed` and `touched`.
 
     `touched` holds the ids of the watched tensors that an operator read; `failed` is the innermost module call
-    that raised, `failed_function` the function in it.
+    that raised, `failed_function` the function in it. With `taping`, `tape` takes note of every operator.
     """
 
-    def __init__(self, device: torch.device, watched: Iterable[Tensor] = ()) -> None:
+    def __init__(self, device: torch.device, watched: Iterable[Tensor] = (), *, taping: bool = False) -> None:
         self.device = device
         self.watched = {id(tensor) for tensor in watched}
         self.touched: set[int] = set()
         self.root: Call | None = None
         self.failed: Call | None = None
         self.failed_function: Call | None = None
+        self.tape = TapeRecorder(self._where) if taping else None
         self._stack: list[Call] = []
         self._function: Call | None = None
         self._clock = 0
@@ -97,6 +100,8 @@ class Recorder:
         with ExitStack() as stack:
             stack.enter_context(calm_collector())
             stack.enter_context(plain_kernels())
+            if self.device.type == META:
+                stack.enter_context(fused_attention())
             stack.enter_context(wrapped_module_call(self._run_module))
             stack.enter_context(FunctionMode(self._run_function, self.device))
             stack.enter_context(OperatorMode(self._saw, self._checks))
@@ -148,25 +153,35 @@ class Recorder:
     def _saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note that an operator ran in the current call."""
         self._clock += 1
-        for tensor in flat_tensors(args):
-            if id(tensor) in self.watched:
-                self.touched.add(id(tensor))
-        if op.fresh:
-            for tensor in flat_tensors((output,)):
-                self._births[storage_of(tensor)] = self._clock
+        self._look_at(op, args, output)
+        macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
+        if self.tape is not None:
+            self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
         call = self._function or self._direct_call(op, args, kwargs)
         if call is None:
             return
         call.work.operators.add(op)
         if op.mutates:
             call.mutated.update(storage_of(tensor) for tensor in flat_tensors(args[:1]))
-        if op.macs is not None:
-            call.work.macs += op.macs(*args, **kwargs, out_val=output)
+        if macs is not None:
+            call.work.macs += macs
             call.work.counted = True
         elif op.uncounted:
             call.work.uncounted.append(op.name)
         if call is not self._function:
             self._finish(call, output)
+
+    def _look_at(self, op: Operator, args: Any, output: Any) -> None:
+        """Note which parameters an operator read, and which storages it made."""
+        for tensor in flat_tensors(args):
+            if id(tensor) in self.watched:
+                self.touched.add(id(tensor))
+        if op.fresh:
+            for tensor in flat_tensors((output,)):
+                self._births[storage_of(tensor)] = self._clock
+
+    def _where(self) -> Place:
+        return Place(self._stack[-1] if self._stack else None, self._function)
 
     def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
         """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.sizes import fitting_sides

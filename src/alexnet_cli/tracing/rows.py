@@ -58,6 +58,7 @@ class RowBuilder:
         self.touched = touched
         self.paths: dict[int, str] = {id(module): path for path, module in reversed(list(_named_modules(model)))}
         self._drafts: list[_Draft] = []
+        self._positions: dict[int, int] = {}
         self._calls: Counter[int] = Counter()
         self._names: Counter[str] = Counter()
         self._owner: dict[int, str] = {}
@@ -79,6 +80,10 @@ class RowBuilder:
         )
         return layers, self._totals(layers, unused)
 
+    def row_of(self, call: Call) -> int | None:
+        """Return the position of a call's row: its own, or the first of its module's."""
+        return self._positions.get(id(call), self._positions.get(id(call.module)) if call.module else None)
+
     def path_of(self, call: Call | None) -> str:
         """Return the path of a call's module, empty for the root and for modules that are not part of the model."""
         return self.paths.get(id(call.module), "") if call is not None else ""
@@ -90,8 +95,10 @@ class RowBuilder:
             return  # the layer that failed has no row: the error names it
         path = self._path(call, parent.path if parent else "")
         draft = _Draft(call, path, depth, 1, _family(call, container=bool(call.parts)), leaf=not container)
+        self._positions[id(call)] = len(self._drafts)
         self._drafts.append(draft)
         if call.module is not None:
+            self._positions.setdefault(id(call.module), len(self._drafts) - 1)
             self._calls[id(call.module)] += 1
             draft.number = self._calls[id(call.module)]
             self._rows.setdefault(path, draft)

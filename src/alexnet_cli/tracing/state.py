@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.options import META, TraceOptions

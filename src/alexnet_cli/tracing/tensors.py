@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 
 
 def tensors_in(value: object) -> list[Tensor]:

@@ -25,6 +25,7 @@ from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recorder import Call, Recorder
 from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
+from alexnet_cli.tracing.runs import Forward, Step
 from alexnet_cli.tracing.users_formulas import users_formulas
 from alexnet_cli.units import shape
 
@@ -61,9 +62,10 @@ def _trace_on(
     specs, found = _inputs(model, subject, options, trial, notify)
     inputs = with_batch(specs, options.batch_size, model_dtype(model), found=found)
     args, kwargs = make_tensors(inputs, device)
-    recorder = Recorder(device, model.parameters())
+    recorder = Recorder(device, model.parameters(), taping=options.device == META)
+    run = Forward(model, args, kwargs) if options.step is None else Step(model, args, kwargs, options.step)
     with users_formulas(options.formulas, notify):
-        failure = _run(recorder, model, args, kwargs)
+        failure = _run(run, recorder)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)
     rows = RowBuilder(model, recorder.touched)
@@ -76,9 +78,10 @@ def _trace_on(
         path = rows.path_of(recorder.failed)
         remedy = Remedy(model, specs, trial)
         error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
-    run = _run_of(model, device, options, inputs, measured, complete=failure is None)
     described = Model(subject.target, type(model).__name__, subject.description)
-    return Report(generator(), described, run, error, layers, totals), failure
+    how = _run_of(model, device, options, inputs, measured, complete=failure is None)
+    tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
+    return Report(generator(), described, how, error, layers, totals, tape), failure
 
 
 def _inputs(
@@ -101,10 +104,9 @@ def _inputs(
     return list(found.specs), True
 
 
-def _run(recorder: Recorder, model: nn.Module, args: list[Tensor], kwargs: dict[str, Tensor]) -> Exception | None:
+def _run(run: Forward | Step, recorder: Recorder) -> Exception | None:
     try:
-        with torch.no_grad(), recorder.recording():
-            model(*args, **kwargs)
+        run.record(recorder)
     except AlexnetError:
         raise
     except Exception as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from alexnet_cli.report import Family, Layer, Report, Shape
+from alexnet_cli.report import Family, Layer, Report
+from alexnet_cli.tape import Shape
 
 
 class Weights(NamedTuple):

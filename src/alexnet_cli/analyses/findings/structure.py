@@ -7,7 +7,8 @@ from math import prod
 
 from alexnet_cli.analyses.findings.finding import Evidence, Judged, Verdict, by_exceptions, fact, not_applicable
 from alexnet_cli.analyses.findings.rows import Weights, convolutions, map_in, map_out, of_family, steps
-from alexnet_cli.report import Layer, Report, Shape
+from alexnet_cli.report import Layer, Report
+from alexnet_cli.tape import Shape
 
 _JOINS = frozenset({"add", "add_", "iadd", "cat", "concat", "concatenate", "stack", "mul", "sub"})
 _PASSES_ON = frozenset({"norm", "dropout", "reshape", "pool"})

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from alexnet_cli.report import Family, Shape
+from alexnet_cli.report import Family
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.checkpoint.stored import Stored
 
 

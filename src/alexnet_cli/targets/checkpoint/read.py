@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alexnet_cli.report import Model, Report, Shape, Totals
+from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.checkpoint.files import damaged
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
 from alexnet_cli.targets.checkpoint.sharded import read_sharded

@@ -6,7 +6,7 @@ from math import prod
 
 from msgspec import Struct
 
-from alexnet_cli.report import Shape
+from alexnet_cli.tape import Shape
 
 LARGEST = 2**63 - 1
 """The largest size that is believed: a file cannot be larger, and JSON readers take no larger integers."""

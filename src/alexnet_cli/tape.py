@@ -1,0 +1,71 @@
+"""What ran, operator by operator, as plain values: what a report keeps beside its rows.
+
+A `Tape` holds the operators in the order they ran, the values (tensors at a moment) that they read and made, and the
+storages behind the values with the time that each of them lived. Data flow, windows, bytes moved and live memory all
+follow from it, without torch. Positions count from 0; sizes are in bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Shape = tuple[int, ...]
+Phase = Literal["forward", "backward", "optimizer"]
+Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation"]
+
+
+class Value(Struct, frozen=True, omit_defaults=True):
+    """A tensor at a moment: an operator that writes in place makes a new value of the same storage.
+
+    `bytes` are those of its distinct elements: a dimension that is expanded counts once.
+    """
+
+    shape: Shape
+    dtype: str
+    storage: int
+    bytes: int
+
+
+class Storage(Struct, frozen=True, omit_defaults=True):
+    """A piece of memory: allocated by operation `born` (-1: it was there before), freed before operation `died` ran.
+
+    `died` None: it was still there at the end. `saved_by` is the row that was first to save it for backward.
+    """
+
+    bytes: int
+    role: Role = "activation"
+    born: int = -1
+    died: int | None = None
+    saved_by: int | None = None
+
+
+class Operation(Struct, frozen=True, omit_defaults=True):
+    """One ATen operator that ran, views included.
+
+    `row` is the position in the report's layers of the row whose work it is, in the backward phase the row whose
+    gradient it computes. Operations with the same `unit` were asked for by one call of a torch function (or, in
+    backward, are one node of the graph): a fused kernel could do them at once. `reads` are the values of its tensor
+    arguments in their order, `makes` those of its results and of what it writes in place; `arguments` its other
+    arguments by name. `macs` is None where it has no formula.
+    """
+
+    op: str
+    unit: int
+    row: int | None = None
+    phase: Phase = "forward"
+    macs: int | None = 0
+    reads: tuple[int, ...] = ()
+    makes: tuple[int, ...] = ()
+    arguments: dict[str, Any] = {}
+
+
+class Tape(Struct, frozen=True):
+    """What ran. `inputs` and `outputs` are the values that the model was given and returned."""
+
+    operations: tuple[Operation, ...]
+    values: tuple[Value, ...]
+    storages: tuple[Storage, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]

@@ -1,0 +1,124 @@
+"""What is run while the recorder watches: a forward, or a whole training step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.parameter import is_lazy
+
+from alexnet_cli.errors import UsageError
+from alexnet_cli.tape import Role
+from alexnet_cli.tracing.options import TrainingStep
+from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.tensors import tensors_in
+
+
+@dataclass
+class Forward:
+    """One forward without gradients."""
+
+    model: nn.Module
+    args: list[Tensor]
+    kwargs: dict[str, Tensor]
+
+    def record(self, recorder: Recorder) -> None:
+        """Run it with the recorder watching."""
+        if recorder.tape is not None:
+            recorder.tape.begin([*self.args, *self.kwargs.values()], _held(self.model))
+        with torch.no_grad(), recorder.recording():
+            output = self.model(*self.args, **self.kwargs)
+            if recorder.tape is not None:
+                recorder.tape.end_forward(output)
+                recorder.tape.storages.claim(self.model.parameters(), "parameter")
+
+
+@dataclass
+class Step:
+    """One training step as it is once training is under way: the optimiser's state is there already.
+
+    The loss is the model's output if that is one number, otherwise the sum of its outputs.
+    """
+
+    model: nn.Module
+    args: list[Tensor]
+    kwargs: dict[str, Tensor]
+    how: TrainingStep
+
+    def record(self, recorder: Recorder) -> None:
+        """Run it with the recorder watching.
+
+        Raises:
+            UsageError: no output depends on a parameter that is trained.
+        """
+        lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
+        optimizer = None if lazy else self._optimizer()
+        if lazy or self.how.optimizer not in ("none", "sgd"):
+            with Recorder(recorder.device).recording():  # its shape rules spare imports
+                optimizer = self._first_step(optimizer)
+        tape = recorder.tape
+        if tape is not None:
+            state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
+            tape.begin([*self.args, *self.kwargs.values()], {**_held(self.model), "optimizer": state})
+        with recorder.recording():
+            self._step(optimizer, recorder)
+
+    def _first_step(self, optimizer: torch.optim.Optimizer | None) -> torch.optim.Optimizer | None:
+        loss = _loss(self._forward())
+        optimizer = optimizer or self._optimizer()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+        if optimizer is not None:
+            optimizer.step()
+        self.model.zero_grad(set_to_none=True)
+        return optimizer
+
+    def _step(self, optimizer: torch.optim.Optimizer | None, recorder: Recorder) -> None:
+        tape = recorder.tape
+        if tape is None:
+            output = self._forward()
+        else:
+            with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
+                output = self._forward()
+                tape.end_forward(output)
+                loss = _loss(output)
+            tape.phase = "backward"
+        loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        if tape is not None:
+            tape.storages.claim(gradients, "gradient")
+            tape.phase = "optimizer"
+        if optimizer is not None:
+            optimizer.step()
+
+    def _forward(self) -> Any:
+        return self.model(*self.args, **self.kwargs)
+
+    def _optimizer(self) -> torch.optim.Optimizer | None:
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        if self.how.optimizer == "none" or not trained:
+            return None
+        match self.how.optimizer:
+            case "adam":
+                return torch.optim.Adam(trained, foreach=self.how.foreach)
+            case "adamw":
+                return torch.optim.AdamW(trained, foreach=self.how.foreach)
+            case name:
+                momentum = 0.9 if name == "sgd-momentum" else 0
+                return torch.optim.SGD(trained, lr=0.1, momentum=momentum, foreach=self.how.foreach)
+
+
+def _held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
+    return {"parameter": model.parameters(), "buffer": model.buffers()}
+
+
+def _loss(output: object) -> Tensor:
+    trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+    if not trained:
+        raise UsageError("there is nothing to train: no output of the model depends on a parameter that requires_grad")
+    if len(trained) == 1 and trained[0].dim() == 0:
+        return trained[0]
+    return sum((tensor.sum() for tensor in trained[1:]), trained[0].sum())

@@ -1,0 +1,98 @@
+"""The storages of a run: which one a tensor is of, how large it is, and when it was allocated and freed."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from alexnet_cli.tape import Role, Storage
+from alexnet_cli.tracing.tensors import bytes_of
+
+BEFORE = -1
+
+
+@dataclass(slots=True)
+class _Seen:
+    bytes: int
+    role: Role
+    born: int
+    died: int | None = None
+    saved_by: object | None = None
+    death: Any = field(default=None, repr=False)
+
+
+class StorageTable:
+    """Numbers the storages that it is shown, and sees them die.
+
+    A weak reference to a storage ends when torch gives its memory back, also on `meta` and where only the autograd
+    graph held it: that is what makes the liveness exact. `clock` is the number of operators that have run.
+    """
+
+    def __init__(self) -> None:
+        self.clock = 0
+        self._seen: list[_Seen] = []
+        self._numbers: dict[int, int] = {}
+
+    def register(self, tensors: Iterable[Tensor], role: Role) -> None:
+        """Show what is there before the run; a lazy layer's parameters are not yet."""
+        for tensor in tensors:
+            if not is_lazy(tensor):
+                self.number(tensor, BEFORE, role)
+
+    def number(self, tensor: Tensor, born: int = BEFORE, role: Role = "activation") -> int:
+        """Return the number of a tensor's storage; one that was not known was allocated at `born`."""
+        held, key, size = _held(tensor)
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._seen)
+            seen = _Seen(size, role, born)
+            seen.death = weakref.ref(held, self._died(seen, key))
+            self._seen.append(seen)
+        return number
+
+    def claim(self, tensors: Iterable[Tensor], role: Role) -> None:
+        """Say what storages turned out to be: gradients, or a lazy layer's parameters."""
+        for tensor in tensors:
+            seen = self._seen[self.number(tensor, self.clock, role)]
+            if seen.role == "activation":
+                seen.role = role
+
+    def save(self, tensor: Tensor, by: object) -> None:
+        """Note that a tensor was saved for backward; the first to save a storage is told."""
+        seen = self._seen[self.number(tensor)]
+        if seen.saved_by is None and seen.role in ("activation", "input"):
+            seen.saved_by = by
+
+    def finish(self, row_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
+        """Stop watching; `row_of` gives the row of what `save` was told."""
+        self._numbers.clear()
+        return tuple(
+            Storage(
+                seen.bytes, seen.role, seen.born, seen.died, None if seen.saved_by is None else row_of(seen.saved_by)
+            )
+            for seen in self._seen
+        )
+
+    def _died(self, seen: _Seen, key: int) -> Callable[[object], None]:
+        def died(_: object) -> None:
+            seen.died = self.clock
+            self._numbers.pop(key, None)
+
+        return died
+
+
+def _held(tensor: Tensor) -> tuple[Any, int, int]:
+    """Return what holds a tensor's memory, its identity, and its bytes: a sparse tensor stands for itself."""
+    if tensor.layout == torch.strided:
+        try:
+            storage = tensor.untyped_storage()
+            return storage, int(storage._cdata), int(storage.nbytes())
+        except (RuntimeError, NotImplementedError):
+            pass
+    return tensor, id(tensor), bytes_of(tensor)

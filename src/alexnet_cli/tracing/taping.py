@@ -1,0 +1,194 @@
+"""Records the operators of a run with their data flow and memory: what becomes the report's tape."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import is_lazy
+
+from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
+from alexnet_cli.tracing.operators import Operator
+from alexnet_cli.tracing.storages import StorageTable
+from alexnet_cli.tracing.tensors import flat_tensors, tensors_in
+
+if TYPE_CHECKING:
+    from alexnet_cli.tracing.recorder import Call
+
+_ALIAS = "alias"
+"""Stands for reading a tensor whose storage was written through another one; no operator of ATen."""
+
+
+_NOT_OPERATORS = ("profiler::", "prim::")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the model an operator ran: the innermost call of a module, and of a function in it."""
+
+    module: Call | None
+    function: Call | None
+
+
+_NOWHERE = Place(None, None)
+
+
+@dataclass(slots=True)
+class _Draft:
+    op: str
+    unit: int
+    place: Place
+    phase: Phase
+    macs: int | None
+    reads: tuple[int, ...]
+    makes: tuple[int, ...]
+    arguments: dict[str, Any]
+
+
+class TapeRecorder:
+    """Takes note of every operator; `phase` is what the run is at, `where` tells where in the model it is."""
+
+    def __init__(self, where: Callable[[], Place]) -> None:
+        self.phase: Phase = "forward"
+        self.where = where
+        self.inputs: tuple[int, ...] = ()
+        self.outputs: tuple[int, ...] = ()
+        self.storages = StorageTable()
+        self._drafts: list[_Draft] = []
+        self._values: list[Value] = []
+        self._current: dict[tuple[Any, ...], int] = {}
+        self._writes: dict[int, list[int]] = {}
+        self._units: dict[object, int] = {}
+        self._forward_marks: list[int] = []
+        self._forward_places: list[Place] = []
+
+    def begin(self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]]) -> None:
+        """Show what is there before the run: the inputs, and what the model and the optimiser hold, by role."""
+        for role, tensors in held.items():
+            self.storages.register(tensors, role)
+        inputs = list(given)
+        self.storages.register(inputs, "input")
+        self.inputs = tuple(self._value(tensor) for tensor in inputs)
+
+    def end_forward(self, output: object) -> None:
+        """Note what the model returned."""
+        self.outputs = tuple(self._value(tensor) for tensor in tensors_in(output))
+
+    def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
+        """Note that an operator ran; `macs` None means that its work is not known."""
+        if "::" in op.name and op.name.startswith(_NOT_OPERATORS):
+            return
+        if op.view and self.phase != "forward":
+            return  # data flow is followed through the forward only
+        named = {**dict(zip(op.arguments, args, strict=False)), **kwargs}
+        reads = self._read(flat_tensors(named.values()))
+        position = self.storages.clock = len(self._drafts)  # reading may have added an alias
+        place, unit = self._whose()
+        results = flat_tensors(output if isinstance(output, (tuple, list)) else (output,))
+        makes = [self._make(tensor, position) for tensor in results]
+        if op.written:
+            makes += self._write(op, named, {id(tensor) for tensor in results}, position)
+        arguments = {name: value for name, value in named.items() if _is_plain(value)}
+        self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments))
+        self.storages.clock = position + 1
+
+    def saved(self, tensor: Tensor) -> Tensor:
+        """Note that autograd saves a tensor for backward: a hook of `saved_tensors_hooks`."""
+        self.storages.save(tensor, self.where())
+        return tensor
+
+    def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
+        """Return what was recorded; `row_of` gives the row of a call, None where it has none of its own."""
+
+        def row(place: Place) -> int | None:
+            own = row_of(place.function) if place.function is not None else None
+            return own if own is not None or place.module is None else row_of(place.module)
+
+        operations = tuple(
+            Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments) for d in self._drafts
+        )
+        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
+
+    def _whose(self) -> tuple[Place, int]:
+        """Return where the current operator belongs, and its unit."""
+        if self.phase == "forward":
+            here = self.where()
+            self._forward_marks.append(torch._C._autograd._get_sequence_nr())
+            self._forward_places.append(here)
+            return here, self._unit(("function", id(here.function)) if here.function else len(self._drafts))
+        node = torch._C._current_autograd_node() if self.phase == "backward" else None
+        if node is None:
+            return _NOWHERE, self._unit(len(self._drafts))
+        number = node._sequence_nr()
+        after = bisect_right(self._forward_marks, number)
+        place = self._forward_places[after] if after < len(self._forward_places) else _NOWHERE
+        return place, self._unit((node.name(), number))
+
+    def _unit(self, key: object) -> int:
+        return self._units.setdefault(key, len(self._units))
+
+    def _read(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
+        return tuple(self._value(tensor) for tensor in tensors if not is_lazy(tensor))
+
+    def _value(self, tensor: Tensor) -> int:
+        """Return the value that a tensor holds now."""
+        number = self.storages.number(tensor)
+        key = _key(tensor, number)
+        known = self._current.get(key)
+        since = [write for write in self._writes.get(number, ()) if known is None or write > known]
+        if known is not None and not since:
+            return known
+        value = self._current[key] = self._new(tensor, number)
+        if since:
+            reads = tuple(since) if known is None else (known, *since)
+            draft = _Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {})
+            self._drafts.append(draft)
+        return value
+
+    def _make(self, tensor: Tensor, position: int) -> int:
+        number = self.storages.number(tensor, position)
+        value = self._current[_key(tensor, number)] = self._new(tensor, number)
+        return value
+
+    def _write(self, op: Operator, named: dict[str, Any], results: set[int], position: int) -> list[int]:
+        """Return the new values of what an operator wrote to, those among its results left out."""
+        written = flat_tensors(named[name] for name in op.written if name in named)
+        others = [self._make(tensor, position) for tensor in written if id(tensor) not in results]
+        for tensor in written:
+            number = self.storages.number(tensor)
+            self._writes.setdefault(number, []).append(self._current[_key(tensor, number)])
+        return others
+
+    def _new(self, tensor: Tensor, number: int) -> int:
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        self._values.append(Value(tuple(tensor.shape), dtype, number, _distinct_bytes(tensor)))
+        return len(self._values) - 1
+
+
+def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:
+    if tensor.layout != torch.strided:
+        return (number,)
+    return number, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _distinct_bytes(tensor: Tensor) -> int:
+    if tensor.layout != torch.strided:
+        return tensor.numel() * tensor.element_size()
+    elements = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        elements *= size if stride or not size else 1
+    return elements * tensor.element_size()
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON holds an argument as it is: numbers, words, and lists of them."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(item, (bool, int, str)) or (isinstance(item, float) and isfinite(item)) for item in value)
+    return isinstance(value, (bool, int, str))
