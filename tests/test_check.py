@@ -19,7 +19,7 @@ from test_floors import run_without_torch
 from alexnet_cli.analyses.check import check_baseline, check_limits, sentence
 from alexnet_cli.analyses.limits import LIMITS, parse_count, parse_size, parse_tolerance
 from alexnet_cli.cli.annotations import github, junit
-from alexnet_cli.cli.results import CheckResult
+from alexnet_cli.cli.results.check import CheckResult
 from alexnet_cli.report import ErrorInfo, Model, UncountedOp, UnusedModule
 from alexnet_cli.report_json import generator
 

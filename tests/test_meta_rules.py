@@ -9,9 +9,32 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alexnet_cli.tracing import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta_rules import RULES
 
 aten = torch.ops.aten
+BACKWARD = {
+    getattr(aten, name).default
+    for name in [
+        "threshold_backward",
+        "sigmoid_backward",
+        "tanh_backward",
+        "silu_backward",
+        "gelu_backward",
+        "_softmax_backward_data",
+        "_log_softmax_backward_data",
+        "max_pool2d_with_indices_backward",
+        "avg_pool2d_backward",
+        "_adaptive_avg_pool2d_backward",
+        "convolution_backward",
+        "native_batch_norm_backward",
+        "native_layer_norm_backward",
+        "embedding_dense_backward",
+        "ones_like",
+    ]
+} | {aten.sum.dim_IntList, aten.mean.dim, aten.add_.Tensor, aten.mul_.Tensor}
+"""Tested in test_backward_rules.py."""
+
 SIZES = st.integers(1, 7)
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16])
 UNARY = [aten.relu, aten.sigmoid, aten.tanh, aten.silu, aten.gelu, aten.rsqrt, aten.exp, aten.sqrt, aten.neg]
@@ -30,6 +53,9 @@ def same(op, *args, **kwargs) -> bool:
         return False
     pairs = zip(*(x if isinstance(x, tuple) else (x,) for x in (ours, theirs)), strict=True)
     for mine, real in pairs:
+        if real is None:
+            assert mine is None
+            continue
         assert (mine.shape, mine.dtype, mine.stride()) == (real.shape, real.dtype, real.stride())
         assert mine.is_meta
     return True
@@ -162,6 +188,24 @@ def test_attention(sizes, is_causal, dtype):
     assert answered == (dtype in (torch.float32, torch.float64))
 
 
+@given(st.lists(SIZES, min_size=2, max_size=5), DTYPES, st.booleans(), st.booleans())
+def test_batch_norm(shape, dtype, training, affine):
+    channels = tensor((shape[1],), dtype)
+    weights = [channels if affine else None] * 2
+    same(aten.native_batch_norm.default, tensor(shape, dtype), *weights, channels, channels, training, 0.1, 1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_norm_of_maps_is_answered(training):
+    images, channels = tensor((2, 3, 4, 4)), tensor((3,))
+    assert same(aten.native_batch_norm.default, images, *[channels] * 4, training, 0.1, 1e-5)
+
+
+def test_attention_of_heads_cut_from_one_tensor():
+    heads = tensor((2, 5, 3, 4, 6)).permute(2, 0, 3, 1, 4)
+    assert same(aten._scaled_dot_product_flash_attention_for_cpu.default, heads[0], heads[1], heads[2])
+
+
 def test_every_rule_is_tested_here():
     tested = {op.default for op in UNARY} | {
         getattr(aten, name).default
@@ -180,7 +224,8 @@ def test_every_rule_is_tested_here():
             "cat",
         ]
     }
-    tested |= {
+    tested |= BACKWARD | {
+        aten.native_batch_norm.default,
         aten._scaled_dot_product_flash_attention_for_cpu.default,
         aten.pow.Tensor_Scalar,
         aten.add.Tensor,

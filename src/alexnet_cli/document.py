@@ -10,7 +10,19 @@ from typing import Literal
 
 from msgspec import Struct
 
-Unit = Literal["text", "count", "macs", "flops", "bytes", "share", "shape", "shapes", "seconds"]
+Unit = Literal[
+    "text",
+    "count",
+    "macs",
+    "flops",
+    "bytes",
+    "share",
+    "shape",
+    "shapes",
+    "seconds",
+    "flops_per_s",
+    "intensity",
+]
 Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 """A cell; None means unknown."""
 
@@ -91,6 +103,46 @@ class Bars(Struct, frozen=True):
     title: str = ""
 
 
+class Axis(Struct, frozen=True):
+    """An axis of a plot. On a `log` axis only numbers above zero have a place; the others are left out, and said so."""
+
+    label: str
+    unit: Unit = "count"
+    log: bool = False
+
+
+class Series(Struct, frozen=True):
+    """Points (x, y) drawn in one way: apart, joined by a line, or as an area stacked on the areas before it.
+
+    `names`, where given, has one name per point: shown on hovering, and in the forms that list the points.
+    """
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+    family: str = "other"
+    kind: Literal["points", "line", "area"] = "points"
+    names: tuple[str, ...] = ()
+
+
+class Mark(Struct, frozen=True):
+    """One place in a plot worth a word, as the peak."""
+
+    x: float
+    y: float
+    label: str
+
+
+class Plot(Struct, frozen=True):
+    """Series over the same two axes. `name` is a plain word for the plot; areas are stacked in the order given."""
+
+    name: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...]
+    title: str = ""
+    marks: tuple[Mark, ...] = ()
+
+
 class Note(Struct, frozen=True):
     """A sentence."""
 
@@ -98,7 +150,7 @@ class Note(Struct, frozen=True):
     tone: Tone = "info"
 
 
-Block = Table | Facts | Bars | Note
+Block = Table | Facts | Bars | Plot | Note
 
 
 class Document(Struct, frozen=True):

@@ -44,6 +44,10 @@ class UsageError(AlexnetError):
     exit_code = ExitCode.USAGE
 
 
+class NothingToTrainError(UsageError):
+    """A training step was asked of a model that has nothing to train."""
+
+
 class OutputError(AlexnetError):
     """The answer is there but cannot be written where it should go."""
 

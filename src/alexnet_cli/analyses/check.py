@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, compare
 from alexnet_cli.analyses.limits import LIMITS, Limit
+from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.report import Report
 
+STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step)
 NAMED = 3
 """So many layers are named where a check does not hold."""
 
@@ -32,9 +34,10 @@ class Check(Struct, frozen=True):
     detail: str
 
 
-def check_limits(report: Report, limits: Mapping[str, int]) -> tuple[Check, ...]:
-    """Hold a report to limits by their names."""
-    return tuple(_limited(limit, limits[limit.name], report) for limit in LIMITS if limit.name in limits)
+def check_limits(report: Report, limits: Mapping[str, int], step: Report | None = None) -> tuple[Check, ...]:
+    """Hold a report to limits by their names; `step` is the report of a training step, None where it is not known."""
+    asked = [limit for limit in LIMITS if limit.name in limits]
+    return tuple(_limited(limit, limits[limit.name], step if limit.of_step else report) for limit in asked)
 
 
 def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tuple[Check, ...]:
@@ -58,7 +61,8 @@ def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tupl
 def sentence(check: Check) -> str:
     """Say in one line what a check found."""
     if check.value is None:
-        said = f"{check.unit} not known, as the model was not run to its end"
+        why = "no training step was run" if check.name in STEP_LIMITS else "the model was not run to its end"
+        said = f"{check.unit} not known, as {why}"
     else:
         unit = check.unit.removesuffix("s") if check.value == 1 else check.unit
         said = _amount(check.value, check.unit) + ("" if check.unit == "bytes" else f" {unit}")
@@ -67,7 +71,9 @@ def sentence(check: Check) -> str:
     return f"{said}; {check.detail}" if check.detail else said
 
 
-def _limited(limit: Limit, most: int, report: Report) -> Check:
+def _limited(limit: Limit, most: int, report: Report | None) -> Check:
+    if report is None:
+        return _check(limit.name, limit, most, None, "")
     check = _check(limit.name, limit, most, limit.of(report), "")
     return check if check.passed or report.error else replace(check, detail=_where(limit, report))
 
@@ -91,6 +97,10 @@ def _where(limit: Limit, report: Report) -> str:
         return _list([f"{op.op} in {_path(op.paths[0])}" if op.paths else op.op for op in totals.uncounted_ops])
     if limit.name == "no-unused":
         return _list([_path(module.path) for module in totals.unused_modules])
+    if limit.of_step:
+        peak = peak_of(timeline(report))
+        held = ", ".join(f"{kind} {units.size(size)}" for kind, size in peak.live_bytes.items())
+        return f"at the peak ({peak.phase}, in {peak.op}): {held}"
     if limit.of_layer is None:
         return ""
     sizes = [(limit.of_layer(layer) or 0, layer.path) for layer in report.layers]

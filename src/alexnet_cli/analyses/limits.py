@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Layer, Report, Totals
+from alexnet_cli.report import Layer, Report
 
 _NUMBER = re.compile(r"(?P<digits>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -65,17 +66,19 @@ class Limit:
     """What a report's `value` may at most be.
 
     `parse` reads the limit; a limit without it is a flag, and holds where the value is 0. `of_layer` tells which
-    layers it comes from, `of_run` that a forward must have run to know it. `baseline` also holds it to a baseline.
+    layers it comes from, `of_run` that a forward must have run to know it, `of_step` that it is read from the report
+    of a training step. `baseline` also holds it to a baseline.
     """
 
     name: str
     help: str
     unit: Unit
     noun: str
-    value: Callable[[Totals], int | None]
+    value: Callable[[Report], int | None]
     parse: Callable[[str], int] | None = None
     of_layer: Callable[[Layer], int | None] | None = None
     of_run: bool = True
+    of_step: bool = False
     baseline: bool = False
 
     @property
@@ -109,7 +112,7 @@ class Limit:
         """Return the value, None where it is not known: nothing was run, or not to the end."""
         if self.of_run and (report.run is None or report.error is not None):
             return None
-        return self.value(report.totals)
+        return self.value(report)
 
 
 LIMITS: tuple[Limit, ...] = (
@@ -118,7 +121,7 @@ LIMITS: tuple[Limit, ...] = (
         "At most so many parameters, as 65M.",
         "count",
         "parameters",
-        lambda totals: totals.params,
+        lambda report: report.totals.params,
         parse_count,
         lambda layer: layer.params,
         of_run=False,
@@ -129,7 +132,7 @@ LIMITS: tuple[Limit, ...] = (
         "At most so many MACs in a forward, as 1.2G.",
         "macs",
         "MACs",
-        lambda totals: totals.macs,
+        lambda report: report.totals.macs,
         parse_count,
         lambda layer: layer.macs,
         baseline=True,
@@ -139,18 +142,27 @@ LIMITS: tuple[Limit, ...] = (
         "At most so many bytes of parameters, as 240MiB or 250MB.",
         "bytes",
         "bytes",
-        lambda totals: totals.param_bytes,
+        lambda report: report.totals.param_bytes,
         parse_size,
         lambda layer: layer.param_bytes,
         of_run=False,
         baseline=True,
     ),
     Limit(
+        "max-train-memory",
+        "At most so many bytes at the peak of a training step, as 12GiB; see --optimizer and --batch-size.",
+        "bytes",
+        "bytes",
+        lambda report: peak_of(timeline(report)).bytes,
+        parse_size,
+        of_step=True,
+    ),
+    Limit(
         "max-layers",
         "At most so many layers that run.",
         "count",
         "layers",
-        lambda totals: totals.layers,
+        lambda report: report.totals.layers,
         parse_count,
         baseline=True,
     ),
@@ -159,13 +171,13 @@ LIMITS: tuple[Limit, ...] = (
         "Fail where work has no MAC formula.",
         "count",
         "uncounted operators",
-        lambda totals: len(totals.uncounted_ops),
+        lambda report: len(report.totals.uncounted_ops),
     ),
     Limit(
         "no-unused",
         "Fail where no call reaches a module.",
         "count",
         "unused modules",
-        lambda totals: len(totals.unused_modules),
+        lambda report: len(report.totals.unused_modules),
     ),
 )

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from alexnet_cli.cache import folder as store
 from alexnet_cli.cli import options
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import CacheResult
+from alexnet_cli.cli.results.cache import CacheResult
 from alexnet_cli.report_json import generator
 from alexnet_cli.views.cache import cache_document
 

@@ -8,17 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from alexnet_cli.analyses.check import check_baseline, check_limits, sentence
+from alexnet_cli.analyses.check import STEP_LIMITS, check_baseline, check_limits, sentence
 from alexnet_cli.analyses.limits import LIMITS, Limit
 from alexnet_cli.cli import options
 from alexnet_cli.cli.annotations import CI_FORMATS
 from alexnet_cli.cli.check_settings import read_asked
 from alexnet_cli.cli.obtain import complain, finish, note, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import CheckResult
+from alexnet_cli.cli.results.check import CheckResult
+from alexnet_cli.cli.training import Amp, Optimizer, Tracer, as_found, training_step
 from alexnet_cli.errors import ExitCode
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.report import ErrorInfo, Report, Run
+from alexnet_cli.tracing.options import META
 from alexnet_cli.views.check import check_document
 
 EPILOG = """
@@ -62,6 +64,8 @@ def check(
     target: options.Target = "alexnet",
     baseline: Baseline = None,
     tolerance: Tolerance = None,
+    optimizer: Optimizer = "sgd",
+    amp: Amp = None,
     arguments: options.Arguments = None,
     input_size: options.InputSize = None,
     batch_size: options.BatchSize = 1,
@@ -83,8 +87,15 @@ def check(
     given = {limit.name: limits[limit.parameter] for limit in LIMITS}
     asked = read_asked({**given, "baseline": baseline, "tolerance": tolerance})
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
-    report = obtain_report(target, arguments, replace(how, formulas=formulas, traceback=traceback))
-    checks = check_limits(report, asked.limits)
+    how = replace(how, formulas=formulas, traceback=traceback)
+    step = training_step(optimizer, amp, foreach=False)
+    report = obtain_report(target, arguments, how)
+    trained = None
+    if report.error is None and STEP_LIMITS & asked.limits.keys():
+        trained = Tracer(target, arguments, cache=None).training(as_found(replace(how, device=META), report), step)
+        if trained is not None and trained.error is not None:
+            note(f"the training step failed: {trained.error.message}")
+    checks = check_limits(report, asked.limits, trained)
     if asked.baseline is not None:
         _note_other_run(report.run, asked.baseline.run)
         checks += check_baseline(report, asked.baseline, asked.tolerance)

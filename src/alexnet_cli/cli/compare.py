@@ -11,7 +11,7 @@ from alexnet_cli.analyses.compare import only_changes as changes_of
 from alexnet_cli.cli import options
 from alexnet_cli.cli.completion import complete_device, complete_target
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import CompareResult
+from alexnet_cli.cli.results.compare import CompareResult
 from alexnet_cli.cli.sides import SideOptions, finish_all, obtain_reports
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report_json import generator

@@ -13,7 +13,7 @@ from alexnet_cli.analyses.findings.rules import RULES, findings
 from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import ExplainResult
+from alexnet_cli.cli.results.explain import ExplainResult
 from alexnet_cli.errors import UsageError
 from alexnet_cli.messages import CATALOGUES
 from alexnet_cli.views.explain import explain_document, tell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alexnet_cli.cli import options
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import ModelsResult, listed_models
+from alexnet_cli.cli.results.models import ModelsResult, listed_models
 from alexnet_cli.report_json import generator
 from alexnet_cli.views.models import models_document
 

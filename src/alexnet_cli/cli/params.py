@@ -12,7 +12,7 @@ from alexnet_cli.analyses import modules, shares
 from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
-from alexnet_cli.cli.results import ParamsResult
+from alexnet_cli.cli.results.params import ParamsResult
 from alexnet_cli.errors import UsageError
 from alexnet_cli.views.params import params_document
 

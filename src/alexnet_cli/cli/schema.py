@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from alexnet_cli.cli.output import Output
-from alexnet_cli.cli.results import RESULTS
+from alexnet_cli.cli.results import RESULTS, result_type
 from alexnet_cli.errors import UsageError
 
 Command = Annotated[
@@ -37,7 +37,7 @@ def json_schema(command: str | None = None) -> dict[str, Any]:
         raise UsageError(
             f"no JSON of a command {command!r}", f"did you mean {near[0]}?" if near else f"known: {', '.join(RESULTS)}"
         )
-    chosen = {command: RESULTS[command]} if command else RESULTS
-    schemas, definitions = msgspec.json.schema_components(chosen.values(), ref_template="#/$defs/{name}")
+    chosen = [result_type(name) for name in ([command] if command else RESULTS)]
+    schemas, definitions = msgspec.json.schema_components(chosen, ref_template="#/$defs/{name}")
     top = schemas[0] if command else {"anyOf": list(schemas)}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": definitions}

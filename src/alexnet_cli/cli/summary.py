@@ -15,7 +15,7 @@ from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, match_weights, obtain_report, trace_options
 from alexnet_cli.cli.output import TORCHSUMMARY, choose_output
-from alexnet_cli.cli.results import SummaryResult
+from alexnet_cli.cli.results.summary import SummaryResult
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.views.summary import summary_document

@@ -16,6 +16,8 @@ from torch import Tensor
 
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
+_LEAST_MAPS = 2
+"""A batch of channels."""
 aten = torch.ops.aten
 
 
@@ -208,4 +210,25 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) ->
         return NotImplemented
     batch, heads, length, _size = query.shape
     logsumexp = torch.empty((batch, length, heads), dtype=query.dtype, device=query.device).transpose(1, 2)
-    return torch.empty_like(query), logsumexp
+    return _empty_like(query), logsumexp
+
+
+def _empty_like(given: Tensor) -> Tensor:
+    """Return a dense tensor whose dimensions lie in memory in the order of another's, as `torch.empty_like` does."""
+    strides = given.stride()
+    order = sorted(range(given.dim()), key=lambda dim: -strides[dim])
+    dense = empty([given.shape[dim] for dim in order], given)
+    return dense.permute([order.index(dim) for dim in range(given.dim())])
+
+
+@meta_rule(aten.native_batch_norm.default)
+def _batch_norm(given: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any) -> Any:
+    if given.dim() < _LEAST_MAPS or given.dtype not in (torch.float32, torch.float64):
+        return NotImplemented
+    of_channels = [tensor for tensor in (weight, bias, mean, variance) if tensor is not None]
+    if not plain(given, *of_channels) or any(tensor.shape != given.shape[1:2] for tensor in of_channels):
+        return NotImplemented
+    if not training and (mean is None or variance is None):
+        return NotImplemented
+    saved = given.shape[1] if training else 0
+    return empty(given.shape, given), empty((saved,), given), empty((saved,), given)

@@ -68,17 +68,18 @@ _FREE = """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
+_LISTS_OF_TENSORS = frozenset({"List[Tensor]", "List[Optional[Tensor]]"})
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one for each overload: comparing all fields would cost
 class Operator:
     """What the recorder needs to know of an operator overload.
 
     `macs` computes the multiply-accumulates from its arguments and result; where it is None, `uncounted` tells
     whether there is work that goes unseen. `view`: its results share its argument's storage; `fresh`: they are new
     storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the
-    names of its arguments in their order, `written` of those that it writes to.
+    names of its arguments in their order, `written` of those that it writes to; `lists`: one is a list of tensors.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Operator:
     composite: bool
     arguments: tuple[str, ...]
     written: frozenset[str]
+    lists: bool
 
 
 @cache
@@ -116,6 +118,7 @@ def operator(overload: Any) -> Operator:
         written=frozenset(
             argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write
         ),
+        lists=any(str(argument.type) in _LISTS_OF_TENSORS for argument in schema.arguments),
     )
 
 
@@ -151,4 +154,7 @@ def _is_pointwise(base: str, overload: Any) -> bool:
 
 
 def _is_composite(overload: Any) -> bool:
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(overload.name(), "CompositeImplicitAutograd"))
+    name = overload.name()
+    if name.startswith("prim::"):
+        return False  # the dispatcher does not know these
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))

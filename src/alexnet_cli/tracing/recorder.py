@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
+from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Shape
 from alexnet_cli.tracing.checks import MetaChecks
@@ -33,31 +34,18 @@ from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
 from alexnet_cli.tracing.taping import Place, TapeRecorder
-from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of, storage_of, tensors_in
+from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of, shapes_of_arguments, storage_of, tensors_in
 
 _NOT_BORN_HERE = -1
 
 
 @dataclass(slots=True)
-class Work:
-    """What the operators of one call did, those of modules below it left out."""
-
-    macs: int = 0
-    counted: bool = False
-    operators: set[Operator] = field(default_factory=set)
-    uncounted: list[str] = field(default_factory=list)
-
-    def add(self, other: Work) -> None:
-        """Take over the work of a part."""
-        self.macs += other.macs
-        self.counted = self.counted or other.counted
-        self.operators |= other.operators
-        self.uncounted += other.uncounted
-
-
-@dataclass(slots=True)
 class Call:
-    """A call of a module or a function; `parts` are the calls inside it, in the order they ran."""
+    """A call of a module or a function; `parts` are the calls inside it, in the order they ran.
+
+    Its own work is what its operators did, those of modules below it left out: `counted` tells whether any of them had
+    a MAC formula, `uncounted` names those that compute and have none. `mutated` are the storages written to.
+    """
 
     module: nn.Module | None
     name: str
@@ -67,10 +55,24 @@ class Call:
     output_bytes: int = 0
     in_place: bool = False
     finished: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
-    work: Work = field(default_factory=Work)
-    mutated: set[int] = field(default_factory=set)
+    settings: dict[str, Any] | None = None
+    macs: int = 0
+    counted: bool = False
+    mutated: frozenset[int] = frozenset()
+    calls_modules: bool = False
+    operators: set[Operator] = field(default_factory=set)
+    uncounted: list[str] = field(default_factory=list)
     parts: list[Call] = field(default_factory=list)
+
+    def absorb_parts(self) -> None:
+        """Take the work of the parts for one's own."""
+        for part in self.parts:
+            self.macs += part.macs
+            self.counted = self.counted or part.counted
+            self.operators |= part.operators
+            self.uncounted += part.uncounted
+            self.mutated |= part.mutated
+        self.parts.clear()
 
 
 class Recorder:
@@ -109,9 +111,11 @@ class Recorder:
 
     def _run_module(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
         with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
-            call = Call(module, type(module).__name__, self._clock, shapes_of((args, kwargs)))
+            call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
         if self._stack:
-            self._stack[-1].parts.append(call)
+            above = self._stack[-1]
+            above.parts.append(call)
+            above.calls_modules = True
         elif self.root is None:
             self.root = call
         outer, self._function = self._function, None
@@ -133,19 +137,18 @@ class Recorder:
         """Run a torch function; one that a module's own code called becomes a part of the module's call."""
         if self._function is not None or not self._stack:
             return function(*args, **kwargs)
-        call = Call(None, function_name(function), self._clock)
-        self._function = call
+        self._function = call = Call(None, function_name(function), self._clock)
         try:
             output = function(*args, **kwargs)
         except BaseException:
-            call.input_shapes = shapes_of((args, kwargs))
+            call.input_shapes = shapes_of_arguments(args, kwargs)
             self.failed_function = call
             raise
         finally:
             self._function = None
-        if call.work.operators:
-            call.input_shapes = shapes_of((args, kwargs))
-            call.settings = call_settings(kwargs)
+        if call.operators:
+            call.input_shapes = shapes_of_arguments(args, kwargs)
+            call.settings = call_settings(kwargs) if kwargs else None
             self._finish(call, output)
             self._stack[-1].parts.append(call)
         return output
@@ -153,32 +156,27 @@ class Recorder:
     def _saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note that an operator ran in the current call."""
         self._clock += 1
-        self._look_at(op, args, output)
+        given = flat_tensors(args) if op.lists else args
+        self.touched.update(self.watched.intersection(map(id, given)))
+        if op.fresh:
+            for tensor in (output,) if type(output) is Tensor else flat_tensors((output,)):
+                self._births[storage_of(tensor)] = self._clock
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
             self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
         call = self._function or self._direct_call(op, args, kwargs)
         if call is None:
             return
-        call.work.operators.add(op)
+        call.operators.add(op)
         if op.mutates:
-            call.mutated.update(storage_of(tensor) for tensor in flat_tensors(args[:1]))
+            call.mutated |= {storage_of(tensor) for tensor in flat_tensors(args[:1])}
         if macs is not None:
-            call.work.macs += macs
-            call.work.counted = True
+            call.macs += macs
+            call.counted = True
         elif op.uncounted:
-            call.work.uncounted.append(op.name)
+            call.uncounted.append(op.name)
         if call is not self._function:
             self._finish(call, output)
-
-    def _look_at(self, op: Operator, args: Any, output: Any) -> None:
-        """Note which parameters an operator read, and which storages it made."""
-        for tensor in flat_tensors(args):
-            if id(tensor) in self.watched:
-                self.touched.add(id(tensor))
-        if op.fresh:
-            for tensor in flat_tensors((output,)):
-                self._births[storage_of(tensor)] = self._clock
 
     def _where(self) -> Place:
         return Place(self._stack[-1] if self._stack else None, self._function)
@@ -187,18 +185,20 @@ class Recorder:
         """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""
         if not self._stack:
             return None
-        call = Call(None, op.name.strip("_"), self._clock - 1, shapes_of((args, kwargs)))
+        call = Call(None, op.name.strip("_"), self._clock - 1, shapes_of_arguments(args, kwargs))
         self._stack[-1].parts.append(call)
         return call
 
     def _finish(self, call: Call, output: object) -> None:
-        if self._is_one_row(call):
-            _absorb_functions(call)
-        storages = {storage_of(tensor): tensor for tensor in tensors_in(output)}
-        fresh = {key for key in storages if self._births.get(key, _NOT_BORN_HERE) > call.started}
-        call.output_shapes = shapes_of(output)
-        call.output_bytes = sum(bytes_of(storages[key]) for key in fresh)
-        call.in_place = any(key in call.mutated for key in storages.keys() - fresh)
+        if call.parts and self._is_one_row(call):
+            call.absorb_parts()
+        tensors = tensors_in(output)
+        storages = {storage_of(tensor): tensor for tensor in tensors}
+        births, started = self._births, call.started
+        fresh = [key for key in storages if births.get(key, _NOT_BORN_HERE) > started]
+        call.output_shapes = tuple([tuple(tensor.shape) for tensor in tensors if not is_lazy(tensor)])
+        call.output_bytes = sum([bytes_of(storages[key]) for key in fresh])
+        call.in_place = bool(call.mutated) and any(key in call.mutated for key in storages if key not in fresh)
         call.finished = True
         self.failed = self.failed_function = None  # a failure inside was handled by the model
 
@@ -207,13 +207,6 @@ class Recorder:
 
         The model itself is one row only if it is a layer of torch's: of any other one wants to see what it does.
         """
-        if call.module is None or any(part.module for part in call.parts):
+        if call.module is None or call.calls_modules:
             return False
         return call is not self.root or module_family(type(call.module)) is not None
-
-
-def _absorb_functions(call: Call) -> None:
-    for part in call.parts:
-        call.work.add(part.work)
-        call.mutated |= part.mutated
-    call.parts.clear()

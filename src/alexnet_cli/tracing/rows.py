@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
 from alexnet_cli.tracing.families import module_family
 from alexnet_cli.tracing.operators import row_family
-from alexnet_cli.tracing.recorder import Call, Work
+from alexnet_cli.tracing.recorder import Call
 from alexnet_cli.tracing.settings import module_settings
 
 _ATTENTION_FUNCTIONS = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "flex_attention"})
@@ -74,7 +74,7 @@ class RowBuilder:
         sums = _RunningSums(self._drafts)
         layers = tuple(
             self._layer(
-                draft, sums.between(position, draft.end), next(indices) if draft.leaf and draft.call.module else None
+                draft, sums.between(position, draft.end), next(indices) if draft.leaf and draft.call.module is not None else None
             )
             for position, draft in enumerate(self._drafts)
         )
@@ -89,7 +89,7 @@ class RowBuilder:
         return self.paths.get(id(call.module), "") if call is not None else ""
 
     def _visit(self, call: Call, parent: _Draft | None, depth: int) -> None:
-        container = any(part.module for part in call.parts)
+        container = call.calls_modules
         if not call.finished and not container:
             self._unfinished.add(id(call.module))
             return  # the layer that failed has no row: the error names it
@@ -155,7 +155,7 @@ class RowBuilder:
     @staticmethod
     def _layer(draft: _Draft, totals: tuple[int, int | None], index: int | None) -> Layer:
         call = draft.call
-        macs = _macs(call.work)
+        macs = _macs(call)
         params_total, macs_total = totals
         return Layer(
             index=index,
@@ -168,7 +168,7 @@ class RowBuilder:
             call=draft.number,
             input_shapes=call.input_shapes,
             output_shapes=call.output_shapes,
-            settings=module_settings(call.module) if call.module is not None else call.settings,
+            settings=module_settings(call.module) if call.module is not None else call.settings or {},
             params=draft.owned.params,
             trainable_params=draft.owned.trainable,
             param_bytes=draft.owned.bytes,
@@ -201,7 +201,7 @@ class RowBuilder:
         )
 
     def _uncounted(self) -> tuple[UncountedOp, ...]:
-        calls = [(op, draft.path) for draft in self._drafts for op in draft.call.work.uncounted]
+        calls = [(op, draft.path) for draft in self._drafts for op in draft.call.uncounted]
         counts = Counter(op for op, _ in calls)
         return tuple(
             UncountedOp(op, count, tuple(dict.fromkeys(path for name, path in calls if name == op)))
@@ -213,7 +213,7 @@ class _RunningSums:
     """Parameters and MACs of any stretch of rows in constant time: trees can be deep."""
 
     def __init__(self, drafts: list[_Draft]) -> None:
-        macs = [_macs(draft.call.work) for draft in drafts]
+        macs = [_macs(draft.call) for draft in drafts]
         self.params = [0, *accumulate(draft.owned.params for draft in drafts)]
         self.macs = [0, *accumulate(value or 0 for value in macs)]
         self.unknown = [0, *accumulate(value is None for value in macs)]
@@ -228,12 +228,12 @@ class _RunningSums:
 def _family(call: Call, *, container: bool) -> Family:
     if call.module is not None:
         family = module_family(type(call.module))
-        return family or ("container" if container else row_family(call.work.operators))
-    return "attention" if call.name in _ATTENTION_FUNCTIONS else row_family(call.work.operators)
+        return family or ("container" if container else row_family(call.operators))
+    return "attention" if call.name in _ATTENTION_FUNCTIONS else row_family(call.operators)
 
 
-def _macs(work: Work) -> int | None:
-    return None if work.uncounted and not work.counted else work.macs
+def _macs(call: Call) -> int | None:
+    return None if call.uncounted and not call.counted else call.macs
 
 
 def _named_modules(model: nn.Module) -> Any:

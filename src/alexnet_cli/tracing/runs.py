@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +13,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.tape import Role
-from alexnet_cli.tracing.options import TrainingStep
+from alexnet_cli.tracing import backward_rules  # noqa: F401 - registers them
+from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recorder import Recorder
 from alexnet_cli.tracing.tensors import tensors_in
 
@@ -53,13 +56,14 @@ class Step:
         """Run it with the recorder watching.
 
         Raises:
-            UsageError: no output depends on a parameter that is trained.
+            NothingToTrainError: no output depends on a parameter that is trained.
         """
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
         optimizer = None if lazy else self._optimizer()
         if lazy or self.how.optimizer not in ("none", "sgd"):
-            with Recorder(recorder.device).recording():  # its shape rules spare imports
-                optimizer = self._first_step(optimizer)
+            warm_up = Recorder(recorder.device)
+            with warm_up.recording():  # its shape rules spare imports
+                optimizer = self._first_step(optimizer, warm_up.device)
         tape = recorder.tape
         if tape is not None:
             state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
@@ -67,22 +71,24 @@ class Step:
         with recorder.recording():
             self._step(optimizer, recorder)
 
-    def _first_step(self, optimizer: torch.optim.Optimizer | None) -> torch.optim.Optimizer | None:
-        loss = _loss(self._forward())
+    def _first_step(
+        self, optimizer: torch.optim.Optimizer | None, device: torch.device
+    ) -> torch.optim.Optimizer | None:
+        loss = _loss(self._forward(device))
         optimizer = optimizer or self._optimizer()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         if optimizer is not None:
-            optimizer.step()
+            _update(optimizer)
         self.model.zero_grad(set_to_none=True)
         return optimizer
 
     def _step(self, optimizer: torch.optim.Optimizer | None, recorder: Recorder) -> None:
         tape = recorder.tape
         if tape is None:
-            output = self._forward()
+            output = self._forward(recorder.device)
         else:
             with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
-                output = self._forward()
+                output = self._forward(recorder.device)
                 tape.end_forward(output)
                 loss = _loss(output)
             tape.phase = "backward"
@@ -92,15 +98,19 @@ class Step:
             tape.storages.claim(gradients, "gradient")
             tape.phase = "optimizer"
         if optimizer is not None:
-            optimizer.step()
+            _update(optimizer)
 
-    def _forward(self) -> Any:
-        return self.model(*self.args, **self.kwargs)
+    def _forward(self, device: torch.device) -> Any:
+        if self.how.amp is None:
+            return self.model(*self.args, **self.kwargs)
+        with torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp])):
+            return self.model(*self.args, **self.kwargs)
 
     def _optimizer(self) -> torch.optim.Optimizer | None:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         if self.how.optimizer == "none" or not trained:
             return None
+        _spare_dynamo()
         match self.how.optimizer:
             case "adam":
                 return torch.optim.Adam(trained, foreach=self.how.foreach)
@@ -111,6 +121,21 @@ class Step:
                 return torch.optim.SGD(trained, lr=0.1, momentum=momentum, foreach=self.how.foreach)
 
 
+def _update(optimizer: torch.optim.Optimizer) -> None:
+    """Do what `optimizer.step()` does, without what is around it: that imports the compiler first."""
+    with torch.no_grad():
+        inspect.unwrap(type(optimizer).step)(optimizer)
+
+
+def _spare_dynamo() -> None:
+    """Tell torch that its optimisers need no hiding from the compiler: to hide them it imports the compiler."""
+    if "torch._dynamo" not in sys.modules:
+        for method in (torch.optim.Optimizer.add_param_group, torch.optim.Optimizer.zero_grad):
+            plain = getattr(method, "__wrapped__", None)
+            if plain is not None:
+                plain.__dynamo_disable = plain
+
+
 def _held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
     return {"parameter": model.parameters(), "buffer": model.buffers()}
 
@@ -118,7 +143,7 @@ def _held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
 def _loss(output: object) -> Tensor:
     trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
     if not trained:
-        raise UsageError("there is nothing to train: no output of the model depends on a parameter that requires_grad")
+        raise NothingToTrainError("there is nothing to train: no output depends on a parameter that requires_grad")
     if len(trained) == 1 and trained[0].dim() == 0:
         return trained[0]
     return sum((tensor.sum() for tensor in trained[1:]), trained[0].sum())

@@ -14,6 +14,8 @@ from alexnet_cli.tape import Shape
 
 def tensors_in(value: object) -> list[Tensor]:
     """Return the tensors of a nested value: tuples, lists, dicts, sets and dataclasses, in order."""
+    if isinstance(value, Tensor):
+        return [value]
     found: list[Tensor] = []
     _collect(value, found)
     return found
@@ -36,6 +38,11 @@ def _collect(value: Any, found: list[Tensor]) -> None:
 def shapes_of(value: object) -> tuple[Shape, ...]:
     """Return the shapes of all tensors in a nested value; a lazy layer's parameters have none yet."""
     return tuple([tuple(tensor.shape) for tensor in tensors_in(value) if not is_lazy(tensor)])
+
+
+def shapes_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Shape, ...]:
+    """Return the shapes of all tensors in the arguments of a call."""
+    return shapes_of(args[0] if len(args) == 1 and not kwargs else (args, kwargs))
 
 
 def flat_tensors(values: Iterable[Any]) -> list[Tensor]:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from alexnet_cli.errors import AlexnetError, DeviceError, UsageError
@@ -22,6 +23,7 @@ from alexnet_cli.tracing.doctor import diagnose
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
 from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.pretended import pretended_cpu
 from alexnet_cli.tracing.recorder import Call, Recorder
 from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
@@ -43,7 +45,7 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     device = require_device(options.device)
     with _undisturbed(), subject.within():
         try:
-            report, failure = _trace_on(device, subject, options, notify)
+            report, failure = _trace_as_asked(device, subject, options, notify)
             if device.type == META and failure is not None and _needs_values(failure):
                 notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
                 report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
@@ -52,6 +54,17 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
                 raise
             raise DeviceError(f"out of memory on {options.device}", hint="--device meta allocates nothing") from error
     return report
+
+
+def _trace_as_asked(
+    device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
+) -> tuple[Report, Exception | None]:
+    if device.type != META or options.step is None or options.step.amp is None:
+        return _trace_on(device, subject, options, notify)
+    with pretended_cpu():
+        report, failure = _trace_on(torch.device("cpu"), subject, options, notify)
+    run = None if report.run is None else replace(report.run, device=META, measured=None)
+    return replace(report, run=run), failure
 
 
 def _trace_on(
@@ -72,7 +85,7 @@ def _trace_on(
     layers, totals = rows.build(recorder.root)
     error = measured = None
     if failure is None:
-        measured = _measure(model, args, kwargs, device)
+        measured = None if options.step else _measure(model, args, kwargs, device)
     else:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         path = rows.path_of(recorder.failed)

@@ -1,0 +1,80 @@
+"""How much memory there is, and whether a model fits in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.amounts import parse_bytes_with_unit
+from alexnet_cli.analyses.hardware import find_hardware
+from alexnet_cli.analyses.largest_batch import MOST, largest_batch
+from alexnet_cli.errors import UsageError
+
+PeakOfBatch = Callable[[int], int]
+
+
+class Room(Struct, frozen=True):
+    """A capacity in bytes; `gpu` names whose it is, None where only a size was given."""
+
+    gpu: str | None
+    bytes: int
+
+
+class Fit(Struct, frozen=True):
+    """Whether a model fits, and the largest batch that does.
+
+    `fits` is that of the training step, or of the forward where there is nothing to train. A largest batch is 0 where
+    not even a batch of 1 fits, and None where it is not known; `largest_batch_tried` is where the search ends.
+    """
+
+    gpu: str | None
+    capacity_bytes: int
+    fits: bool
+    fits_inference: bool
+    fits_training: bool | None
+    largest_batch_inference: int | None
+    largest_batch_training: int | None
+    largest_batch_tried: int = MOST
+
+
+def room_of(gpu: str | None, capacity: str | None) -> Room | None:
+    """Read `--gpu` and `--capacity`; None where neither is given.
+
+    Raises:
+        UsageError: both are given, the GPU is not known, or the size does not parse.
+    """
+    if gpu is not None and capacity is not None:
+        raise UsageError("--gpu and --capacity both say how much memory there is", "give one of them")
+    if gpu is not None:
+        found = find_hardware(gpu)
+        if found.capacity_bytes is None:
+            raise UsageError(f"how much memory {found.name} has is not known", "say it with --capacity")
+        return Room(found.name, found.capacity_bytes)
+    if capacity is None:
+        return None
+    try:
+        return Room(None, parse_bytes_with_unit(capacity))
+    except ValueError as error:
+        raise UsageError(f"--capacity {capacity!r} is no amount of memory", str(error)) from None
+
+
+def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None) -> Fit:
+    """Hold peaks to a capacity, those of a forward and of a training step (None: nothing to train).
+
+    `of_batch` gives the peaks of other batch sizes, forward first; None where the batch cannot be changed.
+
+    Raises:
+        UsageError: the model does not run with a batch that was tried.
+    """
+    forward, step = peaks
+    fits_training = None if step is None else step <= room.bytes
+    return Fit(
+        gpu=room.gpu,
+        capacity_bytes=room.bytes,
+        fits=forward <= room.bytes and fits_training is not False,
+        fits_inference=forward <= room.bytes,
+        fits_training=fits_training,
+        largest_batch_inference=largest_batch(of_batch[0], room.bytes) if of_batch else None,
+        largest_batch_training=largest_batch(of_batch[1], room.bytes) if of_batch and step is not None else None,
+    )

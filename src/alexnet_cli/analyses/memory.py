@@ -1,0 +1,238 @@
+"""What a forward and a training step need to hold in memory, from the lifetimes of the storages on the tape.
+
+A storage counts once, however many views it has, from the operator that allocates it to the moment when torch gives
+it back. What kernels allocate for themselves while they run, and what an allocator rounds up, is not on the tape.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import accumulate
+from typing import Literal
+
+from msgspec import Struct
+
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Phase, Storage, Tape
+
+Kind = Literal["weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary"]
+KINDS: tuple[Kind, ...] = ("weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary")
+"""What memory is held for: `saved` is saved for backward, `temporary` all else that operators make."""
+
+_KIND_OF_ROLE: dict[str, Kind] = {
+    "parameter": "weights",
+    "buffer": "buffers",
+    "input": "input",
+    "gradient": "gradients",
+    "optimizer": "optimizer",
+}
+
+
+class Moment(Struct, frozen=True):
+    """What is live while an operator runs: its bytes, and how they split up by what they are held for.
+
+    `op` None is before the first operator; `path` is the layer whose work it is.
+    """
+
+    op: str | None
+    phase: Phase
+    path: str | None
+    bytes: int
+    live_bytes: dict[str, int]
+
+
+class Peak(Struct, frozen=True):
+    """The moment when most is live: which operator runs, in which layer and phase, and what is held."""
+
+    operation: int
+    op: str | None
+    phase: Phase
+    path: str | None
+    bytes: int
+    live_bytes: dict[str, int]
+
+
+class Inference(Struct, frozen=True):
+    """Memory of a forward without gradients; `peak_activation_bytes` is all but weights and buffers, input included."""
+
+    weights_bytes: int
+    buffer_bytes: int
+    input_bytes: int
+    peak_activation_bytes: int
+    peak_bytes: int
+    peak: Peak
+
+
+class Training(Struct, frozen=True):
+    """Memory of a training step; `saved_activation_bytes` is what backward keeps, the input included, weights not."""
+
+    optimizer: str
+    amp: str | None
+    foreach: bool
+    weights_bytes: int
+    buffer_bytes: int
+    input_bytes: int
+    gradient_bytes: int
+    optimizer_bytes: int
+    saved_activation_bytes: int
+    peak_bytes: int
+    peak: Peak
+
+
+class LayerMemory(Struct, frozen=True):
+    """What a row holds: bytes that it is the first to save for backward, and bytes newly allocated for its outputs.
+
+    `row` is its position in the report's layers.
+    """
+
+    row: int
+    path: str
+    type: str
+    family: str
+    saved_bytes: int
+    output_bytes: int
+
+
+class Recipe(Struct, frozen=True):
+    """What a training step was traced with."""
+
+    optimizer: str = "sgd"
+    amp: str | None = None
+    foreach: bool = False
+
+
+class Memory(Struct, frozen=True):
+    """The memory of a forward and of a training step; None for what failed, or has nothing to train.
+
+    `layers` and `timeline` are those of the training step, or of the forward where there is none.
+    """
+
+    inference: Inference | None
+    training: Training | None
+    layers: tuple[LayerMemory, ...]
+    timeline: tuple[Moment, ...]
+
+
+def memory(forward: Report, step: Report | None, recipe: Recipe = Recipe()) -> Memory:  # noqa: B008 - frozen
+    """Return what is known of a forward and of a training step that were traced apart.
+
+    Raises:
+        UsageError: what ran in the forward was not recorded.
+    """
+    trained = step if step is not None and step.error is None else None
+    longest = trained or forward
+    return Memory(
+        inference=inference(forward) if forward.error is None else None,
+        training=None if trained is None else training(trained, recipe),
+        layers=by_layer(longest),
+        timeline=timeline(longest),
+    )
+
+
+def timeline(report: Report) -> tuple[Moment, ...]:
+    """Return what is live before the run and while each operator runs."""
+    tape = tape_of(report)
+    steps = len(tape.operations)
+    changes = [[0] * (steps + 2) for _ in KINDS]
+    for storage in tape.storages:
+        column = changes[KINDS.index(kind_of(storage))]
+        column[storage.born + 1] += storage.bytes
+        if storage.died is not None:
+            column[storage.died + 1] -= storage.bytes
+    live = list(zip(*(accumulate(column) for column in changes), strict=True))
+    before = _moment(None, "forward", None, live[0])
+    return (
+        before,
+        *(
+            _moment(done.op, done.phase, None if done.row is None else report.layers[done.row].path, held)
+            for done, held in zip(tape.operations, live[1:-1], strict=True)
+        ),
+    )
+
+
+def kind_of(storage: Storage) -> Kind:
+    """Return what a storage is held for."""
+    kind = _KIND_OF_ROLE.get(storage.role)
+    return kind or ("temporary" if storage.saved_by is None else "saved")
+
+
+def inference(report: Report) -> Inference:
+    """Return the memory of a forward without gradients."""
+    sizes = _sizes(tape_of(report))
+    peak = peak_of(timeline(report))
+    return Inference(
+        weights_bytes=sizes["weights"],
+        buffer_bytes=sizes["buffers"],
+        input_bytes=sizes["input"],
+        peak_activation_bytes=peak.bytes - sizes["weights"] - sizes["buffers"],
+        peak_bytes=peak.bytes,
+        peak=peak,
+    )
+
+
+def training(report: Report, recipe: Recipe = Recipe()) -> Training:  # noqa: B008 - frozen
+    """Return the memory of a training step that was traced by this recipe."""
+    tape = tape_of(report)
+    sizes = _sizes(tape)
+    peak = peak_of(timeline(report))
+    return Training(
+        optimizer=recipe.optimizer,
+        amp=recipe.amp,
+        foreach=recipe.foreach,
+        weights_bytes=sizes["weights"],
+        buffer_bytes=sizes["buffers"],
+        input_bytes=sizes["input"],
+        gradient_bytes=sizes["gradients"],
+        optimizer_bytes=sizes["optimizer"],
+        saved_activation_bytes=sum(storage.bytes for storage in tape.storages if storage.saved_by is not None),
+        peak_bytes=peak.bytes,
+        peak=peak,
+    )
+
+
+def peak_of(moments: tuple[Moment, ...]) -> Peak:
+    """Return the first moment at which most is live."""
+    position = max(range(len(moments)), key=lambda number: moments[number].bytes)
+    moment = moments[position]
+    return Peak(position - 1, moment.op, moment.phase, moment.path, moment.bytes, moment.live_bytes)
+
+
+def by_layer(report: Report) -> tuple[LayerMemory, ...]:
+    """Return what each row saves for backward and puts out; a storage belongs to the first row that saves it."""
+    saved: Counter[int] = Counter()
+    for storage in tape_of(report).storages:
+        if storage.saved_by is not None:
+            saved[storage.saved_by] += storage.bytes
+    return tuple(
+        LayerMemory(row, layer.path, layer.type, layer.family, saved[row], layer.output_bytes)
+        for row, layer in enumerate(report.layers)
+        if layer.leaf or saved[row]
+    )
+
+
+def _moment(op: str | None, phase: Phase, path: str | None, held: tuple[int, ...]) -> Moment:
+    live = {str(kind): size for kind, size in zip(KINDS, held, strict=True) if size}
+    return Moment(op, phase, path, sum(held), live)
+
+
+def tape_of(report: Report) -> Tape:
+    """Return a report's tape.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if report.tape is None:
+        raise UsageError(
+            f"of {report.model.target} it is not known what ran, operator by operator",
+            "give a model, traced on meta, or a report that `alexnet summary --json` saved without --depth",
+        )
+    return report.tape
+
+
+def _sizes(tape: Tape) -> Counter[Kind]:
+    """Sum up all storages of a kind, whenever they live."""
+    sizes: Counter[Kind] = Counter()
+    for storage in tape.storages:
+        sizes[kind_of(storage)] += storage.bytes
+    return sizes

@@ -1,0 +1,174 @@
+"""What a forward and a training step hold in memory, and whether it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli.analyses.capacity import Fit
+from alexnet_cli.analyses.memory import KINDS, Inference, Kind, LayerMemory, Memory, Moment, Peak, Training
+from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Row, Series, Table
+from alexnet_cli.report import Report
+from alexnet_cli.units import count, size
+from alexnet_cli.views.parts import run_line
+
+NAMES: dict[Kind, str] = {
+    "weights": "weights",
+    "buffers": "buffers",
+    "input": "input",
+    "gradients": "gradients",
+    "optimizer": "optimiser state",
+    "saved": "saved for backward",
+    "temporary": "temporary",
+}
+_COLOUR_OF: dict[Kind, str] = {
+    "weights": "linear",
+    "buffers": "norm",
+    "input": "embedding",
+    "gradients": "conv",
+    "optimizer": "attention",
+    "saved": "pool",
+    "temporary": "activation",
+}
+"""The family whose colour stands for a kind of memory."""
+
+_OPTIMIZERS = {
+    "sgd": "SGD",
+    "sgd-momentum": "SGD with momentum",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "none": "no optimiser",
+}
+_CONVENTION = (
+    "Predicted from the lifetimes of the tensors' storages, each counted once. What kernels allocate for themselves, "
+    "what the allocator rounds up, and the device's own context come on top."
+)
+
+_RECURRENT = (
+    "recurrent layers are predicted operator by operator; cuDNN's and oneDNN's kernels take a workspace of their own "
+    "instead, of a size that they do not state"
+)
+
+
+def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
+    """Show the peaks, what they are made of, the course of memory, who saves how much, and what fits."""
+    blocks: list[Block] = []
+    if held.inference is not None:
+        blocks.append(_inference_facts(held.inference))
+    if held.training is not None:
+        blocks.append(_training_facts(held.training))
+    if fit is not None:
+        blocks.append(_fit_facts(fit))
+    if len(held.timeline) > 1:
+        what = "a training step" if held.training is not None else "a forward"
+        blocks.append(timeline_plot(held.timeline, f"Live memory over {what}, operator by operator"))
+    if held.training is not None:
+        blocks.append(_layer_table(held.layers, held.training))
+    elif held.inference is not None:
+        blocks.append(
+            Note("no training step is known: there is nothing to train, or the target cannot be run", "warning")
+        )
+    if any(layer.family == "recurrent" for layer in report.layers):
+        blocks.append(Note(_RECURRENT, "warning"))
+    blocks.append(Note(_CONVENTION))
+    name = report.model.class_name
+    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
+    return Document(f"Memory of {title}", tuple(blocks), run_line(report.run))
+
+
+def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
+    """Return the live bytes of each kind, stacked, with the peak marked."""
+    kinds = [kind for kind in KINDS if any(kind in moment.live_bytes for moment in moments)]
+    series = tuple(
+        Series(
+            NAMES[kind],
+            tuple((float(at), float(moment.live_bytes.get(kind, 0))) for at, moment in enumerate(moments)),
+            _COLOUR_OF[kind],
+            "area",
+        )
+        for kind in kinds
+    )
+    at, most = max(enumerate(moments), key=lambda pair: pair[1].bytes)
+    mark = Mark(float(at), float(most.bytes), f"{size(most.bytes)} at {most.op or 'the start'}")
+    return Plot("timeline", Axis("operators run"), Axis("live", "bytes"), series, title, (mark,))
+
+
+def _inference_facts(held: Inference) -> Facts:
+    return Facts(
+        (
+            Fact("Peak", held.peak_bytes, "bytes", _where(held.peak)),
+            *_parts(held.peak),
+        ),
+        "A forward without gradients",
+    )
+
+
+def _training_facts(held: Training) -> Facts:
+    optimizer = _OPTIMIZERS[held.optimizer] + (", on all parameters at once" if held.foreach else "")
+    precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
+    return Facts(
+        (
+            Fact("Peak", held.peak_bytes, "bytes", _where(held.peak)),
+            *_parts(held.peak),
+            Fact("Saved for backward", held.saved_activation_bytes, "bytes", "with the input"),
+            Fact("Gradients", held.gradient_bytes, "bytes", "all of them"),
+            Fact("Optimiser", optimizer),
+            *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
+        ),
+        f"A training step{precision}",
+    )
+
+
+def _parts(peak: Peak) -> list[Fact]:
+    return [Fact(NAMES[kind], peak.live_bytes[kind], "bytes", level=1) for kind in KINDS if kind in peak.live_bytes]
+
+
+def _where(peak: Peak) -> str:
+    if peak.op is None:
+        return "before the first operator"
+    layer = f" of {peak.path}" if peak.path else ""
+    return f"{peak.phase}, in {peak.op}{layer}"
+
+
+def _fit_facts(fit: Fit) -> Facts:
+    facts = [
+        Fact("Capacity", fit.capacity_bytes, "bytes", fit.gpu or "as given"),
+        Fact("A forward", "fits" if fit.fits_inference else "does not fit"),
+        *_largest(fit.largest_batch_inference, fit),
+    ]
+    if fit.fits_training is not None:
+        facts.append(Fact("A training step", "fits" if fit.fits_training else "does not fit"))
+        facts += _largest(fit.largest_batch_training, fit)
+    return Facts(tuple(facts), "Does it fit?")
+
+
+def _largest(batch: int | None, fit: Fit) -> list[Fact]:
+    if batch is None:
+        return []
+    if batch == fit.largest_batch_tried:
+        return [Fact("largest batch", f"{count(batch)} or more", level=1)]
+    return [Fact("largest batch", batch or "none: 1 is too many", "count", level=1)]
+
+
+def _layer_table(layers: Sequence[LayerMemory], training: Training) -> Table:
+    columns = (
+        Column("layer", "Layer"),
+        Column("path", "Path", priority=5),
+        Column("saved_bytes", "Saved", "bytes"),
+        Column("saved_share", "Share", "share", priority=6, bar=True),
+        Column("output_bytes", "Output", "bytes", priority=7),
+    )
+    rows = (
+        Row(
+            (
+                layer.type,
+                layer.path,
+                layer.saved_bytes,
+                fraction(layer.saved_bytes, training.saved_activation_bytes),
+                layer.output_bytes,
+            ),
+            family=layer.family,
+        )
+        for layer in layers
+    )
+    return Table("by_layer", columns, tuple(rows), "Saved for backward, by the layer that is first to save it")
