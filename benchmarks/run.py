@@ -17,6 +17,7 @@ SECTIONS = {
     "Start-up": "startup",
     "Deep models": "scale",
     "A model larger than the machine": "large_model",
+    "Memory": "memory",
     "Correctness": "correctness",
 }
 

@@ -6,6 +6,7 @@ import json
 
 import jsonschema
 import pytest
+from test_floors import run_without_torch
 
 from alexnet_cli.analyses.hardware import HARDWARE
 from alexnet_cli.cli.schema import json_schema
@@ -164,3 +165,11 @@ def test_check_does_not_pass_what_it_does_not_know(alexnet, tmp_path):
     assert answer.code == 1
     assert answer.json["checks"][0]["value"] is None
     assert json.loads(path.read_text())["error"] is None
+
+
+def test_what_is_kept_needs_no_torch(alexnet):
+    fresh = alexnet("memory", "--gpu", "t4")
+    again = run_without_torch("memory", "--gpu", "t4", "--width", "80")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "largest batch" in again.stdout
+    assert fresh.code == 0

@@ -22,7 +22,9 @@ from alexnet_cli.report_json import Envelope, generator, to_json
 COMMANDS = {
     "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
     "params": "Show where the parameters sit: totals, by type, layer, module.",
+    "cost": "Show what each layer computes and moves, and the least time it takes.",
     "memory": "Show what a forward and a training step hold, and what fits.",
+    "draw": "Draw the architecture: a figure for a page or a slide.",
     "explain": "Check what people say of such a network, with evidence.",
     "compare": "Show models side by side, and what changed.",
     "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",

@@ -19,7 +19,7 @@ from alexnet_cli.report_json import Envelope, to_json
 JSON = "json"
 TORCHSUMMARY = "torchsummary"
 _NEEDED_GLYPHS = "×│├─└█▏░…"
-_FOR_PEOPLE = ("table", "csv", "markdown", TORCHSUMMARY)
+_FOR_PEOPLE = ("table", "csv", "markdown", "text", TORCHSUMMARY)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Output:
         Raises:
             OutputError: it cannot be written.
         """
-        self.write_text(to_json(envelope) if self.format == JSON else render(document(), self.format, self._style()))
+        self.write_text(to_json(envelope) if self.format == JSON else render(document(), self.format, self.style()))
 
     def write_text(self, text: str) -> None:
         """Write text as it is.
@@ -48,9 +48,22 @@ class Output:
         if self.file is not None:
             write_file(self.file, text.encode())
         else:
-            _write_stdout(text, people=self.format in _FOR_PEOPLE)
+            encoding = sys.stdout.encoding if self.format in _FOR_PEOPLE else "utf-8"
+            _write_stdout(text.encode(encoding or "utf-8", errors="backslashreplace"))
 
-    def _style(self) -> Style:
+    def write_bytes(self, data: bytes) -> None:
+        """Write a picture as it is.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if self.file is not None:
+            write_file(self.file, data)
+        else:
+            _write_stdout(data)
+
+    def style(self) -> Style:
+        """Return how a page for people is to look where it goes."""
         if self.file is not None:
             return Style(width=self.width)
         terminal = sys.stdout.isatty()
@@ -79,7 +92,7 @@ def choose_output(
         raise UsageError(f"--json and --format {format_name} exclude each other")
     chosen = JSON if json else format_name
     if file is not None:
-        _check_place(file)
+        check_place(file)
         chosen = chosen or _format_of(file)
     return Output(chosen or "table", file, width, no_color)
 
@@ -111,7 +124,12 @@ def write_file(path: Path, data: bytes) -> None:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _check_place(file: Path) -> None:
+def check_place(file: Path) -> None:
+    """See that a file can stand where the answer is to go.
+
+    Raises:
+        UsageError: it is a folder, or there is no folder for it.
+    """
     if file.is_dir():
         raise UsageError(f"cannot write {file}: it is a folder", "name a file in it")
     if not file.absolute().parent.is_dir():
@@ -130,9 +148,7 @@ def _format_of(file: Path) -> str:
     return named or "table"
 
 
-def _write_stdout(text: str, *, people: bool) -> None:
-    encoding = sys.stdout.encoding if people else "utf-8"
-    data = text.encode(encoding or "utf-8", errors="backslashreplace")
+def _write_stdout(data: bytes) -> None:
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

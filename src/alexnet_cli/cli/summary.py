@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec import UNSET
+from msgspec.structs import replace as replace_struct
 
+from alexnet_cli.analyses.columns import COLUMNS
 from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.shares import by_family, by_type
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.cli import options
+from alexnet_cli.cli.chosen import chosen_columns
 from alexnet_cli.cli.obtain import finish, match_weights, obtain_report, trace_options
 from alexnet_cli.cli.output import TORCHSUMMARY, choose_output
 from alexnet_cli.cli.results.summary import SummaryResult
+from alexnet_cli.cli.training import Tracer, as_found
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
+from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
+from alexnet_cli.views.columns import columns_table
 from alexnet_cli.views.summary import summary_document
 
 EPILOG = """
@@ -30,6 +37,8 @@ Examples:
   alexnet summary --format torchsummary        torchsummary's own table
   alexnet summary --json | jq .totals.params   for other programs
   alexnet summary -o alexnet.svg               the table as a picture
+  alexnet summary --columns output_shapes,receptive_field,intensity,saved_bytes
+  alexnet summary --columns params,macs --sort macs --top 5
 """
 
 
@@ -37,6 +46,21 @@ Weights = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A checkpoint: tell which keys are missing, unexpected or of another shape."),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help=f"The table's columns, with commas: {', '.join(COLUMNS)}.",
+        autocompletion=lambda: list(COLUMNS),
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The layers by this column, largest first.", autocompletion=lambda: list(COLUMNS)
+    ),
+]
+Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --sort: the N largest only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="With --weights: exit 1 if the checkpoint does not fit.")]
 
 
@@ -53,6 +77,9 @@ def summary(
     traceback: options.Traceback = False,
     cache: options.Cache = None,
     depth: options.Depth = None,
+    columns: Columns = None,
+    sort: Sort = None,
+    top: Top = None,
     weights: Weights = None,
     strict: Strict = False,
     format_name: options.Format = None,
@@ -72,10 +99,25 @@ def summary(
         return
     if strict and weights is None:
         raise UsageError("--strict goes with --weights")
+    chosen = chosen_columns(columns, sort, top)
     report = obtain_report(target, arguments, how, cache=cache)
     match = match_weights(target, arguments, how, weights) if weights else None
-    out.write(summary_result(report, depth, match), lambda: summary_document(report, depth, match))
+    if chosen is None:
+        out.write(summary_result(report, depth, match), lambda: summary_document(report, depth, match))
+    else:
+        rows = chosen.rows(report, lambda: _step(target, arguments, how, report, cache=cache), depth)
+        result = replace_struct(summary_result(report, depth, match), columns=rows)
+        table = columns_table(report, rows, chosen.names, tree=sort is None)
+        out.write(result, lambda: summary_document(report, depth, match, table))
     raise typer.Exit(finish(report) or int(strict and match is not None and not match.holds))
+
+
+def _step(
+    target: str, arguments: Sequence[str] | None, how: TraceOptions, report: Report, *, cache: bool | None
+) -> Report | None:
+    """Return the report of a training step, for the columns that are about one."""
+    on_meta = as_found(replace(how, device=META), report)
+    return Tracer(target, arguments, cache=cache).training(on_meta, TrainingStep("none"))
 
 
 def summary_result(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> SummaryResult:

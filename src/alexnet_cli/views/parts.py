@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alexnet_cli.analyses.shares import by_family
 from alexnet_cli.document import Bar, Bars, Fact, Facts, Note, Part
-from alexnet_cli.report import Report, Run, Totals
+from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
 
 MOST_PARTS = 5
 
@@ -17,6 +17,14 @@ def run_line(run: Run | None) -> str:
         return "not run"
     batch = "whole shapes" if run.batch_size is None else f"batch {run.batch_size}"
     return f"{run.device} · {run.dtype} · {run.mode} · {batch}"
+
+
+def layer_name(layer: Layer) -> str:
+    """Name a row as torchsummary does: `Conv2d-1`; and say if it is a further call, or shares its parameters."""
+    name = layer.type if layer.index is None else f"{layer.type}-{layer.index}"
+    if layer.call > 1:
+        return f"{name} (call {layer.call})"
+    return f"{name} (shared)" if layer.reuses else name
 
 
 def totals_facts(totals: Totals) -> tuple[Fact, ...]:
@@ -68,13 +76,7 @@ def split(report: Report) -> Bars | None:
 
 def notes(report: Report) -> tuple[Note, ...]:
     """Tell what the numbers do not: work that was not counted, modules that no call reached."""
-    found = [
-        Note(
-            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {_some(op.paths)} (no MAC formula)",
-            "warning",
-        )
-        for op in report.totals.uncounted_ops
-    ]
+    found = list(uncounted_notes(report.totals.uncounted_ops))
     unused = [module for module in report.totals.unused_modules if module.params]
     if report.run is None:
         found.append(Note(report.model.description))
@@ -83,6 +85,17 @@ def notes(report: Report) -> tuple[Note, ...]:
         named = _some([module.path for module in unused])
         found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
     return tuple(found)
+
+
+def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
+    """Tell of work that was not counted."""
+    return tuple(
+        Note(
+            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {_some(op.paths)} (no MAC formula)",
+            "warning",
+        )
+        for op in ops
+    )
 
 
 def facts_of(report: Report) -> Facts:

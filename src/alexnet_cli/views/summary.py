@@ -8,7 +8,7 @@ from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Role, Row, Table
 from alexnet_cli.report import Layer, Report
-from alexnet_cli.views.parts import facts_of, notes, run_line, split
+from alexnet_cli.views.parts import facts_of, layer_name, notes, run_line, split
 from alexnet_cli.views.weights import weights_notes
 
 COLUMNS = (
@@ -21,8 +21,24 @@ COLUMNS = (
 )
 
 
-def summary_document(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> Document:
-    """Show the rows of a report as a tree, then the totals and who holds what, and whether a checkpoint fits."""
+def summary_document(
+    report: Report, depth: int | None = None, match: WeightsMatch | None = None, table: Table | None = None
+) -> Document:
+    """Show the rows of a report, then the totals and who holds what, and whether a checkpoint fits.
+
+    `table` is shown in place of the usual one.
+    """
+    blocks: list[Block] = [table or layer_table(report, depth), facts_of(report)]
+    bars = split(report) if report.error is None else None
+    if bars is not None:
+        blocks.append(bars)
+    return Document(
+        _title(report), (*blocks, *notes(report), *(weights_notes(match) if match else ())), run_line(report.run)
+    )
+
+
+def layer_table(report: Report, depth: int | None) -> Table:
+    """Show the rows of a report as a tree."""
     folded = fold(report, depth).layers
     shown = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
     rows: list[Row] = []
@@ -31,13 +47,7 @@ def summary_document(report: Report, depth: int | None = None, match: WeightsMat
         rows += _rows(row.layer, report, group=group, count=row.count)
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))
-    blocks: list[Block] = [Table("layers", COLUMNS, tuple(rows)), facts_of(report)]
-    bars = split(report) if report.error is None else None
-    if bars is not None:
-        blocks.append(bars)
-    return Document(
-        _title(report), (*blocks, *notes(report), *(weights_notes(match) if match else ())), run_line(report.run)
-    )
+    return Table("layers", COLUMNS, tuple(rows))
 
 
 def _title(report: Report) -> str:
@@ -63,12 +73,7 @@ def _rows(layer: Layer, report: Report, *, group: bool, count: int) -> list[Row]
 
 
 def _name(layer: Layer, count: int) -> str:
-    if count > 1:
-        return f"{layer.type} ×{count} identical"
-    name = layer.type if layer.index is None else f"{layer.type}-{layer.index}"
-    if layer.call > 1:
-        return f"{name} (call {layer.call})"
-    return f"{name} (shared)" if layer.reuses else name
+    return f"{layer.type} ×{count} identical" if count > 1 else layer_name(layer)
 
 
 def _failed_row(report: Report) -> Row:

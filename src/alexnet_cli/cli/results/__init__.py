@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 RESULTS = {
     "summary": "SummaryResult",
     "params": "ParamsResult",
+    "cost": "CostResult",
     "memory": "MemoryResult",
     "explain": "ExplainResult",
     "compare": "CompareResult",

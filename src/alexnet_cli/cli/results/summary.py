@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
+from alexnet_cli.analyses.columns import ChosenRow
 from alexnet_cli.analyses.shares import FamilyShare, TypeShare
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.report import Layer, Totals
@@ -20,3 +21,4 @@ class SummaryResult(Envelope, frozen=True, kw_only=True):
     by_family: tuple[FamilyShare, ...]
     tape: Tape | UnsetType = UNSET
     weights: WeightsMatch | UnsetType = UNSET
+    columns: tuple[ChosenRow, ...] | UnsetType = UNSET

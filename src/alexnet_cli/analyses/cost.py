@@ -1,0 +1,270 @@
+"""What each layer computes and moves, what bounds it on some hardware, and the least time that it can take there.
+
+After Williams, Waterman, Patterson, "Roofline: an insightful visual performance model", CACM 52(4), 2009: a kernel
+takes at least as long as its arithmetic at the peak, and as its traffic at the full bandwidth. FLOPs are twice the
+MACs, as everywhere in a report; the bytes are those of `traffic`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from alexnet_cli.analyses.hardware import Hardware
+from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.traffic import Unit, units
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Layer, Report, UncountedOp
+
+Bound = Literal["compute", "memory"]
+OUTSIDE = "outside layers"
+"""Stands for the type of what no row did: the loss."""
+
+
+class Roof(Struct, frozen=True):
+    """Hardware, and whether float32 runs on its tensor cores as TF32."""
+
+    hardware: Hardware
+    tf32: bool = False
+
+    def peak(self, dtype: str) -> float | None:
+        """Return the peak in FLOP per second for a dtype, None where it has none."""
+        peaks = self.hardware.peak_flops_per_s
+        if dtype == "float32" and self.tf32 and "tf32" in peaks:
+            return peaks["tf32"]
+        return peaks.get(dtype)
+
+
+class Work(Struct, frozen=True):
+    """Work of one or both phases: `seconds` is a floor, the sum over its kernels of the longer of their two times.
+
+    `intensity` is FLOP per byte, `bound` what takes longer in sum. MACs are None where they are not known: then
+    `seconds` is that of the bytes alone. `bound` is None where it is not known or nothing is done; without hardware
+    both are None.
+    """
+
+    macs: int | None
+    flops: int | None
+    bytes_read: int
+    bytes_written: int
+    intensity: float | None
+    bound: Bound | None
+    seconds: float | None
+
+
+class LayerCost(Struct, frozen=True):
+    """The work of a row; `row` is its position in the report's layers.
+
+    `forward` and `backward` are its parts where there is a backward.
+    """
+
+    row: int
+    path: str
+    type: str
+    family: str
+    macs: int | None
+    flops: int | None
+    bytes_read: int
+    bytes_written: int
+    intensity: float | None
+    bound: Bound | None
+    seconds: float | None
+    forward: Work | UnsetType = UNSET
+    backward: Work | UnsetType = UNSET
+
+
+class CostTotals(Struct, frozen=True):
+    """The sums over all layers; work that is not known is left out, and named in `uncounted_ops`.
+
+    `samples_per_s` is the batch by the floor of its time: no more than so many. `dtypes` are those that the MACs are
+    done in.
+    """
+
+    macs: int | None
+    flops: int | None
+    bytes_read: int
+    bytes_written: int
+    intensity: float | None
+    bound: Bound | None
+    seconds: float | None
+    samples_per_s: float | None
+    uncounted_ops: tuple[UncountedOp, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    forward: Work | UnsetType = UNSET
+    backward: Work | UnsetType = UNSET
+
+
+class TypeCost(Struct, frozen=True):
+    """The rows of one type, with their shares of the model's work, traffic and time as fractions of 1."""
+
+    type: str
+    family: str
+    layers: int
+    flops: int
+    flops_share: float
+    bytes: int
+    bytes_share: float
+    seconds: float | None
+    seconds_share: float | None
+
+
+class Cost(Struct, frozen=True):
+    """The cost of a run at one batch size; None for shapes that are whole.
+
+    `outside` is the work that no row did, as that of the loss, None where there is none. With it the layers add up to
+    the totals.
+    """
+
+    batch_size: int | None
+    layers: tuple[LayerCost, ...]
+    outside: Work | None
+    totals: CostTotals
+    by_type: tuple[TypeCost, ...]
+
+
+def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> Cost:
+    """Return what a run costs, on hardware if `roof` is given; rows deeper than `depth` are summed into theirs.
+
+    A report of a training step has the backward too.
+
+    Raises:
+        UsageError: what ran, operator by operator, is not known.
+    """
+    done = units(tape_of(report))
+    owner = _owners(report.layers, depth)
+    by_row: dict[int | None, list[Unit]] = defaultdict(list)
+    for unit in done:
+        by_row[None if unit.row is None else owner[unit.row]].append(unit)
+    both = any(unit.phase == "backward" for unit in done)
+    rows = [row for row, layer in enumerate(report.layers) if owner[row] == row and (layer.leaf or by_row.get(row))]
+    layers = tuple(_layer_cost(report.layers[row], row, by_row[row], roof, both=both) for row in rows)
+    outside = _work(by_row[None], roof) if by_row[None] else None
+    batch = report.run.batch_size if report.run else None
+    totals = _totals(report, done, roof, both=both)
+    return Cost(batch, layers, outside, totals, _by_type(layers, outside, totals))
+
+
+def backward_of(report: Report) -> Report:
+    """Return the report if it is that of a training step.
+
+    Raises:
+        UsageError: its tape has no backward.
+    """
+    if report.error is None and all(operation.phase != "backward" for operation in tape_of(report).operations):
+        raise UsageError(
+            f"{report.model.target} holds a forward only", "give --backward the model itself, not a saved report"
+        )
+    return report
+
+
+def _owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
+    """Return for each row the one that its work is shown in: itself, or the one above it that is not too deep."""
+    owners: list[int] = []
+    for row, layer in enumerate(layers):
+        owners.append(row if depth is None or layer.depth <= depth else owners[-1])
+    return owners
+
+
+def _layer_cost(layer: Layer, row: int, done: list[Unit], roof: Roof | None, *, both: bool) -> LayerCost:
+    fields = _fields(_work(done, roof))
+    return LayerCost(row, layer.path, layer.type, layer.family, *fields, *_phases(done, roof, both=both))
+
+
+def _totals(report: Report, done: Sequence[Unit], roof: Roof | None, *, both: bool) -> CostTotals:
+    work = _work(done, roof, partly=True)
+    batch = report.run.batch_size if report.run else None
+    rate = batch / work.seconds if batch and work.seconds else None
+    dtypes = tuple(dict.fromkeys(chain.from_iterable(unit.macs for unit in done)))
+    return CostTotals(*_fields(work), rate, _uncounted(report, done), dtypes, *_phases(done, roof, both=both))
+
+
+def _fields(work: Work) -> tuple[int | None, int | None, int, int, float | None, Bound | None, float | None]:
+    return work.macs, work.flops, work.bytes_read, work.bytes_written, work.intensity, work.bound, work.seconds
+
+
+def _phases(done: Iterable[Unit], roof: Roof | None, *, both: bool) -> tuple[Work | UnsetType, Work | UnsetType]:
+    if not both:
+        return UNSET, UNSET
+    done = list(done)
+    forward, backward = ([unit for unit in done if unit.phase == phase] for phase in ("forward", "backward"))
+    return _work(forward, roof), _work(backward, roof)
+
+
+def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> Work:
+    """Sum up units; `partly` counts what is known where not all is."""
+    macs: int | None = sum(sum(unit.macs.values()) for unit in done)
+    if not macs and not partly and any(unit.uncounted for unit in done):
+        macs = None
+    flops = None if macs is None else 2 * macs
+    read, written = sum(unit.bytes_read for unit in done), sum(unit.bytes_written for unit in done)
+    intensity = flops / (read + written) if flops is not None and read + written else None
+    if roof is None:
+        return Work(macs, flops, read, written, intensity, None, None)
+    times = [_times(unit, roof) for unit in done]
+    seconds = sum((max(compute, memory) for compute, memory in times), 0.0)
+    whole = all(not unit.uncounted and all(roof.peak(dtype) for dtype in unit.macs) for unit in done)
+    return Work(macs, flops, read, written, intensity, _bound(times, whole=whole), seconds)
+
+
+def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
+    """Return the seconds for what is known of a unit's arithmetic, and for its traffic."""
+    peaks = {dtype: roof.peak(dtype) for dtype in unit.macs}
+    compute = sum((2 * macs / peak for dtype, macs in unit.macs.items() if (peak := peaks[dtype])), 0.0)
+    return compute, (unit.bytes_read + unit.bytes_written) / roof.hardware.bandwidth_bytes_per_s
+
+
+def _bound(times: Iterable[tuple[float, float]], *, whole: bool) -> Bound | None:
+    """Tell which takes longer; where the times are not `whole`, the arithmetic that is not known could change that."""
+    compute = memory = 0.0
+    for first, second in times:
+        compute += first
+        memory += second
+    if compute > memory:
+        return "compute"
+    return "memory" if memory and whole else None
+
+
+def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:
+    calls: Counter[str] = Counter()
+    paths: dict[str, dict[str, None]] = defaultdict(dict)
+    for unit in done:
+        for op in unit.uncounted:
+            calls[op] += 1
+            paths[op]["" if unit.row is None else report.layers[unit.row].path] = None
+    return tuple(UncountedOp(op, count, tuple(paths[op])) for op, count in calls.most_common())
+
+
+def _by_type(layers: Iterable[LayerCost], outside: Work | None, totals: CostTotals) -> tuple[TypeCost, ...]:
+    """Sum up the layers of each type; those that take longest first, or move most where no time is known."""
+    groups: dict[tuple[str, str], list[LayerCost | Work]] = defaultdict(list)
+    for layer in layers:
+        groups[layer.type, layer.family].append(layer)
+    if outside is not None:
+        groups[OUTSIDE, "other"].append(outside)
+    shares = [_type_cost(name, family, rows, totals) for (name, family), rows in groups.items()]
+    return tuple(sorted(shares, key=lambda share: (-(share.seconds or 0.0), -share.bytes, -share.flops, share.type)))
+
+
+def _type_cost(name: str, family: str, rows: Sequence[LayerCost | Work], totals: CostTotals) -> TypeCost:
+    flops = sum(row.flops or 0 for row in rows)
+    moved = sum(row.bytes_read + row.bytes_written for row in rows)
+    seconds = None if totals.seconds is None else sum((row.seconds or 0.0 for row in rows), 0.0)
+    return TypeCost(
+        name,
+        family,
+        len(rows),
+        flops,
+        _share(flops, totals.flops),
+        moved,
+        _share(moved, totals.bytes_read + totals.bytes_written),
+        seconds,
+        None if seconds is None else _share(seconds, totals.seconds),
+    )
+
+
+def _share(part: float, whole: float | None) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,215 @@
+"""The receptive field of every layer of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import prod
+from typing import Literal
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.receptive_field.follow import Followed, follow
+from alexnet_cli.analyses.receptive_field.reach import Reach
+from alexnet_cli.analyses.receptive_field.rows import RowValues
+from alexnet_cli.analyses.receptive_field.merging import merged
+from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
+from alexnet_cli.analyses.receptive_field.spatial import spatial_axes, traced_axes
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Report, Run
+from alexnet_cli.tape import Shape, Tape
+
+Status = Literal["exact", "upper_bound", "global", "undefined"]
+Number = int | float
+Numbers = tuple[Number | None, ...] | None
+"""A number for each spatial axis of the input, None for an axis that is seen whole; None if there is no number at all."""
+
+
+class LayerField(Struct, frozen=True):
+    """What a unit of a row's output sees; `row` is the position in the report's layers.
+
+    A unit is one place of a map, all channels together. Along each spatial axis of the input it sees pixels from a first
+    to a last one: `size` counts them and those between, `jump` is how many pixels further the next unit's are, and
+    `start` is the middle of what the first unit sees. The middle of the first pixel is 0, as in Araujo, Norris, Sim,
+    "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019. Units are taken to be in the middle of
+    the map, where no padding is seen: a field may so be larger than the input, and start before it.
+
+    `status`: `exact`, unit i sees from start + i * jump - (size - 1) / 2 to start + i * jump + (size - 1) / 2, neither
+    less nor more, though not each pixel between where there is dilation. `upper_bound`, no unit sees more than `size`;
+    some may see less, as after an uneven upsampling, where `jump` is an average. `global`, all of an axis may be seen:
+    everything was summed over it, or an operator is not known. `undefined`, nothing of the input is seen, or what a
+    row put out cannot be told.
+    """
+
+    row: int
+    path: str
+    type: str
+    output_shape: Shape | None
+    size: tuple[int | None, ...] | None
+    jump: Numbers
+    start: Numbers
+    status: Status
+
+
+class ReceptiveFields(Struct, frozen=True):
+    """The fields of all rows with respect to one input; `axes` are the spatial ones of its shape, batch included.
+
+    `input` counts the arguments of `forward` from 0; None where none has a spatial axis.
+    """
+
+    input: int | None
+    input_shape: Shape | None
+    axes: tuple[int, ...]
+    layers: tuple[LayerField, ...]
+
+    @property
+    def input_sizes(self) -> Shape:
+        """The sizes of the spatial axes."""
+        return tuple(self.input_shape[axis] for axis in self.axes) if self.input_shape is not None else ()
+
+
+class _AxisField(Struct, frozen=True):
+    """A field along one axis."""
+
+    size: int
+    jump: Number
+    start: Number | None
+    exact: bool
+
+
+def receptive_fields(report: Report, *, argument: int | None = None, depth: int | None = None) -> ReceptiveFields:
+    """Return the field of every row that has none below it, in the order in which they ran.
+
+    `argument` is which argument of `forward` is looked at, from 0: None for the first that has a spatial axis. With
+    `depth` the rows of that depth stand for those below them.
+
+    Raises:
+        UsageError: the report has no tape, or the model not so many arguments.
+    """
+    tape, run = _tape(report)
+    chosen = _chosen(tape, run, argument)
+    values = RowValues(tape, report.layers)
+    found = []
+    for row, end in _shown(report, depth):
+        layer = report.layers[row]
+        size, jump, start, status = _field(chosen, values.of(row, end))
+        shape = layer.output_shapes[0] if layer.output_shapes else None
+        found.append(LayerField(row, layer.path, layer.type, shape, size, jump, start, status))
+    if chosen is None:
+        return ReceptiveFields(None, None, (), tuple(found))
+    return ReceptiveFields(chosen.argument, chosen.shape, chosen.axes, tuple(found))
+
+
+def share_seen(field: LayerField, sizes: Shape) -> float | None:
+    """Return which share of the input a unit in the middle sees; None where that is not known."""
+    if field.status == "undefined":
+        return None
+    seen = field.size or (None,) * len(sizes)
+    return prod(1.0 if one is None else min(one, size) / size for one, size in zip(seen, sizes, strict=True))
+
+
+class _Chosen(Struct, frozen=True):
+    """The input that is looked at, and what is seen of it; `numbers` are those of its spatial axes among the traced."""
+
+    argument: int
+    shape: Shape
+    axes: tuple[int, ...]
+    numbers: tuple[int, ...]
+    followed: Followed
+
+
+_Field = tuple[tuple[int | None, ...] | None, Numbers, Numbers, Status]
+_UNDEFINED: _Field = (None, None, None, "undefined")
+
+
+def _tape(report: Report) -> tuple[Tape, Run]:
+    if report.run is None:
+        raise UsageError(
+            "a checkpoint is not run, so its layers have no receptive fields", "give the model's code, as file.py:NAME"
+        )
+    if report.tape is None:
+        raise UsageError(
+            "this report does not say which operators ran, which receptive fields are computed from",
+            "trace it anew on meta, the default device; reports saved with --depth or by an older version have no tape",
+        )
+    return report.tape, report.run
+
+
+def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
+    """Return the input that is asked for, or the first that has a spatial axis."""
+    if argument is not None and not 0 <= argument < len(tape.inputs):
+        raise UsageError(f"there is no input {argument + 1}", f"the model was given {len(tape.inputs)}")
+    for number, value in enumerate(tape.inputs):
+        if argument not in (None, number):
+            continue
+        traced = traced_axes(tape.values[value], run)
+        followed = follow(tape, value, traced)
+        axes = spatial_axes(tape.values[value], traced, run, followed.first_sum)
+        if axes:
+            numbers = tuple(traced.index(axis) for axis in axes)
+            return _Chosen(number, tape.values[value].shape, axes, numbers, followed)
+    return None
+
+
+def _shown(report: Report, depth: int | None) -> list[tuple[int, int]]:
+    """Return the rows to show, each with the position of the first row that is not below it."""
+    rows = report.layers
+    found = []
+    for row, layer in enumerate(rows):
+        if depth is not None and layer.depth > depth:
+            continue
+        end = next((other for other in range(row + 1, len(rows)) if rows[other].depth <= layer.depth), len(rows))
+        if end == row + 1 or layer.depth == depth:
+            found.append((row, end))
+    return found
+
+
+def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
+    """Return the field of a value, or a bound of it where it may be one of several."""
+    if chosen is None:
+        return _UNDEFINED
+    may_be = {chosen.followed.seen[value] for value in values}
+    known = [seen for seen in may_be if seen is not None]
+    if not known:
+        return _UNDEFINED
+    seen = known[0] if len(may_be) == 1 else loosened(merged(known, known[0].shape))
+    axes = [_along(seen, number) for number in chosen.numbers]
+    if all(axis is None for axis in axes):
+        return None, None, None, "global"
+    status: Status = (
+        "global" if None in axes else "exact" if all(axis and axis.exact for axis in axes) else "upper_bound"
+    )
+    return (
+        tuple(axis and axis.size for axis in axes),
+        tuple(axis and axis.jump for axis in axes),
+        tuple(axis and axis.start for axis in axes),
+        status,
+    )
+
+
+def _along(seen: Seen, along: int) -> _AxisField | None:
+    """Return the field along an axis of the input; None where all of it may be seen."""
+    reach, steps = seen.reaches[along], seen.stepping(along)
+    if reach is None:
+        return None
+    if not steps:
+        return _of_one(reach, seen.sizes[along])
+    span = reach.at(0)
+    exact = reach.tight and reach.period == 1 and span is not None
+    jump = Fraction(reach.advance, reach.period) * min(abs(factor.step) for factor in steps)
+    return _AxisField(reach.widest(), _number(jump), span and _number(Fraction(sum(span), 2)), exact)
+
+
+def _of_one(reach: Reach, size: int) -> _AxisField | None:
+    """Return the field of units that all see the same; what padding stands for is left out of it."""
+    span = reach.at(0)
+    if span is None:
+        return _AxisField(0, 0, None, exact=False)
+    first, last = max(span[0], 0), min(span[1], size - 1)
+    if (first, last) == (0, size - 1):
+        return None
+    return _AxisField(last - first + 1, 0, _number(Fraction(first + last, 2)), reach.tight and span == (first, last))
+
+
+def _number(value: Fraction) -> Number:
+    return value.numerator if value.denominator == 1 else float(value)

@@ -1,0 +1,220 @@
+"""What every unit of a value sees of the input, and how that changes where axes are moved, taken or summed over.
+
+An axis of a value is a product of factors, major first, as views make them: after flattening, one axis holds channels,
+rows and columns. A factor either steps along an axis of the input, or it does not matter to what a unit sees (as the
+channels). Along input axis k a unit sees `reaches[k]` at the place that its factors add up to: the sum of index times
+`step` over those with `along == k`. Where no factor is left that steps along k, all units see the same. A reach None is
+the whole axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from itertools import product
+from math import gcd, prod
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.receptive_field.reach import Reach, fixed, hull
+from alexnet_cli.tape import Shape
+
+_MOST_PLACES = 100_000
+
+
+class Factor(Struct, frozen=True):
+    """A factor of an axis; `step` is how far one index moves on along the input axis `along`.
+
+    `uneven`: units of different index may see less than is said, which holds of all of them together.
+    """
+
+    size: int
+    along: int | None = None
+    step: int = 1
+    uneven: bool = False
+
+
+Axis = tuple[Factor, ...]
+
+
+class Seen(Struct, frozen=True):
+    """What the units of a value see; `sizes` are those of the input's axes."""
+
+    axes: tuple[Axis, ...]
+    reaches: tuple[Reach | None, ...]
+    sizes: Shape
+
+    @property
+    def shape(self) -> Shape:
+        """The shape of the value."""
+        return tuple(prod(factor.size for factor in axis) for axis in self.axes)
+
+    def stepping(self, along: int) -> list[Factor]:
+        """Return the factors that step along an axis of the input."""
+        return [factor for axis in self.axes for factor in axis if factor.along == along]
+
+    def units(self, along: int) -> int:
+        """Return how many places there are along an axis of the input."""
+        return 1 + sum((factor.size - 1) * abs(factor.step) for factor in self.stepping(along))
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether all units see all of the input."""
+        return all(reach is None for reach in self.reaches)
+
+
+def start(shape: Shape, traced: Sequence[int]) -> Seen:
+    """Return what the units of the input itself see, each its own pixel, along the axes that are traced."""
+    place = {axis: number for number, axis in enumerate(traced)}
+    axes = tuple((Factor(size, place[i]),) if i in place else plain(size) for i, size in enumerate(shape))
+    return Seen(axes, tuple(Reach(((0, 0),), 1) for _ in traced), tuple(shape[axis] for axis in traced))
+
+
+def everything(shape: Shape, sizes: Shape) -> Seen:
+    """Return units that see all of the input."""
+    return Seen(tuple(plain(size) for size in shape), (None,) * len(sizes), sizes)
+
+
+def plain(size: int, *, uneven: bool = False) -> Axis:
+    """Return an axis that does not matter to what a unit sees."""
+    return (Factor(size, uneven=uneven),) if size != 1 else ()
+
+
+def is_uneven(axis: Axis) -> bool:
+    """Tell whether units of an axis may see less than all of them together."""
+    return any(factor.uneven for factor in axis)
+
+
+def marked(axis: Axis) -> list[Factor]:
+    """Return the factors of an axis that step along the input."""
+    return [factor for factor in axis if factor.along is not None]
+
+
+def stepping(axis: Axis) -> frozenset[int]:
+    """Return along which axes of the input an axis steps."""
+    return frozenset(factor.along for factor in axis if factor.along is not None)
+
+
+def with_axis(seen: Seen, place: int, axis: Axis) -> Seen:
+    """Return the same with another axis at a place."""
+    return replace(seen, axes=(*seen.axes[:place], axis, *seen.axes[place + 1 :]))
+
+
+def without_axis(seen: Seen, place: int) -> Seen:
+    """Return the same without an axis, of which the first index is taken."""
+    return settled(replace(seen, axes=(*seen.axes[:place], *seen.axes[place + 1 :])))
+
+
+def with_reach(seen: Seen, along: int, reach: Reach | None) -> Seen:
+    """Return the same with another reach along an axis of the input."""
+    return replace(seen, reaches=(*seen.reaches[:along], reach, *seen.reaches[along + 1 :]))
+
+
+def loosened(seen: Seen, along: Container[int] | None = None) -> Seen:
+    """Return the same as a mere bound, along some axes of the input or all."""
+    reaches = (
+        reach and reach.loosened() if along is None or k in along else reach for k, reach in enumerate(seen.reaches)
+    )
+    return replace(seen, reaches=tuple(reaches))
+
+
+def moved(seen: Seen, along: int, places: int) -> Seen:
+    """Return the same with every unit where the one `places` further on was."""
+    reach = seen.reaches[along]
+    return seen if reach is None else with_reach(seen, along, reach.through(lambda unit: (unit + places,)))
+
+
+def mixed(seen: Seen, places: Iterable[int]) -> Seen:
+    """Let every unit see what all units along some axes see together."""
+    for place in places:
+        size = prod(factor.size for factor in seen.axes[place])
+        seen = with_axis(_summed(seen, place), place, plain(size))
+    return settled(seen)
+
+
+def reduced(seen: Seen, places: Iterable[int], *, keep: bool = False) -> Seen:
+    """Sum over some axes, which are kept with size 1 or left out."""
+    gone = set(places)
+    seen = mixed(seen, gone)
+    axes = [() if place in gone else axis for place, axis in enumerate(seen.axes) if keep or place not in gone]
+    return replace(seen, axes=tuple(axes))
+
+
+def spread(seen: Seen, along: int, kept: Container[tuple[int, int]]) -> Seen:
+    """Bound what is seen along an axis of the input by what all indices of some factors see together.
+
+    The factors that are `kept` go on stepping: the axis of each, and its number there.
+    """
+    places = [(place, number) for place, axis in enumerate(seen.axes) for number in range(len(axis))]
+    gone = [
+        (place, number)
+        for place, number in places
+        if seen.axes[place][number].along == along and (place, number) not in kept
+    ]
+    axes = tuple(
+        tuple(Factor(f.size) if (place, number) in gone else f for number, f in enumerate(axis))
+        for place, axis in enumerate(seen.axes)
+    )
+    reach, rest = seen.reaches[along], replace(seen, axes=axes)
+    factors = [seen.axes[place][number] for place, number in gone]
+    return with_reach(rest, along, reach and _widened(reach, factors, rest, along))
+
+
+def settled(seen: Seen) -> Seen:
+    """Bring into the one form: steps without a common divisor, and none along what is seen whole."""
+    for along, reach in enumerate(seen.reaches):
+        steps = [factor.step for factor in seen.stepping(along)]
+        if reach is None:
+            if steps:
+                seen = _unmarked(seen, along)
+        elif not steps:
+            seen = with_reach(seen, along, fixed(reach.at(0), tight=reach.tight))
+        elif (stride := gcd(*steps)) != 1:
+            seen = _restepped(seen, along, stride)
+    return seen
+
+
+def _restepped(seen: Seen, along: int, stride: int) -> Seen:
+    """Divide the steps along an input axis by their common divisor."""
+    reach = seen.reaches[along]
+    axes = tuple(
+        tuple(replace(f, step=f.step // stride) if f.along == along else f for f in axis) for axis in seen.axes
+    )
+    taken = reach and reach.through(lambda unit: (unit * stride,), 1, stride)
+    seen = with_reach(replace(seen, axes=axes), along, taken)
+    return seen if taken is not None else _unmarked(seen, along)
+
+
+def _unmarked(seen: Seen, along: int) -> Seen:
+    return replace(
+        seen, axes=tuple(tuple(Factor(f.size) if f.along == along else f for f in axis) for axis in seen.axes)
+    )
+
+
+def _summed(seen: Seen, place: int) -> Seen:
+    """Widen the reaches by what is seen along an axis, whose factors no longer matter then."""
+    axis = seen.axes[place]
+    rest = with_axis(seen, place, ())
+    for along in stepping(axis):
+        reach = seen.reaches[along]
+        factors = [factor for factor in axis if factor.along == along]
+        rest = with_reach(rest, along, reach and _widened(reach, factors, rest, along))
+    return rest
+
+
+def _widened(reach: Reach, factors: Sequence[Factor], rest: Seen, along: int) -> Reach | None:
+    """Return what units see that see all places of some factors."""
+    if prod(factor.size for factor in factors) > _MOST_PLACES:
+        return None
+    places = sorted(sum(steps) for steps in product(*(range(0, f.size * f.step, f.step) for f in factors)))
+    if rest.stepping(along):
+        return reach.through(lambda unit: (unit + place for place in places))
+    if len(places) > 1 and _is_whole_map(reach, places, rest.sizes[along]):
+        return None
+    return fixed(hull(map(reach.at, places)), tight=reach.tight)
+
+
+def _is_whole_map(reach: Reach, places: Sequence[int], size: int) -> bool:
+    """Tell whether some units are all that a map has: one more at either end would see beyond the input."""
+    first, last = sorted((reach.at(places[0] - 1) or (0, 0), reach.at(places[-1] + 1) or (0, 0)))
+    return first[0] < 0 and last[1] >= size

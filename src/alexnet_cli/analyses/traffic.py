@@ -1,0 +1,140 @@
+"""The bytes that a run moves from and to memory at least, from its tape.
+
+The operators of one call of a torch function are taken as one kernel, a unit, and so is a node of the backward graph.
+A unit reads each value that was there before once, and writes what it leaves behind: what it allocates and drops again
+it need not write, and views move nothing. Of a storage never more is moved than it holds. An operator that looks rows
+up reads no more than those rows, one that fills reads nothing, `empty` writes nothing. No kernel for that function can
+do with less, so a time that follows from these bytes is a floor.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.accesses import VIEWS, reads_of, writes_of
+from alexnet_cli.tape import Operation, Phase, Tape
+
+_FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+
+class Unit(Struct, frozen=True):
+    """One kernel's worth of work: MACs by the dtype that they are done in, and the bytes that it moves at least.
+
+    `row` is the position of its row in the report's layers, None outside all of them. `uncounted` names its operators
+    that compute something for which there is no MAC formula.
+    """
+
+    row: int | None
+    phase: Phase
+    macs: dict[str, int]
+    uncounted: tuple[str, ...]
+    bytes_read: int
+    bytes_written: int
+
+
+def units(tape: Tape) -> tuple[Unit, ...]:
+    """Return the units of forward and backward in the order in which they began; an optimiser's update is left out."""
+    flow = _Flow(tape)
+    groups = _grouped(tape.operations)
+    return tuple(flow.unit(group) for group in groups if any(tape.operations[at].op not in VIEWS for at in group))
+
+
+def _grouped(operations: Sequence[Operation]) -> list[list[int]]:
+    """Return the positions of each unit's operations.
+
+    Where one call of a function did all of a row's MACs, as for an LSTM, one kernel can do all of its backward too,
+    however many nodes that has.
+    """
+    at_work: dict[int | None, set[int]] = defaultdict(set)
+    for operation in operations:
+        if operation.phase == "forward" and operation.macs != 0:
+            at_work[operation.row].add(operation.unit)
+    groups: dict[object, list[int]] = {}
+    for position, operation in enumerate(operations):
+        if operation.phase != "optimizer":
+            whole = operation.phase == "backward" and operation.row is not None and len(at_work[operation.row]) == 1
+            key = ("row", operation.row) if whole else (operation.phase, operation.unit)
+            groups.setdefault(key, []).append(position)
+    return list(groups.values())
+
+
+class _Flow:
+    """Which memory each value of a tape is in, and which operation wrote it.
+
+    `region` gives values of the same memory the same number: a view of all of it, and what is written there in place.
+    `writer` is the position of the last operation that wrote to a value.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        self.kept = {tape.values[value].storage for value in tape.outputs}
+        self.region = list(range(len(tape.values)))
+        self.writer = [tape.storages[value.storage].born for value in tape.values]
+        for position, operation in enumerate(tape.operations):
+            for made in operation.makes:
+                self._place(made, position, operation)
+
+    def unit(self, positions: list[int]) -> Unit:
+        """Return what the operations at these positions do together."""
+        operations = [self.tape.operations[position] for position in positions]
+        inside, last = set(positions), positions[-1]
+        read, written = _Moved(self), _Moved(self)
+        macs: Counter[str] = Counter()
+        for operation in operations:
+            if operation.macs:
+                macs[self._dtype(operation)] += operation.macs
+            for value, size in reads_of(operation, self.tape.values):
+                if not self._is_made_in(value, inside):
+                    read.add(value, size)
+            for value, size in writes_of(operation, self.tape.values):
+                if self._is_left(value, inside, last):
+                    written.add(value, size)
+        uncounted = tuple(operation.op for operation in operations if operation.macs is None)
+        first = operations[0]
+        return Unit(first.row, first.phase, dict(macs), uncounted, read.bytes, written.bytes)
+
+    def _place(self, made: int, position: int, operation: Operation) -> None:
+        value = self.tape.values[made]
+        same = [read for read in operation.reads if self.tape.values[read].storage == value.storage]
+        whole = next((read for read in same if self.tape.values[read].bytes == value.bytes), made)
+        self.region[made] = self.region[whole]
+        is_view = operation.op in VIEWS and same
+        self.writer[made] = max(self.writer[read] for read in same) if is_view else position
+
+    def _is_made_in(self, value: int, inside: set[int]) -> bool:
+        return self.writer[value] in inside or self.tape.storages[self.tape.values[value].storage].born in inside
+
+    def _is_left(self, value: int, inside: set[int], last: int) -> bool:
+        """Tell whether the memory of a value is there after the operation that ran last."""
+        number = self.tape.values[value].storage
+        storage = self.tape.storages[number]
+        outlives = storage.died is None or storage.died > last + 1 or number in self.kept
+        return storage.born not in inside or outlives
+
+    def _dtype(self, operation: Operation) -> str:
+        """Return the dtype that an operator computes in: that of the first floating-point value that it reads."""
+        dtypes = [self.tape.values[value].dtype for value in operation.reads]
+        return next((dtype for dtype in dtypes if dtype in _FLOATS), dtypes[0] if dtypes else "unknown")
+
+
+class _Moved:
+    """Bytes moved between memory and one unit in one direction, each place once."""
+
+    def __init__(self, flow: _Flow) -> None:
+        self.flow = flow
+        self._sizes: dict[int, dict[int, int]] = defaultdict(dict)
+
+    def add(self, value: int, size: int) -> None:
+        """Note that so many bytes of a value are moved."""
+        regions = self._sizes[self.flow.tape.values[value].storage]
+        region = self.flow.region[value]
+        regions[region] = max(regions.get(region, 0), size)
+
+    @property
+    def bytes(self) -> int:
+        """Return the sum; values of one storage may overlap, so no more than it holds."""
+        storages = self.flow.tape.storages
+        return sum(min(sum(sizes.values()), storages[number].bytes) for number, sizes in self._sizes.items())

@@ -1,0 +1,230 @@
+"""What each layer computes and moves, what bounds it, and the least time that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, Roof, Work
+from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.report import Report
+from alexnet_cli.units import si
+from alexnet_cli.views.parts import layer_name, run_line, uncounted_notes
+from alexnet_cli.views.roofline import roofline_plot
+
+_BYTES = (
+    "Bytes: each function call, or node of the backward graph, is one kernel that reads what it needs from memory once "
+    "and leaves there what is used after it."
+)
+_FLOOR = (
+    "Times are floors: the longer of FLOPs at the peak and bytes at the full bandwidth, summed over the kernels. "
+    "Launches, latencies and lower clocks come on top; caches that keep data between kernels can save some."
+)
+_PLAIN_FLOAT32 = (
+    "float32 is held to its plain peak. torch lets convolutions use tensor cores in TF32 by default, matrix products "
+    "not: --tf32 holds both to that peak."
+)
+
+
+def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Document:
+    """Show the layers, who takes the time, the roofline and the totals; several batch sizes beside each other."""
+    first, several = costs[0], len(costs) > 1
+    blocks: list[Block] = []
+    if several:
+        blocks += [_layers_by_batch(report, costs, roof), _batch_table(costs, roof)]
+    else:
+        blocks += [_layer_table(report, first, roof), _type_table(first, roof)]
+    plot = None if roof is None else roofline_plot(costs, roof)
+    if plot is not None:
+        blocks.append(plot)
+    if roof is not None:
+        blocks.append(_hardware_facts(first.totals, roof))
+    if not several:
+        blocks.append(_totals_facts(first.totals))
+    blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(first.totals, roof)]
+    name = report.model.class_name
+    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
+    return Document(f"Cost of {title}", tuple(blocks), _how(report, costs, roof))
+
+
+def _how(report: Report, costs: Sequence[Cost], roof: Roof | None) -> str:
+    line = run_line(report.run)
+    line += "".join(f", {cost.batch_size}" for cost in costs[1:])
+    line += " · forward and backward" if costs[0].totals.backward else ""
+    return line if roof is None else f"{line} · {roof.hardware.name}"
+
+
+def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
+    columns = [Column("layer", "Layer"), Column("path", "Path", priority=2), *_flops_columns(cost)]
+    columns += [
+        Column("bytes_read", "Read", "bytes", priority=5),
+        Column("bytes_written", "Written", "bytes", priority=4),
+        Column("intensity", "Intensity", "intensity", priority=7),
+    ]
+    if roof is not None:
+        columns += [
+            Column("bound", "Bound by"),
+            Column("seconds", "At least", "seconds"),
+            Column("seconds_share", "Share", "share", priority=6, bar=True),
+        ]
+    rows = [_layer_row(report, layer, cost, roof) for layer in cost.layers]
+    if cost.outside is not None:
+        rows.append(Row(("outside layers", "", *_cells(cost.outside, cost, roof)), role="function"))
+    return Table("by_layer", tuple(columns), tuple(rows))
+
+
+def _flops_columns(cost: Cost) -> list[Column]:
+    if not cost.totals.backward:
+        return [Column("flops", "FLOPs", "flops", priority=8)]
+    return [
+        Column("forward_flops", "Forward FLOPs", "flops", priority=3),
+        Column("backward_flops", "Backward FLOPs", "flops", priority=8),
+    ]
+
+
+def _layer_row(report: Report, layer: LayerCost, cost: Cost, roof: Roof | None) -> Row:
+    source = report.layers[layer.row]
+    cells = (layer_name(source), layer.path, *_cells(layer, cost, roof))
+    return Row(cells, role="leaf" if source.kind == "module" else "function", family=layer.family)
+
+
+def _cells(work: LayerCost | Work, cost: Cost, roof: Roof | None) -> list[Value]:
+    cells: list[Value] = [work.flops]
+    if cost.totals.backward:
+        parts = (work.forward, work.backward) if isinstance(work, LayerCost) else (None, None)
+        cells = [part.flops if part else None for part in parts]
+    cells += [work.bytes_read, work.bytes_written, work.intensity if work.intensity is not None else _no_ratio(work)]
+    if roof is not None:
+        total = cost.totals.seconds or 0.0
+        share = None if work.seconds is None else work.seconds / total if total else 0.0
+        cells += [_bound(work), work.seconds, share]
+    return cells
+
+
+def _no_ratio(work: LayerCost | Work) -> str | None:
+    """Tell nothing that was moved from work that is not known."""
+    return None if work.flops is None else "-"
+
+
+def _bound(work: LayerCost | Work) -> str | None:
+    return work.bound or (None if work.seconds else "-")
+
+
+def _type_table(cost: Cost, roof: Roof | None) -> Table:
+    columns = [
+        Column("type", "Type"),
+        Column("layers", "Layers", "count", priority=3),
+        Column("flops_share", "of FLOPs", "share"),
+        Column("bytes_share", "of bytes", "share", bar=roof is None),
+    ]
+    if roof is not None:
+        columns += [Column("seconds", "At least", "seconds"), Column("seconds_share", "of time", "share", bar=True)]
+    rows = tuple(
+        Row(
+            (
+                share.type,
+                share.layers,
+                share.flops_share,
+                share.bytes_share,
+                *(() if roof is None else (share.seconds, share.seconds_share)),
+            ),
+            family=share.family,
+        )
+        for share in cost.by_type
+    )
+    return Table("by_type", tuple(columns), rows, "By type")
+
+
+def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Table:
+    columns = [Column("layer", "Layer"), Column("path", "Path", priority=1)]
+    for place, cost in enumerate(costs):
+        key, title, priority = f"batch_{cost.batch_size}", f"×{cost.batch_size}", max(9 - place, 3)
+        columns.append(Column(f"intensity_{key}", f"{title} intensity", "intensity", 2 if roof else priority))
+        if roof is not None:
+            columns.append(Column(f"bound_{key}", f"{title} bound by", priority=priority))
+            columns.append(Column(f"seconds_{key}", f"{title} at least", "seconds", priority))
+    rows = []
+    for layers in zip(*(cost.layers for cost in costs), strict=True):
+        cells: list[Value] = []
+        for layer in layers:
+            cells.append(layer.intensity if layer.intensity is not None else _no_ratio(layer))
+            cells += [] if roof is None else [_bound(layer), layer.seconds]
+        rows.append(Row((layer_name(report.layers[layers[0].row]), layers[0].path, *cells), family=layers[0].family))
+    return Table("by_layer", tuple(columns), tuple(rows))
+
+
+def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
+    columns = [
+        Column("batch_size", "Batch", "count"),
+        Column("flops", "FLOPs", "flops", priority=6),
+        Column("bytes_read", "Read", "bytes", priority=5),
+        Column("bytes_written", "Written", "bytes", priority=4),
+        Column("intensity", "Intensity", "intensity", priority=7),
+    ]
+    if roof is not None:
+        columns += [
+            Column("bound", "Bound by"),
+            Column("seconds", "At least", "seconds"),
+            Column("samples_per_s", "Samples/s at most", "count"),
+        ]
+    rows = []
+    for cost in costs:
+        totals = cost.totals
+        cells = [cost.batch_size, totals.flops, totals.bytes_read, totals.bytes_written, totals.intensity]
+        rate = None if totals.samples_per_s is None else int(totals.samples_per_s)
+        rows.append(Row((*cells, *(() if roof is None else (totals.bound, totals.seconds, rate)))))
+    return Table("by_batch", tuple(columns), tuple(rows), "By batch size")
+
+
+def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
+    hardware = roof.hardware
+    facts = [Fact("Hardware", hardware.name, note=hardware.source)]
+    for dtype in totals.dtypes:
+        peak = roof.peak(dtype)
+        name = "TF32" if dtype == "float32" and roof.tf32 else dtype
+        facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", "dense" if peak else "no peak in the table"))
+    facts.append(Fact("Bandwidth", f"{si(hardware.bandwidth_bytes_per_s)}B/s"))
+    for dtype in totals.dtypes:
+        peak = roof.peak(dtype)
+        if peak:
+            ridge = peak / hardware.bandwidth_bytes_per_s
+            facts.append(Fact("Ridge", ridge, "intensity", f"{dtype} is bound by memory below, by compute above"))
+    return Facts(tuple(facts))
+
+
+def _totals_facts(totals: CostTotals) -> Facts:
+    facts = [
+        *_sum_facts(totals, "flops", "2 per MAC, bias additions not included"),
+        Fact("Read", totals.bytes_read, "bytes"),
+        Fact("Written", totals.bytes_written, "bytes"),
+        Fact("Intensity", totals.intensity, "intensity"),
+    ]
+    if totals.seconds is not None:
+        facts += _sum_facts(totals, "seconds", f"bound by {totals.bound}" if totals.bound else "")
+    if totals.samples_per_s is not None:
+        facts.append(Fact("Samples per second", int(totals.samples_per_s), "count", "at most"))
+    return Facts(tuple(facts))
+
+
+def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str) -> list[Fact]:
+    """List a total, and the parts that forward and backward have in it."""
+    parts = [(name, part) for name, part in (("forward", totals.forward), ("backward", totals.backward)) if part]
+    if what == "flops":
+        whole = Fact("FLOPs", totals.flops, "flops", note)
+        return [whole, *(Fact(name, part.flops, "flops", level=1) for name, part in parts)]
+    whole = Fact("Time, at least", totals.seconds, "seconds", note)
+    return [whole, *(Fact(name, part.seconds, "seconds", level=1) for name, part in parts)]
+
+
+def _roof_notes(totals: CostTotals, roof: Roof | None) -> list[Note]:
+    if roof is None:
+        return []
+    missing = [dtype for dtype in totals.dtypes if roof.peak(dtype) is None]
+    notes = [
+        Note(f"the {roof.hardware.name} has no peak for {dtype} here: its FLOPs take no time above", "warning")
+        for dtype in missing
+    ]
+    peaks = roof.hardware.peak_flops_per_s
+    faster = peaks.get("tf32", 0.0) > peaks.get("float32", 0.0)
+    plain = "float32" in totals.dtypes and faster and not roof.tf32
+    return [*notes, Note(_FLOOR), *([Note(_PLAIN_FLOAT32)] if plain else [])]
