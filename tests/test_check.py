@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from test_compare import layer, made, reports
 from test_floors import run_without_torch
 
+from alexnet_cli.analyses.amounts import parse_count, parse_size
 from alexnet_cli.analyses.check import check_baseline, check_limits, sentence
-from alexnet_cli.analyses.limits import LIMITS, parse_count, parse_size, parse_tolerance
+from alexnet_cli.analyses.limits import LIMITS, parse_tolerance
 from alexnet_cli.cli.annotations import github, junit
 from alexnet_cli.cli.results.check import CheckResult
 from alexnet_cli.report import ErrorInfo, Model, UncountedOp, UnusedModule
@@ -57,7 +58,7 @@ def test_sizes(text, number):
     assert parse_size(text) == parse_size(text.upper()) == number
 
 
-@pytest.mark.parametrize("text", ["", "M", "65Q", "-1", "1e9", "1,5M", "nan", "0x10", "65MiB", "9" * 30, "١٢x"])
+@pytest.mark.parametrize("text", ["", "M", "65Q", "-1", "1,5M", "nan", "0x10", "65MiB", "9" * 30, "١٢x"])
 def test_what_is_no_count(text):
     with pytest.raises(ValueError, match=r"write a count|at most"):
         parse_count(text)

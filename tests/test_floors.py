@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import alexnet_cli
+from alexnet_cli import units
 
 ROOT = Path(alexnet_cli.__file__).parent
 BASE = {"report", "tape", "report_json", "document", "units", "errors", ""}
@@ -23,7 +24,8 @@ MAY_IMPORT = {
     "analyses": {"analyses"},
     "views": {"analyses", "messages", "views"},
     "renderers": {"renderers"},
-    "cli": {"cache", "models", "targets", "tracing", "analyses", "views", "messages", "renderers", "cli"},
+    "drawing": {"analyses", "renderers", "drawing"},
+    "cli": {"cache", "models", "targets", "tracing", "analyses", "views", "messages", "renderers", "drawing", "cli"},
     "__main__": {"cli"},
 }
 DOCUMENT_ONLY = {"document", "units", "errors"}
@@ -110,7 +112,16 @@ def test_runs_without_torch(arguments, code):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["summary"], ["params", "--by-type"], ["params", "--by-layer", "--by-module"], ["summary", "--json"]]
+    "arguments",
+    [
+        ["summary"],
+        ["params", "--by-type"],
+        ["params", "--by-layer", "--by-module"],
+        ["summary", "--json"],
+        ["summary", "--columns", "intensity,receptive_field,saved_bytes"],
+        ["cost", "--gpu", "a100"],
+        ["receptive-field"],
+    ],
 )
 @pytest.mark.parametrize("name", ["table", "csv", "markdown", "latex", "html", "svg"])
 def test_saved_reports_need_no_torch(saved, arguments, name):
@@ -119,6 +130,21 @@ def test_saved_reports_need_no_torch(saved, arguments, name):
     done = run_without_torch(*arguments, saved, "--format", name)
     assert done.returncode == 0, done.stderr
     assert "Conv2d" in done.stdout or "AlexNet" in done.stdout
+
+
+PEAK = units.size(4 * 62_378_344 + 4 * 3 * 227 * 227 + 4 * 96 * 55 * 55 + (4 + 8) * 96 * 27 * 27)
+"""At the first pooling: weights, the image, what it reads, and its result with the places of the maxima."""
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("memory", PEAK), ("explain", "5 convolutions"), ("draw", "conv"), ("check --max-params 63M", "yes")],
+)
+def test_so_do_other_commands(saved, command, said):
+    name, *options = command.split()
+    done = run_without_torch(name, saved, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout
 
 
 def test_completion_needs_no_torch():

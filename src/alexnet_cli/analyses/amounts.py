@@ -1,11 +1,13 @@
-"""Amounts with a unit, as people type them: `24GiB`, `312T`, `2.0TB`."""
+"""Amounts with a unit, as people type them: `65M`, `24GiB`, `312T`, `2.0TB`."""
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
 
-_AMOUNT = re.compile(r"(?P<digits>(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*(?P<unit>[A-Za-z/]*)")
+from alexnet_cli.units import si
+
+_AMOUNT = re.compile(r"(?P<digits>(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*(?P<unit>[A-Za-z/]*)")
 _SI = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15, "e": 10**18}
 _BYTES = {f"{prefix}b": scale for prefix, scale in _SI.items()} | {
     f"{prefix}ib": 2 ** (10 * (power + 1)) for power, prefix in enumerate("kmgtpe")
@@ -17,6 +19,26 @@ _PER_SECOND = re.compile(r"(?:/s|ps)?$", re.IGNORECASE)
 LEAST_FLOPS_PER_S, MOST_FLOPS_PER_S = 10**6, 10**19
 LEAST_BYTES_PER_S, MOST_BYTES_PER_S = 10**6, 10**16
 MOST_BYTES = 10**18
+_LARGEST = 2**63 - 1  # what JSON readers can be trusted with
+
+
+def parse_count(text: str) -> int:
+    """Read a count as in `65M`, `1.2G`, `62378344`: K, M, G and T are powers of a thousand.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _limit(text, _SI, "write a count as 65M or 1.2G (K, M, G, T) or in full")
+
+
+def parse_size(text: str) -> int:
+    """Read bytes as in `240MiB` (1024 to the power), `250MB` (1000 to the power), or a plain number of them.
+
+    Raises:
+        ValueError: it is none.
+    """
+    expected = "write a size as 240MiB (kB, MB, GB are decimal; KiB, MiB, GiB binary) or in bytes"
+    return _limit(text, _BYTES | {"": 1}, expected)
 
 
 def parse_bytes_with_unit(text: str) -> int:
@@ -50,12 +72,20 @@ def parse_flops(text: str) -> int:
     Raises:
         ValueError: it is none, or no speed that a device can have.
     """
-    expected = "write FLOP per second as 312T, 82.6TFLOPS or 3.12e14"
+    expected = "write FLOP per second as 312T, 82.6TFLOPS or 3.12e14 (k, M, G, T, P, E)"
     number, unit = _split(text, expected)
-    found = unit[:1] if unit[:1].lower() in _SI and unit[1:2].lower() != "l" else ""
-    if not _RATE.fullmatch(unit.removeprefix(found)):
+    prefix = "" if _RATE.fullmatch(unit) else unit[:1]
+    if prefix == "e" or not _RATE.fullmatch(unit.removeprefix(prefix)):
         raise ValueError(expected)
-    return _within(number * _scale(found, _SI, expected), (LEAST_FLOPS_PER_S, MOST_FLOPS_PER_S), "FLOP per second")
+    return _within(number * _scale(prefix, _SI, expected), (LEAST_FLOPS_PER_S, MOST_FLOPS_PER_S), "FLOP per second")
+
+
+def _limit(text: str, units: dict[str, int], expected: str) -> int:
+    number, unit = _split(text, expected)
+    number *= _scale(unit, units, expected)
+    if number > _LARGEST:
+        raise ValueError(f"at most {_LARGEST:,}")
+    return int(number)
 
 
 def _split(text: str, expected: str) -> tuple[Decimal, str]:
@@ -75,5 +105,5 @@ def _scale(unit: str, units: dict[str, int], expected: str) -> int:
 def _within(number: Decimal, bounds: tuple[int, int], what: str) -> int:
     least, most = bounds
     if not least <= number <= most:
-        raise ValueError(f"from {least:.0e} to {most:.0e} {what} make sense, not {float(number):.3g}")
+        raise ValueError(f"{float(number):.3g} {what} is not between {si(least)} and {si(most)}")
     return int(number)

@@ -7,35 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from alexnet_cli.analyses.amounts import parse_count, parse_size
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Report
-
-_NUMBER = re.compile(r"(?P<digits>\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)")
-_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_DECIMAL = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_BINARY = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-_BYTES = _DECIMAL | _BINARY
-_LARGEST = 2**63 - 1  # what JSON readers can be trusted with
-
-
-def parse_count(text: str) -> int:
-    """Read a count as in `65M`, `1.2G`, `62378344`: K, M, G and T are powers of a thousand.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _scaled(text, _COUNTS, "write a count as 65M or 1.2G (K, M, G, T) or in full")
-
-
-def parse_size(text: str) -> int:
-    """Read bytes as in `240MiB` (1024 to the power), `250MB` (1000 to the power), or a plain number of them.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _scaled(text, _BYTES, "write a size as 240MiB (kB, MB, GB are decimal; KiB, MiB, GiB binary) or in bytes")
 
 
 def parse_tolerance(text: str) -> Decimal:
@@ -48,17 +24,6 @@ def parse_tolerance(text: str) -> Decimal:
     if found is None:
         raise ValueError("write a tolerance as 0.01 or 1%")
     return Decimal(found["digits"]) / (100 if found["percent"] else 1)
-
-
-def _scaled(text: str, units: dict[str, int], expected: str) -> int:
-    found = _NUMBER.fullmatch(text.strip())
-    scale = units.get(found["unit"].lower()) if found else None
-    if found is None or scale is None:
-        raise ValueError(expected)
-    number = Decimal(found["digits"].replace("_", "")) * scale
-    if number > _LARGEST:
-        raise ValueError(f"at most {_LARGEST:,}")
-    return int(number)
 
 
 @dataclass(frozen=True)
