@@ -7,6 +7,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 import refresh  # noqa: E402 - a script beside the README
 
+from alexnet_cli.analyses.hardware import DTYPES, HARDWARE  # noqa: E402 - after it
 from alexnet_cli.errors import ExitCode  # noqa: E402 - after it
 from alexnet_cli.renderers import FORMATS  # noqa: E402 - after it
 
@@ -19,6 +20,20 @@ def test_the_readme_shows_what_the_program_prints():
 
 def test_the_picture_is_current():
     assert refresh.picture() == refresh.PICTURE.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_table_of_gpus_is_that_of_the_program():
+    lines = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8").splitlines()
+    listed = {line.split("|")[1].strip(" `"): line for line in lines if line.startswith("| `")}
+    assert list(listed)[1:] == list(HARDWARE)  # after the heading
+    for name, gpu in HARDWARE.items():
+        cells = [cell.strip() for cell in listed[name].split("|")[2:-1]]
+        peaks = [None if cell == "–" else float(cell) for cell in cells[3:8]]
+        assert (cells[0], cells[-1]) == (gpu.name, gpu.source)
+        assert [cells[1], float(cells[2])] == [f"{gpu.capacity_bytes / 2**30:g} GiB", gpu.bandwidth_bytes_per_s / 1e9]
+        assert peaks == [
+            None if dtype not in gpu.peak_flops_per_s else gpu.peak_flops_per_s[dtype] / 1e12 for dtype in DTYPES
+        ]
 
 
 def test_the_readme_states_exit_codes_and_formats():

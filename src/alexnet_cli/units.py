@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 _SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _BINARY = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _ROUNDS_UP = 1 - 0.005 / 1024  # from here on a size would be written as 1,024.00 of the prefix below
-_SECONDS = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "us", 1e6), (1e-9, "ns", 1e9))
+_SECONDS = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "us", 1e6), (1e-9, "ns", 1e9), (1e-12, "ps", 1e12))
 
 
 def count(number: int) -> str:
@@ -58,6 +58,16 @@ def seconds(number: float) -> str:
     return f"{number:g} s"
 
 
+def flops_per_s(number: float) -> str:
+    """Floating-point operations per second with an SI prefix and at most three digits: `66.9 TFLOP/s`."""
+    return _prefixed(number, "FLOP/s")
+
+
+def intensity(number: float) -> str:
+    """Floating-point operations per byte moved, with at most three digits: `12.3 FLOP/byte`, `0.25 FLOP/byte`."""
+    return _prefixed(number, "FLOP/byte")
+
+
 def text(value: Value, unit: Unit, *, cross: str = "×") -> str:
     """Any cell as text for people; None is `unknown`."""
     match value:
@@ -80,8 +90,18 @@ def _number(value: float, unit: Unit) -> str:
             return share(value)
         case "seconds":
             return seconds(value)
+        case "flops_per_s":
+            return flops_per_s(value)
+        case "intensity":
+            return intensity(value)
         case _:
             return count(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _prefixed(number: float, unit: str) -> str:
+    """Write a number with its prefix at the unit; what needs no prefix keeps no zeros after its point."""
+    shown = si(number) if abs(number) >= 999.5 else f"{number:.3g} "
+    return f"{shown}{unit}"
 
 
 def _three_digits(number: float) -> str:

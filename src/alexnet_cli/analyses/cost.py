@@ -56,6 +56,13 @@ class Work(Struct, frozen=True):
     seconds: float | None
 
 
+class PhasedWork(Work, frozen=True):
+    """Work with its parts: `forward` and `backward` are there where there is a backward."""
+
+    forward: Work | UnsetType = UNSET
+    backward: Work | UnsetType = UNSET
+
+
 class LayerCost(Struct, frozen=True):
     """The work of a row; `row` is its position in the report's layers.
 
@@ -121,7 +128,7 @@ class Cost(Struct, frozen=True):
 
     batch_size: int | None
     layers: tuple[LayerCost, ...]
-    outside: Work | None
+    outside: PhasedWork | None
     totals: CostTotals
     by_type: tuple[TypeCost, ...]
 
@@ -142,7 +149,7 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
     both = any(unit.phase == "backward" for unit in done)
     rows = [row for row, layer in enumerate(report.layers) if owner[row] == row and (layer.leaf or by_row.get(row))]
     layers = tuple(_layer_cost(report.layers[row], row, by_row[row], roof, both=both) for row in rows)
-    outside = _work(by_row[None], roof) if by_row[None] else None
+    outside = _outside(by_row[None], roof, both=both)
     batch = report.run.batch_size if report.run else None
     totals = _totals(report, done, roof, both=both)
     return Cost(batch, layers, outside, totals, _by_type(layers, outside, totals))
@@ -172,6 +179,10 @@ def _owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
 def _layer_cost(layer: Layer, row: int, done: list[Unit], roof: Roof | None, *, both: bool) -> LayerCost:
     fields = _fields(_work(done, roof))
     return LayerCost(row, layer.path, layer.type, layer.family, *fields, *_phases(done, roof, both=both))
+
+
+def _outside(done: list[Unit], roof: Roof | None, *, both: bool) -> PhasedWork | None:
+    return PhasedWork(*_fields(_work(done, roof)), *_phases(done, roof, both=both)) if done else None
 
 
 def _totals(report: Report, done: Sequence[Unit], roof: Roof | None, *, both: bool) -> CostTotals:
@@ -238,9 +249,9 @@ def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:
     return tuple(UncountedOp(op, count, tuple(paths[op])) for op, count in calls.most_common())
 
 
-def _by_type(layers: Iterable[LayerCost], outside: Work | None, totals: CostTotals) -> tuple[TypeCost, ...]:
+def _by_type(layers: Iterable[LayerCost], outside: PhasedWork | None, totals: CostTotals) -> tuple[TypeCost, ...]:
     """Sum up the layers of each type; those that take longest first, or move most where no time is known."""
-    groups: dict[tuple[str, str], list[LayerCost | Work]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[LayerCost | PhasedWork]] = defaultdict(list)
     for layer in layers:
         groups[layer.type, layer.family].append(layer)
     if outside is not None:
@@ -249,7 +260,7 @@ def _by_type(layers: Iterable[LayerCost], outside: Work | None, totals: CostTota
     return tuple(sorted(shares, key=lambda share: (-(share.seconds or 0.0), -share.bytes, -share.flops, share.type)))
 
 
-def _type_cost(name: str, family: str, rows: Sequence[LayerCost | Work], totals: CostTotals) -> TypeCost:
+def _type_cost(name: str, family: str, rows: Sequence[LayerCost | PhasedWork], totals: CostTotals) -> TypeCost:
     flops = sum(row.flops or 0 for row in rows)
     moved = sum(row.bytes_read + row.bytes_written for row in rows)
     seconds = None if totals.seconds is None else sum((row.seconds or 0.0 for row in rows), 0.0)

@@ -3,8 +3,9 @@
 All peaks are dense, without structured sparsity: data sheets since Ampere print twice as much "with sparsity". float16
 and bfloat16 are those of tensor (AMD: matrix) cores that add up in float32, as torch's kernels do; GeForce cards are
 twice as fast in float16 only where they add up in float16. float32 and float64 are the plain units', `tf32` is float32
-rounded to TF32 on tensor cores. A dtype that a GPU has no such units for is not in its peaks. Capacities are the
-nominal ones, binary; a driver keeps some of it.
+rounded to TF32 on tensor cores. A dtype that a GPU has no such units for is not in its peaks. A peak is that of the
+rated boost clock: GeForce cards with a good cooler run some per cent above it. Capacities are the nominal ones,
+binary; a driver keeps some of it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,8 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.amounts import parse_bandwidth, parse_bytes_with_unit, parse_flops
+from alexnet_cli.analyses.amounts import parse_bandwidth, parse_flops
 from alexnet_cli.errors import UsageError
-
-__all__ = ["HARDWARE", "Hardware", "find_hardware", "given_hardware", "parse_bytes_with_unit"]
 
 DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16")
 
@@ -43,9 +42,12 @@ _AMPERE = "NVIDIA A100 Tensor Core GPU Architecture whitepaper"
 _V100 = "NVIDIA V100 datasheet"
 _GA102 = "NVIDIA Ampere GA102 GPU Architecture whitepaper"
 _ADA = "NVIDIA Ada GPU Architecture whitepaper"
+_RTX_6000_ADA = "NVIDIA RTX 6000 Ada datasheet, tensor cores from float8 with sparsity"
 _RTX_BLACKWELL = "NVIDIA RTX Blackwell GPU Architecture whitepaper"
 _TURING = "NVIDIA Turing GPU Architecture whitepaper"
 _PASCAL = "NVIDIA Tesla P100 whitepaper"
+_GTX_1080_TI = "NVIDIA GeForce GTX 1080 Ti specifications"
+_MI300X = "AMD Instinct MI300X data sheet"
 _FERMI = "NVIDIA GeForce GTX 580 specifications (512 cores, 1.544 GHz); 3 GB as in Krizhevsky et al. 2012"
 
 _TABLE: dict[str, _Row] = {
@@ -71,7 +73,7 @@ _TABLE: dict[str, _Row] = {
     "l4": ("NVIDIA L4", 24, 300, (None, 30.3, 60, 121, 121), "NVIDIA L4 datasheet, halved where with sparsity"),
     "t4": ("NVIDIA T4", 16, 320, (None, 8.1, None, 65, None), "NVIDIA T4 product brief"),
     "rtx-a6000": ("NVIDIA RTX A6000", 48, 768, (None, 38.7, 77.4, 154.8, 154.8), _GA102),
-    "rtx-6000-ada": ("NVIDIA RTX 6000 Ada", 48, 960, (None, 91.1, 182.1, 364.2, 364.2), _ADA),
+    "rtx-6000-ada": ("NVIDIA RTX 6000 Ada", 48, 960, (None, 91.1, 182.1, 364.2, 364.2), _RTX_6000_ADA),
     "rtx-5090": ("NVIDIA GeForce RTX 5090", 32, 1792, (1.64, 104.8, 104.8, 209.5, 209.5), _RTX_BLACKWELL),
     "rtx-5080": ("NVIDIA GeForce RTX 5080", 16, 960, (0.88, 56.3, 56.3, 112.6, 112.6), _RTX_BLACKWELL),
     "rtx-4090": ("NVIDIA GeForce RTX 4090", 24, 1008, (1.29, 82.6, 82.6, 165.2, 165.2), _ADA),
@@ -79,15 +81,9 @@ _TABLE: dict[str, _Row] = {
     "rtx-3090": ("NVIDIA GeForce RTX 3090", 24, 936, (0.56, 35.6, 35.6, 71, 71), _GA102),
     "rtx-3080": ("NVIDIA GeForce RTX 3080 10GB", 10, 760, (0.47, 29.8, 29.8, 59.5, 59.5), _GA102),
     "rtx-2080-ti": ("NVIDIA GeForce RTX 2080 Ti", 11, 616, (0.42, 13.4, None, 53.8, None), _TURING),
-    "gtx-1080-ti": ("NVIDIA GeForce GTX 1080 Ti", 11, 484, (0.35, 11.3, None, None, None), "NVIDIA specifications"),
+    "gtx-1080-ti": ("NVIDIA GeForce GTX 1080 Ti", 11, 484, (0.35, 11.3, None, None, None), _GTX_1080_TI),
     "gtx-580": ("NVIDIA GeForce GTX 580 3GB", 3, 192.4, (0.198, 1.581, None, None, None), _FERMI),
-    "mi300x": (
-        "AMD Instinct MI300X",
-        192,
-        5300,
-        (81.7, 163.4, 653.7, 1307.4, 1307.4),
-        "AMD Instinct MI300X data sheet",
-    ),
+    "mi300x": ("AMD Instinct MI300X", 192, 5300, (81.7, 163.4, 653.7, 1307.4, 1307.4), _MI300X),
     "mi210": ("AMD Instinct MI210", 64, 1638.4, (22.6, 22.6, None, 181, 181), "AMD Instinct MI210 brochure"),
 }
 
@@ -114,10 +110,16 @@ ALIASES = {
     "a100-pcie-80gb": "a100-80gb-pcie",
     "v100": "v100-16gb",
     "v100-sxm2": "v100-16gb",
+    "v100-sxm2-16gb": "v100-16gb",
+    "v100-sxm2-32gb": "v100-32gb",
+    "v100-pcie-16gb": "v100-pcie",
+    "a100-sxm4-40gb": "a100-40gb",
+    "a100-sxm4-80gb": "a100-80gb",
+    "h100-80gb-hbm3": "h100-sxm",
     "a6000": "rtx-a6000",
     "p100-sxm2": "p100",
 }
-"""Further names. A bare family name is its first model; what is shown says which one that is."""
+"""Further names, with those that drivers use. A bare family name is its first model; what is shown says which."""
 
 _NOT_IN_NAMES = re.compile(r"nvidia|geforce|tesla|amd|instinct|[^a-z0-9]")
 
@@ -154,7 +156,8 @@ def given_hardware(peak_flops: str, bandwidth: str) -> Hardware:
         bytes_per_s = parse_bandwidth(bandwidth)
     except ValueError as error:
         raise UsageError(f"--bandwidth {bandwidth!r} is no bandwidth", str(error)) from None
-    return Hardware("hardware as given", dict.fromkeys(DTYPES, float(peak)), float(bytes_per_s), None, "as given")
+    peaks = dict.fromkeys(DTYPES, float(peak))
+    return Hardware("given hardware", peaks, float(bytes_per_s), None, "--peak-flops and --bandwidth")
 
 
 def _plain(name: str) -> str:

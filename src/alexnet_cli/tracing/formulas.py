@@ -98,10 +98,31 @@ def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) ->
 
 
 @macs_formula("_trilinear")
-def _trilinear(left: Tensor, weight: Tensor, right: Tensor, *dims: object, out_val: Tensor, **_: object) -> int:
-    """`nn.Bilinear`: one MAC for each sample and weight; (N, a), (o, a, b), (N, b) make N*o*a*b."""
-    del left, right, dims
-    return out_val.shape[0] * weight.numel()
+def _trilinear(*factors: Any, **_: object) -> int:
+    """`nn.Bilinear` and its gradients: three factors, each with dimensions put in where it is the same.
+
+    One MAC for each place of the broadcast product: (N, a), (o, a, b), (N, b) make N*o*a*b, whichever is the result.
+    """
+    sides = zip(*map(_with_ones, factors[:3], factors[3:6]), strict=True)
+    return prod(max(side) if all(side) else 0 for side in sides)
+
+
+def _with_ones(factor: Tensor, dims: list[int]) -> list[int]:
+    sizes = list(factor.shape)
+    for dim in dims:
+        sizes.insert(dim, 1)
+    return sizes
+
+
+@macs_formula("convolution_backward")
+def _convolution_backward(gradient: Tensor, given: Tensor, weight: Tensor, *rest: Any, **_: object) -> int:
+    """Each of the two gradients that are wanted takes as many MACs as the forward: every product is used once.
+
+    torch's own formula (2.13) forgets the groups of the weight's gradient.
+    """
+    transposed, (to_input, to_weight, _) = rest[4], rest[7]
+    places = given if transposed else gradient
+    return (bool(to_input) + bool(to_weight)) * places.numel() * prod(weight.shape[1:])
 
 
 @macs_formula("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math_for_mps")
@@ -109,6 +130,17 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: ob
     """Scores and their product with the values: (B, H, L, E), (B, H, S, E), (B, H, S, V)."""
     del rest
     return query.numel() * key.shape[-2] + prod(query.shape[:-1]) * value.shape[-2] * value.shape[-1]
+
+
+@macs_formula("_scaled_dot_product_flash_attention_for_cpu_backward")
+def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: object) -> int:
+    """Five products, as in torch's `sdpa_backward_flop_count`: scores again (they are not saved), and four gradients.
+
+    These are of the scores and the values, whose width is V, and of query and key, whose width is E.
+    """
+    del gradient, rest
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    return scores * (3 * query.shape[-1] + 2 * value.shape[-1])
 
 
 @macs_formula("mkldnn_rnn_layer")

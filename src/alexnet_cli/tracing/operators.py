@@ -63,7 +63,8 @@ _FREE = """
     _standard_gamma _masked_scale _pin_memory _to_dense _conj _conj_physical sym_size sym_stride sym_numel
     sym_storage_offset split_with_sizes frac square embedding_dense _embedding_bag_dense nll_loss nll_loss2d
     multilabel_margin_loss value_selecting_reduction unfold select slice diagonal threshold max_pool2d max_pool3d
-    _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp
+    _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp log_sigmoid batch_norm _embedding_bag_per_sample_weights
+    _segment_reduce _upsample_lanczos2d_aa
 """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}

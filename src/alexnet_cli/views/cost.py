@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, Roof, Work
+from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof
 from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
 from alexnet_cli.report import Report
-from alexnet_cli.units import si
+from alexnet_cli.units import si, size
 from alexnet_cli.views.parts import layer_name, run_line, uncounted_notes
-from alexnet_cli.views.roofline import roofline_plot
+from alexnet_cli.views.roofline import peak_name, roofline_plot
 
 _BYTES = (
     "Bytes: each function call, or node of the backward graph, is one kernel that reads what it needs from memory once "
@@ -18,8 +18,10 @@ _BYTES = (
 )
 _FLOOR = (
     "Times are floors: the longer of FLOPs at the peak and bytes at the full bandwidth, summed over the kernels. "
-    "Launches, latencies and lower clocks come on top; caches that keep data between kernels can save some."
+    "Launches, latencies and lower clocks come on top. Caches that keep data between kernels, and clocks above the "
+    "rated boost, can save some."
 )
+_WHOLE = 100
 _PLAIN_FLOAT32 = (
     "float32 is held to its plain peak. torch lets convolutions use tensor cores in TF32 by default, matrix products "
     "not: --tf32 holds both to that peak."
@@ -40,8 +42,8 @@ def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> D
     if roof is not None:
         blocks.append(_hardware_facts(first.totals, roof))
     if not several:
-        blocks.append(_totals_facts(first.totals))
-    blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(first.totals, roof)]
+        blocks.append(_totals_facts(first.totals, failed=report.error is not None))
+    blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(report, first.totals, roof)]
     name = report.model.class_name
     title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
     return Document(f"Cost of {title}", tuple(blocks), _how(report, costs, roof))
@@ -55,7 +57,8 @@ def _how(report: Report, costs: Sequence[Cost], roof: Roof | None) -> str:
 
 
 def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
-    columns = [Column("layer", "Layer"), Column("path", "Path", priority=2), *_flops_columns(cost)]
+    columns = [Column("layer", "Layer"), Column("path", "Path", priority=2), Column("macs", "MACs", "macs", priority=1)]
+    columns += _flops_columns(cost)
     columns += [
         Column("bytes_read", "Read", "bytes", priority=5),
         Column("bytes_written", "Written", "bytes", priority=4),
@@ -88,11 +91,12 @@ def _layer_row(report: Report, layer: LayerCost, cost: Cost, roof: Roof | None) 
     return Row(cells, role="leaf" if source.kind == "module" else "function", family=layer.family)
 
 
-def _cells(work: LayerCost | Work, cost: Cost, roof: Roof | None) -> list[Value]:
-    cells: list[Value] = [work.flops]
+def _cells(work: LayerCost | PhasedWork, cost: Cost, roof: Roof | None) -> list[Value]:
+    cells: list[Value] = [work.macs]
     if cost.totals.backward:
-        parts = (work.forward, work.backward) if isinstance(work, LayerCost) else (None, None)
-        cells = [part.flops if part else None for part in parts]
+        cells += [part.flops if part else None for part in (work.forward, work.backward)]
+    else:
+        cells.append(work.flops)
     cells += [work.bytes_read, work.bytes_written, work.intensity if work.intensity is not None else _no_ratio(work)]
     if roof is not None:
         total = cost.totals.seconds or 0.0
@@ -101,13 +105,13 @@ def _cells(work: LayerCost | Work, cost: Cost, roof: Roof | None) -> list[Value]
     return cells
 
 
-def _no_ratio(work: LayerCost | Work) -> str | None:
-    """Tell nothing that was moved from work that is not known."""
-    return None if work.flops is None else "-"
+def _no_ratio(work: LayerCost | PhasedWork) -> str | None:
+    """Leave blank what moves nothing; work that is not known is unknown."""
+    return None if work.flops is None else ""
 
 
-def _bound(work: LayerCost | Work) -> str | None:
-    return work.bound or (None if work.seconds else "-")
+def _bound(work: LayerCost | PhasedWork) -> str | None:
+    return work.bound or (None if work.seconds else "")
 
 
 def _type_table(cost: Cost, roof: Roof | None) -> Table:
@@ -171,30 +175,28 @@ def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
     for cost in costs:
         totals = cost.totals
         cells = [cost.batch_size, totals.flops, totals.bytes_read, totals.bytes_written, totals.intensity]
-        rate = None if totals.samples_per_s is None else int(totals.samples_per_s)
-        rows.append(Row((*cells, *(() if roof is None else (totals.bound, totals.seconds, rate)))))
+        rows.append(Row((*cells, *(() if roof is None else (totals.bound, totals.seconds, _rate(totals))))))
     return Table("by_batch", tuple(columns), tuple(rows), "By batch size")
 
 
 def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
     hardware = roof.hardware
+    note = "without sparsity" if hardware.capacity_bytes else ""
     facts = [Fact("Hardware", hardware.name, note=hardware.source)]
-    for dtype in totals.dtypes:
-        peak = roof.peak(dtype)
-        name = "TF32" if dtype == "float32" and roof.tf32 else dtype
-        facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", "dense" if peak else "no peak in the table"))
     facts.append(Fact("Bandwidth", f"{si(hardware.bandwidth_bytes_per_s)}B/s"))
     for dtype in totals.dtypes:
-        peak = roof.peak(dtype)
+        peak, name = roof.peak(dtype), peak_name(dtype, roof)
+        facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", note if peak else "no peak in the table"))
         if peak:
             ridge = peak / hardware.bandwidth_bytes_per_s
-            facts.append(Fact("Ridge", ridge, "intensity", f"{dtype} is bound by memory below, by compute above"))
+            facts.append(Fact("ridge", ridge, "intensity", "bound by memory below, by compute above", level=1))
     return Facts(tuple(facts))
 
 
-def _totals_facts(totals: CostTotals) -> Facts:
+def _totals_facts(totals: CostTotals, *, failed: bool) -> Facts:
+    convention = "2 per MAC, bias additions not included"
     facts = [
-        *_sum_facts(totals, "flops", "2 per MAC, bias additions not included"),
+        *_sum_facts(totals, "flops", f"until the failure, {convention}" if failed else convention),
         Fact("Read", totals.bytes_read, "bytes"),
         Fact("Written", totals.bytes_written, "bytes"),
         Fact("Intensity", totals.intensity, "intensity"),
@@ -202,8 +204,14 @@ def _totals_facts(totals: CostTotals) -> Facts:
     if totals.seconds is not None:
         facts += _sum_facts(totals, "seconds", f"bound by {totals.bound}" if totals.bound else "")
     if totals.samples_per_s is not None:
-        facts.append(Fact("Samples per second", int(totals.samples_per_s), "count", "at most"))
+        facts.append(Fact("Samples per second", _rate(totals), "count", "at most"))
     return Facts(tuple(facts))
+
+
+def _rate(totals: CostTotals) -> float | None:
+    """Return samples per second to three digits at least."""
+    rate = totals.samples_per_s
+    return rate if rate is None else int(rate) if rate >= _WHOLE else float(f"{rate:.3g}")
 
 
 def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str) -> list[Fact]:
@@ -216,14 +224,17 @@ def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str)
     return [whole, *(Fact(name, part.seconds, "seconds", level=1) for name, part in parts)]
 
 
-def _roof_notes(totals: CostTotals, roof: Roof | None) -> list[Note]:
+def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[Note]:
     if roof is None:
         return []
-    missing = [dtype for dtype in totals.dtypes if roof.peak(dtype) is None]
+    name, capacity, weights = roof.hardware.name, roof.hardware.capacity_bytes, report.totals.param_bytes
     notes = [
-        Note(f"the {roof.hardware.name} has no peak for {dtype} here: its FLOPs take no time above", "warning")
-        for dtype in missing
+        Note(f"the {name} has no peak for {dtype} here: its FLOPs take no time above", "warning")
+        for dtype in totals.dtypes
+        if roof.peak(dtype) is None
     ]
+    if capacity is not None and weights > capacity:
+        notes.append(Note(f"the weights, {size(weights)}, do not fit in the {size(capacity)} of one {name}", "warning"))
     peaks = roof.hardware.peak_flops_per_s
     faster = peaks.get("tf32", 0.0) > peaks.get("float32", 0.0)
     plain = "float32" in totals.dtypes and faster and not roof.tf32

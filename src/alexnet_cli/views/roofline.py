@@ -31,18 +31,21 @@ def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
     ends = [x for x, _ in points] + ridges
     span = min(ends) / _MARGIN, max(ends) * _MARGIN
     lines = tuple(
-        Series(f"roof: {_name(dtype, roof)}, {flops_per_s(peak)}", _roof_line(peak, bandwidth, span), "other", "line")
+        Series(
+            f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", _roof_line(peak, bandwidth, span), "other", "line"
+        )
         for dtype, peak in peaks.items()
     )
     clouds = tuple(
         Series(label, tuple(_points(found)), colour, names=tuple(layer.path for layer in found))
         for label, colour, found in groups
     )
-    x, y = Axis("FLOP per byte", "intensity", log=True), Axis("attainable, at most", "flops_per_s", log=True)
+    x, y = Axis("intensity", "intensity", log=True), Axis("attainable, at most", "flops_per_s", log=True)
     return Plot("roofline", x, y, (*lines, *clouds), f"Roofline of the {roof.hardware.name}: layers with FLOPs")
 
 
-def _name(dtype: str, roof: Roof) -> str:
+def peak_name(dtype: str, roof: Roof) -> str:
+    """Name the peak that a dtype is held to."""
     return "float32 as TF32" if dtype == "float32" and roof.tf32 else dtype
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, TypeCost, Work
+from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, TypeCost
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.report_json import Envelope
 
@@ -16,7 +16,7 @@ class CostResult(Envelope, frozen=True, kw_only=True):
     """
 
     layers: tuple[LayerCost, ...]
-    outside: Work | None
+    outside: PhasedWork | None
     totals: CostTotals
     by_type: tuple[TypeCost, ...]
     hardware: Hardware | None
