@@ -104,7 +104,10 @@ class Bars(Struct, frozen=True):
 
 
 class Axis(Struct, frozen=True):
-    """An axis of a plot. On a `log` axis only numbers above zero have a place; the others are left out, and said so."""
+    """An axis of a plot; its unit is written by the renderer, not in the `label`.
+
+    On a `log` axis only numbers above zero have a place; the others are left out, and said so.
+    """
 
     label: str
     unit: Unit = "count"
@@ -114,7 +117,8 @@ class Axis(Struct, frozen=True):
 class Series(Struct, frozen=True):
     """Points (x, y) drawn in one way: apart, joined by a line, or as an area stacked on the areas before it.
 
-    `names`, where given, has one name per point: shown on hovering, and in the forms that list the points.
+    Areas go in steps from half-way to half-way between one x and the next; one without a point at an x adds nothing
+    there. `names`, where given, has one name per point: shown on hovering, and in the forms that list the points.
     """
 
     label: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Column, Facts, Row, Table, Value
 
-NUMERIC = frozenset({"count", "macs", "flops", "bytes", "share", "seconds"})
+NUMERIC = frozenset({"count", "macs", "flops", "bytes", "share", "seconds", "flops_per_s", "intensity"})
 SHORTENED = frozenset({"count", "macs", "flops"})
 
 

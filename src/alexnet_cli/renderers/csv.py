@@ -7,19 +7,22 @@ from collections.abc import Iterable
 from io import StringIO
 
 from alexnet_cli import units
-from alexnet_cli.document import Document, Facts, Table, Unit, Value
+from alexnet_cli.document import Document, Facts, Plot, Table, Unit, Value
 from alexnet_cli.renderers.escape import clean
+from alexnet_cli.renderers.plot_tables import every_point
 from alexnet_cli.renderers.style import Style
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render(document: Document, style: Style) -> str:
-    """Write the first table; a document without one gives its facts as label, value and unit.
+    """Write the first table; without one the points of the first plot, else the facts as label, value and unit.
 
     What is unknown is an empty cell.
     """
-    table = next((block for block in document.blocks if isinstance(block, Table)), None)
+    tables = [block for block in document.blocks if isinstance(block, Table)]
+    tables += [every_point(block) for block in document.blocks if isinstance(block, Plot)]
+    table = tables[0] if tables else None
     if table is None:
         return _written(["label", "value", "unit"], _fact_rows(document, style))
     header = [_safe(column.key, style) for column in table.columns]

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from html import escape
 
 from alexnet_cli import units
-from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text
 from alexnet_cli.renderers.escape import clean, cross
+from alexnet_cli.renderers.plot_tables import plot_blocks
 from alexnet_cli.renderers.style import Style
+from alexnet_cli.renderers.vector_plot import described, draw, rules
 
 _CSS = """\
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c9; --page: #fff; }
@@ -35,6 +37,13 @@ tbody th { padding-left: calc(.75rem + 1.5rem * var(--level, 0)); }
 .warning { color: #a97c00; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.5rem; }
 dd { margin: 0; font-variant-numeric: tabular-nums; }"""
+_PLOT_CSS = f"""
+.plot {{ margin: 1.5rem 0; }}
+.plot figcaption {{ font-weight: 600; padding-bottom: .4rem; }}
+.plot svg {{ display: block; max-width: 100%; height: auto; font-variant-numeric: tabular-nums; }}
+.plot summary {{ color: var(--faint); }}
+{rules(".plot", ink="var(--ink)", faint="var(--faint)", rule="var(--rule)", page="var(--page)")}"""
+_PLOT_WIDTH = 800
 
 
 def render(document: Document, style: Style) -> str:
@@ -42,10 +51,11 @@ def render(document: Document, style: Style) -> str:
     title = _escaped(document.title, style)
     subtitle = f'<p class="subtitle">{_escaped(document.subtitle, style)}</p>\n' if document.subtitle else ""
     body = "\n".join(line for block in document.blocks for line in _block(block, style))
+    css = _CSS + (_PLOT_CSS if any(isinstance(block, Plot) for block in document.blocks) else "")
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>\n{_CSS}\n</style>\n</head>\n<body>\n<h1>{title}</h1>\n{subtitle}"
+        f"<title>{title}</title>\n<style>\n{css}\n</style>\n</head>\n<body>\n<h1>{title}</h1>\n{subtitle}"
         f"{body}\n</body>\n</html>\n"
     )
 
@@ -58,6 +68,8 @@ def _block(block: Block, style: Style) -> Iterator[str]:
             yield from _table(bars_table(block), style)
         case Facts():
             yield from _facts(block, style)
+        case Plot():
+            yield from _plot(block, style)
         case Note():
             tone = "" if block.tone == "info" else f"<strong>{block.tone.capitalize()}:</strong> "
             yield f'<p class="{block.tone}">{tone}{_escaped(block.text, style)}</p>'
@@ -100,6 +112,23 @@ def _facts(facts: Facts, style: Style) -> Iterator[str]:
         note = f' <span class="note">({_escaped(fact.note, style)})</span>' if fact.note else ""
         yield f"<dt>{_escaped(fact.label, style)}</dt><dd>{value}{note}</dd>"
     yield "</dl>"
+
+
+def _plot(plot: Plot, style: Style) -> Iterator[str]:
+    """Draw a plot, and list its points where one asks for them."""
+    drawing = draw(plot, _PLOT_WIDTH, style)
+    size = f'width="{_PLOT_WIDTH}" height="{drawing.height:g}" viewBox="0 0 {_PLOT_WIDTH} {drawing.height:g}"'
+    yield '<figure class="plot">'
+    if plot.title:
+        yield f"<figcaption>{_escaped(plot.title, style)}</figcaption>"
+    yield f'<svg role="img" aria-label="{escape(described(plot, style))}" {size}>'
+    yield from drawing.elements
+    yield "</svg>"
+    yield "<details><summary>The numbers</summary>"
+    for block in plot_blocks(plot, None):
+        yield from _block(block, style)
+    yield "</details>"
+    yield "</figure>"
 
 
 def _escaped(text: str, style: Style) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text, facts_table
 from alexnet_cli.renderers.escape import clean, visible
+from alexnet_cli.renderers.plot_tables import plot_blocks
 from alexnet_cli.renderers.style import Style
 
 _SPECIAL = {
@@ -61,6 +62,9 @@ def _block(block: Block, heading: str) -> Iterator[str]:
             yield from _table(bars_table(block), heading)
         case Facts():
             yield from _table(facts_table(block), heading)
+        case Plot():
+            for part in plot_blocks(block):
+                yield from _block(part, heading)
         case Note():
             tone = "" if block.tone == "info" else rf"\textbf{{{block.tone.capitalize()}:}} "
             yield rf"\noindent {tone}{_escaped(block.text)}\par"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from alexnet_cli import units
-from alexnet_cli.document import Bars, Block, Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Bars, Block, Column, Document, Fact, Facts, Note, Plot, Row, Table, Value
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, cell_text, fact_text
 from alexnet_cli.renderers.escape import clean, cross
+from alexnet_cli.renderers.plot_tables import plot_blocks
 from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.wrapping import left, right, width_of
 
@@ -38,6 +39,9 @@ def _block(block: Block, style: Style) -> Iterator[str]:
             if block.title:
                 yield f"## {_escaped(block.title, style)}"
             yield "\n".join(_fact(fact, style) for fact in block.facts)
+        case Plot():
+            for part in plot_blocks(block):
+                yield from _block(part, style)
         case Note():
             yield _note(block, style)
 

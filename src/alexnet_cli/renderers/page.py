@@ -7,11 +7,12 @@ from itertools import chain, groupby
 
 from rich.style import Style as Look
 
-from alexnet_cli.document import Bars, Block, Document, Facts, Note, Table
+from alexnet_cli.document import Bars, Block, Document, Facts, Note, Plot, Table
 from alexnet_cli.renderers.escape import clean
 from alexnet_cli.renderers.lines import Line, length, line
 from alexnet_cli.renderers.page_bars import bars_lines
 from alexnet_cli.renderers.page_facts import facts_lines
+from alexnet_cli.renderers.page_plot import plot_lines
 from alexnet_cli.renderers.page_table import table_lines
 from alexnet_cli.renderers.palette import BOLD, DIM, ERROR, PLAIN, WARNING
 from alexnet_cli.renderers.style import Style
@@ -26,16 +27,29 @@ def lay_out(document: Document, style: Style) -> list[Line]:
 
     A page narrower than `LEAST_WIDTH` is laid out as if it were that wide.
     """
-    if style.width is not None and style.width < LEAST_WIDTH:
-        style = Style(LEAST_WIDTH, style.color, style.unicode)
-    paragraphs = [list(_title_lines(document, style))]
+    lines: list[Line] = []
+    for paragraph in paragraphs(document, style):
+        lines += [[], *(plot_lines(paragraph, _wide(style)) if isinstance(paragraph, Plot) else paragraph)]
+    return lines[1:]
+
+
+def paragraphs(document: Document, style: Style) -> list[list[Line] | Plot]:
+    """Lay out what stands between blank lines; plots are left to the caller to draw."""
+    style = _wide(style)
+    found: list[list[Line] | Plot] = [list(_title_lines(document, style))]
     for _, group in groupby(document.blocks, key=_kind):
         blocks = list(group)
-        drawn = [list(_block_lines(block, style)) for block in blocks]
-        paragraphs += [list(chain.from_iterable(drawn))] if isinstance(blocks[0], Note) else drawn
-    filled = [paragraph for paragraph in paragraphs if paragraph]
-    lines = [pieces for paragraph in filled for pieces in ([], *paragraph)]
-    return lines[1:]
+        if isinstance(blocks[0], Plot):
+            found.append(blocks[0])
+        else:
+            found.append(list(chain.from_iterable(_block_lines(block, style) for block in blocks)))
+    return [paragraph for paragraph in found if paragraph]
+
+
+def _wide(style: Style) -> Style:
+    if style.width is not None and style.width < LEAST_WIDTH:
+        return Style(LEAST_WIDTH, style.color, style.unicode)
+    return style
 
 
 def _kind(block: Block) -> object:

@@ -7,21 +7,28 @@ characters of two cells at the wrong place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from html import escape
+from math import ceil
 
 from rich.style import Style as Look
 
-from alexnet_cli.document import Document
+from alexnet_cli.document import Document, Plot
 from alexnet_cli.renderers.escape import clean
 from alexnet_cli.renderers.lines import Line, length
-from alexnet_cli.renderers.page import lay_out
+from alexnet_cli.renderers.lines import line as line_of
+from alexnet_cli.renderers.page import paragraphs
+from alexnet_cli.renderers.palette import BOLD
 from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import width_of
+from alexnet_cli.renderers.vector_plot import draw, rules
+from alexnet_cli.renderers.wrapping import width_of, wrap
 
 LEAST_COLUMNS = 60
 MOST_COLUMNS = 160
+PLOT_COLUMNS = 90
+"""A page with plots is this wide, unless it is told to be narrower."""
+MOST_PLOT_WIDTH = 960
 _CELL = 8.4
 _LINE = 17
 _FONT = 14
@@ -46,7 +53,7 @@ width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">
 #{id} text {{ fill: #e6edf3; }}
 #{id} .d {{ fill: #8b949e; }}
 }}
-{hues}
+{rules}
 </style>
 <rect class="page" x="0.5" y="0.5" width="{inner_width:g}" height="{inner_height:g}" rx="8"/>
 {text}
@@ -56,11 +63,15 @@ width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}">
 
 def render(document: Document, style: Style) -> str:
     """Draw a document as an SVG picture. The same document gives the same bytes, its ids included."""
-    lines = _laid_out(document, style)
-    columns = max([LEAST_COLUMNS, *map(length, lines)])
-    width, height = columns * _CELL + 2 * _MARGIN, len(lines) * _LINE + 2 * _MARGIN
-    text = "\n".join(piece for number, line in enumerate(lines) for piece in _line_drawn(line, number))
+    found = _laid_out(document, style)
+    lines = [line for paragraph in found if not isinstance(paragraph, Plot) for line in paragraph]
+    plots = any(isinstance(paragraph, Plot) for paragraph in found)
+    columns = max([_columns(style) if plots else LEAST_COLUMNS, *map(length, lines)])
+    rows, pieces = _drawn(found, min(columns * _CELL, MOST_PLOT_WIDTH), style)
+    width, height = columns * _CELL + 2 * _MARGIN, rows * _LINE + 2 * _MARGIN
+    text = "\n".join(pieces)
     identity = f"alexnet-{sha256(text.encode()).hexdigest()[:10]}"
+    hues = [f"#{identity} .{_hue(hue)} {{ fill: {hue}; }}" for hue in sorted(_hues(lines))]
     return _PAGE.format(
         id=identity,
         title=escape(clean(document.title, style)),
@@ -69,19 +80,52 @@ def render(document: Document, style: Style) -> str:
         inner_width=width - 1,
         inner_height=height - 1,
         font=_FONT,
-        hues="\n".join(f"#{identity} .{_hue(hue)} {{ fill: {hue}; }}" for hue in sorted(_hues(lines))),
+        rules="\n".join([*hues, *([_plot_rules(f"#{identity} .plot")] if plots else [])]),
         text=text,
     )
 
 
-def _laid_out(document: Document, style: Style) -> list[Line]:
+def _columns(style: Style) -> int:
+    """Return how wide a page with plots is at least."""
+    return PLOT_COLUMNS if style.width is None else min(max(style.width, LEAST_COLUMNS), PLOT_COLUMNS)
+
+
+def _laid_out(document: Document, style: Style) -> list[list[Line] | Plot]:
     """Lay out at the page's own width, unless it would be a very wide picture."""
     if style.width is not None:
-        return lay_out(document, Style(max(style.width, LEAST_COLUMNS), unicode=style.unicode))
-    lines = lay_out(document, style)
+        return paragraphs(document, Style(max(style.width, LEAST_COLUMNS), unicode=style.unicode))
+    found = paragraphs(document, style)
+    lines = (line for paragraph in found if not isinstance(paragraph, Plot) for line in paragraph)
     if max(map(length, lines), default=0) <= MOST_COLUMNS:
-        return lines
-    return lay_out(document, Style(MOST_COLUMNS, unicode=style.unicode))
+        return found
+    return paragraphs(document, Style(MOST_COLUMNS, unicode=style.unicode))
+
+
+def _drawn(found: Sequence[list[Line] | Plot], plot_width: float, style: Style) -> tuple[int, list[str]]:
+    """Draw paragraphs with an empty line between them; return also how many lines they take."""
+    row, pieces = 0, []
+    for number, paragraph in enumerate(found):
+        row += 1 if number else 0
+        lines = _title_of(paragraph, plot_width, style) if isinstance(paragraph, Plot) else paragraph
+        pieces += [piece for offset, line in enumerate(lines) for piece in _line_drawn(line, row + offset)]
+        row += len(lines)
+        if isinstance(paragraph, Plot):
+            drawing = draw(paragraph, plot_width, style)
+            pieces.append(f'<g class="plot" transform="translate({_MARGIN} {_MARGIN + row * _LINE + 4:g})">')
+            pieces += [*drawing.elements, "</g>"]
+            row += ceil((drawing.height + 4) / _LINE)
+    return row, pieces
+
+
+def _title_of(plot: Plot, plot_width: float, style: Style) -> list[Line]:
+    text = clean(plot.title, style)
+    return [line_of((part, BOLD)) for part in wrap(text, int(plot_width / _CELL))] if text else []
+
+
+def _plot_rules(scope: str) -> str:
+    light = rules(scope, ink="#1f2328", faint="#6a737d", rule="#d0d7de", page="#ffffff")
+    dark = rules(scope, ink="#e6edf3", faint="#8b949e", rule="#30363d", page="#0d1117")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
 
 
 def _line_drawn(line: Line, number: int) -> Iterator[str]:

@@ -79,12 +79,14 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
 def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
     """Return the live bytes of each kind, stacked, with the peak marked."""
     kinds = [kind for kind in KINDS if any(kind in moment.live_bytes for moment in moments)]
+    names = tuple(f"{moment.op or 'before the run'} {moment.path or ''}".rstrip() for moment in moments)
     series = tuple(
         Series(
             NAMES[kind],
             tuple((float(at), float(moment.live_bytes.get(kind, 0))) for at, moment in enumerate(moments)),
             _COLOUR_OF[kind],
             "area",
+            names,
         )
         for kind in kinds
     )

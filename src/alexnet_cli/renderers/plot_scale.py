@@ -1,0 +1,226 @@
+"""Axes of plots: which numbers they span, where a number stands on them, and which of them are labelled."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from alexnet_cli import units
+from alexnet_cli.document import Axis, Unit
+
+LARGEST, SMALLEST = 1e100, 1e-100
+"""Numbers beyond these are not drawn: their sums and logarithms would leave the range of floats."""
+
+_WRITTEN = {"flops_per_s": "FLOP/s", "intensity": "FLOP/byte", "macs": "MACs", "flops": "FLOPs"}
+_WHOLE = frozenset({"count", "bytes", "macs", "flops"})
+_SAME = 1e-9
+_NEAR = 1e-6
+_MOST_TICKS = 12
+_DECADES = (1, 2, 3, 5, 10, 20, 50, 100)
+_OCTAVES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BINARY = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
+_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+_ZEROS = re.compile(r"(\.\d*?)0+(?= |$)")
+
+
+class Scale(Struct, frozen=True):
+    """An axis from `low` to `high`, which differ, in even steps of the number or of its logarithm."""
+
+    low: float
+    high: float
+    unit: Unit = "count"
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """Return where a number stands, as a share of the axis from its low end."""
+        low = self.along(self.low)
+        return (self.along(value) - low) / (self.along(self.high) - low)
+
+    def along(self, value: float) -> float:
+        """Return the number or its logarithm, whichever has even steps."""
+        return math.log10(value) if self.log else value
+
+    def back(self, along: float) -> float:
+        """Undo `along`."""
+        return 10.0**along if self.log else along
+
+
+class Tick(Struct, frozen=True):
+    """A number on an axis that is labelled."""
+
+    value: float
+    label: str
+
+
+def title_of(axis: Axis) -> str:
+    """Return an axis' label with its unit, unless the numbers at the axis are written with theirs."""
+    unit = _WRITTEN.get(axis.unit, "")
+    if not unit or unit in axis.label:
+        return axis.label
+    return f"{axis.label} ({unit})" if axis.label else unit
+
+
+def spanning(axis: Axis, values: Sequence[float], *, below: float = 0.0, above: float = 0.0) -> Scale:
+    """Return the scale that spans all values, which have a place on it, with room `below` and `above`.
+
+    The room is a share of the span. An axis of numbers that are not negative does not begin below zero; equal
+    numbers stand in the middle.
+    """
+    bare = Scale(0.0, 0.0, axis.unit, axis.log)
+    low, high = bare.along(min(values)), bare.along(max(values))
+    if high - low <= max(_SAME * max(abs(low), abs(high)), SMALLEST):
+        half = 0.5 if axis.log else abs(low) / 2 if abs(low) >= SMALLEST else 1.0
+        start, end = low - half, high + half
+    else:
+        start, end = low - below * (high - low), high + above * (high - low)
+    if not axis.log and low >= 0:
+        start = max(start, 0.0)
+    return Scale(bare.back(start), bare.back(end), axis.unit, axis.log)
+
+
+def ticks(scale: Scale, most: int) -> list[Tick]:
+    """Return at most `most` round numbers of an axis: decades of a log axis, powers of two of bytes."""
+    values = _log_values(scale, most) if scale.log else []
+    if len(values) > 1:
+        return [Tick(value, _log_label(value, scale.unit)) for value in values]
+    step, values = _linear_values(scale, most)
+    return [Tick(value, label) for value, label in zip(values, _linear_labels(values, step, scale.unit), strict=True)]
+
+
+def fitting_ticks(scale: Scale, length: float, width: Callable[[str], float], gap: float) -> list[Tick]:
+    """Return as many ticks as can be labelled along `length` with a `gap` between two labels."""
+    found: list[Tick] = []
+    for most in range(_MOST_TICKS, 1, -1):
+        found = ticks(scale, most)
+        centres = [scale.place(tick.value) * length for tick in found]
+        halves = [width(tick.label) / 2 for tick in found]
+        needed = [sum(pair) + gap for pair in pairwise(halves)]
+        if all(right - left >= need for (left, right), need in zip(pairwise(centres), needed, strict=True)):
+            return found
+    return found[:1]
+
+
+def _log_values(scale: Scale, most: int) -> list[float]:
+    """Return the densest round numbers of which there are at most `most`; of a short axis it may be one or none."""
+    found: list[float] = []
+    for values in _octaves(scale) if scale.unit == "bytes" else _decades(scale):
+        found = values
+        if len(values) <= most:
+            break
+    if len(found) > 1:
+        return found
+    whole = next(_octaves(scale)) if scale.unit == "bytes" else _powers(scale, 1)
+    return whole[:: math.ceil(len(whole) / most) or 1]
+
+
+def _decades(scale: Scale) -> Iterator[list[float]]:
+    """Yield round numbers, ever fewer of them."""
+    low, high = scale.along(scale.low), scale.along(scale.high)
+    around = range(math.floor(low), math.ceil(high) + 1)
+    if len(around) <= _MOST_TICKS:
+        for digits in ((1, 2, 5), (1, 3)):
+            both = [float(f"{digit}e{power}") for power in around for digit in digits]
+            yield [value for value in both if low - _SAME <= math.log10(value) <= high + _SAME]
+    for stride in _DECADES:
+        yield _powers(scale, stride)
+
+
+def _powers(scale: Scale, stride: int) -> list[float]:
+    """Return every so many decades of an axis."""
+    return [float(f"1e{power}") for power in _multiples(scale.along(scale.low), scale.along(scale.high), stride)]
+
+
+def _octaves(scale: Scale) -> Iterator[list[float]]:
+    low, high = math.log2(scale.low), math.log2(scale.high)
+    for stride in _OCTAVES:
+        yield [2.0**power for power in _multiples(low, high, stride)]
+
+
+def _multiples(low: float, high: float, step: int) -> list[int]:
+    """Return the whole multiples of a step from `low` to `high`, whatever rounding did to these."""
+    first, last = math.ceil(low / step - _NEAR), math.floor(high / step + _NEAR)
+    return [number * step for number in range(first, last + 1)]
+
+
+def _linear_values(scale: Scale, most: int) -> tuple[float, list[float]]:
+    span = scale.high - scale.low
+    least = 1.0 if scale.unit in _WHOLE and span >= 1 else 0.0
+    for step, shown in _steps(span / most, scale.unit):
+        first, last = math.ceil(scale.low / step - _NEAR), math.floor(scale.high / step + _NEAR)
+        if step >= least and last - first < most:
+            return step, [shown(number) for number in range(first, last + 1)]
+    raise AssertionError  # pragma: no cover - the steps grow without end
+
+
+def _steps(about: float, unit: Unit) -> Iterator[tuple[float, Callable[[int], float]]]:
+    """Yield steps from `about` on, each with the function that returns its n-th multiple to the last digit."""
+    power = math.floor(math.log2(about)) if unit == "bytes" else math.floor(math.log10(about))
+    while True:
+        if unit == "bytes":
+            yield 2.0**power, _times(2.0**power)
+        else:
+            for digit in (1, 2, 5):
+                yield float(f"{digit}e{power}"), _decimal(digit, power)
+        power += 1
+
+
+def _times(step: float) -> Callable[[int], float]:
+    return lambda number: number * step
+
+
+def _decimal(digit: int, power: int) -> Callable[[int], float]:
+    return lambda number: float(f"{number * digit}e{power}")
+
+
+def _linear_labels(values: Sequence[float], step: float, unit: Unit) -> list[str]:
+    """Write numbers with one prefix for all, and as many decimals as their step needs."""
+    largest = max(map(abs, values), default=0.0)
+    scale, suffix = _common(largest, unit)
+    if largest / scale >= 1e6:  # noqa: PLR2004 - no prefix is left for it
+        scale, suffix = _common(0.0, unit)
+        digits = math.ceil(math.log10(largest / step)) + 1
+        return [f"{value / scale:.{digits}g}{suffix}" if value else "0" for value in values]
+    decimals = next((d for d in range(12) if _is_exact(values, step, scale, d)), 12)
+    return [f"{value / scale:,.{decimals}f}{suffix}" if value else "0" for value in values]
+
+
+def _is_exact(values: Sequence[float], step: float, scale: float, decimals: int) -> bool:
+    return all(abs(round(value / scale, decimals) - value / scale) < step / scale / 1000 for value in values)
+
+
+def _common(largest: float, unit: Unit) -> tuple[float, str]:
+    """Return what numbers up to the largest are divided by, and what is written after them."""
+    match unit:
+        case "bytes":
+            return next(((scale, f" {prefix}") for scale, prefix in _BINARY if largest >= scale), (1.0, " B"))
+        case "share":
+            return 0.01, " %"
+        case "seconds":
+            return next(((scale, f" {prefix}") for scale, prefix in _SECONDS if largest >= scale), (1.0, " s"))
+        case "count" if largest < 1e6:  # noqa: PLR2004 - a number of this many digits is still read at a glance
+            return 1.0, ""
+        case _:
+            return next(((scale, f" {prefix}") for scale, prefix in _PREFIXES if largest >= scale), (1.0, ""))
+
+
+def _log_label(value: float, unit: Unit) -> str:
+    """Write one number with a prefix of its own."""
+    match unit:
+        case "bytes":
+            return _trimmed(units.size(int(value))) if 1 <= value < 2**60 else f"{value:.3g} B"
+        case "share":
+            return f"{value * 100:.12g} %"
+        case "seconds" if value < 1e6:  # noqa: PLR2004 - longer than any prefix would shorten
+            return _trimmed(units.seconds(value))
+        case _:
+            return _trimmed(units.si(value)) if value < 1e21 else f"{value:.0e}"  # noqa: PLR2004 - beyond exa
+
+
+def _trimmed(text: str) -> str:
+    """Drop the zeros that end a number's decimals."""
+    return _ZEROS.sub(r"\1", text).replace(". ", " ").removesuffix(".")

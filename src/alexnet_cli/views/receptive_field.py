@@ -1,0 +1,127 @@
+"""How much of the input each layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli import units
+from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, share_seen
+from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.report import Report
+from alexnet_cli.views.parts import layer_name, run_line
+
+NOTHING, ALL = "", "all"
+_WITH_A_FIELD = ("exact", "upper_bound")
+_COLUMNS = (
+    Column("layer", "Layer"),
+    Column("path", "Path", priority=2),
+    Column("output_shape", "Output", "shape", priority=4),
+    Column("size", "Field", "shape"),
+    Column("jump", "Jump", "count", priority=7),
+    Column("start", "Start", "count", priority=5),
+    Column("status", "Status", priority=8),
+    Column("share", "Of the input", "share", priority=6, bar=True),
+)
+_CONVENTION = (
+    "Field: the pixels from the first to the last that a unit in the middle of the map sees, along each axis. Jump: "
+    "how many pixels further its neighbour looks. Start: the middle of what the first unit sees, where the first "
+    "pixel's middle is 0 (Araujo, Norris, Sim, Distill 2019)."
+)
+_BOUND = (
+    "upper bound: no unit sees more than that, some may see less; where units are closer than pixels, jump is an "
+    "average."
+)
+_NO_AXIS = "no input has an axis of space or time, of which a layer could see a part"
+
+
+def receptive_field_document(report: Report, fields: ReceptiveFields) -> Document:
+    """Show the field of each layer, which layer is the last to have one, and what the numbers mean."""
+    rows = tuple(_row(report, layer, fields) for layer in fields.layers)
+    blocks: list[Block] = [Table("by_layer", _COLUMNS, rows)]
+    if fields.axes:
+        blocks.append(Facts(_facts(report, fields)))
+    name = report.model.class_name
+    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
+    return Document(f"Receptive fields of {title}", (*blocks, *_notes(report, fields)), run_line(report.run))
+
+
+def _row(report: Report, layer: LayerField, fields: ReceptiveFields) -> Row:
+    source = report.layers[layer.row]
+    cells = (
+        layer_name(source),
+        layer.path,
+        layer.output_shape if layer.output_shape is not None else NOTHING,
+        _size(layer),
+        _number(layer.jump),
+        _number(layer.start),
+        layer.status.replace("_", " "),
+        NOTHING if layer.status == "undefined" else share_seen(layer, fields.input_sizes),
+    )
+    return Row(cells, role="leaf" if source.kind == "module" else "function", family=source.family)
+
+
+def _size(layer: LayerField) -> Value:
+    if layer.size is None:
+        return ALL if layer.status == "global" else NOTHING
+    known = tuple(size for size in layer.size if size is not None)
+    return known if len(known) == len(layer.size) else _listed(layer.size)
+
+
+def _number(numbers: Sequence[float | None] | None) -> Value:
+    """Return a number that is the same along all axes, or one for each; none where everything is seen."""
+    if numbers is None or set(numbers) == {None}:
+        return NOTHING
+    return numbers[0] if len(set(numbers)) == 1 else _listed(numbers, "none")
+
+
+def _listed(numbers: Sequence[float | None], missing: str = ALL) -> str:
+    return ", ".join(missing if number is None else f"{number:g}" for number in numbers)
+
+
+def _facts(report: Report, fields: ReceptiveFields) -> tuple[Fact, ...]:
+    facts = [Fact("Input", fields.input_sizes, "shape", _which(report, fields))]
+    last = next((layer for layer in reversed(fields.layers) if layer.status in _WITH_A_FIELD), None)
+    if last is not None:
+        seen = f"{units.text(_size(last), 'shape')} of the {units.shape(fields.input_sizes)} input"
+        share = units.share(share_seen(last, fields.input_sizes) or 0.0)
+        facts.append(Fact("Last with a field", _named(report, last)))
+        facts.append(Fact("sees", seen, note=f"{last.status.replace('_', ' ')}, {share} of it", level=1))
+    whole = next((layer for layer in fields.layers if layer.status == "global"), None)
+    if whole is not None:
+        facts.append(Fact("Global from", _named(report, whole)))
+    return tuple(facts)
+
+
+def _which(report: Report, fields: ReceptiveFields) -> str:
+    inputs = report.run.inputs if report.run is not None else ()
+    name = "" if len(inputs) == 1 or fields.input is None else f"input {fields.input + 1} of {len(inputs)}, "
+    axes = ", ".join(str(axis) for axis in fields.axes)
+    word = "axis" if len(fields.axes) == 1 else "axes"
+    return f"{name}{word} {axes} of {units.shape(fields.input_shape or ())}"
+
+
+def _named(report: Report, layer: LayerField) -> str:
+    name = layer_name(report.layers[layer.row])
+    return f"{name} ({layer.path})" if layer.path else name
+
+
+def _notes(report: Report, fields: ReceptiveFields) -> tuple[Note, ...]:
+    if not fields.axes:
+        return (Note(_NO_AXIS, "warning"),)
+    found = [Note(_CONVENTION)]
+    if any(layer.status == "upper_bound" for layer in fields.layers):
+        found.append(Note(_BOUND))
+    larger = [layer for layer in fields.layers if _is_larger(layer, fields)]
+    if larger:
+        what = f"{len(larger)} layers have fields" if len(larger) > 1 else "One layer has a field"
+        found.append(
+            Note(
+                f"{what} larger than the input, from {_named(report, larger[0])} on: a unit in the middle sees all of "
+                "it along that axis, and padding beyond."
+            )
+        )
+    return tuple(found)
+
+
+def _is_larger(layer: LayerField, fields: ReceptiveFields) -> bool:
+    return any(one is not None and one > size for one, size in zip(layer.size or (), fields.input_sizes, strict=False))
