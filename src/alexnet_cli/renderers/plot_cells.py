@@ -46,12 +46,12 @@ class Frame(Struct, frozen=True):
 
     def row(self, value: float) -> int:
         """Return the row nearest to a number, from below."""
-        return round(min(max(self.y.place(value), 0.0), 1.0) * (self.rows - 1))
+        return int(min(max(self.y.place(value), 0.0), 1.0) * (self.rows - 1) + 0.5)
 
     def dot(self, x: float, y: float) -> tuple[int, int]:
         """Return the dot of a point where each cell has two columns and four rows of them."""
         across = min(max(int(self.x.place(x) * self.columns * 2), 0), self.columns * 2 - 1)
-        up = min(max(self.y.place(y), 0.0), 1.0) * (self.rows - 1) * 4 + 1.5
+        up = min(max(self.y.place(y), 0.0), 1.0) * (self.rows - 1) * 4 + 2  # its cell is that of `row`
         return across, int(up)
 
 
