@@ -14,11 +14,11 @@ NOTHING, ALL = "", "all"
 _WITH_A_FIELD = ("exact", "upper_bound")
 _COLUMNS = (
     Column("layer", "Layer"),
-    Column("path", "Path", priority=2),
-    Column("output_shape", "Output", "shape", priority=4),
+    Column("path", "Path", priority=5),
+    Column("output_shape", "Output", "shape", priority=3),
     Column("size", "Field", "shape"),
     Column("jump", "Jump", "count", priority=7),
-    Column("start", "Start", "count", priority=5),
+    Column("start", "Start", "count", priority=4),
     Column("status", "Status", priority=8),
     Column("share", "Of the input", "share", priority=6, bar=True),
 )
@@ -82,7 +82,7 @@ def _facts(report: Report, fields: ReceptiveFields) -> tuple[Fact, ...]:
     facts = [Fact("Input", fields.input_sizes, "shape", _which(report, fields))]
     last = next((layer for layer in reversed(fields.layers) if layer.status in _WITH_A_FIELD), None)
     if last is not None:
-        seen = f"{units.text(_size(last), 'shape')} of the {units.shape(fields.input_sizes)} input"
+        seen = f"{units.text(_size(last), 'shape')} of the input's {units.shape(fields.input_sizes)}"
         share = units.share(share_seen(last, fields.input_sizes) or 0.0)
         facts.append(Fact("Last with a field", _named(report, last)))
         facts.append(Fact("sees", seen, note=f"{last.status.replace('_', ' ')}, {share} of it", level=1))

@@ -9,10 +9,11 @@ from typing import Literal
 
 from msgspec import Struct
 
+from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.receptive_field.follow import Followed, follow
+from alexnet_cli.analyses.receptive_field.merging import merged
 from alexnet_cli.analyses.receptive_field.reach import Reach
 from alexnet_cli.analyses.receptive_field.rows import RowValues
-from alexnet_cli.analyses.receptive_field.merging import merged
 from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
 from alexnet_cli.analyses.receptive_field.spatial import spatial_axes, traced_axes
 from alexnet_cli.errors import UsageError
@@ -22,23 +23,27 @@ from alexnet_cli.tape import Shape, Tape
 Status = Literal["exact", "upper_bound", "global", "undefined"]
 Number = int | float
 Numbers = tuple[Number | None, ...] | None
-"""A number for each spatial axis of the input, None for an axis that is seen whole; None if there is no number at all."""
+"""A number for each spatial axis of the input, None for an axis that is seen whole; None if there is no number."""
 
 
 class LayerField(Struct, frozen=True):
     """What a unit of a row's output sees; `row` is the position in the report's layers.
 
-    A unit is one place of a map, all channels together. Along each spatial axis of the input it sees pixels from a first
-    to a last one: `size` counts them and those between, `jump` is how many pixels further the next unit's are, and
-    `start` is the middle of what the first unit sees. The middle of the first pixel is 0, as in Araujo, Norris, Sim,
-    "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019. Units are taken to be in the middle of
-    the map, where no padding is seen: a field may so be larger than the input, and start before it.
+    A unit is one place of a map, all channels together. Along each spatial axis of the input it sees pixels from a
+    first to a last one: `size` counts them and those between, `jump` is how many pixels further the next unit's are,
+    and `start` is the middle of what the first unit sees. The middle of the first pixel is 0, as in Araujo, Norris,
+    Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019. Units are taken to be in the
+    middle of the map, where no padding is seen: a field may so be larger than the input, and start before it.
 
-    `status`: `exact`, unit i sees from start + i * jump - (size - 1) / 2 to start + i * jump + (size - 1) / 2, neither
-    less nor more, though not each pixel between where there is dilation. `upper_bound`, no unit sees more than `size`;
-    some may see less, as after an uneven upsampling, where `jump` is an average. `global`, all of an axis may be seen:
-    everything was summed over it, or an operator is not known. `undefined`, nothing of the input is seen, or what a
-    row put out cannot be told.
+    `status` says what is known:
+
+    - `exact`: unit i sees the pixels from start + i * jump - (size - 1) / 2 to start + i * jump + (size - 1) / 2, no
+      more and no less, though with dilation not each one between.
+    - `upper_bound`: no unit sees more than `size`. Some may see less, or a little beside, as after upsampling, where
+      `jump` is an average. So it is for a row that passed on what it was given, as dropout
+      does in evaluation, where it cannot be told which of several values that was.
+    - `global`: all of an axis may be seen. Everything along it was summed up, or an operator is not known.
+    - `undefined`: nothing of the input is seen, or it is not known what the row put out.
     """
 
     row: int
@@ -127,12 +132,7 @@ def _tape(report: Report) -> tuple[Tape, Run]:
         raise UsageError(
             "a checkpoint is not run, so its layers have no receptive fields", "give the model's code, as file.py:NAME"
         )
-    if report.tape is None:
-        raise UsageError(
-            "this report does not say which operators ran, which receptive fields are computed from",
-            "trace it anew on meta, the default device; reports saved with --depth or by an older version have no tape",
-        )
-    return report.tape, report.run
+    return tape_of(report), report.run
 
 
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
@@ -174,16 +174,15 @@ def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
         return _UNDEFINED
     seen = known[0] if len(may_be) == 1 else loosened(merged(known, known[0].shape))
     axes = [_along(seen, number) for number in chosen.numbers]
-    if all(axis is None for axis in axes):
+    fields = [axis for axis in axes if axis is not None]
+    if not fields:
         return None, None, None, "global"
-    status: Status = (
-        "global" if None in axes else "exact" if all(axis and axis.exact for axis in axes) else "upper_bound"
-    )
+    status: Status = "exact" if all(axis.exact for axis in fields) else "upper_bound"
     return (
-        tuple(axis and axis.size for axis in axes),
-        tuple(axis and axis.jump for axis in axes),
-        tuple(axis and axis.start for axis in axes),
-        status,
+        tuple(None if axis is None else axis.size for axis in axes),
+        tuple(None if axis is None else axis.jump for axis in axes),
+        tuple(None if axis is None else axis.start for axis in axes),
+        status if len(fields) == len(axes) else "global",
     )
 
 

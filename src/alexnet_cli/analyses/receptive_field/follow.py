@@ -51,7 +51,7 @@ def follow(tape: Tape, source: int, traced: Sequence[int]) -> Followed:
         if operation.phase != "forward":
             break
         step = walk.step(operation)
-        if not step.known or not operation.makes:
+        if not step.known or all(0 in shape for shape in step.made):
             continue
         if with_weights is None and (found := _first_sum(step)) is not None:
             if any(tape.storages[tape.values[value].storage].role in _HELD for value in operation.reads):
@@ -88,9 +88,11 @@ class _Walk:
         )
 
     def _set(self, value: int, seen: Seen | None) -> None:
-        self.seen[value] = seen
-        if seen is not None:
-            self._latest[self._tape.values[value].storage] = value
+        """Note what a value sees; one without elements has no units that could."""
+        made = self._tape.values[value]
+        if seen is not None and 0 not in made.shape:
+            self.seen[value] = seen
+            self._latest[made.storage] = value
 
     def _read(self, value: int, operation: Operation) -> tuple[Seen | None, int]:
         """Return what a value that is read sees, and the value.
@@ -136,6 +138,8 @@ def _first_sum(step: Step) -> FirstSum | None:
     known = [(seen, axis) for seen, axis in found if seen is not None]
     if not known:
         return None
-    channels = [stepping(seen.axes[axis]) for seen, axis in known]
-    batch = [stepping(seen.axes[0]) for seen, _ in known if op in CONVOLUTIONS]
-    return FirstSum(frozenset().union(*channels), frozenset().union(*batch))
+    channels = frozenset[int]().union(*(stepping(seen.axes[axis]) for seen, axis in known))
+    batch = frozenset[int]().union(*(stepping(seen.axes[0]) for seen, _ in known if op in CONVOLUTIONS))
+    if not channels and any(reach is None for seen, _ in known for reach in seen.reaches):
+        return None  # where the channels are is no more known
+    return FirstSum(channels, batch)

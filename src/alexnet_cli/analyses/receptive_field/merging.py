@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import reduce
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.receptive_field.reach import Reach
 from alexnet_cli.analyses.receptive_field.moves import placed
+from alexnet_cli.analyses.receptive_field.reach import Reach
 from alexnet_cli.analyses.receptive_field.reshaping import cut, expanded
 from alexnet_cli.analyses.receptive_field.seen import (
     Axis,
@@ -17,10 +17,10 @@ from alexnet_cli.analyses.receptive_field.seen import (
     everything,
     is_uneven,
     loosened,
-    marked,
     plain,
     settled,
     spread,
+    stepping,
     with_axis,
 )
 from alexnet_cli.tape import Shape
@@ -52,12 +52,23 @@ def concatenated(values: Sequence[Seen | None], sizes: Sequence[int], place: int
         return None
     whole = sum(sizes)
     shape = tuple(whole if axis == place else size for axis, size in enumerate(known[0][0].shape))
-    if any(marked(seen.axes[place]) for seen, _ in known):
-        found = merged([placed(seen, place, before, whole) for seen, before in known], shape)
-        return found if len(known) == 1 else loosened(found)
-    even = len({seen.reaches for seen, _ in known}) == 1 and len(known) == len(values)
-    even = even and not any(is_uneven(seen.axes[place]) for seen, _ in known)
+    along = frozenset[int]().union(*(stepping(seen.axes[place]) for seen, _ in known))
+    if along and len(known) == 1:
+        return placed(*known[0], whole, place=place)
+    even = len(known) == len(values) and len({_beside(seen, place, along) for seen, _ in known}) == 1
+    if along:
+        joined = merged([placed(seen, before, whole, place=place) for seen, before in known], shape)
+        return with_axis(loosened(joined, along), place, _marked_uneven(joined.axes[place], even=even))
     return merged([with_axis(seen, place, plain(whole, uneven=not even)) for seen, _ in known], shape)
+
+
+def _beside(seen: Seen, place: int, along: Container[int]) -> tuple[object, ...]:
+    """Return what is seen along the other axes of the input, and whether units of the axis differ in that."""
+    return (*(reach for k, reach in enumerate(seen.reaches) if k not in along), is_uneven(seen.axes[place]))
+
+
+def _marked_uneven(axis: Axis, *, even: bool) -> Axis:
+    return tuple(replace(factor, uneven=factor.uneven or not even) for factor in axis)
 
 
 def _merged(left: Seen, right: Seen) -> Seen:

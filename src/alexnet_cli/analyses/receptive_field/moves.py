@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from math import prod
 
 from msgspec import Struct
@@ -58,6 +59,7 @@ def windowed(seen: Seen, place: int, window: Window, size: int) -> Seen:
     if not marked(seen.axes[place]):
         return with_axis(seen, place, plain(size, uneven=is_uneven(seen.axes[place])))
     (factor,) = seen.axes[place]
+    seen = loosened(seen) if factor.uneven else seen
     along, step = factor.along or 0, factor.step
     reach = seen.reaches[along]
     if reach is not None:
@@ -75,14 +77,17 @@ def resampled(seen: Seen, place: int, how: Resampling, size: int) -> Seen:
     if not marked(seen.axes[place]):
         return with_axis(seen, place, plain(size, uneven=is_uneven(seen.axes[place])))
     (factor,) = seen.axes[place]
+    seen = loosened(seen) if factor.uneven else seen
     along = factor.along or 0
     reach = seen.reaches[along]
     if len(seen.stepping(along)) > 1 or reach is None:
         return with_axis(mixed(seen, [place]), place, plain(size))
-    reach = reach.through(how.taps, how.units, how.moved)
-    if reach is not None and not how.tight:
-        reach = reach.loosened()
-    return settled(with_reach(with_axis(seen, place, (Factor(size, along),)), along, reach))
+    repeated = reach.through(how.taps, how.units, how.moved)
+    if repeated is None:
+        repeated = reach.through_map(how.taps, Fraction(how.moved, how.units), size)
+    if repeated is not None and not how.tight:
+        repeated = repeated.loosened()
+    return settled(with_reach(with_axis(seen, place, (Factor(size, along),)), along, repeated))
 
 
 def joined(seen: Seen, place: int) -> Seen:
@@ -126,8 +131,8 @@ def selected(seen: Seen, place: int, index: int) -> Seen:
     return without_axis(one, place)
 
 
-def placed(seen: Seen, place: int, before: int, size: int) -> Seen:
-    """Put an axis into one of `size` units, `before` of them in front."""
+def placed(seen: Seen, before: int, size: int, *, place: int) -> Seen:
+    """Put the axis at a place into one of `size` units, `before` of them in front."""
     return windowed(seen, place, Window(1, padding=before), size)
 
 
@@ -144,6 +149,7 @@ def unrolled(seen: Seen, place: int, window: Window, size: int) -> tuple[Seen, A
     if not marked(axis):
         return seen, plain(size, uneven=is_uneven(axis)), plain(window.kernel, uneven=is_uneven(axis))
     (factor,) = axis
+    seen = loosened(seen) if factor.uneven else seen
     seen = moved(seen, factor.along or 0, -window.padding * factor.step)
     places = Factor(size, factor.along, factor.step * window.stride)
     taps = Factor(window.kernel, factor.along, factor.step * window.dilation)

@@ -15,6 +15,7 @@ Networks", Distill 2019, for the case of period 1 over graphs, which is where th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from math import gcd, lcm
 
 from msgspec import Struct
@@ -69,6 +70,16 @@ class Reach(Struct, frozen=True):
             return None
         spans = tuple(self.over(taps(unit)) for unit in range(units * rounds))
         return _shortest(spans, self.advance * moved * rounds // self.period, tight=self.tight)
+
+    def through_map(self, taps: Callable[[int], Iterable[int]], rate: Fraction, size: int) -> Reach | None:
+        """Do so for a map of some new units, where what they see repeats too late; `rate` is old units for a new one.
+
+        The map itself is then the period. What is beyond it is padding, and there this is but about right.
+        """
+        if size > MOST_PHASES:
+            return None
+        advance = round(rate * size * self.advance / self.period)
+        return Reach(tuple(self.over(taps(unit)) for unit in range(size)), advance, tight=False)
 
     def joined(self, other: Reach, units: int) -> Reach | None:
         """Return what units see that see both; `units` is how many of them there are. None: too irregular.

@@ -57,11 +57,6 @@ class Seen(Struct, frozen=True):
         """Return how many places there are along an axis of the input."""
         return 1 + sum((factor.size - 1) * abs(factor.step) for factor in self.stepping(along))
 
-    @property
-    def everywhere(self) -> bool:
-        """Whether all units see all of the input."""
-        return all(reach is None for reach in self.reaches)
-
 
 def start(shape: Shape, traced: Sequence[int]) -> Seen:
     """Return what the units of the input itself see, each its own pixel, along the axes that are traced."""
@@ -152,7 +147,7 @@ def spread(seen: Seen, along: int, kept: Container[tuple[int, int]]) -> Seen:
         if seen.axes[place][number].along == along and (place, number) not in kept
     ]
     axes = tuple(
-        tuple(Factor(f.size) if (place, number) in gone else f for number, f in enumerate(axis))
+        tuple(_plain(f) if (place, number) in gone else f for number, f in enumerate(axis))
         for place, axis in enumerate(seen.axes)
     )
     reach, rest = seen.reaches[along], replace(seen, axes=axes)
@@ -186,9 +181,11 @@ def _restepped(seen: Seen, along: int, stride: int) -> Seen:
 
 
 def _unmarked(seen: Seen, along: int) -> Seen:
-    return replace(
-        seen, axes=tuple(tuple(Factor(f.size) if f.along == along else f for f in axis) for axis in seen.axes)
-    )
+    return replace(seen, axes=tuple(tuple(_plain(f) if f.along == along else f for f in axis) for axis in seen.axes))
+
+
+def _plain(factor: Factor) -> Factor:
+    return Factor(factor.size, uneven=factor.uneven)
 
 
 def _summed(seen: Seen, place: int) -> Seen:

@@ -14,7 +14,7 @@ _REQUIRED: Any = object()
 
 
 class NotFollowedError(Exception):
-    """A rule cannot say what an operator's results see: an argument is not on the tape, or of a kind it does not know."""
+    """A rule cannot say what an operator's results see: an argument is not on the tape, or of an unknown kind."""
 
 
 class Step(Struct, frozen=True):

@@ -36,13 +36,13 @@ def _interpolate(step: Step) -> Outcome:
 
 
 def _resized(seen: Seen, axis: int, how: Resampling | None, size: int) -> Seen:
-    if how is None:  # all new units read the one old one, or the one new one reads some
+    if how is None:  # all new units read the one old one
         return with_axis(mixed(seen, [axis]), axis, plain(size))
     return resampled(seen, axis, how, size)
 
 
 def _nearest(old: int, new: int, margin: int, *, middle: bool) -> Resampling | None:
-    if 1 in (old, new):
+    if old == 1:
         return None
     ratio = Fraction(old, new)
     tight = not margin and (ratio.denominator == 1 or (ratio.numerator == 1 and ratio.denominator < _FIRST_ROUNDED))
@@ -57,9 +57,9 @@ def _nearest(old: int, new: int, margin: int, *, middle: bool) -> Resampling | N
 
 
 def _between(old: int, new: int, margin: int, sides: int, *, corners: bool) -> Resampling | None:
-    if 1 in (old, new):
+    if old == 1:
         return None
-    ratio = Fraction(old - 1, new - 1) if corners else Fraction(old, new)
+    ratio = Fraction(old - 1, max(new - 1, 1)) if corners else Fraction(old, new)
     shift = 0 if corners else (ratio - 1) / 2
     whole_up = ratio.numerator == 1 and ratio.denominator % 2 == 0  # no new unit falls on an old one
     tight = not margin and (ratio.denominator == 1 or (whole_up and not corners))

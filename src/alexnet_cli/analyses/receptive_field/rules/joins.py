@@ -13,21 +13,21 @@ from alexnet_cli.tape import Shape
 
 POINTWISE = """
     abs acos acosh add addcdiv addcmul angle asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not
-    bitwise_or bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clone conj_physical copysign cos cosh
-    deg2rad digamma div elu eq erf erfc erfinv exp exp2 expm1 floor floor_divide fmax fmin fmod frac frexp gcd ge gelu
-    gt hardshrink hardsigmoid hardswish hardtanh heaviside hypot i0 isfinite isinf isnan isneginf isposinf lcm ldexp le
-    leaky_relu lerp lgamma log log10 log1p log2 log_sigmoid_forward logaddexp logaddexp2 logical_and logical_not
+    bitwise_or bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clone _conj_physical
+    conj_physical copysign cos cosh deg2rad digamma div elu eq erf erfc erfinv exp exp2 expm1 floor fmax fmin fmod
+    frac frexp gcd ge gelu gt hardshrink hardsigmoid hardtanh heaviside hypot i0 isfinite isinf isnan isneginf
+    isposinf lcm ldexp le leaky_relu lerp lgamma log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
     logical_or logical_xor logit lt masked_fill maximum minimum mish mul nan_to_num ne neg nextafter polygamma pow
-    rad2deg reciprocal relu relu6 remainder round rsqrt rsub selu sgn sigmoid sign signbit silu sin sinc sinh softplus
-    softshrink sqrt square sub tan tanh threshold trunc where xlogy
+    rad2deg reciprocal relu relu6 remainder round rsqrt rsub selu sgn sigmoid sign signbit silu sin sinc sinh
+    softplus softshrink sqrt square sub tan tanh threshold trunc where xlogy
 """
-"""Operators with torch's tag `pointwise`, and a few that are so without it: a unit reads the units at its place."""
+"""Operators with torch's tag `pointwise`: a unit reads the units at its place."""
 
 SAME_PLACE = """
-    _prelu_kernel native_dropout _fused_dropout rrelu_with_noise complex polar
-    _to_copy detach lift lift_fresh contiguous _conj _conj_physical real imag bucketize
+    bucketize complex _conj contiguous detach floor_divide _fused_dropout hardswish imag lift lift_fresh
+    log_sigmoid_forward native_dropout polar _prelu_kernel real rrelu_with_noise _to_copy
 """
-"""Further operators whose units read the units at their place only."""
+"""Operators that do so without the tag."""
 
 
 def pointwise(step: Step) -> Outcome:
@@ -69,7 +69,7 @@ def _pad(step: Step) -> Outcome:
     widths = step.argument("pad", None) or step.argument("padding")
     for number, before in enumerate(widths[::2]):
         axis = len(step.shape) - 1 - number
-        seen = placed(seen, axis, before, step.shape[axis])
+        seen = placed(seen, before, step.shape[axis], place=axis)
     return seen
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alexnet_cli.analyses.receptive_field.rules.joins import pointwise
-from alexnet_cli.analyses.receptive_field.seen import Seen, everything, mixed, plain, reduced, with_axis
+from alexnet_cli.analyses.receptive_field.seen import (
+    Seen,
+    everything,
+    is_uneven,
+    loosened,
+    mixed,
+    plain,
+    reduced,
+    stepping,
+    with_axis,
+)
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step, named
 from alexnet_cli.tape import Shape
 
@@ -24,10 +34,24 @@ def _along_axis(step: Step) -> Outcome:
     return _resized(mixed(step.first(), [step.axis(default=-1)]), step.shape)
 
 
+def _part_of_axis(step: Step) -> Outcome:
+    """Bound what units see that read some units along an axis, and not all."""
+    seen, axis = step.first(), step.axis(default=-1)
+    along = None if is_uneven(seen.axes[axis]) else stepping(seen.axes[axis])
+    return _resized(loosened(mixed(seen, [axis]), along), step.shape)
+
+
 def _along_axes(step: Step) -> Outcome:
-    """Do so along several axes, all where none is named."""
-    names = [name for name in ("dim", "dims") if name in step.operation.arguments]
-    return _resized(mixed(step.first(), step.axes(names[0] if names else "dim")), step.shape)
+    """Let every unit see what all units along several axes see together, or all axes where none is named."""
+    return _resized(mixed(step.first(), step.axes()), step.shape)
+
+
+def _roll(step: Step) -> Outcome:
+    """Bound what is seen after some units went to the other end of an axis."""
+    seen, axes = step.first(), step.axes("dims")
+    uneven = any(is_uneven(seen.axes[axis]) for axis in axes)
+    along = frozenset[int]().union(*(stepping(seen.axes[axis]) for axis in axes))
+    return loosened(mixed(seen, axes), None if uneven else along)
 
 
 def _layer_norm(step: Step) -> Outcome:
@@ -72,10 +96,11 @@ SUMS: dict[str, Rule] = {
     ),
     **named(
         _along_axis,
-        """_softmax _log_softmax _safe_softmax softmax log_softmax cumsum cumprod cummax cummin logcumsumexp sort topk
-        argsort glu index_select renorm""",
+        "_softmax _log_softmax _safe_softmax softmax log_softmax sort topk argsort",
     ),
-    **named(_along_axes, "roll _fft_r2c _fft_c2c _fft_c2r"),
+    **named(_part_of_axis, "cumsum cumprod cummax cummin logcumsumexp glu index_select"),
+    **named(_along_axes, "_fft_r2c _fft_c2c _fft_c2r"),
+    "roll": _roll,
     **named(_layer_norm, "native_layer_norm _fused_rms_norm"),
     "native_group_norm": _group_norm,
     **named(

@@ -82,7 +82,7 @@ def _unbind(step: Step) -> Outcome:
 
 def _flip(step: Step) -> Outcome:
     seen = step.first()
-    for axis in step.axes("dims"):
+    for axis in step.axes("dims") if step.argument("dims") else ():
         seen = moves.flipped(seen, axis)
     return seen
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from math import gcd
 
 from alexnet_cli.analyses.receptive_field.moves import Resampling, Window, resampled, windowed
-from alexnet_cli.analyses.receptive_field.seen import Seen, is_uneven, loosened, mixed, plain, stepping, with_axis
+from alexnet_cli.analyses.receptive_field.seen import (
+    Seen,
+    is_uneven,
+    loosened,
+    mixed,
+    plain,
+    reduced,
+    stepping,
+    with_axis,
+)
 from alexnet_cli.analyses.receptive_field.step import Outcome, Rule, Step, named
 
 _CHANNELS = 1
@@ -43,7 +52,7 @@ def _transposed(window: Window) -> Resampling:
     def taps(unit: int) -> list[int]:
         last = (unit + window.padding) // window.stride
         first = -((span - unit - window.padding) // window.stride)
-        return [i for i in range(first, last + 1) if (unit + window.padding - i * window.stride) % window.dilation == 0]
+        return [i for i in range(first, last + 1) ]
 
     return Resampling(taps, window.stride, 1)
 
@@ -63,10 +72,7 @@ def _adaptive_pool(step: Step) -> Outcome:
     seen, rank, spatial = step.first(), len(step.read[0]), _spatial(step)
     for axis in range(rank - spatial, rank):
         old, new = step.read[0][axis], step.shape[axis]
-        if new == 1:
-            seen = with_axis(mixed(seen, [axis]), axis, ())
-        else:
-            seen = resampled(seen, axis, _shares(old, new), new)
+        seen = reduced(seen, [axis], keep=True) if new == 1 else resampled(seen, axis, _shares(old, new), new)
     return seen
 
 
