@@ -19,6 +19,17 @@ from alexnet_cli.cli.app import run
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "summary.svg"
+FIGURES = {
+    ROOT / "docs" / name: f"draw {what} --format svg"
+    for name, what in {
+        "alexnet.svg": "",
+        "alexnet-bars.svg": "--style bars",
+        "resnet.svg": "networks.py:ResNet -i 3,224,224",
+        "unet.svg": "networks.py:UNet -i 3,224,224",
+        "encoder.svg": "networks.py:Encoder -i 128:int64",
+    }.items()
+}
+"""The figures of the README, each with the command that draws it."""
 _BLOCK = re.compile(r"```console\n\$ alexnet(?P<arguments>[^\n]*)\n.*?```", re.DOTALL)
 
 
@@ -30,6 +41,11 @@ def refreshed(text: str) -> str:
 def picture() -> str:
     """Return the summary as a picture."""
     return answer("summary --format svg")
+
+
+def figure(path: Path) -> str:
+    """Return one of `FIGURES` as it is drawn now."""
+    return answer(FIGURES[path])
 
 
 def answer(arguments: str) -> str:
@@ -56,10 +72,11 @@ def _block(arguments: str) -> str:
 
 
 def main() -> int:
-    """Write the README and the picture; with --check only tell whether they are current."""
+    """Write the README and its pictures; with --check only tell whether they are current."""
     wanted = {README: refreshed(README.read_text(encoding="utf-8")), PICTURE: picture()}
+    wanted |= {path: figure(path) for path in FIGURES}
     if "--check" in sys.argv:
-        return int(any(path.read_text(encoding="utf-8") != text for path, text in wanted.items()))
+        return int(any(not path.is_file() or path.read_text(encoding="utf-8") != text for path, text in wanted.items()))
     for path, text in wanted.items():
         path.write_text(text, encoding="utf-8")
     return 0

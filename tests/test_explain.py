@@ -17,11 +17,14 @@ from test_odd_models import traced as traced_case
 from test_trace import CONV_MACS, CONV_PARAMS, CONVOLUTIONS, LINEAR_MACS, LINEAR_PARAMS
 
 from alexnet_cli.analyses.findings.rules import RULES, WITHOUT_A_RUN, findings
+from alexnet_cli.cli.changes import trace_changes
 from alexnet_cli.messages import CATALOGUES, MOST_NAMES, say
+from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import render
 from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.wrapping import width_of
 from alexnet_cli.targets.inputs import parse_input
+from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.views.explain import MOST_ALIKE, explain_document, tell
 
 NOT_APPLICABLE = {
@@ -50,13 +53,23 @@ INPUTS = {
     "nothing": "2,2",
     "linear_first": "3,8,8",
     "normed": "4,8,8",
-    "normed_half": "4,8,8",
+    "UNet": "3,16,16",
+    "Rounds": "8",
+    "frozen": "20",
+    "pooled": "20",
 }
 NOTEBOOK = ("stack", "relu-outputs", "narrow-and-deep", "parameters-in-conv-and-linear", "linear-dominates")
 
 
 def traced(name, **options):
     return trace_target(f"{HERE}:{name}", inputs=(parse_input(INPUTS[name]),), **options)
+
+
+def changes_of(name, report, codes=tuple(RULES), **options):
+    """Trace the changes that the findings propose, as the command does."""
+    target = name if name in variants() else f"{HERE}:{name}"
+    inputs = None if name in variants() else (parse_input(INPUTS[name]),)
+    return trace_changes(report, codes, target, None, TraceOptions(inputs=inputs, **options), cache=False)
 
 
 def found(report, code):
@@ -156,37 +169,6 @@ def test_what_two_groups_save_is_what_the_paper_has(report):
     assert saved == 1_413_120
 
 
-@pytest.mark.parametrize(
-    ("code", "path", "change"),
-    [
-        ("size-in-one-layer", "architecture.14", {"hidden": 2048}),
-        ("work-in-one-layer", "architecture.3", {"conv2": 128}),
-        ("outputs-in-one-layer", "architecture.0", {"conv1": 48}),
-    ],
-)
-def test_a_computed_change_is_what_a_trace_of_the_changed_network_gives(report, alexnet, code, path, change):
-    (halved,) = evidence(report, code, "halved")
-    assert halved["path"] == path
-    arguments = [word for name, value in change.items() for word in ("--arg", f"{name}={value}")]
-    traced_json = alexnet("summary", f"{HERE}:alexnet", *arguments, "-i", "3,227,227", "--json").json
-    rows = [row for row in traced_json["layers"] if row["leaf"]]
-    truth = {
-        "size-in-one-layer": traced_json["totals"]["params"],
-        "work-in-one-layer": traced_json["totals"]["macs"],
-        "outputs-in-one-layer": sum(row["output_bytes"] for row in rows),
-    }
-    assert halved["after"] == truth[code]
-
-
-def test_a_computed_change_counts_norms_and_groups():
-    whole, half = traced("normed"), traced("normed_half")
-    (work,) = evidence(whole, "work-in-one-layer", "halved")
-    (outputs,) = evidence(whole, "outputs-in-one-layer", "halved")
-    assert (work["path"], work["follower"]) == ("3", "7")  # 12 outputs cannot be halved for 3 groups of channels
-    assert outputs["path"] == "0"
-    assert outputs["after"] == sum(row.output_bytes for row in half.layers if row.leaf)
-
-
 # Other networks
 
 VERDICTS = {
@@ -245,13 +227,6 @@ def test_exceptions_are_named_by_layer():
 def test_the_papers_norms_put_out_without_a_relu():
     paths = [item["path"] for item in evidence(trace_target("alexnet-paper"), "relu-outputs", "goes_to")]
     assert paths == ["norm1", "norm2", "fc8"]
-
-
-def test_a_change_is_not_computed_where_more_would_have_to_change():
-    assert evidence(traced("ResNetLike"), "size-in-one-layer", "halved") == []
-    assert len(evidence(traced("ResNetLike"), "size-in-one-layer", "not_computed")) == 1
-    last = traced("one_place_at_the_end")
-    assert evidence(last, "size-in-one-layer", "last_layer") == [{"path": "2"}]
 
 
 def test_work_that_was_not_counted_is_told():
@@ -319,7 +294,7 @@ def numbers(text):
 @pytest.mark.parametrize("name", ["alexnet", "alexnet-paper", *INPUTS])
 def test_both_languages_say_the_same_numbers(name):
     report = traced(name) if name in INPUTS else trace_target(name)
-    judged = findings(report)
+    judged = findings(report, RULES, changes_of(name, report))
     for english, korean in zip(tell(judged, "en"), tell(judged, "ko"), strict=True):
         assert (english.code, english.verdict) == (korean.code, korean.verdict)
         for one, other in zip(english.evidence, korean.evidence, strict=True):
@@ -332,7 +307,7 @@ def test_long_lists_are_cut_and_said_to_be():
     names = [f"layer{number}" for number in range(MOST_NAMES + 2)]
     assert say("en", "any.uncounted", {"operators": names}).endswith("layer3 and 2 more.")
     assert "외 2개" in say("ko", "any.uncounted", {"operators": names})
-    assert say("en", "any.last_layer", {"path": ""}).startswith("the model itself ")
+    assert "the width of the model itself before" in say("en", "any.last_layer", {"path": ""})
 
 
 # The command
@@ -395,7 +370,7 @@ def test_verdicts_are_words_and_evidence_stands_beneath_its_claim(alexnet):
 @pytest.mark.parametrize("language", list(CATALOGUES))
 @pytest.mark.parametrize("width", [40, 60, 100])
 def test_nothing_is_wider_than_the_page_or_cut(report, language, width):
-    told = tell(findings(report), language)
+    told = tell(findings(report, RULES, changes_of("alexnet", report)), language)
     text = render(explain_document(report, told, language), "table", Style(width=width))
     assert max(map(width_of, text.splitlines())) <= width
     assert "…" not in text

@@ -25,7 +25,11 @@ MAY_IMPORT = {
     "views": {"analyses", "messages", "views"},
     "renderers": {"renderers"},
     "drawing": {"analyses", "renderers", "drawing"},
-    "cli": {"cache", "models", "targets", "tracing", "analyses", "views", "messages", "renderers", "drawing", "cli"},
+    "report_page": {"analyses", "messages", "views", "renderers", "drawing", "report_page"},
+    "cli": {
+        *("cache", "models", "targets", "tracing", "analyses", "views"),
+        *("messages", "renderers", "drawing", "report_page", "cli"),
+    },
     "__main__": {"cli"},
 }
 DOCUMENT_ONLY = {"document", "units", "errors"}

@@ -327,6 +327,24 @@ def test_half_of_joined_channels_is_bounded():
     assert (field.size, field.status) == ((5,), "upper_bound")
 
 
+def test_rows_of_another_width_put_below_each_other_are_bounded():
+    class Stacked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide = nn.Conv2d(2, 2, (1, 5), padding=(0, 2))
+
+        def forward(self, x):
+            return F.avg_pool2d(torch.cat([x, self.wide(x)], 2), (3, 1))  # the upper rows see one column only
+
+    field = last(Stacked, "2,16,16")
+    assert (field.size[1], field.status) == (5, "upper_bound")
+
+
+def test_a_transposed_convolution_may_leave_units_that_see_nothing():
+    field = last(lambda: nn.ConvTranspose2d(2, 2, 1, stride=2), "2,16,16")
+    assert (field.size, field.jump, field.start, field.status) == ((1, 1), (0.5, 0.5), (0, 0), "upper_bound")
+
+
 def test_a_running_sum_over_part_of_a_map_is_bounded():
     field = after(lambda y: y[:, :, 4:8].cumsum(2))  # the first of the four sees one row less than all four
     assert (field.size, field.status) == ((6, 3), "upper_bound")

@@ -24,7 +24,9 @@ COMMANDS = {
     "params": "Show where the parameters sit: totals, by type, layer, module.",
     "cost": "Show what each layer computes and moves, and the least time it takes.",
     "memory": "Show what a forward and a training step hold, and what fits.",
+    "receptive-field": "Show how much of the input each layer sees.",
     "draw": "Draw the architecture: a figure for a page or a slide.",
+    "report": "Write a page that one can mail: figure, charts, layers, findings.",
     "explain": "Check what people say of such a network, with evidence.",
     "compare": "Show models side by side, and what changed.",
     "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",
@@ -73,8 +75,9 @@ def command_line(words: Sequence[str]) -> typer.Typer:
     app.callback()(alexnet)
     for name, text in COMMANDS.items():
         if name in words:
-            module = import_module(f"alexnet_cli.cli.{name}")
-            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+            function = name.replace("-", "_")
+            module = import_module(f"alexnet_cli.cli.{function}")
+            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, function))
         else:
             app.command(name, help=text)(_not_named)
     return app

@@ -11,6 +11,7 @@ import typer
 
 from alexnet_cli.analyses.findings.rules import RULES, findings
 from alexnet_cli.cli import options
+from alexnet_cli.cli.changes import trace_changes
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
 from alexnet_cli.cli.results.explain import ExplainResult
@@ -79,7 +80,8 @@ def explain(
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
     how = replace(how, formulas=formulas, traceback=traceback)
     report = obtain_report(target, arguments, how, cache=cache)
-    told = tell(findings(report, codes), language)
+    changes = trace_changes(report, codes, target, arguments, how, cache=cache)
+    told = tell(findings(report, codes, changes), language)
     result = ExplainResult(
         generator=report.generator,
         command="explain",

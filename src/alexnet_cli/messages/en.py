@@ -7,7 +7,7 @@ MESSAGES: dict[str, str] = {
     "unshown": "{count:count} more like this: --json lists them all",
     "macs": (
         "MACs are multiply-accumulates of one forward, bias additions not included. "
-        "What is called computed was not run."
+        "What is called traced was run with that change, on shapes alone; what is called computed was not run."
     ),
     "column.code": "Finding",
     "column.verdict": "Verdict",
@@ -22,12 +22,37 @@ MESSAGES: dict[str, str] = {
     "any.no_parameters": "There are no parameters here.",
     "any.no_convolutions": "No convolution ran here as a layer of its own.",
     "any.not_both": "This compares convolutions with linear layers, and there are not both.",
-    "any.last_layer": (
-        "{path:layer} is the last layer with weights: half its outputs would be another answer, not a smaller model."
+    "any.not_traced": (
+        "What half the outputs of {path:layer} would save was not traced: a saved report or a checkpoint cannot be run."
     ),
-    "any.not_computed": (
-        "What a change of {path:layer} would save is not computed: the layers are no plain chain, so it is not known "
-        "what else would have to change."
+    "any.needs_values": (
+        "What half the outputs of {path:layer} would save was not traced: the model needs values to run, and changes "
+        "are traced on shapes alone."
+    ),
+    "any.not_built": "What half the outputs of {path:layer} would save was not traced: {error}.",
+    "any.other_kind": (
+        "{path:layer} ({type}) is no convolution, linear layer or embedding: only of these the outputs are halved."
+    ),
+    "any.too_few": "{path:layer} has {width:n output|outputs}: too few to halve.",
+    "any.last_layer": (
+        "No other layer takes up the width of {path:layer} before the model returns: half its outputs would be another "
+        "answer, not a smaller model."
+    ),
+    "any.does_not_fit": (
+        "With half the outputs of {path:layer} alone the forward fails at {at:layer}, which needs all of them: more "
+        "would have to change."
+    ),
+    "any.not_divisible": (
+        "With half the outputs of {path:layer}, {at:layer} would have {width:n channel|channels}, which its "
+        "{groups:n group|groups} cannot share out."
+    ),
+    "any.shared_weights": (
+        "With half the outputs of {path:layer} the weights of {at:layer} would have to change, and they are used "
+        "elsewhere too."
+    ),
+    "any.other_weights": (
+        "With half the outputs of {path:layer} the weights of {at:layer} ({type}) would have to change, and they are "
+        "not held as in torch's own layers."
     ),
     "any.uncounted": "Not counted, as there is no formula for it: {operators:names}.",
     # The notebook's claims
@@ -119,23 +144,30 @@ MESSAGES: dict[str, str] = {
     "size-in-one-layer.nothing_to_share": "There are no parameters here.",
     "size-in-one-layer.largest": "{path:layer} holds {amount:count} parameters, {share:share}.",
     "size-in-one-layer.halved": (
-        "With {half:count} outputs instead of {width:count}, and {follower:layer} to match, the model would have "
-        "{after:count} parameters instead of {before:count}, {share:share} fewer (computed)."
+        "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, the "
+        "model has {after:count} parameters instead of {before:count}, {share:share} fewer (traced)."
     ),
     "claim.work-in-one-layer": "One layer does most of the work: change it first for a faster model.",
     "work-in-one-layer.nothing_to_share": "Nothing was counted here.",
     "work-in-one-layer.largest": "{path:layer} does {amount:count} MACs, {share:share}.",
     "work-in-one-layer.halved": (
-        "With {half:count} outputs instead of {width:count}, and {follower:layer} to match, a forward would take "
-        "{after:count} MACs instead of {before:count}, {share:share} fewer (computed)."
+        "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, a "
+        "forward takes {after:count} MACs instead of {before:count}, {share:share} fewer (traced)."
     ),
     "claim.outputs-in-one-layer": (
-        "One layer's output takes most of the memory that all outputs take: change it first for leaner activations."
+        "One layer's output takes most of the memory that all outputs take: change it first for leaner training."
     ),
     "outputs-in-one-layer.nothing_to_share": "No layer puts out anything new.",
     "outputs-in-one-layer.largest": "{path:layer} puts out {amount:bytes}, {share:share} of all outputs.",
     "outputs-in-one-layer.halved": (
-        "With {half:count} outputs instead of {width:count}, and {follower:layer} to match, all outputs together would "
-        "take {after:bytes} instead of {before:bytes}, {share:share} less (computed)."
+        "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, all "
+        "outputs together take {after:bytes} instead of {before:bytes}, {share:share} less (traced)."
+    ),
+    "outputs-in-one-layer.no_step": (
+        "What a training step keeps for backward was not traced: it fails here, or there is nothing to train."
+    ),
+    "outputs-in-one-layer.kept": (
+        "A training step so changed keeps {after:bytes} for backward, the model's input included, instead of "
+        "{before:bytes}, {share:share} less (traced)."
     ),
 }

@@ -7,6 +7,7 @@ MESSAGES: dict[str, str] = {
     "unshown": "같은 내용이 {count:count}개 더 있다. --json으로 모두 볼 수 있다",
     "macs": (
         "MAC은 순전파 한 번의 곱셈-누산 횟수이며 편향 덧셈은 세지 않는다. "
+        "추적값이라고 쓴 것은 그렇게 바꾼 모델을 값 없이 shape만으로 실행하여 얻은 값이고, "
         "계산값이라고 쓴 것은 실행하지 않고 계산한 값이다."
     ),
     "column.code": "항목",
@@ -22,12 +23,38 @@ MESSAGES: dict[str, str] = {
     "any.no_parameters": "파라미터가 없다.",
     "any.no_convolutions": "독립된 층으로 실행된 합성곱이 없다.",
     "any.not_both": "합성곱 층과 선형 층을 비교하는 항목인데, 둘 다 있지는 않다.",
-    "any.last_layer": (
-        "{path:layer} 층은 가중치가 있는 마지막 층이다. 출력을 줄이면 모델이 작아지는 것이 아니라 답이 달라진다."
+    "any.not_traced": (
+        "{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 않았다. "
+        "저장된 보고서나 체크포인트는 실행할 수 없다."
     ),
-    "any.not_computed": (
-        "{path:layer} 층을 바꾸면 얼마나 줄어드는지는 계산하지 않았다. "
-        "층이 한 줄로 이어져 있지 않아, 함께 바뀌어야 할 것을 알 수 없다."
+    "any.needs_values": (
+        "{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 않았다. "
+        "바꾼 모델은 shape만으로 실행하는데, 이 모델은 값이 있어야 실행된다."
+    ),
+    "any.not_built": ("{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 못했다: {error}."),
+    "any.other_kind": (
+        "{path:layer} 단계({type})는 합성곱 층도 선형 층도 임베딩도 아니다. 출력은 그런 층에서만 반으로 줄여 본다."
+    ),
+    "any.too_few": "{path:layer} 층의 출력은 {width:count}개뿐이라 반으로 줄이지 않았다.",
+    "any.last_layer": (
+        "{path:layer} 층의 출력은 다른 층을 거치지 않고 그대로 모델의 답이 된다. "
+        "반으로 줄이면 모델이 작아지는 것이 아니라 답이 달라진다."
+    ),
+    "any.does_not_fit": (
+        "{path:layer} 층의 출력만 반으로 줄이면 {at:layer} 단계에서 순전파가 실패한다. "
+        "그 단계에는 출력이 모두 필요하므로 다른 곳도 함께 바꾸어야 한다."
+    ),
+    "any.not_divisible": (
+        "{path:layer} 층의 출력을 반으로 줄이면 {at:layer} 층의 채널이 {width:count}개가 되는데, "
+        "{groups:count}그룹으로 똑같이 나눌 수 없다."
+    ),
+    "any.shared_weights": (
+        "{path:layer} 층의 출력을 반으로 줄이려면 {at:layer} 층의 가중치도 바꾸어야 하는데, "
+        "그 가중치는 다른 곳에서도 쓰인다."
+    ),
+    "any.other_weights": (
+        "{path:layer} 층의 출력을 반으로 줄이려면 {at:layer} 층({type})의 가중치도 바꾸어야 하는데, "
+        "그 층은 torch의 층과 다른 방식으로 가중치를 가지고 있다."
     ),
     "any.uncounted": "계산식이 없어 세지 못한 연산: {operators:names}.",
     # 노트북의 주장
@@ -117,23 +144,31 @@ MESSAGES: dict[str, str] = {
     "size-in-one-layer.nothing_to_share": "파라미터가 없다.",
     "size-in-one-layer.largest": "{path:layer} 층이 파라미터 {amount:count}개({share:share})를 가지고 있다.",
     "size-in-one-layer.halved": (
-        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 모델의 파라미터는 "
-        "{before:count}개에서 {after:count}개로 {share:share} 줄어든다(계산값)."
+        "{path:layer} 층의 출력을 {width:count}개에서 {half:count}개로 줄이고 그에 맞추어 {followers:layers} 층을 "
+        "바꾸면, 모델의 파라미터는 {before:count}개에서 {after:count}개로 {share:share} 줄어든다(추적값)."
     ),
     "claim.work-in-one-layer": "한 층이 연산의 대부분을 한다. 모델을 빠르게 하려면 그 층부터 바꾼다.",
     "work-in-one-layer.nothing_to_share": "집계된 연산이 없다.",
     "work-in-one-layer.largest": "{path:layer} 층이 MAC {amount:count}번({share:share})을 한다.",
     "work-in-one-layer.halved": (
-        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 순전파 한 번의 MAC은 "
-        "{before:count}번에서 {after:count}번으로 {share:share} 줄어든다(계산값)."
+        "{path:layer} 층의 출력을 {width:count}개에서 {half:count}개로 줄이고 그에 맞추어 {followers:layers} 층을 "
+        "바꾸면, 순전파 한 번의 MAC은 {before:count}번에서 {after:count}번으로 {share:share} 줄어든다(추적값)."
     ),
     "claim.outputs-in-one-layer": (
-        "모든 출력이 차지하는 메모리의 대부분이 한 층에서 나온다. 출력 메모리를 줄이려면 그 층부터 바꾼다."
+        "모든 출력이 차지하는 메모리의 대부분이 한 층에서 나온다. 학습할 때의 메모리를 줄이려면 그 층부터 바꾼다."
     ),
     "outputs-in-one-layer.nothing_to_share": "새로 만들어지는 출력이 없다.",
     "outputs-in-one-layer.largest": "{path:layer} 층의 출력은 {amount:bytes}로, 전체 출력의 {share:share}이다.",
     "outputs-in-one-layer.halved": (
-        "출력을 {width:count}개에서 {half:count}개로 줄이고 {follower:layer} 층을 그에 맞추면, 출력 전체는 "
-        "{before:bytes}에서 {after:bytes}로 {share:share} 줄어든다(계산값)."
+        "{path:layer} 층의 출력을 {width:count}개에서 {half:count}개로 줄이고 그에 맞추어 {followers:layers} 층을 "
+        "바꾸면, 출력 전체는 {before:bytes}에서 {after:bytes}로 {share:share} 줄어든다(추적값)."
+    ),
+    "outputs-in-one-layer.no_step": (
+        "학습 한 단계가 역전파를 위해 무엇을 남겨 두는지는 추적하지 않았다. "
+        "여기서는 학습 단계가 실패하거나 학습할 것이 없다."
+    ),
+    "outputs-in-one-layer.kept": (
+        "이렇게 바꾸면 학습 한 단계에서 역전파를 위해 남겨 두는 메모리는, 모델의 입력을 포함하여 "
+        "{before:bytes}에서 {after:bytes}로 {share:share} 줄어든다(추적값)."
     ),
 }

@@ -56,3 +56,8 @@ def module_family(cls: type[nn.Module]) -> Family | None:
         if issubclass(cls, classes):
             return family
     return None
+
+
+def is_torchs_own(cls: type[nn.Module]) -> bool:
+    """Tell whether a class is a layer that torch itself defines, not one derived from it."""
+    return cls.__module__.startswith("torch.nn.") and module_family(cls) is not None

@@ -114,6 +114,14 @@ def _with_ones(factor: Tensor, dims: list[int]) -> list[int]:
     return sizes
 
 
+@macs_formula("convolution")
+def _convolution(given: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: object) -> int:
+    """Each place of the result meets the weights of its channel; each of the input, where it is transposed."""
+    transposed = rest[4]
+    places = given if transposed else out_val
+    return places.numel() * prod(weight.shape[1:])
+
+
 @macs_formula("convolution_backward")
 def _convolution_backward(gradient: Tensor, given: Tensor, weight: Tensor, *rest: Any, **_: object) -> int:
     """Each of the two gradients that are wanted takes as many MACs as the forward: every product is used once.

@@ -6,21 +6,32 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet_cli.tracing.checks import MetaChecks
-from alexnet_cli.tracing.meta_rules import RULES
+from alexnet_cli.tracing.meta_rules import RULES, Rule
 from alexnet_cli.tracing.operators import Operator, operator
 
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
-RunModule = Callable[[Callable[..., Any], nn.Module, Any, Any], Any]
+ModuleCall = Callable[..., Any]
+
+
+class _Overload(NamedTuple):
+    """What is needed of an operator overload whenever it runs."""
+
+    itself: Any
+    operator: Operator
+    run: Callable[..., Any]
+    rule: Rule | None
 
 
 class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
@@ -30,6 +41,7 @@ class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.saw = saw
         self.checks = checks
+        self._overloads: dict[int, _Overload] = {}  # by identity: an overload's hash is computed in Python
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -38,24 +50,30 @@ class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         kwargs = kwargs or {}
-        op = operator(func)
+        overload = self._overloads.get(id(func)) or self._look_up(func)
+        op = overload.operator
         if op.composite and op.macs is None:
             with self:  # under inference mode they come whole
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
-        output = func(*args, **kwargs) if self.checks is None else self._on_meta(func, op, args, kwargs)
+        output = overload.run(*args, **kwargs) if self.checks is None else self._on_meta(overload, args, kwargs)
         self.saw(op, args, kwargs, output)
         return output
 
-    def _on_meta(self, func: Any, op: Operator, args: Any, kwargs: dict[str, Any]) -> Any:
+    def _look_up(self, func: Any) -> _Overload:
+        run = func._op if type(func) is OpOverload else func  # what it calls itself, a tenth of the mode's time later
+        overload = self._overloads[id(func)] = _Overload(func, operator(func), run, RULES.get(func))
+        return overload
+
+    def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:
         assert self.checks is not None  # noqa: S101 - for the type checker
-        self.checks.before(op.name, args)
-        rule = RULES.get(func)
-        output = NotImplemented if rule is None else rule(*args, **kwargs)
+        name = overload.operator.name
+        self.checks.before(name, args)
+        output = NotImplemented if overload.rule is None else overload.rule(*args, **kwargs)
         if output is NotImplemented:
-            output = func(*args, **kwargs)
-        self.checks.after(op.name, args, output)
+            output = overload.run(*args, **kwargs)
+        self.checks.after(name, args, output)
         return output
 
 
@@ -77,14 +95,10 @@ class FunctionMode(TorchFunctionMode):
 
 
 @contextmanager
-def wrapped_module_call(run: RunModule) -> Iterator[None]:
-    """Have every module call run through `run`, which gets the original call."""
+def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[None]:
+    """Have every module call run through what `wrap` makes of the original call."""
     original = nn.Module.__call__
-
-    def call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return run(original, module, args, kwargs)
-
-    nn.Module.__call__ = call  # type: ignore[method-assign] # put back below
+    nn.Module.__call__ = wrap(original)  # type: ignore[method-assign] # put back below
     try:
         yield
     finally:
@@ -116,6 +130,7 @@ def calm_collector() -> Iterator[None]:
             gc.enable()
 
 
+@lru_cache(maxsize=1024)
 def function_name(function: Any) -> str:
     """Return what users call a function: `add` for `__radd__`, `add_` for `__iadd__`, `T` for the property."""
     name = getattr(function, "__name__", "") or type(function).__name__

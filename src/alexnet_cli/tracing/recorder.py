@@ -16,11 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._C import DisableTorchFunction
-from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Shape
 from alexnet_cli.tracing.checks import MetaChecks
-from alexnet_cli.tracing.families import module_family
+from alexnet_cli.tracing.families import is_torchs_own, module_family
 from alexnet_cli.tracing.fused_attention import fused_attention
 from alexnet_cli.tracing.modes import (
     FunctionMode,
@@ -34,7 +33,7 @@ from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
 from alexnet_cli.tracing.taping import Place, TapeRecorder
-from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of, shapes_of_arguments, storage_of, tensors_in
+from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of_arguments, storage_of, tensors_in
 
 _NOT_BORN_HERE = -1
 
@@ -91,7 +90,7 @@ class Recorder:
         self.failed_function: Call | None = None
         self.tape = TapeRecorder(self._where) if taping else None
         self._stack: list[Call] = []
-        self._function: Call | None = None
+        self._current: Call | None = None  # whose work the operators are that run now
         self._clock = 0
         self._births: dict[int, int] = {}
         self._checks = MetaChecks(storage_of) if device.type == META else None
@@ -104,48 +103,70 @@ class Recorder:
             stack.enter_context(plain_kernels())
             if self.device.type == META:
                 stack.enter_context(fused_attention())
-            stack.enter_context(wrapped_module_call(self._run_module))
+            stack.enter_context(wrapped_module_call(self._watching))
             stack.enter_context(FunctionMode(self._run_function, self.device))
             stack.enter_context(OperatorMode(self._saw, self._checks))
             yield
 
-    def _run_module(self, original: Callable[..., Any], module: nn.Module, args: Any, kwargs: Any) -> Any:
-        with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
-            call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
+    def _watching(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what `nn.Module.__call__` is while the recording lasts."""
+
+        def run_module(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+            with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
+                call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
+            self._enter(call)
+            outer, self._current = self._current, call if self._is_closed(module) else None
+            try:
+                output = original(module, *args, **kwargs)
+                with DisableTorchFunction():
+                    self._finish(call, output)
+            except BaseException:
+                self.failed = self.failed or call
+                raise
+            finally:
+                self._stack.pop()
+                self._current = outer
+            return output
+
+        return run_module
+
+    def _enter(self, call: Call) -> None:
         if self._stack:
             above = self._stack[-1]
             above.parts.append(call)
             above.calls_modules = True
         elif self.root is None:
             self.root = call
-        outer, self._function = self._function, None
         self._stack.append(call)
-        try:
-            output = original(module, *args, **kwargs)
-        except BaseException:
-            self.failed = self.failed or call
-            raise
-        else:
-            with DisableTorchFunction():
-                self._finish(call, output)
-        finally:
-            self._stack.pop()
-            self._function = outer
-        return output
+
+    def _is_closed(self, module: nn.Module) -> bool:
+        """Tell whether a module is a layer of torch's that calls no other: what its functions do is its own work.
+
+        That spares a `Call` for each of them; a tape needs those.
+        """
+        return (
+            self.tape is None
+            and is_torchs_own(type(module))
+            and not (module._modules or module._forward_hooks or module._forward_pre_hooks)
+        )
 
     def _run_function(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a torch function; one that a module's own code called becomes a part of the module's call."""
-        if self._function is not None or not self._stack:
+        if not self._stack:
             return function(*args, **kwargs)
-        self._function = call = Call(None, function_name(function), self._clock)
+        outer = self._current
+        if outer is None:
+            self._current = call = Call(None, function_name(function), self._clock)
         try:
             output = function(*args, **kwargs)
         except BaseException:
-            call.input_shapes = shapes_of_arguments(args, kwargs)
-            self.failed_function = call
+            shapes = shapes_of_arguments(args, kwargs)
+            self.failed_function = Call(None, function_name(function), self._clock, shapes)
             raise
         finally:
-            self._function = None
+            self._current = outer
+        if outer is not None:
+            return output
         if call.operators:
             call.input_shapes = shapes_of_arguments(args, kwargs)
             call.settings = call_settings(kwargs) if kwargs else None
@@ -156,15 +177,11 @@ class Recorder:
     def _saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note that an operator ran in the current call."""
         self._clock += 1
-        given = flat_tensors(args) if op.lists else args
-        self.touched.update(self.watched.intersection(map(id, given)))
-        if op.fresh:
-            for tensor in (output,) if type(output) is Tensor else flat_tensors((output,)):
-                self._births[storage_of(tensor)] = self._clock
+        self._look_at(op, args, output)
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
             self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
-        call = self._function or self._direct_call(op, args, kwargs)
+        call = self._current or self._direct_call(op, args, kwargs)
         if call is None:
             return
         call.operators.add(op)
@@ -175,11 +192,20 @@ class Recorder:
             call.counted = True
         elif op.uncounted:
             call.uncounted.append(op.name)
-        if call is not self._function:
+        if call is not self._current:
             self._finish(call, output)
 
+    def _look_at(self, op: Operator, args: Any, output: Any) -> None:
+        """Note which parameters an operator read, and which storages it made."""
+        for given in flat_tensors(args) if op.lists else args:
+            if id(given) in self.watched:
+                self.touched.add(id(given))
+        if op.fresh:
+            for tensor in (output,) if type(output) is Tensor else flat_tensors((output,)):
+                self._births[storage_of(tensor)] = self._clock
+
     def _where(self) -> Place:
-        return Place(self._stack[-1] if self._stack else None, self._function)
+        return Place(self._stack[-1] if self._stack else None, self._current)
 
     def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
         """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""
@@ -192,13 +218,17 @@ class Recorder:
     def _finish(self, call: Call, output: object) -> None:
         if call.parts and self._is_one_row(call):
             call.absorb_parts()
-        tensors = tensors_in(output)
-        storages = {storage_of(tensor): tensor for tensor in tensors}
-        births, started = self._births, call.started
-        fresh = [key for key in storages if births.get(key, _NOT_BORN_HERE) > started]
-        call.output_shapes = tuple([tuple(tensor.shape) for tensor in tensors if not is_lazy(tensor)])
-        call.output_bytes = sum([bytes_of(storages[key]) for key in fresh])
-        call.in_place = bool(call.mutated) and any(key in call.mutated for key in storages if key not in fresh)
+        shapes: list[Shape] = []
+        allocated: dict[int, int] = {}
+        for tensor in tensors_in(output):
+            shapes.append(tuple(tensor.shape))
+            storage = storage_of(tensor)
+            if self._births.get(storage, _NOT_BORN_HERE) > call.started:
+                allocated[storage] = bytes_of(tensor)
+            elif storage in call.mutated:
+                call.in_place = True
+        call.output_shapes = tuple(shapes)
+        call.output_bytes = sum(allocated.values())
         call.finished = True
         self.failed = self.failed_function = None  # a failure inside was handled by the model
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
 
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -20,34 +19,40 @@ _ATTENTION_FUNCTIONS = frozenset({"scaled_dot_product_attention", "multi_head_at
 _STRUCTURAL = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
-@dataclass
+@dataclass(slots=True)
 class Owned:
-    """The parameters that a row is the first to hold."""
+    """The parameters and buffers that a row is the first to hold."""
 
     params: int = 0
     trainable: int = 0
     bytes: int = 0
+    buffers: int = 0
 
     def add(self, parameter: Tensor) -> None:
         """Count one parameter."""
         size = _numel(parameter)
         self.params += size
         self.trainable += size if parameter.requires_grad else 0
-        self.bytes += size * parameter.dtype.itemsize
+        self.bytes += size * parameter.itemsize
 
 
-@dataclass
+_NOTHING = Owned()
+"""What functions hold."""
+
+
+@dataclass(slots=True)
 class _Draft:
     call: Call
+    parent: _Draft | None
     path: str
     depth: int
-    number: int
     family: Family
-    leaf: bool
-    owned: Owned = field(default_factory=Owned)
-    buffers: int = 0
+    owned: Owned
+    number: int = 1
     reuses: str | None = None
-    end: int = 0
+    params_total: int = 0
+    macs_total: int = 0
+    any_unknown: bool = False
 
 
 class RowBuilder:
@@ -56,92 +61,97 @@ class RowBuilder:
     def __init__(self, model: nn.Module, touched: set[int]) -> None:
         self.model = model
         self.touched = touched
-        self.paths: dict[int, str] = {id(module): path for path, module in reversed(list(_named_modules(model)))}
+        self._modules = list(_named_modules(model))
+        self.paths: dict[int, str] = {id(module): path for path, module in self._modules}
         self._drafts: list[_Draft] = []
         self._positions: dict[int, int] = {}
-        self._calls: Counter[int] = Counter()
-        self._names: Counter[str] = Counter()
+        self._calls: dict[int, int] = {}
+        self._names: dict[str, int] = {}
         self._owner: dict[int, str] = {}
         self._rows: dict[str, _Draft] = {}
         self._unfinished: set[int] = set()
+        self._without_row = Owned()
 
     def build(self, root: Call | None) -> tuple[tuple[Layer, ...], Totals]:
         """Return the rows in the order they ran, containers first, and the totals."""
         if root is not None:
-            self._visit(root, None, 0)
+            self._visit(root, None)
         unused = self._settle_uncalled()
-        indices = iter(range(1, len(self._drafts) + 1))
-        sums = _RunningSums(self._drafts)
-        layers = tuple(
-            self._layer(
-                draft, sums.between(position, draft.end), next(indices) if draft.leaf and draft.call.module is not None else None
-            )
-            for position, draft in enumerate(self._drafts)
-        )
+        self._add_up()
+        layers = self._layers()
         return layers, self._totals(layers, unused)
 
     def row_of(self, call: Call) -> int | None:
         """Return the position of a call's row: its own, or the first of its module's."""
-        return self._positions.get(id(call), self._positions.get(id(call.module)) if call.module else None)
+        own = self._positions.get(id(call))
+        return own if own is not None or call.module is None else self._positions.get(id(call.module))
 
     def path_of(self, call: Call | None) -> str:
         """Return the path of a call's module, empty for the root and for modules that are not part of the model."""
         return self.paths.get(id(call.module), "") if call is not None else ""
 
-    def _visit(self, call: Call, parent: _Draft | None, depth: int) -> None:
-        container = call.calls_modules
-        if not call.finished and not container:
-            self._unfinished.add(id(call.module))
+    def _visit(self, call: Call, parent: _Draft | None) -> None:
+        module = call.module
+        if not (call.finished or call.calls_modules):
+            self._unfinished.add(id(module))
             return  # the layer that failed has no row: the error names it
-        path = self._path(call, parent.path if parent else "")
-        draft = _Draft(call, path, depth, 1, _family(call, container=bool(call.parts)), leaf=not container)
-        self._positions[id(call)] = len(self._drafts)
+        position = self._positions[id(call)] = len(self._drafts)
+        depth = 0 if parent is None else parent.depth + 1
+        owned = Owned() if module is not None else _NOTHING
+        draft = _Draft(call, parent, self._path(call, parent), depth, _family(call), owned)
         self._drafts.append(draft)
-        if call.module is not None:
-            self._positions.setdefault(id(call.module), len(self._drafts) - 1)
-            self._calls[id(call.module)] += 1
-            draft.number = self._calls[id(call.module)]
-            self._rows.setdefault(path, draft)
-            self._own(draft, call.module)
+        if module is not None:
+            self._positions.setdefault(id(module), position)
+            self._rows.setdefault(draft.path, draft)
+            draft.number = self._calls[id(module)] = self._calls.get(id(module), 0) + 1
+            if id(module) in self.paths:
+                self._own(draft, module)
         for part in call.parts:
-            self._visit(part, draft, depth + 1)
-        draft.end = len(self._drafts)
+            self._visit(part, draft)
 
-    def _path(self, call: Call, parent: str) -> str:
-        if call.module is not None and id(call.module) in self.paths:
-            return self.paths[id(call.module)]
-        path = f"{parent}.{call.name}" if parent else call.name
-        self._names[path] += 1
-        return path if self._names[path] == 1 else f"{path}_{self._names[path] - 1}"
+    def _path(self, call: Call, parent: _Draft | None) -> str:
+        path = self.paths.get(id(call.module)) if call.module is not None else None
+        if path is not None:
+            return path
+        path = f"{parent.path}.{call.name}" if parent is not None and parent.path else call.name
+        before = self._names.get(path, 0)
+        self._names[path] = before + 1
+        return f"{path}_{before}" if before else path
 
     def _own(self, draft: _Draft, module: nn.Module) -> None:
-        if id(module) not in self.paths:
-            return
-        for parameter in _own_parameters(module):
+        for parameter in module._parameters.values():
+            if parameter is None:
+                continue
             if id(parameter) in self._owner:
                 draft.reuses = draft.reuses or self._owner[id(parameter)]
             else:
                 self._owner[id(parameter)] = draft.path
                 draft.owned.add(parameter)
-        for buffer in _own_buffers(module):
-            if id(buffer) not in self._owner:
-                self._owner[id(buffer)] = draft.path
-                draft.buffers += _numel(buffer)
+        self._own_buffers(draft.owned, module, draft.path)
+
+    def _own_buffers(self, owned: Owned, module: nn.Module, path: str) -> None:
+        for buffer in module._buffers.values():
+            if buffer is not None and id(buffer) not in self._owner:
+                self._owner[id(buffer)] = path
+                owned.buffers += _numel(buffer)
 
     def _settle_uncalled(self) -> tuple[UnusedModule, ...]:
         """Give the parameters of modules that were read but not called to the row above; list the others."""
         unused = []
-        for path, module in self.model.named_modules():
-            if self._calls[id(module)]:
+        for path, module in self._modules:
+            if id(module) in self._calls:
                 continue
-            fresh = [parameter for parameter in _own_parameters(module) if id(parameter) not in self._owner]
-            self._owner |= {id(parameter): path for parameter in fresh}
+            self._own_buffers(self._without_row, module, path)
+            parameters = [parameter for parameter in module._parameters.values() if parameter is not None]
+            fresh = [parameter for parameter in parameters if id(parameter) not in self._owner]
+            self._owner.update((id(parameter), path) for parameter in fresh)
             row = self._row_above(path)
             read = any(id(parameter) in self.touched for parameter in fresh)
-            if row is not None and read and id(module) not in self._unfinished:
-                for parameter in fresh:
-                    row.owned.add(parameter)
-            elif fresh or not (isinstance(module, _STRUCTURAL) or any(True for _ in module.children())):
+            is_part = row is not None and read and id(module) not in self._unfinished
+            owned = row.owned if row is not None and is_part else self._without_row
+            for parameter in fresh:
+                owned.add(parameter)
+            if not is_part and (fresh or not (isinstance(module, _STRUCTURAL) or module._modules)):
                 unused.append(UnusedModule(path, sum(map(_numel, fresh))))
         return tuple(unused)
 
@@ -152,83 +162,85 @@ class RowBuilder:
                 return self._rows[path]
         return None
 
-    @staticmethod
-    def _layer(draft: _Draft, totals: tuple[int, int | None], index: int | None) -> Layer:
-        call = draft.call
-        macs = _macs(call)
-        params_total, macs_total = totals
-        return Layer(
-            index=index,
-            path=draft.path,
-            type=type(call.module).__name__ if call.module is not None else call.name,  # lazy ones have changed
-            kind="module" if call.module is not None else "function",
-            family=draft.family,
-            depth=draft.depth,
-            leaf=draft.leaf,
-            call=draft.number,
-            input_shapes=call.input_shapes,
-            output_shapes=call.output_shapes,
-            settings=module_settings(call.module) if call.module is not None else call.settings or {},
-            params=draft.owned.params,
-            trainable_params=draft.owned.trainable,
-            param_bytes=draft.owned.bytes,
-            buffers=draft.buffers,
-            params_total=params_total,
-            macs=macs,
-            flops=None if macs is None else 2 * macs,
-            macs_total=macs_total,
-            output_bytes=call.output_bytes,
-            in_place=call.in_place,
-            reuses=draft.reuses,
+    def _add_up(self) -> None:
+        """Sum up each row with all below it: the rows below come after it, so from the last to the first."""
+        for draft in reversed(self._drafts):
+            draft.params_total += draft.owned.params
+            draft.macs_total += draft.call.macs
+            draft.any_unknown |= _macs(draft.call) is None
+            if draft.parent is not None:
+                draft.parent.params_total += draft.params_total
+                draft.parent.macs_total += draft.macs_total
+                draft.parent.any_unknown |= draft.any_unknown
+
+    def _layers(self) -> tuple[Layer, ...]:
+        numbers = count(1)
+        return tuple(
+            [
+                _layer(draft, None if draft.call.calls_modules or draft.call.module is None else next(numbers))
+                for draft in self._drafts
+            ]
         )
 
     def _totals(self, layers: tuple[Layer, ...], unused: tuple[UnusedModule, ...]) -> Totals:
-        whole = Owned()
-        for parameter in self.model.parameters():
-            whole.add(parameter)
+        held = [*(draft.owned for draft in self._drafts), self._without_row]
+        params, trainable = sum(owned.params for owned in held), sum(owned.trainable for owned in held)
         macs = sum(layer.macs or 0 for layer in layers)
         return Totals(
-            params=whole.params,
-            trainable_params=whole.trainable,
-            frozen_params=whole.params - whole.trainable,
-            buffers=sum(_numel(buffer) for buffer in self.model.buffers()),
-            param_bytes=whole.bytes,
+            params=params,
+            trainable_params=trainable,
+            frozen_params=params - trainable,
+            buffers=sum(owned.buffers for owned in held),
+            param_bytes=sum(owned.bytes for owned in held),
             macs=macs,
             flops=2 * macs,
-            layers=sum(layer.leaf and layer.kind == "module" for layer in layers),
+            layers=sum(layer.index is not None for layer in layers),
             uncounted_ops=self._uncounted(),
             unused_modules=unused,
         )
 
     def _uncounted(self) -> tuple[UncountedOp, ...]:
-        calls = [(op, draft.path) for draft in self._drafts for op in draft.call.uncounted]
-        counts = Counter(op for op, _ in calls)
-        return tuple(
-            UncountedOp(op, count, tuple(dict.fromkeys(path for name, path in calls if name == op)))
-            for op, count in counts.most_common()
-        )
+        calls: dict[str, list[str]] = {}
+        for draft in self._drafts:
+            for op in draft.call.uncounted:
+                calls.setdefault(op, []).append(draft.path)
+        ordered = sorted(calls.items(), key=lambda item: len(item[1]), reverse=True)
+        return tuple(UncountedOp(op, len(paths), tuple(dict.fromkeys(paths))) for op, paths in ordered)
 
 
-class _RunningSums:
-    """Parameters and MACs of any stretch of rows in constant time: trees can be deep."""
+def _layer(draft: _Draft, index: int | None) -> Layer:
+    call, owned = draft.call, draft.owned
+    macs = _macs(call)
+    return Layer(  # by position: by name it takes six times as long
+        index,
+        draft.path,
+        call.name if call.module is None else type(call.module).__name__,  # lazy ones have changed
+        "function" if call.module is None else "module",
+        draft.family,
+        draft.depth,
+        not call.calls_modules,
+        draft.number,
+        call.input_shapes,
+        call.output_shapes,
+        call.settings or {} if call.module is None else module_settings(call.module),
+        owned.params,
+        owned.trainable,
+        owned.bytes,
+        owned.buffers,
+        draft.params_total,
+        macs,
+        None if macs is None else 2 * macs,
+        None if draft.any_unknown and not draft.macs_total else draft.macs_total,
+        call.output_bytes,
+        call.in_place,
+        draft.reuses,
+    )
 
-    def __init__(self, drafts: list[_Draft]) -> None:
-        macs = [_macs(draft.call) for draft in drafts]
-        self.params = [0, *accumulate(draft.owned.params for draft in drafts)]
-        self.macs = [0, *accumulate(value or 0 for value in macs)]
-        self.unknown = [0, *accumulate(value is None for value in macs)]
 
-    def between(self, start: int, end: int) -> tuple[int, int | None]:
-        """Sum up the rows from `start` to before `end`; MACs are None where none of them is known."""
-        macs = self.macs[end] - self.macs[start]
-        unknown = self.unknown[end] - self.unknown[start]
-        return self.params[end] - self.params[start], None if unknown and not macs else macs
-
-
-def _family(call: Call, *, container: bool) -> Family:
+def _family(call: Call) -> Family:
     if call.module is not None:
         family = module_family(type(call.module))
-        return family or ("container" if container else row_family(call.operators))
+        return family or ("container" if call.parts else row_family(call.operators))
     return "attention" if call.name in _ATTENTION_FUNCTIONS else row_family(call.operators)
 
 
@@ -236,16 +248,20 @@ def _macs(call: Call) -> int | None:
     return None if call.uncounted and not call.counted else call.macs
 
 
-def _named_modules(model: nn.Module) -> Any:
-    return model.named_modules(remove_duplicate=False)
-
-
-def _own_parameters(module: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in module._parameters.values() if parameter is not None]
-
-
-def _own_buffers(module: nn.Module) -> list[Tensor]:
-    return [buffer for buffer in module._buffers.values() if buffer is not None]
+def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield each module once, with its first path, in the order of torch's method of that name, without recursion."""
+    seen: set[int] = set()
+    waiting = [("", model)]
+    while waiting:
+        path, module = waiting.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield path, module
+        if module._modules:
+            children = module._modules.items()
+            below = [(f"{path}.{name}" if path else name, child) for name, child in children if child is not None]
+            waiting.extend(reversed(below))
 
 
 def _numel(tensor: Tensor) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
@@ -15,11 +16,8 @@ _NOT_SETTINGS = frozenset({"training", "call_super_init", "dump_patches"})
 
 def module_settings(module: nn.Module) -> dict[str, Any]:
     """Return the constructor's arguments as far as the module keeps them, and whether it has a bias."""
-    settings = {
-        name: _plain(value)
-        for name, value in vars(module).items()
-        if not name.startswith("_") and name not in _NOT_SETTINGS and _is_plain(value)
-    }
+    attributes = vars(module)
+    settings = _plain_ones(attributes, _setting_names(tuple(attributes)))
     if "bias" in module._parameters and "bias" not in settings:
         settings["bias"] = module._parameters["bias"] is not None
     return settings
@@ -27,26 +25,33 @@ def module_settings(module: nn.Module) -> dict[str, Any]:
 
 def call_settings(kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the plain keyword arguments of a function call."""
-    return {name: _plain(value) for name, value in kwargs.items() if not name.startswith("_") and _is_plain(value)}
+    return _plain_ones(kwargs, tuple(name for name in kwargs if not name.startswith("_")))
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return len(value) <= LONGEST_SEQUENCE and all(_is_plain_scalar(item) for item in value)
-    return _is_plain_scalar(value)
+@lru_cache(maxsize=1024)
+def _setting_names(attributes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which attributes can be settings; layers of one class mostly have the same, two dozen of torch's own."""
+    return tuple(name for name in attributes if not name.startswith("_") and name not in _NOT_SETTINGS)
 
 
-def _is_plain_scalar(value: object) -> bool:
-    match value:  # by type, not isinstance: subclasses of str and int need not be values
-        case str() if type(value) is str:
-            return len(value) <= LONGEST_TEXT
-        case int() if type(value) in (bool, int):
-            return abs(value) <= LARGEST_INTEGER
-        case float():
-            return isfinite(value)
-        case _:
-            return False
+def _plain_ones(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        value = values[name]
+        if isinstance(value, (list, tuple)):
+            items = [item for item in value[: LONGEST_SEQUENCE + 1] if _is_plain(item)]
+            if len(items) == len(value):
+                found[name] = items
+        elif _is_plain(value):
+            found[name] = value
+    return found
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, (list, tuple)) else value
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON has a value as it is; by type, as subclasses of str and int need not be values."""
+    kind = type(value)
+    if kind is int:
+        return bool(abs(value) <= LARGEST_INTEGER)
+    if kind is str:
+        return len(value) <= LONGEST_TEXT
+    return isinstance(value, bool) or (isinstance(value, float) and isfinite(value))

@@ -1,16 +1,12 @@
-"""Where the memory goes, what groups save, and which layer to change first."""
+"""Where the memory goes, and what groups save."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from alexnet_cli.analyses.findings.finding import Evidence, Judged, by_exceptions, by_share, fact, not_applicable
-from alexnet_cli.analyses.findings.halving import Halved, halve
+from alexnet_cli.analyses.findings.finding import Evidence, Judged, by_exceptions, fact, not_applicable
 from alexnet_cli.analyses.findings.rows import Weights, convolutions, steps
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Layer, Report
 
-HALF, QUARTER = 0.5, 0.25
 GROUPS = 2
 
 
@@ -81,57 +77,6 @@ def _could_be_grouped(row: Layer, weights: Weights) -> Evidence:
         macs=macs,
         split_macs=macs // GROUPS,
     )
-
-
-def size_in_one_layer(report: Report) -> Judged:
-    """One layer holds most of the parameters: to change first for a smaller model."""
-    total = report.totals.params
-    return _one_layer(report, report.layers, lambda row: row.params, total, lambda change: change.params)
-
-
-def work_in_one_layer(report: Report) -> Judged:
-    """One layer does most of the work: to change first for a faster model."""
-    total = report.totals.macs or 0
-    return _one_layer(report, report.layers, lambda row: row.macs or 0, total, lambda change: change.macs)
-
-
-def outputs_in_one_layer(report: Report) -> Judged:
-    """One layer's output takes most of the memory of outputs: to change first for a leaner model."""
-    rows = steps(report)
-    total = sum(row.output_bytes for row in rows)
-    return _one_layer(report, rows, lambda row: row.output_bytes, total, lambda change: change.output_bytes)
-
-
-def _one_layer(
-    report: Report,
-    rows: tuple[Layer, ...],
-    amount: Callable[[Layer], int],
-    total: int,
-    saved: Callable[[Halved], int],
-) -> Judged:
-    """Judge whether one row has most of something, and compute what half its outputs would save."""
-    if not total:
-        return not_applicable("nothing_to_share")
-    largest = max(rows, key=amount)
-    share = fraction(amount(largest), total)
-    evidence = [_part("largest", largest, amount(largest), total)]
-    change = halve(report, largest)
-    if isinstance(change, Halved):
-        evidence.append(
-            fact(
-                "halved",
-                path=largest.path,
-                width=change.width,
-                half=change.width // 2,
-                follower=change.follower,
-                before=total,
-                after=total - saved(change),
-                share=fraction(saved(change), total),
-            )
-        )
-    else:
-        evidence.append(fact(change, path=largest.path))
-    return Judged(by_share(share, holds=HALF, partly=QUARTER), tuple(evidence))
 
 
 def _part(key: str, row: Layer, amount: int, whole: int) -> Evidence:

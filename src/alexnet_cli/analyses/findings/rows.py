@@ -80,3 +80,14 @@ def map_out(row: Layer, weights: Weights) -> Shape:
 def places(row: Layer, weights: Weights) -> int:
     """Return at how many places of one image a convolution uses each of its weights."""
     return prod((map_in if weights.transposed else map_out)(row, weights)[1:])
+
+
+def width_of(row: Layer) -> int | None:
+    """Return how many channels or features a convolution, linear layer or embedding puts out; None for other rows."""
+    if row.kind != "module" or not row.leaf:
+        return None
+    weights = weights_of(row)
+    if weights is not None:
+        return weights.out
+    width = row.settings.get("embedding_dim") if row.family == "embedding" else None
+    return width if isinstance(width, int) else None

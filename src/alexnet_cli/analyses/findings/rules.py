@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from alexnet_cli.analyses.findings import cost, parameters, structure
+from alexnet_cli.analyses.findings import cost, one_layer, parameters, structure
+from alexnet_cli.analyses.findings.changes import Changes
 from alexnet_cli.analyses.findings.finding import Finding, Judged, fact, not_applicable
+from alexnet_cli.analyses.findings.one_layer import OneLayer
 from alexnet_cli.report import Report
 
 RULES: dict[str, Callable[[Report], Judged]] = {
@@ -18,9 +20,9 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "weight-sharing": parameters.weight_sharing,
     "weights-outweigh-outputs": cost.weights_outweigh,
     "grouping": cost.grouping,
-    "size-in-one-layer": cost.size_in_one_layer,
-    "work-in-one-layer": cost.work_in_one_layer,
-    "outputs-in-one-layer": cost.outputs_in_one_layer,
+    "size-in-one-layer": one_layer.size_in_one_layer,
+    "work-in-one-layer": one_layer.work_in_one_layer,
+    "outputs-in-one-layer": one_layer.outputs_in_one_layer,
 }
 """The claims of the course notebook, in its order, then what a teacher would add."""
 
@@ -30,17 +32,40 @@ WITHOUT_A_RUN = ("parameters-in-conv-and-linear", "linear-dominates", "size-in-o
 COUNTS_MACS = ("mirror-images", "work-in-one-layer")
 
 
-def findings(report: Report, codes: Iterable[str] = tuple(RULES)) -> tuple[Finding, ...]:
-    """Apply the rules of these codes; a model that was not run, or failed, is not judged by what is not known."""
-    return tuple(Finding(code, *_judge(report, code)) for code in codes)
+def candidates(report: Report, codes: Iterable[str] = tuple(RULES)) -> dict[str, tuple[str, ...]]:
+    """Return which layers these findings propose to change, by code: paths, to be tried until one can be changed."""
+    if report.error is not None or report.run is None:
+        return {}
+    return {code: rule.candidates(report) for code in codes if isinstance(rule := RULES[code], OneLayer)}
 
 
-def _judge(report: Report, code: str) -> Judged:
+def of_training(code: str) -> bool:
+    """Tell whether what a change saves in a training step belongs to a finding."""
+    rule = RULES[code]
+    return isinstance(rule, OneLayer) and rule.trained
+
+
+def findings(
+    report: Report, codes: Iterable[str] = tuple(RULES), changes: Changes | None = None
+) -> tuple[Finding, ...]:
+    """Apply the rules of these codes; a model that was not run, or failed, is not judged by what is not known.
+
+    `changes` are what was traced of the model's `candidates`, None where it cannot be run again.
+    """
+    return tuple(Finding(code, *_judge(report, code, changes)) for code in codes)
+
+
+def _judge(report: Report, code: str, changes: Changes | None) -> Judged:
     if report.error is not None:
         return not_applicable("failed", path=report.error.path or "")
     if report.run is None and code not in WITHOUT_A_RUN:
         return not_applicable("not_run")
-    verdict, evidence = RULES[code](report)
-    if code in COUNTS_MACS and report.totals.uncounted_ops and verdict != "not_applicable":
+    rule = RULES[code]
+    verdict, evidence = rule(report)
+    if verdict == "not_applicable":
+        return Judged(verdict, evidence)
+    if isinstance(rule, OneLayer):
+        evidence += rule.changed(report, changes)
+    if code in COUNTS_MACS and report.totals.uncounted_ops:
         evidence += (fact("uncounted", operators=[operator.op for operator in report.totals.uncounted_ops]),)
     return Judged(verdict, evidence)

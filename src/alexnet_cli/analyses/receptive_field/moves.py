@@ -85,9 +85,10 @@ def resampled(seen: Seen, place: int, how: Resampling, size: int) -> Seen:
     repeated = reach.through(how.taps, how.units, how.moved)
     if repeated is None:
         repeated = reach.through_map(how.taps, Fraction(how.moved, how.units), size)
-    if repeated is not None and not how.tight:
-        repeated = repeated.loosened()
-    return settled(with_reach(with_axis(seen, place, (Factor(size, along),)), along, repeated))
+    seen = with_reach(with_axis(seen, place, (Factor(size, along),)), along, repeated)
+    if repeated is not None and None in repeated.spans:  # units that see nothing see nothing along any axis
+        seen = loosened(seen)
+    return settled(seen if how.tight else loosened(seen, {along}))
 
 
 def joined(seen: Seen, place: int) -> Seen:

@@ -16,6 +16,7 @@ RESULTS = {
     "params": "ParamsResult",
     "cost": "CostResult",
     "memory": "MemoryResult",
+    "receptive-field": "ReceptiveFieldResult",
     "explain": "ExplainResult",
     "compare": "CompareResult",
     "check": "CheckResult",

@@ -52,7 +52,7 @@ def _transposed(window: Window) -> Resampling:
     def taps(unit: int) -> list[int]:
         last = (unit + window.padding) // window.stride
         first = -((span - unit - window.padding) // window.stride)
-        return [i for i in range(first, last + 1) ]
+        return [i for i in range(first, last + 1) if (unit + window.padding - i * window.stride) % window.dilation == 0]
 
     return Resampling(taps, window.stride, 1)
 

@@ -1,0 +1,254 @@
+"""Stretches of a data flow that are alike, one after the other, as one with how often it runs."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.dataflow import Flow, FlowNode, Frame, joined
+from alexnet_cli.analyses.repeats import POSITION_SETTINGS
+from alexnet_cli.report import Layer
+
+LONGEST_PERIOD = 24
+"""How many rows side by side in a container may make up what repeats."""
+FEWEST = 3
+"""How often one or two nodes must run to be folded; of longer stretches two are enough."""
+FEWEST_PARALLEL = 4
+"""How many must run side by side: the query, key and value of an attention stay three."""
+
+
+def fold_flow(flow: Flow, layers: Sequence[Layer]) -> Flow:
+    """Fold what repeats: equal rows with equal rows below them, and the same edges inside, between and around them.
+
+    Of a fold the first copy stays; edges from one copy to the next are left out, as they are what the repetition
+    means. A node's `copies` are the rows that it stands for.
+    """
+    folder = _Folder(flow, layers)
+    folder.visit(0)
+    return folder.result()
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """The copies of a stretch: the nodes of each, and the rows that each begins with; `period` rows make up one."""
+
+    nodes: tuple[tuple[int, ...], ...]
+    rows: tuple[int, ...]
+    period: int
+
+    def part(self, start: int, stop: int) -> _Copies:
+        return _Copies(self.nodes[start:stop], self.rows[start:stop], self.period)
+
+    @property
+    def worthwhile(self) -> bool:
+        """Tell whether folding leaves out much, and all copies have as many nodes."""
+        sizes = {len(copy) for copy in self.nodes}
+        if len(sizes) != 1 or sizes == {0}:
+            return False
+        return len(self.nodes) >= FEWEST or (len(self.nodes) > 1 and min(sizes) >= FEWEST)
+
+
+Edges = set[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class _Ties:
+    """The edges of one copy: inside it, to the next copy, from outside, to outside; ends in it are numbered in it."""
+
+    inside: Edges
+    onward: Edges
+    into: Edges
+    out: Edges
+
+
+class _Folder:
+    def __init__(self, flow: Flow, layers: Sequence[Layer]) -> None:
+        self.flow = flow
+        self.layers = layers
+        self.after = {node: set(targets) for node, targets in enumerate(flow.successors())}
+        self.before = {node: set(sources) for node, sources in enumerate(flow.predecessors())}
+        self.copies: dict[int, tuple[tuple[int, ...], ...]] = {}
+        self.found: list[tuple[_Copies, bool]] = []
+        self.numbers = [number for number, node in enumerate(flow.nodes) if node.kind == "row"]
+        self.heads = [flow.nodes[number].rows[0] for number in self.numbers]
+        self.ends = _ends(layers)
+        self.keys = _likenesses(layers, self.ends)
+
+    def visit(self, row: int) -> None:
+        """Fold what repeats among the rows right below a row, then look below those."""
+        if row >= len(self.layers):
+            return
+        pending = [row]
+        while pending:
+            parts = list(_parts(pending.pop(), self.ends))
+            keys = [self.keys[part] for part in parts]
+            position = 0
+            while position < len(parts):
+                stays, done = self._fold_at(parts, keys, position)
+                pending += stays
+                position += done
+
+    def _fold_at(self, parts: Sequence[int], keys: Sequence[int], start: int) -> tuple[Sequence[int], int]:
+        """Fold what begins here; return the parts that stay, and how many are dealt with."""
+        period, count = _tandem(keys, start)
+        if count == 1:
+            return parts[start : start + 1], 1
+        firsts = [parts[start + period * copy] for copy in range(count)]
+        lasts = [parts[start + period * (copy + 1) - 1] for copy in range(count)]
+        nodes = tuple(self._between(first, self.ends[last]) for first, last in zip(firsts, lasts, strict=True))
+        copies = _Copies(nodes, tuple(firsts), period)
+        for begin, end in ((0, count), (1, count), (0, count - 1), (1, count - 1)):
+            part = copies.part(begin, end)
+            if part.worthwhile and self._fold(part):
+                before, after = start + period * (begin + 1), start + period * end
+                return [*parts[start:before], *parts[after : start + period * count]], period * count
+        return parts[start : start + 1], 1
+
+    def _between(self, start: int, end: int) -> tuple[int, ...]:
+        found = self.numbers[bisect_left(self.heads, start) : bisect_left(self.heads, end)]
+        return tuple(number for number in found if number in self.after)
+
+    def _fold(self, copies: _Copies) -> bool:
+        ties = self._ties(copies)
+        if ties is None or not _alike(ties):
+            return False
+        parallel = not ties[0].onward
+        if parallel and len(copies.nodes) < FEWEST_PARALLEL:
+            return False
+        first, *others = copies.nodes
+        for place, target in ties[-1].out:
+            self._connect(first[place], target)
+        for place, node in enumerate(first):
+            rows = [self._rows(copy[place]) for copy in others]
+            self.copies[node] = (*self.copies.get(node, ()), *(item for group in rows for item in group))
+        for copy in others:
+            for node in copy:
+                self._remove(node)
+        self.found.append((copies, parallel))
+        return True
+
+    def _ties(self, copies: _Copies) -> list[_Ties] | None:
+        """Return the edges of each copy; None where one copy feeds another that is not the next."""
+        place = {node: (number, i) for number, copy in enumerate(copies.nodes) for i, node in enumerate(copy)}
+        ties = []
+        for number, copy in enumerate(copies.nodes):
+            tie = _Ties(set(), set(), set(), set())
+            for i, node in enumerate(copy):
+                tie.into.update((source, i) for source in self.before[node] if source not in place)
+                for target in self.after[node]:
+                    other, j = place.get(target, (None, target))
+                    if other is None:
+                        tie.out.add((i, target))
+                    elif other == number:
+                        tie.inside.add((i, j))
+                    elif other == number + 1:
+                        tie.onward.add((i, j))
+                    else:
+                        return None
+            ties.append(tie)
+        return ties
+
+    def _rows(self, node: int) -> tuple[tuple[int, ...], ...]:
+        return (self.flow.nodes[node].rows, *self.copies.get(node, ()))
+
+    def _connect(self, source: int, target: int) -> None:
+        self.after[source].add(target)
+        self.before[target].add(source)
+
+    def _remove(self, node: int) -> None:
+        for target in self.after.pop(node):
+            self.before[target].discard(node) if target in self.before else None
+        for source in self.before.pop(node):
+            self.after[source].discard(node) if source in self.after else None
+
+    def result(self) -> Flow:
+        """Return what is left, numbered anew."""
+        left = sorted(self.after)
+        number = {node: position for position, node in enumerate(left)}
+        nodes = tuple(self._node(node) for node in left)
+        edges = sorted((number[source], number[target]) for source in left for target in self.after[source])
+        frames = [self._frame(copies, number, parallel=parallel) for copies, parallel in self.found]
+        return replace(self.flow, nodes=nodes, edges=tuple(edges), frames=joined(frames))
+
+    def _node(self, node: int) -> FlowNode:
+        known = self.flow.nodes[node]
+        return replace(known, copies=self.copies[node]) if node in self.copies else known
+
+    def _frame(self, copies: _Copies, number: dict[int, int], *, parallel: bool) -> Frame:
+        kept = [number[node] for node in copies.nodes[0] if node in number]
+        whole = copies.period == 1
+        return Frame(min(kept), max(kept), len(copies.nodes), copies.rows[0], copies.rows[-1], whole, parallel)
+
+
+def _alike(ties: Sequence[_Ties]) -> bool:
+    """Tell whether each copy has the same edges, and is fed by the one before it as the first is from outside."""
+    first, last = ties[0], ties[-1]
+    shared_in, shared_out = ties[1].into, first.out
+    return (
+        all(tie.inside == first.inside for tie in ties)
+        and all(tie.onward == first.onward for tie in ties[:-1])
+        and all(tie.into == shared_in for tie in ties[1:])
+        and all(tie.out == shared_out for tie in ties[:-1])
+        and shared_in <= first.into
+        and shared_out <= last.out
+        and {i for _, i in first.into - shared_in} <= {j for _, j in first.onward}
+        and {i for i, _ in last.out - shared_out} <= {i for i, _ in first.onward}
+    )
+
+
+def _tandem(keys: Sequence[int], start: int) -> tuple[int, int]:
+    """Return the period and the count of the repetition from here on that covers most; a count of 1 is none."""
+    best = (1, 1)
+    for period in range(1, min(LONGEST_PERIOD, (len(keys) - start) // 2) + 1):
+        end = start + period
+        while end < len(keys) and keys[end] == keys[end - period]:
+            end += 1
+        count = (end - start) // period
+        if count > 1 and count * period > best[0] * best[1]:
+            best = period, count
+    return best
+
+
+def _parts(row: int, ends: Sequence[int]) -> Iterator[int]:
+    """Return the rows right below a row."""
+    part = row + 1
+    while part < ends[row]:
+        yield part
+        part = ends[part]
+
+
+def _ends(layers: Sequence[Layer]) -> list[int]:
+    """Return for each row the position after the last row below it."""
+    ends = [len(layers)] * len(layers)
+    open_rows: list[int] = []
+    for position, row in enumerate(layers):
+        while open_rows and layers[open_rows[-1]].depth >= row.depth:
+            ends[open_rows.pop()] = position
+        open_rows.append(position)
+    return ends
+
+
+def _likenesses(layers: Sequence[Layer], ends: Sequence[int]) -> list[int]:
+    """Return a number for each row that it shares with the rows that look like it, all below included."""
+    numbers: dict[tuple[object, ...], int] = {}
+    keys = [0] * len(layers)
+    for position in range(len(layers) - 1, -1, -1):
+        row = layers[position]
+        settings = {name: value for name, value in row.settings.items() if name not in POSITION_SETTINGS}
+        look = (
+            row.type,
+            row.kind,
+            row.input_shapes,
+            row.output_shapes,
+            row.params,
+            row.macs,
+            row.reuses is None,
+            msgspec.json.encode(settings),
+            tuple(keys[part] for part in _parts(position, ends)),
+        )
+        keys[position] = numbers.setdefault(look, len(numbers))
+    return keys

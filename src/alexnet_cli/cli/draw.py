@@ -1,0 +1,180 @@
+"""`alexnet draw`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal, cast, get_args
+
+import typer
+
+from alexnet_cli import drawing
+from alexnet_cli.cli import options
+from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
+from alexnet_cli.cli.output import Output, check_place
+from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
+from alexnet_cli.drawing.svg import Theme
+from alexnet_cli.errors import UsageError
+
+EPILOG = """
+\b
+Examples:
+  alexnet draw                               in the terminal
+  alexnet draw -o alexnet.svg                blocks in perspective, for a page
+  alexnet draw -o alexnet.pdf --width slide  the same for a slide
+  alexnet draw net.py:Net -o net.svg         a graph, where the data flow branches
+  alexnet draw net.py:Net --depth 1 --style blocks -o net.svg
+  alexnet draw -f mermaid                    for a Markdown page
+"""
+
+STYLES, THEMES = get_args(AnyStyle), get_args(Theme)
+LEAST_PIXELS, MOST_PIXELS, LEAST_COLUMNS = 320, 20_000, 20
+_PICTURES = ("png", "pdf")
+_SUFFIXES = ", ".join(suffix for suffixes in drawing.FORMATS.values() for suffix in suffixes)
+
+DrawStyle = Annotated[
+    str,
+    typer.Option(
+        "--style",
+        metavar="STYLE",
+        help="blocks: a chain in perspective; graph: modules and what flows between them; bars: sizes, parameters and "
+        "MACs; auto: blocks if the data flow is a chain of convolutions, poolings and linear layers, else graph.",
+        autocompletion=lambda: list(STYLES),
+    ),
+]
+DrawTheme = Annotated[
+    str,
+    typer.Option(
+        "--theme",
+        metavar="THEME",
+        help="light, dark, or auto: what the viewer of an SVG prefers, else light.",
+        autocompletion=lambda: list(THEMES),
+    ),
+]
+DrawWidth = Annotated[
+    str | None,
+    typer.Option(
+        "--width",
+        metavar="WIDTH",
+        help="page (680 pixels, 18 cm), slide (1280 pixels), or a number of pixels; as text: of characters.",
+        autocompletion=lambda: ["page", "slide"],
+    ),
+]
+Scale = Annotated[
+    float | None, typer.Option("--scale", min=0.1, max=20, metavar="N", help="Of PNG: N times the width; default 2.")
+]
+DrawFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="text, svg, png, pdf, dot (Graphviz) or mermaid.",
+        autocompletion=lambda: list(drawing.FORMATS),
+    ),
+]
+DrawDepth = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Draw the modules at this depth; default: the greatest that fits a page."),
+]
+
+
+def draw(
+    target: options.Target = "alexnet",
+    style: DrawStyle = "auto",
+    depth: DrawDepth = None,
+    theme: DrawTheme = "auto",
+    width: DrawWidth = None,
+    scale: Scale = None,
+    arguments: options.Arguments = None,
+    input_size: options.InputSize = None,
+    batch_size: options.BatchSize = 1,
+    no_batch: options.NoBatch = False,
+    device: options.Device = "meta",
+    dtype: options.Dtype = None,
+    train: options.Train = False,
+    formulas: options.Formulas = None,
+    traceback: options.Traceback = False,
+    cache: options.Cache = None,
+    format_name: DrawFormat = None,
+    output: options.Output = None,
+    no_color: options.NoColor = False,
+) -> None:
+    """Draw the architecture as a figure: blocks in perspective, a graph of modules, or bars."""
+    known = cast("AnyStyle", _one_of(style, STYLES, "style"))
+    colors = cast("Theme", _one_of(theme, THEMES, "theme"))
+    chosen = _format(format_name, output)
+    if scale is not None and chosen != "png":
+        raise UsageError(f"--scale is of PNG, and this is {chosen}", "SVG and PDF have no pixels: see --width")
+    size = _width(width, text=chosen == "text")
+    how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
+    how = replace(how, formulas=formulas, traceback=traceback)
+    report = obtain_report(target, arguments, how, cache=cache)
+    out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)
+    _write(plan(report, known, depth), out, colors, size, scale or 2.0)
+    raise typer.Exit(finish(report))
+
+
+def _write(drawn: Plan, out: Output, theme: Theme, width: drawing.Width, scale: float) -> None:
+    match out.format:
+        case "text":
+            from alexnet_cli.drawing import terminal
+
+            out.write_text(terminal.write(drawn, out.style()))
+        case "png" | "pdf":
+            out.write_bytes(drawing.picture(drawn, out.format, theme, width, scale))
+        case "svg" | "dot" | "mermaid":
+            out.write_text(drawing.source(drawn, out.format, theme, width))
+
+
+def _one_of(given: str, known: Sequence[str], what: str) -> str:
+    if given not in known:
+        raise UsageError(f"unknown {what} {given!r}", f"known: {', '.join(known)}")
+    return given
+
+
+def _format(name: str | None, file: Path | None) -> str:
+    """Settle the format by its name, else by the suffix of the file, else text.
+
+    Raises:
+        UsageError: it is not known, or a picture would go to a terminal.
+    """
+    if file is not None:
+        check_place(file)
+    if name is not None:
+        chosen = _one_of(name, list(drawing.FORMATS), "format")
+    elif file is None:
+        chosen = "text"
+    else:
+        suffix = file.suffix.lower()
+        named = [known for known, suffixes in drawing.FORMATS.items() if suffix in suffixes]
+        if not named:
+            raise UsageError(
+                f"{file} has no suffix that names a format", f"known: {_SUFFIXES}; or choose with --format"
+            )
+        chosen = named[0]
+    if chosen in _PICTURES and file is None and sys.stdout.isatty():
+        raise UsageError(f"{chosen} is nothing for a terminal", f"name a file, as in -o alexnet.{chosen}")
+    return chosen
+
+
+def _width(given: str | None, *, text: bool) -> int | Literal["page", "slide"]:
+    """Read `--width`; for text without one 0, which stands for the terminal's.
+
+    Raises:
+        UsageError: it is neither a name nor a number in its range.
+    """
+    if given is None:
+        return 0 if text else "page"
+    least, most = (LEAST_COLUMNS if text else LEAST_PIXELS), MOST_PIXELS
+    if given in ("page", "slide"):
+        if text:
+            raise UsageError(f"--width {given} is of figures", "of text it is a number of characters")
+        return cast("Literal['page', 'slide']", given)
+    number = int(given) if given.isascii() and given.isdecimal() and len(given) < len(str(10 * most)) else -1
+    if not least <= number <= most:
+        names = "" if text else "page, slide, or "
+        raise UsageError(f"--width {given!r} does not parse", f"{names}a number from {least} to {most}")
+    return number

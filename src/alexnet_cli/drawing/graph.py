@@ -1,0 +1,123 @@
+"""A graph of modules, from top to bottom, in as many columns as suit the page; what repeats stands in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from alexnet_cli.drawing.frames import Level, top_level
+from alexnet_cli.drawing.lanes import Tie
+from alexnet_cli.drawing.page import Body, Sheet
+from alexnet_cli.drawing.plan import Plan
+from alexnet_cli.drawing.region import Placed, place
+from alexnet_cli.drawing.rows import balanced
+from alexnet_cli.drawing.scene import Line, Mark, Point
+from alexnet_cli.drawing.ushape import nest_of, place_u
+
+GUTTER = 4.0
+TURN = 1.2
+MOST_COLUMNS = 8
+WORTH = 1.3
+"""In em: between columns, and how far a line between them goes beyond. So many columns at most; another one must make
+the graph that much larger."""
+
+
+def draw(plan: Plan, sheet: Sheet) -> Body:
+    """Lay out the flow of a plan."""
+    level = top_level(plan, sheet.em)
+    nest = nest_of(len(level.parts), level.ties)
+    placed = _columns(level, sheet) if nest is None else place_u(level.parts, nest, sheet.em)
+    return Body(placed.marks, placed.width, placed.height)
+
+
+def _columns(level: Level, sheet: Sheet) -> Placed:
+    """Place a level in one column, or in several where that lets it be larger on the page."""
+    whole = place(level.parts, level.ties, sheet.em)
+    cuts = _cuts(level, whole.ranks)
+    best = whole
+    for count in range(2, min(len(cuts) + 1, MOST_COLUMNS) + 1):
+        if best.height <= sheet.tall:
+            break
+        wider = _side_by_side(level, whole, cuts, count, sheet.em)
+        if _scale(wider, sheet) > _scale(best, sheet) * WORTH:
+            best = wider
+    return best
+
+
+def _scale(placed: Placed, sheet: Sheet) -> float:
+    """Return how large a graph can be for the page to hold it, 1 at most."""
+    return min(1.0, sheet.width / placed.width, sheet.tall / placed.height)
+
+
+def _cuts(level: Level, ranks: Sequence[int]) -> list[int]:
+    """Return the ranks below which a single line leads from the last part above to the first below."""
+    cuts = []
+    for rank in range(max(ranks, default=0)):
+        over = [tie for tie in level.ties if ranks[tie.source] <= rank < ranks[tie.target]]
+        if len(over) == 1 and ranks[over[0].source] == rank and ranks[over[0].target] == rank + 1:
+            cuts.append(rank)
+    return cuts
+
+
+def _side_by_side(level: Level, whole: Placed, cuts: Sequence[int], count: int, em: float) -> Placed:
+    bounds = [-1, *cuts, max(whole.ranks)]
+    heights = [_span(level, whole, a + 1, b) for a, b in pairwise(bounds)]
+    marks: list[Mark] = []
+    x, height = 0.0, 0.0
+    previous: Point | None = None
+    for first, end in balanced(heights, em, count):
+        chosen = [i for i, rank in enumerate(whole.ranks) if bounds[first] < rank <= bounds[end]]
+        part = _subset(level, chosen)
+        placed = place(part.parts, part.ties, em)
+        marks += [mark.moved(x, TURN * em) for mark in placed.marks]
+        head, foot = _ends(level, chosen)
+        if previous is not None:
+            entry = x + placed.corners[chosen.index(head)][0] + _enter(level, head)
+            top = TURN * em + placed.corners[chosen.index(head)][1]
+            marks.append(_between_columns(previous, (entry, top), x - GUTTER / 2 * em, em))
+        corner = placed.corners[chosen.index(foot)]
+        previous = (x + corner[0] + _leave(level, foot), TURN * em + corner[1] + level.parts[foot].height)
+        x += placed.width + GUTTER * em
+        height = max(height, placed.height)
+    return Placed(tuple(marks), x - GUTTER * em, height + 2 * TURN * em, ())
+
+
+def _between_columns(start: Point, end: Point, gutter: float, em: float) -> Mark:
+    below, above = start[1] + TURN * em, end[1] - TURN * em
+    points = (start, (start[0], below), (gutter, below), (gutter, above), (end[0], above), end)
+    return Mark((Line(points, arrow=True),), "edge")
+
+
+def _span(level: Level, whole: Placed, first: int, last: int) -> float:
+    """Return how tall some ranks are together."""
+    rows = [i for i, rank in enumerate(whole.ranks) if first <= rank <= last]
+    top = min(whole.corners[i][1] for i in rows)
+    return max(whole.corners[i][1] + level.parts[i].height for i in rows) - top
+
+
+def _subset(level: Level, chosen: Sequence[int]) -> Level:
+    number = {part: i for i, part in enumerate(chosen)}
+    ties = tuple(
+        Tie(number[tie.source], number[tie.target], tie.source_key, tie.target_key)
+        for tie in level.ties
+        if tie.source in number and tie.target in number
+    )
+    return Level(tuple(level.parts[part] for part in chosen), ties)
+
+
+def _ends(level: Level, chosen: Sequence[int]) -> tuple[int, int]:
+    """Return the parts of a column that the lines from the column before and to the next are tied to."""
+    inside = set(chosen)
+    head = next((tie.target for tie in level.ties if tie.target in inside and tie.source not in inside), chosen[0])
+    foot = next((tie.source for tie in level.ties if tie.source in inside and tie.target not in inside), chosen[-1])
+    return head, foot
+
+
+def _enter(level: Level, part: int) -> float:
+    key = next((tie.target_key for tie in level.ties if tie.target == part), -1)
+    return level.parts[part].enter(key)
+
+
+def _leave(level: Level, part: int) -> float:
+    key = next((tie.source_key for tie in level.ties if tie.source == part), -1)
+    return level.parts[part].leave(key)

@@ -1,0 +1,50 @@
+"""Colours by family, for light and dark pages and for every kind of colour vision.
+
+The hues are the ones of the tables: those of Okabe and Ito, moved to a middle lightness. What they tell is said in
+words too. Faces and fills are the hue mixed with the page's background.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+HUES = {
+    "conv": "#1f83c9",
+    "linear": "#d55e00",
+    "norm": "#00906a",
+    "pool": "#3a8ca3",
+    "embedding": "#a97c00",
+    "recurrent": "#8a70d6",
+    "attention": "#c2569a",
+    "softmax": "#b06a9b",
+}
+OTHER = "#808080"
+
+
+class Page(Struct, frozen=True):
+    """The colours of a page: its background, text, quiet text, lines, and the quietest lines."""
+
+    background: str
+    ink: str
+    dim: str
+    line: str
+    faint: str
+
+
+LIGHT = Page("#ffffff", "#1f2328", "#59636e", "#6e7781", "#d0d7de")
+DARK = Page("#0d1117", "#e6edf3", "#9198a1", "#8b949e", "#3d444d")
+
+
+def hue(family: str) -> str:
+    """Return a family's colour; families that neither weigh nor work share one."""
+    return HUES.get(family, OTHER)
+
+
+def mixed(color: str, other: str, share: float) -> str:
+    """Mix two colours; `share` is how much of the other is in it."""
+    parts = zip(_channels(color), _channels(other), strict=True)
+    return "#" + "".join(f"{round(a * (1 - share) + b * share):02x}" for a, b in parts)
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

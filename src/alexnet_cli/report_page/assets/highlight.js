@@ -1,0 +1,115 @@
+"use strict";
+/* Lights a layer up wherever it is shown. What stands for a layer has its path in `data-path`, and where it stands for
+   several, all of theirs as JSON in `data-paths`. On a page about several models `data-model` around it says whose path
+   that is, and a row that lines their layers up has all as JSON in `data-lines-up`. */
+const highlight = (() => {
+  const places = new Map(); // "model path" → the elements that stand for that layer
+  const lit = new Set();
+  const readout = document.getElementById("lit");
+  let kept = null; // the element whose layer stays lit
+  let frame = 0;
+
+  const key = (model, path) => `${model} ${path}`;
+
+  function keysOf(element) {
+    if (element.dataset.linesUp) return JSON.parse(element.dataset.linesUp).map(([model, path]) => key(model, path));
+    const model = element.closest("[data-model]")?.dataset.model ?? "0";
+    const paths = element.dataset.paths ? JSON.parse(element.dataset.paths) : [element.dataset.path];
+    return paths.map((path) => key(model, path));
+  }
+
+  for (const element of document.querySelectorAll("[data-path], [data-lines-up]")) {
+    for (const name of keysOf(element)) {
+      if (!places.has(name)) places.set(name, []);
+      places.get(name).push(element);
+    }
+  }
+  const at = (name) => places.get(name) ?? [];
+
+  /* The keys of what an element stands for: a module stands for all below it, a row for the layers that it lines up. */
+  function meantBy(element) {
+    const keys = new Set(keysOf(element));
+    for (const name of [...keys]) {
+      for (const row of at(name)) {
+        if (row.dataset.linesUp || row.matches("tr.group")) below(row).forEach((other) => keys.add(other));
+      }
+    }
+    return keys;
+  }
+
+  function below(row) {
+    const keys = keysOf(row);
+    const level = Number(row.dataset.level);
+    for (let next = row.nextElementSibling; next && Number(next.dataset.level) > level; next = next.nextElementSibling) {
+      keys.push(...keysOf(next));
+    }
+    return keys;
+  }
+
+  /* In a drawing that does not have a layer, the smallest module around it that it has. */
+  function around(name, drawing) {
+    let [, model, path] = /^(\S+) (.*)$/su.exec(name);
+    while (path.includes(".")) {
+      path = path.slice(0, path.lastIndexOf("."));
+      const found = at(key(model, path)).filter((element) => drawing.contains(element));
+      if (found.length) return found;
+    }
+    return [];
+  }
+
+  function elementsFor(element) {
+    const keys = meantBy(element);
+    const found = new Set([element]);
+    for (const name of keys) at(name).forEach((other) => found.add(other));
+    for (const drawing of document.querySelectorAll(".drawing")) {
+      if ([...found].some((other) => drawing.contains(other))) continue;
+      for (const name of keys) around(name, drawing).forEach((other) => found.add(other));
+    }
+    return found;
+  }
+
+  function paint(element) {
+    lit.forEach((other) => other.classList.remove("lit"));
+    lit.clear();
+    if (element) elementsFor(element).forEach((other) => lit.add(other.classList.add("lit") ?? other));
+    tell(element && [...lit].find((other) => other.matches("tr") && keysOf(other).some((name) => keysOf(element).includes(name))));
+  }
+
+  /* Say at the foot of the window what is lit, with the numbers of its row. */
+  function tell(row) {
+    readout.replaceChildren();
+    readout.hidden = !row;
+    if (!row) return;
+    const titles = row.closest("table").tHead.rows[0].cells;
+    [...row.cells].forEach((cell, place) => {
+      const text = [...cell.children].some((child) => child.matches("small, button, span"))
+        ? [...cell.childNodes].map((node) => node.textContent.trim()).filter(Boolean).join(" · ")
+        : cell.textContent.trim();
+      if (!text) return;
+      const part = document.createElement(place ? "span" : "b");
+      part.textContent = place ? `${titles[place].textContent}: ${text}` : text;
+      readout.append(part, " ");
+    });
+  }
+
+  function show(element) {
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => paint(element ?? kept));
+  }
+
+  /* Keep an element's layer lit, or no longer; returns whether it now is. */
+  function keep(element) {
+    kept?.classList.remove("kept");
+    kept = kept === element ? null : element;
+    kept?.classList.add("kept");
+    show(kept);
+    return kept !== null;
+  }
+
+  const standing = (event) => (event.target instanceof Element ? event.target.closest("[data-path], [data-lines-up]") : null);
+  document.addEventListener("pointerover", (event) => show(standing(event)));
+  document.documentElement.addEventListener("pointerleave", () => show(null));
+  document.addEventListener("focusin", (event) => show(standing(event)));
+  document.addEventListener("focusout", () => show(null));
+  return { keep };
+})();

@@ -1,0 +1,1 @@
+"""The sections of a page about one model, one a file."""

@@ -1,0 +1,131 @@
+"""Memory over a training step, or over a forward where there is no step: its course, its peak, what that is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from alexnet_cli import units
+from alexnet_cli.analyses import memory as analysis
+from alexnet_cli.analyses.memory import Moment, Peak
+from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.report import Report
+from alexnet_cli.report_page.charts.draw import Chart, Mark, Specification, draw
+from alexnet_cli.report_page.charts.plot import Band, Divider, plot_chart
+from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.views.memory import NAMES, timeline_plot
+
+MOST_BANDS = 300
+
+
+class Held(Struct, frozen=True):
+    """What a part of the memory at the peak is held for; `family` is whose colour it has in the chart."""
+
+    name: str
+    family: str
+    bytes: int
+    share: float
+
+
+class Memory(Struct, frozen=True):
+    """The course of memory; `forward_bytes` is the peak of a forward without gradients, None where not known."""
+
+    what: str
+    chart: Chart
+    peak: Peak
+    held: tuple[Held, ...]
+    forward_bytes: int | None
+    saved_bytes: int | None
+    note: str
+
+
+def memory(material: Material) -> Section | LeftOut:
+    """Return the memory of a training step, or of the forward."""
+    title = "Memory over the step"
+    report = material.report
+    if report.run is None:
+        return LeftOut(title, "a checkpoint is not run")
+    if report.error is not None:
+        return LeftOut(title, "the forward failed")
+    if report.tape is None:
+        return LeftOut(title, "what ran, operator by operator, was not recorded")
+    held = analysis.memory(report, material.training, material.recipe)
+    if len(held.timeline) == 1:
+        return LeftOut(title, "no operator ran")
+    what = "a forward" if held.training is None else f"a training step ({material.recipe.optimizer})"
+    peak = analysis.peak_of(held.timeline)
+    content = Memory(
+        what,
+        _chart(report, held.timeline, what, peak),
+        peak,
+        _held(held.timeline, peak),
+        held.inference.peak_bytes if held.training and held.inference else None,
+        held.training.saved_activation_bytes if held.training else None,
+        "" if held.training else material.untrained,
+    )
+    return Section("memory", title, content)
+
+
+def _chart(report: Report, moments: Sequence[Moment], what: str, peak: Peak) -> Chart:
+    plot = timeline_plot(moments, "")
+    plot = replace(plot, marks=tuple(replace(mark, label=units.size(peak.bytes)) for mark in plot.marks))
+    bands = _bands(moments)
+    marks = {band.mark: Mark((path,), f"{path}: {phase}") for band, path, phase in bands}
+    dividers = [Divider(float(start), phase) for start, phase in _phases(moments)]
+
+    def specification(width: int) -> Specification:
+        found = plot_chart(plot, width, bands=[band for band, *_ in bands], dividers=dividers)
+        assert found is not None  # noqa: S101 - bytes and positions all have a place
+        return found
+
+    label = f"Live memory over {what} of {report.model.class_name}: {units.size(peak.bytes)} at its peak, {where(peak)}"
+    return draw(specification, marks, label)
+
+
+def where(peak: Peak) -> str:
+    """Say where a peak is."""
+    if peak.op is None:
+        return "before the first operator"
+    return f"{peak.phase}, in {peak.op}{f' of {peak.path}' if peak.path else ''}"
+
+
+def _phases(moments: Sequence[Moment]) -> Iterator[tuple[int, str]]:
+    place = 0
+    for phase, group in groupby(moments, key=lambda moment: moment.phase):
+        yield place, phase
+        place += len(list(group))
+
+
+def _bands(moments: Sequence[Moment]) -> list[tuple[Band, str, str]]:
+    """Return when each layer runs; where there are too many, when the modules at a lesser depth do."""
+    deepest = max((moment.path.count(".") for moment in moments if moment.path), default=0)
+    for dots in range(deepest, -1, -1):
+        found = list(_bands_at(moments, dots))
+        if len(found) <= MOST_BANDS:
+            return found
+    return []
+
+
+def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[tuple[Band, str, str]]:
+    def key(moment: Moment) -> tuple[str, str]:
+        return ".".join((moment.path or "").split(".")[: dots + 1]), moment.phase
+
+    place = 0
+    for (path, phase), group in groupby(moments, key=key):
+        end = place + len(list(group))
+        if path:
+            yield Band(f"b{place}", place - 0.5, end - 0.5), path, phase
+        place = end
+
+
+def _held(moments: Sequence[Moment], peak: Peak) -> tuple[Held, ...]:
+    """Return what is live at the peak, in the order of the chart from above, each with its colour there."""
+    families = {series.label: series.family for series in timeline_plot(moments, "").series}
+    kinds = [kind for kind in reversed(analysis.KINDS) if kind in peak.live_bytes]
+    return tuple(
+        Held(NAMES[kind], families[NAMES[kind]], peak.live_bytes[kind], fraction(peak.live_bytes[kind], peak.bytes))
+        for kind in kinds
+    )

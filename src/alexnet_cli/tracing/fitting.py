@@ -1,0 +1,172 @@
+"""Halves the outputs of one layer, and makes every layer further on fit as one forward on `meta` meets it.
+
+Nothing need be known of how the layers are connected: a layer that is given another width than in the model as it is
+must be one that takes the new one in. Where the forward fails, or returns another shape, more would have to change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+from torch._C import DisableTorchFunction
+from torch.nn.parameter import is_lazy
+
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Shape
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.tracing.build import build
+from alexnet_cli.tracing.feed import make_tensors
+from alexnet_cli.tracing.narrow import Refusal
+from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.resizing import Fixed, axis_of, outputs_of, put_out, take_in
+from alexnet_cli.tracing.tensors import shapes_of, shapes_of_arguments
+
+SMALLEST = 4
+"""Outputs that can be halved: fewer would leave one, which goes together with any width, whether it fits or not."""
+
+
+def load_halved(subject: Subject, path: str, report: Report, options: TraceOptions, undo: ExitStack) -> nn.Module:
+    """Return the subject's model on `meta` with half the outputs of the layer at `path`; `undo` puts it back.
+
+    Raises:
+        Refusal: that cannot be done.
+        TargetError: the target's code fails.
+    """
+    model = build(subject, torch.device(META), options, notify=lambda _: None)
+    fitting = _Fitting(model, report, undo)
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        fitting.run()
+    fitting.halve(path)
+    return model
+
+
+class _Fitting:
+    """A model whose layers are made to fit; `report` is that of the model as it was."""
+
+    def __init__(self, model: nn.Module, report: Report, undo: ExitStack) -> None:
+        self.model = model
+        self.report = report
+        self.undo = undo
+        self.modules = dict(model.named_modules(remove_duplicate=False))
+        self.paths = {id(module): path for path, module in reversed(self.modules.items())}
+        self.were = {(row.path, row.call): row.input_shapes for row in report.layers}
+        self.calls: Counter[int] = Counter()
+        self.holders: Counter[int] = Counter()
+        self.fitted: dict[int, int] = {}
+        self.refusal: Refusal | None = None
+
+    def halve(self, path: str) -> None:
+        """Halve the outputs of a layer and run the model, with all that takes them in made to fit."""
+        layer = self.modules.get(path)
+        width = None if layer is None else outputs_of(layer)
+        if layer is None or width is None:
+            raise Refusal("other_kind", type=type(layer).__name__)
+        if width < SMALLEST:
+            raise Refusal("too_few", width=width)
+        self.holders = Counter(key for module in self.model.modules() for key in _parameters_of(module))
+        self._change(layer, put_out, width // 2)
+        with self._watching():
+            returned = self.run()
+        if returned != self.report.layers[0].output_shapes or not self.fitted:
+            raise Refusal("last_layer")
+
+    def run(self) -> tuple[Shape, ...]:
+        """Run the model and return the shapes of what it returns.
+
+        Raises:
+            Refusal: the forward fails.
+        """
+        device = torch.device(META)
+        recorder = Recorder(device)
+        inputs = self.report.run.inputs if self.report.run is not None else ()
+        args, kwargs = make_tensors(inputs, device)
+        try:
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
+                output = self.model(*args, **kwargs)
+        except Exception as error:
+            raise self.refusal or Refusal("does_not_fit", at=self._where(recorder)) from error
+        if self.refusal is not None:  # the model's own code caught it
+            raise self.refusal
+        return shapes_of(output)
+
+    def _where(self, recorder: Recorder) -> str:
+        """Return the path of the row that failed: of a module, or of a function that its code called."""
+        module, function = recorder.failed, recorder.failed_function
+        path = self.paths.get(id(module.module), "") if module is not None else ""
+        if module is None or function is None:
+            return path
+        before = sum(part.name == function.name for part in module.parts)
+        name = f"{function.name}_{before}" if before else function.name
+        row = f"{path}.{name}" if path else name
+        return row if any(row == other.path for other in self.report.layers) else path
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        layers = [module for module in self.model.modules() if isinstance(module, Fixed)]
+        hooks = [layer.register_forward_pre_hook(self._meet, with_kwargs=True) for layer in layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _meet(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
+        """Look at what a layer is about to be given, and make it fit."""
+        try:
+            with DisableTorchFunction():
+                self._fit(layer, shapes_of_arguments(args, kwargs))
+        except Refusal as refusal:
+            self.refusal = self.refusal or refusal
+            raise
+
+    def _fit(self, layer: Any, shapes: tuple[Shape, ...]) -> None:
+        path = self.paths[id(layer)]
+        self.calls[id(layer)] += 1
+        again = self.calls[id(layer)] > 1
+        given, was = shapes[:1], self.were.get((path, self.calls[id(layer)]), shapes)[:1]
+        axis = axis_of(layer, len(given[0])) if given else None
+        if given == was or axis is None:
+            if again and id(layer) in self.fitted and axis is not None:
+                raise Refusal("shared_weights", at=path)
+            return
+        if _without(given[0], axis) != _without(was[0], axis):
+            raise Refusal("does_not_fit", at=path)
+        width = given[0][axis]
+        if again and self.fitted.get(id(layer)) != width:
+            raise Refusal("shared_weights", at=path)
+        if not again:
+            self._change(layer, take_in, width)
+            self.fitted[id(layer)] = width
+
+    def _change(self, layer: Any, change: Callable[[Any, int], None], width: int) -> None:
+        path = self.paths[id(layer)]
+        if any(self.holders[key] > 1 for key in _parameters_of(layer)):
+            raise Refusal("shared_weights", at=path)
+        kept = [(held, dict(held)) for held in (layer._parameters, layer._buffers, vars(layer))]
+        self.undo.callback(_put_back, kept)
+        try:
+            change(layer, width)
+        except Refusal as refusal:
+            raise Refusal(refusal.key, at=path, **refusal.values) from None
+
+
+def _parameters_of(module: nn.Module) -> set[int]:
+    return {id(parameter) for parameter in module._parameters.values() if parameter is not None}
+
+
+def _put_back(kept: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    for held, content in kept:
+        held.clear()
+        held.update(content)
+
+
+def _without(shape: Shape, axis: int) -> Shape:
+    return shape[:axis] + shape[axis + 1 :]

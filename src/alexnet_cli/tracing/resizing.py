@@ -1,0 +1,136 @@
+"""Layers made to put out, or to take in, another width: their weights get new shapes, on the device where they are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import batchnorm, conv
+
+from alexnet_cli.tape import Shape
+from alexnet_cli.tracing.narrow import Refusal
+
+Fixed = conv._ConvNd | nn.Linear | batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | nn.PReLU
+"""The layers that take one width only, and can be made to take another."""
+
+
+def outputs_of(layer: nn.Module) -> int | None:
+    """Return how many channels or features a layer puts out; None where that is not its own choice."""
+    match layer:
+        case conv._ConvNd():
+            return layer.out_channels
+        case nn.Linear():
+            return layer.out_features
+        case nn.Embedding() | nn.EmbeddingBag():
+            return layer.embedding_dim
+        case _:
+            return None
+
+
+def put_out(layer: nn.Module, width: int) -> None:
+    """Have a convolution, linear layer or embedding put out another width.
+
+    Raises:
+        Refusal: its groups do not divide it, or it holds its weights in a way of its own.
+    """
+    _check_weights(layer)
+    match layer:
+        case conv._ConvNd():
+            _check_groups(width, layer.groups)
+            layer.out_channels = width
+            _shape_filters(layer)
+        case nn.Linear():
+            layer.out_features = width
+            _reshape(layer, "weight", (width, layer.in_features))
+            _reshape(layer, "bias", (width,))
+        case nn.Embedding() | nn.EmbeddingBag():
+            layer.embedding_dim = width
+            _reshape(layer, "weight", (layer.num_embeddings, width))
+
+
+def axis_of(layer: Fixed, rank: int) -> int | None:
+    """Return which dimension of an input of this rank is the width that a layer is made for; None if any will do."""
+    match layer:
+        case conv._ConvNd():
+            return rank - len(layer.kernel_size) - 1
+        case nn.Linear():
+            return rank - 1
+        case nn.LayerNorm() | nn.RMSNorm():
+            return rank - len(layer.normalized_shape)
+        case nn.PReLU() if layer.num_parameters == 1:
+            return None
+        case _:
+            return 1
+
+
+def take_in(layer: Fixed, width: int) -> None:
+    """Have a layer take in another width.
+
+    Raises:
+        Refusal: its groups do not divide it, or it holds its weights in a way of its own.
+    """
+    _check_weights(layer)
+    match layer:
+        case conv._ConvNd():
+            _take_channels(layer, width)
+        case nn.Linear():
+            layer.in_features = width
+            _reshape(layer, "weight", (layer.out_features, width))
+        case nn.LayerNorm() | nn.RMSNorm():
+            layer.normalized_shape = (width, *layer.normalized_shape[1:])
+            _reshape_all(layer, layer.normalized_shape)
+        case nn.GroupNorm():
+            _check_groups(width, layer.num_groups)
+            layer.num_channels = width
+            _reshape_all(layer, (width,))
+        case nn.PReLU():
+            layer.num_parameters = width
+            _reshape_all(layer, (width,))
+        case batchnorm._NormBase():
+            layer.num_features = width
+            _reshape_all(layer, (width,))
+            for name in ("running_mean", "running_var"):
+                buffer = getattr(layer, name)
+                setattr(layer, name, None if buffer is None else _empty(buffer, (width,)))
+
+
+def _take_channels(layer: conv._ConvNd, width: int) -> None:
+    if layer.groups == layer.in_channels > 1:  # depthwise: so many filters for each channel, however many there are
+        layer.out_channels = layer.out_channels // layer.groups * width
+        layer.groups = width
+    _check_groups(width, layer.groups)
+    layer.in_channels = width
+    _shape_filters(layer)
+
+
+def _shape_filters(layer: conv._ConvNd) -> None:
+    into, out = layer.in_channels, layer.out_channels
+    first, second = (into, out) if layer.transposed else (out, into)
+    _reshape(layer, "weight", (first, second // layer.groups, *layer.kernel_size))
+    _reshape(layer, "bias", (out,))
+
+
+def _check_groups(width: int, groups: int) -> None:
+    if width % groups:
+        raise Refusal("not_divisible", width=width, groups=groups)
+
+
+def _check_weights(layer: nn.Module) -> None:
+    """Refuse a layer whose weights are computed from others, or that has more than torch's own."""
+    if not {"weight"} <= set(layer._parameters) <= {"weight", "bias"}:
+        raise Refusal("other_weights", type=type(layer).__name__)
+
+
+def _reshape_all(layer: nn.Module, shape: Shape) -> None:
+    for name in layer._parameters:
+        _reshape(layer, name, shape)
+
+
+def _reshape(layer: nn.Module, name: str, shape: Shape) -> None:
+    parameter = layer._parameters[name]
+    if parameter is not None:
+        made = nn.Parameter(_empty(parameter, shape), requires_grad=parameter.requires_grad)
+        layer._parameters[name] = made
+
+
+def _empty(like: Tensor, shape: Shape) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=like.device)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from report_pages import MODELS, written
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+WHY_SKIPPED = "there is no Chromium to open the report in: install Debian's package chromium"
+SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip(WHY_SKIPPED)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open files, each in a window of its own, and see that nothing goes wrong and nothing is asked of the network."""
+    contexts = []
+    seen = SimpleNamespace(messages=[], requests=[], files=[])
+
+    def call(file: Path, **options: Any) -> Any:
+        options = {"viewport": {"width": 1280, "height": 900}, **options}
+        context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: seen.messages.append(message.text))
+        page.on("pageerror", lambda error: seen.messages.append(str(error)))
+        page.on("dialog", lambda dialog: seen.messages.append(dialog.message))
+        page.on("request", lambda request: seen.requests.append(request.url))
+        page.goto(file.as_uri())
+        seen.files.append(file.as_uri())
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert seen.messages == []
+    assert seen.requests == seen.files
+
+
+@pytest.fixture(scope="session")
+def alexnet_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("alexnet"))
+
+
+@pytest.fixture(scope="session")
+def comparison_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("comparison"), "alexnet", "alexnet-paper")
+
+
+@pytest.fixture(scope="session")
+def odd_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("odd"), f"{MODELS}:OddNames", "-i", "4")
+
+
+@pytest.fixture(scope="session")
+def long_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("long"), f"{MODELS}:unlike", "-i", "8")
+
+
+@pytest.fixture(scope="session")
+def failed_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("failed"), "-i", "3,224,224")

@@ -1,0 +1,33 @@
+"""Reports to open in a browser, and what is to be seen there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+MODELS = Path(__file__).parent / "report_models.py"
+
+
+def written(folder: Path, *arguments: str) -> Path:
+    """Write a report as the command line does."""
+    from alexnet_cli.cli.app import run
+
+    file = folder / "report.html"
+    code = run(["report", *arguments, "-o", str(file)])
+    assert code in (0, 4)
+    return file
+
+
+def visible_names(page: Any) -> list[str]:
+    """Return the names in the rows of the layer table that are seen, from above."""
+    return [
+        row.inner_text().split("\n")[0] for row in page.locator("#layer-table tbody tr th").all() if row.is_visible()
+    ]
+
+
+def lit(page: Any, within: str) -> list[str]:
+    """Return the paths that are lit up within a part of the page."""
+    return page.evaluate(
+        "within => [...document.querySelectorAll(`${within} .lit`)].map(lit => lit.dataset.path).filter(Boolean)",
+        within,
+    )

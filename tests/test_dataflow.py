@@ -1,0 +1,244 @@
+"""The data flow between rows: what reads what, what is passed through, what is folded, merged and left out."""
+
+from __future__ import annotations
+
+import pytest
+from draw_reports import report_of, row
+from helpers import trace_target
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.dataflow import Flow, dataflow
+from alexnet_cli.analyses.flow_merging import is_chain, merge_small, shorten
+from alexnet_cli.analyses.flow_repeats import fold_flow
+from alexnet_cli.report import Layer, Report
+from alexnet_cli.tape import Operation, Storage, Value
+
+
+def linear(path: str, size: int = 8) -> Layer:
+    return row(path, settings={"in_features": size, "out_features": size}, shape=(1, size), params=size * size)
+
+
+def add(path: str) -> Layer:
+    return row(path, "add", "other", function=True)
+
+
+def names(flow: Flow, report: Report) -> list[str]:
+    return [report.layers[node.rows[0]].path if node.kind == "row" else node.kind for node in flow.nodes]
+
+
+def edges(flow: Flow, report: Report) -> set[tuple[str, str]]:
+    known = names(flow, report)
+    return {(known[a], known[b]) for a, b in flow.edges}
+
+
+def test_a_chain_of_rows_is_a_chain():
+    report = report_of([linear("a"), linear("b")], [[0], [1]])
+    flow = dataflow(report)
+    assert names(flow, report) == ["input", "a", "b", "output"]
+    assert is_chain(flow)
+
+
+def test_a_skip_connection_is_an_edge():
+    report = report_of([linear("a"), linear("b"), add("add")], [[0], [1], [1, 2]])
+    assert edges(dataflow(report), report) == {
+        ("input", "a"),
+        ("a", "b"),
+        ("a", "add"),
+        ("b", "add"),
+        ("add", "output"),
+    }
+
+
+def test_what_only_reshapes_is_passed_through_and_kept_as_a_row_of_what_made_it():
+    view = row("view", "view", "reshape", function=True)
+    report = report_of([linear("a"), view, linear("b")], [[0], [1], [2]])
+    flow = dataflow(report)
+    assert names(flow, report) == ["input", "a", "b", "output"]
+    assert flow.nodes[1].rows == (1, 2)
+
+
+def test_what_joins_several_is_a_node_though_it_reshapes():
+    cat = row("cat", "cat", "reshape", function=True)
+    report = report_of([linear("a"), linear("b"), cat], [[0], [0], [1, 2]])
+    assert "cat" in names(dataflow(report), report)
+
+
+def test_functions_of_nothing_are_left_out_and_modules_are_not():
+    arange = row("arange", "arange", "other", function=True)
+    positions = row("positions", "Embedding", "embedding")
+    report = report_of([linear("tokens"), arange, positions, add("add")], [[0], [], [2], [1, 3]])
+    flow = dataflow(report)
+    assert names(flow, report) == ["input", "tokens", "positions", "add", "output"]
+    assert ("positions", "add") in edges(flow, report)
+
+
+def test_parameters_and_buffers_are_no_data():
+    """Two rows share a parameter that the first of them writes, as running statistics are written."""
+    report = report_of([linear("a"), linear("b")], [[0], [0]])
+    tape = report.tape
+    held = Value((4,), "float32", 3, 16)
+    operations = (
+        replace(tape.operations[0], reads=(0, 3), makes=(1, 4)),
+        replace(tape.operations[1], reads=(0, 4)),
+    )
+    storages = (*tape.storages, Storage(16, "buffer"))
+    tape = replace(tape, operations=operations, values=(*tape.values, held, held), storages=storages)
+    assert edges(dataflow(replace(report, tape=tape)), report) == {("input", "a"), ("input", "b"), ("b", "output")}
+
+
+def test_a_tensor_written_through_another_one_comes_from_the_last_that_wrote_it_whole():
+    """`a` makes value 1, `b` writes all of its storage anew as value 2, and `c` reads it by an alias."""
+    report = report_of([linear("a"), linear("b"), linear("c")], [[0], [1], [1]])
+    first, second, third = report.tape.operations
+    alias = Operation("alias", 9, row=3, reads=(1, 2), makes=(4,))
+    values = (*report.tape.values, replace(report.tape.values[2]))
+    operations = (first, second, alias, replace(third, reads=(4,)))
+    tape = replace(report.tape, operations=operations, values=values)
+    assert edges(dataflow(replace(report, tape=tape)), report) == {
+        ("input", "a"),
+        ("a", "b"),
+        ("b", "c"),
+        ("c", "output"),
+    }
+
+
+def test_the_backward_is_no_data_flow():
+    report = report_of([linear("a"), linear("b")], [[0], [1]])
+    back = Operation("mm", 5, row=1, phase="backward", reads=(2,), makes=(1,))
+    later = replace(report.tape, operations=(*report.tape.operations, back))
+    assert edges(dataflow(replace(report, tape=later)), report) == edges(dataflow(report), report)
+
+
+def test_a_row_that_ran_no_operator_stands_with_the_row_before_it():
+    report = report_of([linear("a"), row("drop", "Dropout", "dropout"), linear("b")], [[0], [], [1]])
+    tape = report.tape
+    operations = (tape.operations[0], replace(tape.operations[2], reads=(1,)))
+    flow = dataflow(replace(report, tape=replace(tape, operations=operations)))
+    assert flow.nodes[1].rows == (1, 2)
+    assert is_chain(flow)
+
+
+def test_depth_shows_containers_with_what_is_below_them():
+    rows = [
+        row("block", "Block", "container"),
+        replace(linear("block.a"), depth=2),
+        replace(linear("block.b"), depth=2),
+        linear("c"),
+    ]
+    report = report_of(rows, [[], [0], [2], [3]])
+    operations = tuple(op for op in report.tape.operations if op.row != 1)
+    report = replace(report, tape=replace(report.tape, operations=operations))
+    assert names(dataflow(report), report) == ["input", "block.a", "block.b", "c", "output"]
+    assert names(dataflow(report, 1), report) == ["input", "block", "c", "output"]
+    assert is_chain(dataflow(report, 1))
+    assert names(dataflow(report, 0), report) == ["input", "", "output"]
+
+
+def test_without_a_tape_rows_are_in_the_order_they_ran_and_that_is_told():
+    report = replace(report_of([linear("a"), linear("b"), add("add")], [[0], [1], [1, 2]]), tape=None)
+    flow = dataflow(report)
+    assert not flow.recorded
+    assert is_chain(flow)
+    assert names(flow, report) == ["input", "a", "b", "add", "output"]
+
+
+def test_equal_stretches_are_folded_with_the_edges_around_them():
+    rows = [layer for i in range(4) for layer in (linear(f"{i}"), add(f"add_{i}"))]
+    reads = [read for i in range(4) for read in ([2 * i], [2 * i, 2 * i + 1])]
+    report = report_of([*rows, linear("last", 16)], [*reads, [8]])
+    flow = fold_flow(dataflow(report), report.layers)
+    assert names(flow, report) == ["input", "0", "add_0", "last", "output"]
+    assert edges(flow, report) == {
+        ("input", "0"),
+        ("input", "add_0"),
+        ("0", "add_0"),
+        ("add_0", "last"),
+        ("last", "output"),
+    }
+    (frame,) = flow.frames
+    assert (frame.first, frame.last, frame.count, frame.parallel) == (1, 2, 4, False)
+    assert flow.nodes[1].copies == ((3,), (5,), (7,))
+
+
+def test_a_stretch_that_something_else_reads_from_the_middle_of_is_not_folded_over():
+    """Of four equal rows the second feeds a later row too: one box times four would hide from where."""
+    rows = [linear(str(i)) for i in range(4)]
+    report = report_of([*rows, add("add")], [[0], [1], [2], [3], [2, 4]])
+    flow = fold_flow(dataflow(report), report.layers)
+    assert ("1", "add") in edges(flow, report)
+    assert names(flow, report)[:3] == ["input", "0", "1"]
+
+
+def test_layers_of_other_sizes_are_not_alike():
+    rows = [linear(str(i), 8 + i) for i in range(5)]
+    report = report_of(rows, [[i] for i in range(5)])
+    assert fold_flow(dataflow(report), report.layers) == dataflow(report)
+
+
+def test_what_runs_side_by_side_is_folded_from_four_on():
+    for count, parallel in ((3, False), (4, True)):
+        rows = [linear(str(i)) for i in range(count)]
+        cat = row("cat", "cat", "reshape", function=True)
+        report = report_of([*rows, cat], [[0]] * count + [list(range(1, count + 1))])
+        flow = fold_flow(dataflow(report), report.layers)
+        assert bool(flow.frames) == parallel
+        assert all(frame.parallel for frame in flow.frames)
+
+
+def test_small_layers_stand_with_the_layer_that_alone_feeds_them():
+    rows = [linear("a"), row("relu", "ReLU", "activation"), row("norm", "LayerNorm", "norm"), linear("b")]
+    report = report_of(rows, [[0], [1], [2], [3]])
+    flow = merge_small(dataflow(report), report.layers)
+    assert [node.rows for node in flow.nodes if node.kind == "row"] == [(1, 2, 3), (4,)]
+
+
+def test_small_layers_after_a_branch_stand_alone():
+    rows = [linear("a"), row("relu", "ReLU", "activation"), add("add")]
+    report = report_of(rows, [[0], [1], [1, 2]])
+    assert "relu" in names(merge_small(dataflow(report), report.layers), report)
+
+
+@pytest.mark.parametrize("most", [5, 9, 30])
+def test_a_long_chain_is_shown_with_a_gap(most):
+    rows = [linear(str(i), 8 + i) for i in range(100)]
+    report = report_of(rows, [[i] for i in range(100)])
+    flow = shorten(dataflow(report), most)
+    assert len(flow.nodes) == most
+    assert is_chain(flow)
+    (gap,) = [node for node in flow.nodes if node.kind == "gap"]
+    shown = [node.rows for node in flow.nodes if node.kind == "row"]
+    assert len(gap.rows) + len(shown) == 100
+    assert shown[0] == (1,)
+
+
+def test_the_four_variants_are_chains():
+    for target in ("alexnet", "alexnet-paper", "alexnet-owt", "caffenet"):
+        report = trace_target(target)
+        flow = merge_small(dataflow(report), report.layers)
+        assert is_chain(flow), target
+        heads = [report.layers[node.rows[0]].family for node in flow.nodes if node.kind == "row"]
+        assert heads.count("conv") == 5
+        assert heads.count("linear") == 3
+        every = {path for node in flow.nodes for path in node.rows}
+        leaves = {place for place, layer in enumerate(report.layers) if layer.leaf}
+        assert leaves <= every, "each leaf is drawn or stands with one that is"
+
+
+def test_three_times_four_are_twelve():
+    """Three containers that are alike, each of four layers that are: one box stands for all."""
+    rows: list[Layer] = []
+    for outer in range(3):
+        rows.append(row(str(outer), "Sequential", "container"))
+        rows += [replace(linear(f"{outer}.{inner}"), depth=2) for inner in range(4)]
+    heads = [place for place, layer in enumerate(rows) if layer.family == "container"]
+    report = report_of(rows, [[0]] * len(rows))
+    leaves = [place for place in range(len(rows)) if place not in heads]
+    operations = tuple(
+        replace(report.tape.operations[place], reads=(1 + leaves[i - 1],) if i else (0,))
+        for i, place in enumerate(leaves)
+    )
+    report = replace(report, tape=replace(report.tape, operations=operations))
+    flow = fold_flow(dataflow(report), report.layers)
+    assert names(flow, report) == ["input", "0.0", "output"]
+    assert flow.nodes[1].count == 12
+    assert [frame.count for frame in flow.frames] == [12]

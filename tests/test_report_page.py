@@ -1,0 +1,328 @@
+"""`alexnet report` without a browser: the file, its sections, and what is told where it cannot be written."""
+
+from __future__ import annotations
+
+import re
+import sys
+import webbrowser
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from importlib.util import find_spec
+
+import pytest
+from helpers import trace_target
+from report_models import ODD_NAMES
+from report_pages import MODELS
+from test_floors import run_without_torch
+
+from alexnet_cli.document import Axis, Plot, Series
+from alexnet_cli.renderers.escape import visible
+from alexnet_cli.report_page import needed
+from alexnet_cli.report_page.charts.draw import Mark, Specification, draw
+from alexnet_cli.report_page.charts.look import NARROW, WIDE, clipped
+from alexnet_cli.report_page.charts.plot import Band, plot_chart
+from alexnet_cli.report_page.page import comparison_page, model_page
+from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.sections import layers as layer_table
+from alexnet_cli.report_page.sections.balance import MOST_BARS, balance
+from alexnet_cli.report_page.sections.memory import memory
+from alexnet_cli.report_page.sections.receptive_field import receptive_field
+from alexnet_cli.tracing.options import TrainingStep
+
+ELSEWHERE = re.compile(r"""(?:src|href|action|data|poster|xlink:href)\s*=\s*["']?(?!#)|@import|url\((?!#)""")
+
+
+class Seen(HTMLParser):
+    """Collects the elements of a page, its texts, and the attributes that act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.acting: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.acting += [name for name, _ in attrs if name.startswith("on")]
+
+    handle_startendtag = handle_starttag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def seen(page: str) -> Seen:
+    parser = Seen()
+    parser.feed(page)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return trace_target(mode="train", step=TrainingStep("sgd"))
+
+
+# The file
+
+
+def test_equal_input_gives_equal_bytes(report, trained):
+    assert model_page(Material(report, trained)) == model_page(Material(report, trained))
+    assert comparison_page([report, report]) == comparison_page([report, report])
+
+
+def test_nothing_is_loaded_and_only_our_script_runs(report, trained):
+    page = model_page(Material(report, trained))
+    assert not ELSEWHERE.findall(page.replace('href="#', ""))
+    assert set(re.findall(r"https?://[^\"'<> ]*", page)) == {"http://www.w3.org/2000/svg"}
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)[1]
+    allowed = b64encode(sha256(script.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src 'sha256-{allowed}'" in policy
+    assert seen(page).acting == []
+
+
+def test_ids_are_used_once(report, trained):
+    for page in (model_page(Material(report, trained)), comparison_page([report, report])):
+        ids = re.findall(r'<[a-z][^>]* id="([^"]+)"', page)
+        own = [name for name in ids if not name.startswith("alexnet-")]  # a drawing of the same model is the same
+        assert len(own) == len(set(own))
+
+
+def test_names_are_escaped_wherever_they_stand():
+    odd = trace_target(f"{MODELS}:OddNames", inputs=_inputs("4"))
+    for page in (model_page(Material(odd)), comparison_page([odd, odd])):
+        parsed = seen(page)
+        assert parsed.tags.count("script") == 1
+        assert parsed.acting == []
+        texts = "\n".join(parsed.texts)
+        assert all(visible(name) in texts for name in ODD_NAMES)
+        assert "\x1b" not in page
+
+
+def _inputs(text: str):
+    from alexnet_cli.targets.inputs import parse_input
+
+    return (parse_input(text),)
+
+
+# Sections that are left out
+
+
+def test_a_checkpoint_has_what_can_be_known_of_it(tmp_path, alexnet):
+    import torch
+    from safetensors.torch import save_file
+
+    file = tmp_path / "net.safetensors"
+    save_file({"body.weight": torch.zeros(8, 4), "body.bias": torch.zeros(8)}, file)
+    page = alexnet("report", str(file)).out
+    texts = " ".join(seen(page).texts)
+    assert "Memory over the step: a checkpoint is not run." in texts
+    assert "Roofline: a checkpoint is not run." in texts
+    assert "Receptive field: a checkpoint is not run." in texts
+    assert 'data-key="macs"' not in page
+    assert ">40<" in page  # 8 · 4 + 8 parameters
+
+
+def test_no_section_without_what_it_needs(report):
+    bare = structs_replace(report, tape=None)
+    left_out = memory(Material(bare)), receptive_field(Material(bare))
+    assert all(isinstance(section, LeftOut) for section in left_out)
+    assert "no hardware was named" in model_page(Material(report))
+
+
+def structs_replace(report, **changes):
+    from msgspec.structs import replace
+
+    return replace(report, **changes)
+
+
+def test_a_model_that_cannot_be_trained_shows_its_forward(report, alexnet):
+    section = memory(Material(report, untrained="There is nothing to train."))
+    assert isinstance(section, Section)
+    assert section.content.what == "a forward"
+    assert section.content.note == "There is nothing to train."
+    assert "There is nothing to train in this model" in alexnet("report", f"{MODELS}:Fixed", "-i", "4").out
+
+
+def test_a_saved_report_needs_no_torch(tmp_path, alexnet):
+    saved, page = tmp_path / "alexnet.json", tmp_path / "page.html"
+    assert alexnet("summary", "--json", "-o", str(saved)).code == 0
+    done = run_without_torch("report", str(saved), "-o", str(page))
+    assert done.returncode == 0, done.stderr
+    assert "A saved report holds a forward only" in page.read_text()
+
+
+def test_a_failed_forward_exits_4_and_is_reported(alexnet):
+    answer = alexnet("report", "-i", "3,224,224")
+    assert answer.code == 4
+    assert "The forward failed at" in " ".join(" ".join(seen(answer.out).texts).split())
+    assert "square inputs from 227 to 258 fit" in answer.err
+
+
+# The charts
+
+
+def test_charts_hold_the_paths_of_their_layers(report):
+    chart = balance(Material(report)).content.second
+    weighing = {f"architecture.{number}" for number in (0, 3, 6, 8, 10, 14, 16, 18)}
+    for drawing in (chart.wide, chart.narrow):
+        assert set(re.findall(r'data-path="([^"]*)"', drawing)) == weighing
+        assert " id=" not in drawing
+    assert f'width="{WIDE}"' in chart.wide
+    assert f'width="{NARROW}"' in chart.narrow
+    assert "architecture.14" in chart.wide
+    assert "37.8 M · 60.5 %" in chart.wide
+    assert "60.5 %" in chart.narrow
+    assert "Linear-15 (architecture.14): 37,752,832 parameters, 60.5 %; 37,748,736 MACs, 3.3 %" in chart.wide
+
+
+def test_many_layers_are_summed_up_into_modules():
+    tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
+    content = balance(Material(tower)).content
+    assert content.title == "By module"
+    paths = {f"blocks.{number}" for number in range(12)} | {"tokens", "head"}
+    assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == paths
+
+
+def test_of_many_layers_that_no_module_holds_the_largest_are_shown():
+    unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
+    content = balance(Material(unlike)).content
+    largest = {str(place) for place in range(2000 - MOST_BARS, 2000)}  # each is larger than the one before
+    assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == largest
+    assert "1,976 others" in content.second.wide
+
+
+def test_the_course_of_memory_keeps_its_peak():
+    steps = 10_000
+    points = tuple((float(at), 90.0 if at == 7_777 else 1.0) for at in range(steps))
+    plot = Plot("p", Axis("x"), Axis("y"), (Series("s", points, "conv", "area"),))
+    values = [layer["data"]["values"] for layer in plot_chart(plot, WIDE).vega_lite["layer"] if "data" in layer]
+    assert max(value["y"] for value in values[0]) == 90.0
+    assert len(values[0]) < WIDE
+
+
+def test_nothing_to_plot_is_no_chart():
+    assert plot_chart(Plot("p", Axis("x"), Axis("y"), ()), WIDE) is None
+
+
+def test_a_mark_is_tied_to_all_its_layers():
+    plot = Plot("p", Axis("x"), Axis("y"), (Series("s", ((0.0, 1.0), (9.0, 2.0)), "conv", "line"),))
+    marks = {"m": Mark(("a.<b>", 'c"d'), "two <layers>")}
+    chart = draw(lambda width: plot_chart(plot, width, bands=[Band("m", 2.0, 5.0)]), marks, "label & <more>")
+    assert 'data-path="a.&lt;b&gt;" data-paths="[&quot;a.&lt;b&gt;&quot;, &quot;c\\&quot;d&quot;]"' in chart.wide
+    assert "<title>two &lt;layers&gt;</title>" in chart.wide
+    assert 'role="img" aria-label="label &amp; &lt;more&gt;"' in chart.wide
+
+
+def test_characters_that_no_svg_can_hold_are_shown():
+    text = {"data": {"values": [{"t": "\x1b\ud800\uffff"}]}, "mark": "text", "encoding": {"text": {"field": "t"}}}
+    assert "\\x1b\\ud800\\uffff" in draw(lambda _: Specification(text), {}, "").wide
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "shown"), [("short", 5, "short"), ("layers.0.attention", 9, "laye…tion"), ("abcdef", 4, "a…ef")]
+)
+def test_long_names_keep_both_ends(text, most, shown):
+    assert clipped(text, most) == shown
+    assert len(shown) <= most
+
+
+# The layer table
+
+
+def test_few_rows_begin_unfolded_and_many_folded(report):
+    assert layer_table.layers(Material(report)).content.open_level is None
+    tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
+    content = layer_table.layers(Material(tower)).content
+    assert content.open_level == 1
+    assert sum(row.level <= 1 for row in content.rows) <= layer_table.OPEN_ROWS
+
+
+def test_too_many_rows_are_folded_where_they_are_alike(monkeypatch):
+    monkeypatch.setattr(layer_table, "MOST_ROWS", 60)
+    tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
+    content = layer_table.layers(Material(tower)).content
+    assert len(content.rows) < 60
+    assert "Block ×12 identical" in [row.name for row in content.rows]
+    assert "are one row" in content.note
+    assert sum(row.cells[1].value for row in content.rows if row.role != "group") == tower.totals.params
+
+
+def test_too_many_rows_that_are_not_alike_are_cut_to_the_largest(monkeypatch):
+    monkeypatch.setattr(layer_table, "MOST_ROWS", 50)
+    unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
+    content = layer_table.layers(Material(unlike)).content
+    assert [row.path for row in content.rows] == ["", *(str(place) for place in range(1951, 2000))]
+    assert "these are the 50 with the most" in content.note
+
+
+# The command line
+
+
+def test_without_a_file_it_goes_to_the_pipe(alexnet):
+    answer = alexnet("report")
+    assert answer.code == 0
+    assert answer.out.startswith("<!DOCTYPE html>\n")
+    assert answer.err == ""
+
+
+def test_open_shows_the_file(alexnet, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(webbrowser, "open", lambda address: bool(shown.append(address)) or True)
+    answer = alexnet("report", "--open")
+    assert answer.code == 0
+    assert shown == [(tmp_path / "AlexNet-report.html").as_uri()]
+    assert answer.err == "note: the report is in AlexNet-report.html\n"
+    assert (tmp_path / "AlexNet-report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_open_without_a_browser_says_so(alexnet, tmp_path, monkeypatch):
+    monkeypatch.setattr(webbrowser, "open", lambda _: False)
+    answer = alexnet("report", "-o", str(tmp_path / "page.html"), "--open")
+    assert answer.code == 0
+    assert "no browser was found" in answer.err
+
+
+def test_on_a_terminal_it_goes_to_a_file(alexnet, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    answer = alexnet("report", "alexnet", "caffenet")
+    assert answer.out == ""
+    assert [file.name for file in tmp_path.iterdir()] == ["AlexNet-CaffeNet-report.html"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-o", "page.pdf"], "page.pdf is not named so"),
+        (["-o", "no/such/folder/page.html"], "the folder no/such/folder is not there"),
+        (["--gpu", "t5"], "unknown GPU 't5'"),
+        (["--optimizer", "sdg"], "did you mean sgd?"),
+        (["alexnet", "caffenet", "--gpu", "t4"], "--gpu goes with one target"),
+        (["alexnet", "caffenet", "--amp", "bf16"], "--amp goes with one target"),
+        (["-b", "1", "-b", "2"], "--batch-size was given 2 times for 1 targets"),
+        (["alexnett"], "alexnet"),
+    ],
+)
+def test_usage_errors(alexnet, arguments, told):
+    answer = alexnet("report", *arguments)
+    assert answer.code == 2
+    assert told in answer.err
+    assert answer.out == ""
+
+
+def test_a_missing_package_is_told_before_any_work(alexnet, monkeypatch):
+    monkeypatch.setattr(needed, "find_spec", lambda name: None if name == "vl_convert" else find_spec(name))
+    answer = alexnet("report", "no_such_file.py:Net")
+    assert answer.code == 2
+    assert answer.err == (
+        "error: a report needs the package vl-convert-python\nhint: install with: pip install 'alexnet-cli[report]'\n"
+    )
+
+
+def test_no_gpu_leaves_the_roofline_out(alexnet):
+    assert "Roofline: no hardware was named" in alexnet("report", "--gpu", "none").out
+    assert "NVIDIA A100 40GB" in alexnet("report", "--gpu", "a100").out
