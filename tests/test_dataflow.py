@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from draw_reports import report_of, row
 from helpers import trace_target
 from msgspec.structs import replace
+from torch import nn
 
 from alexnet_cli.analyses.dataflow import Flow, dataflow
 from alexnet_cli.analyses.flow_merging import is_chain, merge_small, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
+from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Operation, Storage, Value
+from alexnet_cli.targets.inputs import parse_input
+from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.tracing.options import TraceOptions
+from alexnet_cli.tracing.trace import trace
 
 
 def linear(path: str, size: int = 8) -> Layer:
@@ -242,3 +249,28 @@ def test_three_times_four_are_twelve():
     assert names(flow, report) == ["input", "0.0", "output"]
     assert flow.nodes[1].count == 12
     assert [frame.count for frame in flow.frames] == [12]
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(6, 2, 5, 3))  # two groups of 4 channels each make 6 of 4
+        self.back = nn.Parameter(torch.zeros(6, 7, 2, 2))
+
+    def forward(self, x):
+        x = torch.nn.functional.conv2d(x, self.weight, stride=2, groups=2)
+        x = torch.max_pool2d(x, 2)
+        x = torch.nn.functional.avg_pool2d(x, 3, stride=1)
+        return torch.nn.functional.conv_transpose2d(x, self.back, stride=2)
+
+
+def test_functions_have_the_settings_of_the_modules_that_do_the_same():
+    subject = Subject("functional", "", lambda: Loaded(Functional()))
+    report = trace(subject, TraceOptions(inputs=(parse_input("4,40,40"),)), notify=pytest.fail)
+    rows = {layer.type: layer.settings for layer in with_function_settings(report).layers}
+    conv = {"kernel_size": (5, 3), "out_channels": 6, "groups": 2, "transposed": False, "stride": [2, 2]}
+    assert conv.items() <= rows["conv2d"].items()
+    assert rows["max_pool2d"]["kernel_size"] == rows["max_pool2d"]["stride"] == [2, 2]
+    assert (rows["avg_pool2d"]["kernel_size"], rows["avg_pool2d"]["stride"]) == ([3, 3], [1, 1])
+    back = {"kernel_size": (2, 2), "out_channels": 7, "transposed": True, "stride": [2, 2]}
+    assert back.items() <= rows["conv_transpose2d"].items()

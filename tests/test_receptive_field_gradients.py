@@ -242,6 +242,12 @@ def test_all_together(network):
     compare(network)
 
 
+def test_units_that_see_nothing_see_nothing_along_any_axis():
+    holes = nn.ConvTranspose2d(CHANNELS, CHANNELS, 1, 2)  # every second row and column
+    wide = nn.Conv2d(CHANNELS, CHANNELS, (1, 3), padding=(0, 2), dilation=(1, 2))
+    compare((nn.Sequential(holes, Branches([wide, nn.MaxPool2d(3, 1, 1)], Joined())), 2))
+
+
 @settings(max_examples=20, deadline=None)
 @given(networks(same_convolution, residual, inception, most=3))
 def test_networks_that_keep_step_are_exact_throughout(network):

@@ -76,3 +76,15 @@ def test_a_pair_of_layers_lights_up_in_both_models(opened, comparison_page):
     assert set(lit(page, '#figures [data-model="1"]')) == {"conv4"}
     page.locator('#figures [data-model="1"] .wide [data-path="conv5"] .front').first.hover()
     page.wait_for_selector('#figures [data-path="architecture.10"].lit', state="attached")
+
+
+def test_a_module_is_known_when_the_table_is_sorted(opened, alexnet_page):
+    page = opened(alexnet_page)
+    page.locator('th[data-key="params"] button').click()
+    page.locator('#layers tr[data-path="architecture.18"] th').hover()
+    page.wait_for_selector("#balance .lit", state="attached")
+    assert set(lit(page, "#balance")) == {"architecture.18"}
+    page.evaluate("document.querySelector('#layers tr.group[data-path=architecture]').hidden = false")
+    page.locator('#layers tr[data-path="architecture"] th').hover()
+    page.wait_for_selector('#balance [data-path="architecture.0"].lit', state="attached")
+    assert len(set(lit(page, "#balance"))) == 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from alexnet_cli.cli.cached import cached_trace
 from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.resolve import parse_arguments, resolve
+from alexnet_cli.targets.resolve import STDIN, parse_arguments, resolve
+from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.options import AMP_DTYPES, OPTIMIZERS, TraceOptions, TrainingStep
 
 Optimizer = Annotated[
@@ -68,14 +70,14 @@ class Tracer:
     """Traces one model in further ways, after its report was obtained: what there is to say was said then."""
 
     def __init__(self, target: str, arguments: Sequence[str] | None, *, cache: bool | None) -> None:
-        self.target = resolve(target, parse_arguments(arguments or ()))
+        self.target = target
         self.arguments = arguments or ()
         self.cache = cache
 
-    @property
+    @cached_property
     def can_run(self) -> bool:
-        """Tell whether the target is a model: a saved report or a checkpoint is not."""
-        return not isinstance(self.target, Report)
+        """Tell whether the target is a model: a saved report, from a file or standard input, or a checkpoint is not."""
+        return self.target not in STDIN and isinstance(self._resolved(), Subject)
 
     def training(self, how: TraceOptions, step: TrainingStep) -> Report | None:
         """Return the report of a training step, None where there is nothing to train or to run."""
@@ -101,6 +103,10 @@ class Tracer:
         return peak
 
     def _trace(self, how: TraceOptions) -> Report | None:
-        if isinstance(self.target, Report):
+        resolved = self._resolved() if self.can_run else None  # anew: what is kept depends on the files that this loads
+        if not isinstance(resolved, Subject):
             return None
-        return cached_trace(self.target, self.arguments, how, lambda _: None, wanted=self.cache)
+        return cached_trace(resolved, self.arguments, how, lambda _: None, wanted=self.cache)
+
+    def _resolved(self) -> Subject | Report:
+        return resolve(self.target, parse_arguments(self.arguments))

@@ -95,12 +95,12 @@ def _word(head: Layer) -> str:
     """Name what a layer without a name of its own does: `conv`, `max pool`, `linear`, else its type."""
     kind = head.type.lower()
     match head.family:
-        case "conv" if head.kind == "module":
+        case "conv":
             return "up-conv" if head.settings.get("transposed") else "conv"
-        case "pool" if head.kind == "module":
+        case "pool":
             names = [name for name in ("max", "avg") if name in kind]
             return " ".join([*names, "pool"])
-        case "linear" if head.kind == "module":
+        case "linear" if kind == "linear":
             return "linear"
         case _:
             return visible(head.type)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.dataflow import Flow, dataflow
 from alexnet_cli.analyses.flow_merging import is_chain, merge_small, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
+from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.drawing.labels import without_batch
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
@@ -42,6 +43,7 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
         UsageError: nothing was run, or the data flow is no chain and blocks were asked for.
     """
     _check(report)
+    report = with_function_settings(report)
     whole = merge_small(dataflow(report, depth), report.layers)
     if style == "blocks" or (style == "auto" and is_chain(whole) and _suits_blocks(whole, report)):
         return _blocks(report, whole, depth)

@@ -31,13 +31,13 @@ MESSAGES: dict[str, str] = {
         "{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 않았다. "
         "바꾼 모델은 shape만으로 실행하는데, 이 모델은 값이 있어야 실행된다."
     ),
-    "any.not_built": ("{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 못했다: {error}."),
+    "any.not_built": "{path:layer} 층의 출력을 반으로 줄이면 얼마나 줄어드는지는 추적하지 못했다: {error}.",
     "any.other_kind": (
         "{path:layer} 단계({type})는 합성곱 층도 선형 층도 임베딩도 아니다. 출력은 그런 층에서만 반으로 줄여 본다."
     ),
     "any.too_few": "{path:layer} 층의 출력은 {width:count}개뿐이라 반으로 줄이지 않았다.",
     "any.last_layer": (
-        "{path:layer} 층의 출력은 다른 층을 거치지 않고 그대로 모델의 답이 된다. "
+        "{path:layer} 층의 출력 개수는 다른 층이 이어받지 않고 모델의 답에 그대로 남는다. "
         "반으로 줄이면 모델이 작아지는 것이 아니라 답이 달라진다."
     ),
     "any.does_not_fit": (

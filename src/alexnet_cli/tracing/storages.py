@@ -15,6 +15,7 @@ from alexnet_cli.tape import Role, Storage
 from alexnet_cli.tracing.tensors import bytes_of
 
 BEFORE = -1
+_STRIDED = torch.strided
 
 
 @dataclass(slots=True)
@@ -47,11 +48,11 @@ class StorageTable:
 
     def number(self, tensor: Tensor, born: int = BEFORE, role: Role = "activation") -> int:
         """Return the number of a tensor's storage; one that was not known was allocated at `born`."""
-        held, key, size = _held(tensor)
+        held, key = _held(tensor)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._seen)
-            seen = _Seen(size, role, born)
+            seen = _Seen(bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
             seen.death = weakref.ref(held, self._died(seen, key))
             self._seen.append(seen)
         return number
@@ -87,12 +88,12 @@ class StorageTable:
         return died
 
 
-def _held(tensor: Tensor) -> tuple[Any, int, int]:
-    """Return what holds a tensor's memory, its identity, and its bytes: a sparse tensor stands for itself."""
-    if tensor.layout == torch.strided:
+def _held(tensor: Tensor) -> tuple[Any, int]:
+    """Return what holds a tensor's memory, and its identity: a sparse tensor stands for itself."""
+    if tensor.layout is _STRIDED:
         try:
             storage = tensor.untyped_storage()
-            return storage, int(storage._cdata), int(storage.nbytes())
         except (RuntimeError, NotImplementedError):
-            pass
-    return tensor, id(tensor), bytes_of(tensor)
+            return tensor, id(tensor)
+        return storage, storage._cdata
+    return tensor, id(tensor)

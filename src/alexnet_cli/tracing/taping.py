@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
 from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.storages import StorageTable
-from alexnet_cli.tracing.tensors import flat_tensors, tensors_in
+from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, tensors_in
 
 if TYPE_CHECKING:
     from alexnet_cli.tracing.recorder import Call
@@ -24,11 +25,11 @@ _ALIAS = "alias"
 """Stands for reading a tensor whose storage was written through another one; no operator of ATen."""
 
 
+_STRIDED = torch.strided
 _NOT_OPERATORS = ("profiler::", "prim::")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where in the model an operator ran: the innermost call of a module, and of a function in it."""
 
     module: Call | None
@@ -85,11 +86,13 @@ class TapeRecorder:
             return
         if op.view and self.phase != "forward":
             return  # data flow is followed through the forward only
-        named = {**dict(zip(op.arguments, args, strict=False)), **kwargs}
-        reads = self._read(flat_tensors(named.values()))
+        named = dict(zip(op.arguments, args, strict=False))
+        if kwargs:
+            named.update(kwargs)
+        reads = tuple([self._value(tensor) for tensor in flat_tensors(named.values()) if not is_lazy(tensor)])
         position = self.storages.clock = len(self._drafts)  # reading may have added an alias
         place, unit = self._whose()
-        results = flat_tensors(output if isinstance(output, (tuple, list)) else (output,))
+        results = [output] if type(output) is Tensor else flat_tensors((output,))
         makes = [self._make(tensor, position) for tensor in results]
         if op.written:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
@@ -132,20 +135,17 @@ class TapeRecorder:
     def _unit(self, key: object) -> int:
         return self._units.setdefault(key, len(self._units))
 
-    def _read(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
-        return tuple(self._value(tensor) for tensor in tensors if not is_lazy(tensor))
-
     def _value(self, tensor: Tensor) -> int:
         """Return the value that a tensor holds now."""
         number = self.storages.number(tensor)
         key = _key(tensor, number)
         known = self._current.get(key)
-        since = [write for write in self._writes.get(number, ()) if known is None or write > known]
-        if known is not None and not since:
+        writes = self._writes.get(number)
+        if known is not None and (writes is None or writes[-1] <= known):
             return known
         value = self._current[key] = self._new(tensor, number)
-        if since:
-            reads = tuple(since) if known is None else (known, *since)
+        if writes is not None:
+            reads = tuple(writes) if known is None else (known, *writes[bisect_right(writes, known) :])
             draft = _Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {})
             self._drafts.append(draft)
         return value
@@ -161,24 +161,29 @@ class TapeRecorder:
         others = [self._make(tensor, position) for tensor in written if id(tensor) not in results]
         for tensor in written:
             number = self.storages.number(tensor)
-            self._writes.setdefault(number, []).append(self._current[_key(tensor, number)])
+            insort(self._writes.setdefault(number, []), self._current[_key(tensor, number)])
         return others
 
     def _new(self, tensor: Tensor, number: int) -> int:
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        self._values.append(Value(tuple(tensor.shape), dtype, number, _distinct_bytes(tensor)))
+        self._values.append(Value(tuple(tensor.shape), _name(tensor.dtype), number, _distinct_bytes(tensor)))
         return len(self._values) - 1
 
 
 def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:
-    if tensor.layout != torch.strided:
+    """Tell tensors apart that show different parts of a storage: equal ones hold the same value."""
+    if tensor.layout is not _STRIDED:
         return (number,)
     return number, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
+@cache
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def _distinct_bytes(tensor: Tensor) -> int:
-    if tensor.layout != torch.strided:
-        return tensor.numel() * tensor.element_size()
+    if tensor.layout is not _STRIDED or tensor.is_contiguous():
+        return bytes_of(tensor)
     elements = 1
     for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
         elements *= size if stride or not size else 1
@@ -187,8 +192,12 @@ def _distinct_bytes(tensor: Tensor) -> int:
 
 def _is_plain(value: Any) -> bool:
     """Tell whether JSON holds an argument as it is: numbers, words, and lists of them."""
-    if isinstance(value, float):
-        return isfinite(value)
+    if isinstance(value, Tensor) or value is None:  # most arguments
+        return False
     if isinstance(value, (list, tuple)):
-        return all(isinstance(item, (bool, int, str)) or (isinstance(item, float) and isfinite(item)) for item in value)
-    return isinstance(value, (bool, int, str))
+        return all(map(_is_plain_scalar, value))
+    return _is_plain_scalar(value)
+
+
+def _is_plain_scalar(value: Any) -> bool:
+    return isinstance(value, (bool, int, str)) or (isinstance(value, float) and isfinite(value))

@@ -25,6 +25,7 @@ const highlight = (() => {
     }
   }
   const at = (name) => places.get(name) ?? [];
+  const tree = [...document.querySelectorAll("tr[data-level]")]; // in the order of the model, however they get sorted
 
   /* The keys of what an element stands for: a module stands for all below it, a row for the layers that it lines up. */
   function meantBy(element) {
@@ -40,9 +41,8 @@ const highlight = (() => {
   function below(row) {
     const keys = keysOf(row);
     const level = Number(row.dataset.level);
-    for (let next = row.nextElementSibling; next && Number(next.dataset.level) > level; next = next.nextElementSibling) {
-      keys.push(...keysOf(next));
-    }
+    let place = tree.indexOf(row) + 1;
+    while (place > 0 && place < tree.length && Number(tree[place].dataset.level) > level) keys.push(...keysOf(tree[place++]));
     return keys;
   }
 
@@ -71,8 +71,10 @@ const highlight = (() => {
   function paint(element) {
     lit.forEach((other) => other.classList.remove("lit"));
     lit.clear();
-    if (element) elementsFor(element).forEach((other) => lit.add(other.classList.add("lit") ?? other));
-    tell(element && [...lit].find((other) => other.matches("tr") && keysOf(other).some((name) => keysOf(element).includes(name))));
+    if (element) elementsFor(element).forEach((other) => lit.add(other));
+    lit.forEach((other) => other.classList.add("lit"));
+    const keys = element ? keysOf(element) : [];
+    tell([...lit].find((other) => other.matches("tr") && keysOf(other).some((name) => keys.includes(name))));
   }
 
   /* Say at the foot of the window what is lit, with the numbers of its row. */

@@ -12,7 +12,7 @@ from alexnet_cli.document import Plot
 from alexnet_cli.renderers.plot_data import Drawable, Stack, drawable, tallest
 from alexnet_cli.renderers.plot_scale import Scale, Tick, fitting_ticks, title_of
 from alexnet_cli.report_page.charts.draw import Specification
-from alexnet_cli.report_page.charts.look import CHARACTER, HIT, INK, NARROW, PAGE, RULE, hue
+from alexnet_cli.report_page.charts.look import CHARACTER, FAINT, FONT, HIT, INK, NARROW, PAGE, RULE, hue
 
 _LEFT = 64
 _RIGHT = 12
@@ -52,7 +52,7 @@ def plot_chart(
     axes = _Axes(ready, inner, height)
     layers = [
         *_areas(ready.stack, axes),
-        *_dividers(dividers, axes, short=width <= NARROW),
+        *_dividers(dividers, axes),
         *_lines(ready, axes),
         *_bands(bands, axes),
         *_points(ready, axes),
@@ -73,9 +73,15 @@ class _Axes:
         titled = {"titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 14 - _LEFT, "titleY": -12}
         self.y_axis = _channel(ready.y, up, title_of(ready.plot.y), {**fixed, **titled, "grid": True})
 
-    def at(self, x: str = "x", y: str = "y") -> dict[str, Any]:
-        """Return the channels for the fields of these names."""
-        return {"x": {**self.x_axis, "field": x}, "y": {**self.y_axis, "field": y}}
+    @property
+    def x(self) -> dict[str, Any]:
+        """The channel for the field `x`."""
+        return {"x": {**self.x_axis, "field": "x"}}
+
+    @property
+    def xy(self) -> dict[str, Any]:
+        """The channels for the fields `x` and `y`."""
+        return {**self.x, "y": {**self.y_axis, "field": "y"}}
 
 
 def _channel(scale: Scale, ticks: Sequence[Tick], title: str, axis: dict[str, Any]) -> dict[str, Any]:
@@ -98,25 +104,31 @@ def _areas(stack: Stack | None, axes: _Axes) -> Iterator[dict[str, Any]]:
     """Yield the areas, from the lowest; a step is as wide as can be seen, and as high as the highest within it."""
     if stack is None:
         return
-    columns = tallest(stack, axes.ready.x, axes.width // _PIXELS_A_STEP)
-    steps = [(place, index) for place, index in enumerate(columns) if index is not None]
-    changes = [
-        step for step, before in zip(steps, [None, *steps], strict=False) if before is None or step[1] != before[1]
-    ]
-    scale = axes.ready.x
-    span = scale.along(scale.high) - scale.along(scale.low)
-    left = [scale.back(scale.along(scale.low) + span * place / len(columns)) for place, _ in changes]
+    steps = _steps(stack, axes)
     for number, series in enumerate(stack.series):
-        tops = [stack.tops[index] for _, index in changes]
-        below = [top[number - 1] if number else 0.0 for top in tops]
-        values = [{"x": x, "y": top[number], "low": low} for x, top, low in zip(left, tops, below, strict=True)]
-        values.append({**values[-1], "x": scale.high})
+        values = []
+        for x, index in steps:
+            tops = stack.tops[index]
+            values.append({"x": x, "y": tops[number], "low": tops[number - 1] if number else 0.0})
+        values.append({**values[-1], "x": axes.ready.x.high})
         if any(value["y"] > value["low"] for value in values):
             yield {
                 "data": {"values": values},
                 "mark": {"type": "area", "interpolate": "step-after", "fill": hue(series.family), "fillOpacity": 0.85},
-                "encoding": {**axes.at(), "y2": {"field": "low"}},
+                "encoding": {**axes.xy, "y2": {"field": "low"}},
             }
+
+
+def _steps(stack: Stack, axes: _Axes) -> list[tuple[float, int]]:
+    """Return where along the axis the areas change, and which place in the stack they show from there on."""
+    scale = axes.ready.x
+    columns = tallest(stack, scale, axes.width // _PIXELS_A_STEP)
+    low, high = scale.along(scale.low), scale.along(scale.high)
+    steps: list[tuple[float, int]] = []
+    for place, index in enumerate(columns):
+        if index is not None and (not steps or steps[-1][1] != index):
+            steps.append((scale.back(low + (high - low) * place / len(columns)), index))
+    return steps
 
 
 def _lines(ready: Drawable, axes: _Axes) -> Iterator[dict[str, Any]]:
@@ -124,7 +136,7 @@ def _lines(ready: Drawable, axes: _Axes) -> Iterator[dict[str, Any]]:
         yield {
             "data": {"values": [{"x": x, "y": y} for x, y in shown.points]},
             "mark": {"type": "line", "stroke": INK, "strokeWidth": 1.5},
-            "encoding": axes.at(),
+            "encoding": axes.xy,
         }
 
 
@@ -134,7 +146,7 @@ def _points(ready: Drawable, axes: _Axes) -> Iterator[dict[str, Any]]:
         yield {
             "data": {"values": [{"x": x, "y": y, "hit": HIT + name} for (x, y), name in named]},
             "mark": {"type": "circle", "size": 90, "opacity": 1, "fill": hue(shown.series.family), "stroke": PAGE},
-            "encoding": {**axes.at(), "description": {"field": "hit"}},
+            "encoding": {**axes.xy, "description": {"field": "hit"}},
         }
 
 
@@ -143,23 +155,25 @@ def _bands(bands: Sequence[Band], axes: _Axes) -> Iterator[dict[str, Any]]:
         yield {
             "data": {"values": [{"x": band.start, "end": band.end, "hit": HIT + band.mark} for band in bands]},
             "mark": {"type": "rect", "fill": "transparent", "y": 0, "y2": axes.height},
-            "encoding": {"x": {**axes.x_axis, "field": "x"}, "x2": {"field": "end"}, "description": {"field": "hit"}},
+            "encoding": {**axes.x, "x2": {"field": "end"}, "description": {"field": "hit"}},
         }
 
 
-def _dividers(dividers: Sequence[Divider], axes: _Axes, *, short: bool) -> Iterator[dict[str, Any]]:
-    if dividers:
-        data = {"values": [{"x": divider.x, "label": divider.label[: 8 if short else None]} for divider in dividers]}
-        x = {"x": {**axes.x_axis, "field": "x"}}
-        yield {"data": data, "mark": {"type": "rule", "stroke": RULE, "strokeDash": [4, 3]}, "encoding": x}
-        text = {"type": "text", "align": "left", "dx": 4, "y": -12, "fontSize": 12, "fill": "var(--faint)"}
-        yield {"data": data, "mark": text, "encoding": {**x, "text": {"field": "label"}}}
+def _dividers(dividers: Sequence[Divider], axes: _Axes) -> Iterator[dict[str, Any]]:
+    for divider in dividers:
+        data = {"values": [{"x": divider.x, "label": divider.label}]}
+        room = (1 - axes.ready.x.place(divider.x)) * axes.width
+        before = room < len(divider.label) * CHARACTER
+        text = {"type": "text", "y": -12, "fontSize": FONT - 1, "fill": FAINT}
+        text |= {"align": "right", "dx": -4} if before else {"align": "left", "dx": 4}
+        yield {"data": data, "mark": {"type": "rule", "stroke": RULE, "strokeDash": [4, 3]}, "encoding": axes.x}
+        yield {"data": data, "mark": text, "encoding": {**axes.x, "text": {"field": "label"}}}
 
 
 def _marks(ready: Drawable, axes: _Axes) -> Iterator[dict[str, Any]]:
     for mark in ready.marks:
         leftward = ready.x.place(mark.x) > _LEFT_HALF
         data = {"values": [{"x": mark.x, "y": mark.y, "label": mark.label}]}
-        yield {"data": data, "mark": {"type": "circle", "size": 50, "fill": INK, "opacity": 1}, "encoding": axes.at()}
+        yield {"data": data, "mark": {"type": "circle", "size": 50, "fill": INK, "opacity": 1}, "encoding": axes.xy}
         text = {"type": "text", "align": "right" if leftward else "left", "dx": -8 if leftward else 8, "dy": -10}
-        yield {"data": data, "mark": {**text, "fontWeight": 600}, "encoding": {**axes.at(), "text": {"field": "label"}}}
+        yield {"data": data, "mark": {**text, "fontWeight": 600}, "encoding": {**axes.xy, "text": {"field": "label"}}}

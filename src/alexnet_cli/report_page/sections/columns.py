@@ -74,7 +74,8 @@ def _field_cell(field: LayerField | None) -> Cell:
     if field.size is None or None in field.size:
         return Cell("all", "text", order=inf)
     size = tuple(axis for axis in field.size if axis is not None)
-    return Cell(size, "shape", order=prod(size))
+    bound = "≤" if field.status == "upper_bound" else ""
+    return Cell(f"{bound}{units.shape(size)}", "text", order=prod(size))
 
 
 def _cost(material: Material) -> Iterator[Extra]:
