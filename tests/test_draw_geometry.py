@@ -171,13 +171,13 @@ def graphs(draw) -> Report:
     return report_of(rows, reads, inputs)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(graphs(), st.sampled_from(["page", "slide", 400]))
 def test_any_graph_is_in_order(report, width):
     draw_checks.check(scene_of(plan(report, "graph"), width))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(graphs())
 def test_rails_lead_where_the_edges_do(report):
     """Follow the rails from each node: what is reached is what reads it."""

@@ -79,6 +79,7 @@ def test_a_gpu_brings_its_capacity(alexnet):
         (["--gpu", "t4", "--capacity", "16GiB"], "give one of them"),
         (["--optimizer", "adma"], "did you mean adam?"),
         (["--amp", "int8"], "known: bf16, fp16"),
+        (["--amp", "bf16", "--dtype", "bfloat16"], "leave one out"),
         (["-b", "0"], "batch-size"),
     ],
 )

@@ -197,7 +197,7 @@ def compare_axis(layer: Compared, axis: int, index: int, said: Span, span: Span)
         assert (middle - (field.size[axis] - 1) / 2, middle + (field.size[axis] - 1) / 2) == said
 
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=15, deadline=None)
 
 
 @EXAMPLES
@@ -248,7 +248,7 @@ def test_units_that_see_nothing_see_nothing_along_any_axis():
     compare((nn.Sequential(holes, Branches([wide, nn.MaxPool2d(3, 1, 1)], Joined())), 2))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(networks(same_convolution, residual, inception, most=3))
 def test_networks_that_keep_step_are_exact_throughout(network):
     assert {layer.field.status for layer in layers_of(network)} == {"exact"}

@@ -214,7 +214,7 @@ any_plot = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(plot=any_plot, name=st.sampled_from(["table", "svg", "html", "markdown", "latex", "csv"]))
 def test_no_numbers_break_any_format(plot, name):
     document = Document("", (plot,))

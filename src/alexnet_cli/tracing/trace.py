@@ -61,6 +61,9 @@ def _trace_as_asked(
 ) -> tuple[Report, Exception | None]:
     if device.type != META or options.step is None or options.step.amp is None:
         return _trace_on(device, subject, options, notify)
+    if options.dtype not in (None, "float32"):
+        given = f"--amp {options.step.amp} and --dtype {options.dtype}"
+        raise UsageError(f"mixed precision keeps the weights in float32: {given} exclude each other", "leave one out")
     with pretended_cpu():
         report, failure = _trace_on(torch.device("cpu"), subject, options, notify)
     run = None if report.run is None else replace(report.run, device=META, measured=None)
