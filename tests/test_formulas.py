@@ -63,6 +63,23 @@ def test_grouped_products(left, right, macs):
     assert formula(made(*left), made(*right), None, out_val=None) == macs
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_convolutions(transposed, groups):
+    """Each place of the result, transposed each of the input, meets the window and the channels of its group."""
+    images, side, into, out, window = 3, 9, 4, 6, 3
+    given = made(images, into, side, side)
+    weight = made(into, out // groups, window, window) if transposed else made(out, into // groups, window, window)
+    rest = ([2, 2], [1, 1], [1, 1], transposed, [0, 0], groups)
+    result = aten.convolution(given, weight, None, *rest)
+    assert result.shape == (images, out, *((17, 17) if transposed else (5, 5)))
+    places = side * side if transposed else 5 * 5
+    formula = formula_for(aten.convolution)
+    assert formula is not None
+    macs = images * places * into * out // groups * window * window
+    assert formula(given, weight, None, *rest, out_val=result) == macs
+
+
 @pytest.mark.parametrize(("complex_in", "macs"), [(True, 8 * 5 * 16 * 4 // 2), (False, 8 * 5 * 16 * 4 // 4)])
 def test_fourier_transforms(complex_in, macs):
     """Eight transforms of 16 points: 5 N log2 N operations each, half for real input, half as many MACs."""

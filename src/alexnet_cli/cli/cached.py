@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from alexnet_cli import units
 from alexnet_cli.cache import folder as store
 from alexnet_cli.cache.entries import Answer, decode, encode
 from alexnet_cli.cache.local_files import loaded_files, record, unchanged
 from alexnet_cli.cache.question import key_of
+from alexnet_cli.cli.progress import progress
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Report
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.underway import operators_so_far
 
 Notify = Callable[[str], None]
 
@@ -44,9 +47,15 @@ def _can_be_kept(options: TraceOptions) -> bool:
 
 
 def _trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
-    from alexnet_cli.tracing.trace import trace  # imports torch
+    with progress("tracing", _operators):
+        from alexnet_cli.tracing.trace import trace  # imports torch
 
-    return trace(subject, options, notify)
+        return trace(subject, options, notify)
+
+
+def _operators() -> str:
+    count = operators_so_far()
+    return "" if count is None else f"{units.count(count)} operator{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)

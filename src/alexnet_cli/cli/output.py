@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_cli.document import Document
+from alexnet_cli import units
+from alexnet_cli.cli.progress import progress
+from alexnet_cli.document import Document, Table
 from alexnet_cli.errors import OutputError, UsageError
 from alexnet_cli.renderers import FORMATS, format_for_suffix, render
 from alexnet_cli.renderers.style import Style
@@ -37,7 +39,7 @@ class Output:
         Raises:
             OutputError: it cannot be written.
         """
-        self.write_text(to_json(envelope) if self.format == JSON else render(document(), self.format, self.style()))
+        self.write_text(to_json(envelope) if self.format == JSON else self._rendered(document))
 
     def write_text(self, text: str) -> None:
         """Write text as it is.
@@ -50,6 +52,13 @@ class Output:
         else:
             encoding = sys.stdout.encoding if self.format in _FOR_PEOPLE else "utf-8"
             _write_stdout(text.encode(encoding or "utf-8", errors="backslashreplace"))
+
+    def _rendered(self, document: Callable[[], Document]) -> str:
+        rows = 0
+        with progress("writing", lambda: f"{units.count(rows)} rows"):
+            page = document()
+            rows = sum(len(block.rows) for block in page.blocks if isinstance(block, Table))
+            return render(page, self.format, self.style())
 
     def write_bytes(self, data: bytes) -> None:
         """Write a picture as it is.

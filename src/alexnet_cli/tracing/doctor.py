@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from torch import nn
 
 from alexnet_cli.errors import ForwardError, users_frames
@@ -32,6 +34,16 @@ def diagnose(failure: Failure, path: str, function: Call | None, remedy: Remedy,
     frames = users_frames(failure.error)
     hints = (remedy.advice(), found.change, where, frames and f"raised at {frames}")
     return ErrorInfo(ForwardError.code, f"{name} {found.what}", "\n".join(filter(None, hints)) or None, path)
+
+
+def too_deep() -> ForwardError:
+    """Return what to tell of a model that Python cannot walk or call: torch does both one module inside the other."""
+    return ForwardError(
+        f"the model nests calls deeper than Python's recursion limit of {sys.getrecursionlimit()}: "
+        "too many modules inside one another, or a forward that calls itself without end",
+        "it would fail without this program too: put the layers side by side, as in one nn.Sequential, "
+        "or raise the limit a little by sys.setrecursionlimit in the target's file",
+    )
 
 
 def signature(module: nn.Module) -> str:

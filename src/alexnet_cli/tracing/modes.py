@@ -23,6 +23,10 @@ from alexnet_cli.tracing.operators import Operator, operator
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
 ModuleCall = Callable[..., Any]
+_NESTED_CALLS = 4 if sys.version_info < (3, 12) else 3
+"""What a module in a module takes of Python's recursion limit: three calls, until 3.12 the step through C too."""
+_CALLS_AT_THE_BOTTOM = 30
+"""What the modes add to where an operator runs."""
 
 
 class _Overload(NamedTuple):
@@ -103,6 +107,19 @@ def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[No
         yield
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def room_for_our_calls() -> Iterator[None]:
+    """Let modules nest as deep as they may where nobody watches: the wrapper adds a call to those of each module."""
+    limit = sys.getrecursionlimit()
+    raised = limit + limit // _NESTED_CALLS + _CALLS_AT_THE_BOTTOM
+    sys.setrecursionlimit(raised)
+    try:
+        yield
+    finally:
+        if sys.getrecursionlimit() == raised:  # the model's own code has not changed it
+            sys.setrecursionlimit(limit)
 
 
 @contextmanager

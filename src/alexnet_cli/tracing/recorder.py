@@ -27,6 +27,7 @@ from alexnet_cli.tracing.modes import (
     calm_collector,
     function_name,
     plain_kernels,
+    room_for_our_calls,
     wrapped_module_call,
 )
 from alexnet_cli.tracing.operators import Operator
@@ -34,6 +35,7 @@ from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.settings import call_settings
 from alexnet_cli.tracing.taping import Place, TapeRecorder
 from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of_arguments, storage_of, tensors_in
+from alexnet_cli.tracing.underway import under_way
 
 _NOT_BORN_HERE = -1
 
@@ -90,16 +92,25 @@ class Recorder:
         self.failed_function: Call | None = None
         self.tape = TapeRecorder(self._where) if taping else None
         self._stack: list[Call] = []
-        self._current: Call | None = None  # whose work the operators are that run now
+        self._current: Call | None = None  # whose work the operators are that run now, None if nobody's yet
+        self._in_function = False
+        self._functions = 0
         self._clock = 0
         self._births: dict[int, int] = {}
         self._checks = MetaChecks(storage_of) if device.type == META else None
+
+    @property
+    def operators(self) -> int:
+        """Return how many operators have run so far."""
+        return self._clock
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Watch everything that runs inside."""
         with ExitStack() as stack:
+            stack.enter_context(under_way(self))
             stack.enter_context(calm_collector())
+            stack.enter_context(room_for_our_calls())
             stack.enter_context(plain_kernels())
             if self.device.type == META:
                 stack.enter_context(fused_attention())
@@ -115,7 +126,8 @@ class Recorder:
             with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
             self._enter(call)
-            outer, self._current = self._current, call if self._is_closed(module) else None
+            outer = self._current, self._in_function
+            self._current, self._in_function = call if _is_closed(module) else None, False
             try:
                 output = original(module, *args, **kwargs)
                 with DisableTorchFunction():
@@ -125,7 +137,7 @@ class Recorder:
                 raise
             finally:
                 self._stack.pop()
-                self._current = outer
+                self._current, self._in_function = outer
             return output
 
         return run_module
@@ -139,24 +151,14 @@ class Recorder:
             self.root = call
         self._stack.append(call)
 
-    def _is_closed(self, module: nn.Module) -> bool:
-        """Tell whether a module is a layer of torch's that calls no other: what its functions do is its own work.
-
-        That spares a `Call` for each of them; a tape needs those.
-        """
-        return (
-            self.tape is None
-            and is_torchs_own(type(module))
-            and not (module._modules or module._forward_hooks or module._forward_pre_hooks)
-        )
-
     def _run_function(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         """Run a torch function; one that a module's own code called becomes a part of the module's call."""
-        if not self._stack:
+        if self._in_function or not self._stack:
             return function(*args, **kwargs)
-        outer = self._current
-        if outer is None:
-            self._current = call = Call(None, function_name(function), self._clock)
+        self._functions += 1
+        self._in_function = True
+        closed = self._current
+        call = self._current = closed or Call(None, function_name(function), self._clock)
         try:
             output = function(*args, **kwargs)
         except BaseException:
@@ -164,10 +166,9 @@ class Recorder:
             self.failed_function = Call(None, function_name(function), self._clock, shapes)
             raise
         finally:
-            self._current = outer
-        if outer is not None:
-            return output
-        if call.operators:
+            self._in_function = False
+            self._current = closed
+        if closed is None and call.operators:
             call.input_shapes = shapes_of_arguments(args, kwargs)
             call.settings = call_settings(kwargs) if kwargs else None
             self._finish(call, output)
@@ -205,7 +206,8 @@ class Recorder:
                 self._births[storage_of(tensor)] = self._clock
 
     def _where(self) -> Place:
-        return Place(self._stack[-1] if self._stack else None, self._current)
+        function = self._functions if self._in_function else None
+        return Place(self._stack[-1] if self._stack else None, self._current, function)
 
     def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
         """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""
@@ -240,3 +242,11 @@ class Recorder:
         if call.module is None or call.calls_modules:
             return False
         return call is not self.root or module_family(type(call.module)) is not None
+
+
+def _is_closed(module: nn.Module) -> bool:
+    """Tell whether a module is a layer of torch's that calls no other: what its functions do is its own work.
+
+    That is known before it runs, and spares a `Call` for each of its functions.
+    """
+    return not (module._modules or module._forward_hooks or module._forward_pre_hooks) and is_torchs_own(type(module))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Role, Storage
@@ -25,7 +26,14 @@ class _Seen:
     born: int
     died: int | None = None
     saved_by: object | None = None
-    death: Any = field(default=None, repr=False)
+
+
+class _Watch(weakref.ref[Any]):
+    """A weak reference that knows what has died when it is told that."""
+
+    __slots__ = ("key", "seen")
+    key: int
+    seen: _Seen
 
 
 class StorageTable:
@@ -39,6 +47,7 @@ class StorageTable:
         self.clock = 0
         self._seen: list[_Seen] = []
         self._numbers: dict[int, int] = {}
+        self._watches: list[_Watch] = []
 
     def register(self, tensors: Iterable[Tensor], role: Role) -> None:
         """Show what is there before the run; a lazy layer's parameters are not yet."""
@@ -53,16 +62,19 @@ class StorageTable:
         if number is None:
             number = self._numbers[key] = len(self._seen)
             seen = _Seen(bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
-            seen.death = weakref.ref(held, self._died(seen, key))
             self._seen.append(seen)
+            watch = _Watch(held, self._died)
+            watch.key, watch.seen = key, seen
+            self._watches.append(watch)
         return number
 
     def claim(self, tensors: Iterable[Tensor], role: Role) -> None:
         """Say what storages turned out to be: gradients, or a lazy layer's parameters."""
-        for tensor in tensors:
-            seen = self._seen[self.number(tensor, self.clock, role)]
-            if seen.role == "activation":
-                seen.role = role
+        with DisableTorchFunction():  # to the recorder's function mode looking at a tensor is a call
+            for tensor in tensors:
+                seen = self._seen[self.number(tensor, self.clock, role)]
+                if seen.role == "activation":
+                    seen.role = role
 
     def save(self, tensor: Tensor, by: object) -> None:
         """Note that a tensor was saved for backward; the first to save a storage is told."""
@@ -72,6 +84,7 @@ class StorageTable:
 
     def finish(self, row_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
         """Stop watching; `row_of` gives the row of what `save` was told."""
+        self._watches.clear()
         self._numbers.clear()
         return tuple(
             Storage(
@@ -80,12 +93,9 @@ class StorageTable:
             for seen in self._seen
         )
 
-    def _died(self, seen: _Seen, key: int) -> Callable[[object], None]:
-        def died(_: object) -> None:
-            seen.died = self.clock
-            self._numbers.pop(key, None)
-
-        return died
+    def _died(self, watch: _Watch) -> None:
+        watch.seen.died = self.clock
+        self._numbers.pop(watch.key, None)
 
 
 def _held(tensor: Tensor) -> tuple[Any, int]:

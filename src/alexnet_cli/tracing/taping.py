@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
@@ -30,13 +31,17 @@ _NOT_OPERATORS = ("profiler::", "prim::")
 
 
 class Place(NamedTuple):
-    """Where in the model an operator ran: the innermost call of a module, and of a function in it."""
+    """Where in the model an operator ran: in which call of a module, and the call whose work it is, if there is one.
+
+    `function` numbers the calls of torch functions; it is None outside of them.
+    """
 
     module: Call | None
-    function: Call | None
+    worker: Call | None
+    function: int | None
 
 
-_NOWHERE = Place(None, None)
+_NOWHERE = Place(None, None, None)
 
 
 @dataclass(slots=True)
@@ -78,7 +83,8 @@ class TapeRecorder:
 
     def end_forward(self, output: object) -> None:
         """Note what the model returned."""
-        self.outputs = tuple(self._value(tensor) for tensor in tensors_in(output))
+        with DisableTorchFunction():  # to the recorder's function mode looking at a tensor is a call
+            self.outputs = tuple([self._value(tensor) for tensor in tensors_in(output)])
 
     def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
         """Note that an operator ran; `macs` None means that its work is not known."""
@@ -109,7 +115,7 @@ class TapeRecorder:
         """Return what was recorded; `row_of` gives the row of a call, None where it has none of its own."""
 
         def row(place: Place) -> int | None:
-            own = row_of(place.function) if place.function is not None else None
+            own = row_of(place.worker) if place.worker is not None else None
             return own if own is not None or place.module is None else row_of(place.module)
 
         operations = tuple(
@@ -123,7 +129,7 @@ class TapeRecorder:
             here = self.where()
             self._forward_marks.append(torch._C._autograd._get_sequence_nr())
             self._forward_places.append(here)
-            return here, self._unit(("function", id(here.function)) if here.function else len(self._drafts))
+            return here, self._unit(len(self._drafts) if here.function is None else ("function", here.function))
         node = torch._C._current_autograd_node() if self.phase == "backward" else None
         if node is None:
             return _NOWHERE, self._unit(len(self._drafts))

@@ -19,7 +19,7 @@ from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, Trial, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.diagnoses import Failure, first_line
-from alexnet_cli.tracing.doctor import diagnose
+from alexnet_cli.tracing.doctor import diagnose, too_deep
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
 from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
@@ -40,6 +40,7 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     Raises:
         TargetError: the model cannot be built.
         DeviceError: the device is not there or out of memory.
+        ForwardError: the model nests calls deeper than Python can.
         UsageError: the inputs cannot be made, or none were given and none found.
     """
     device = require_device(options.device)
@@ -49,6 +50,8 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
             if device.type == META and failure is not None and _needs_values(failure):
                 notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
                 report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
+        except RecursionError as error:
+            raise too_deep() from error
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -126,7 +129,7 @@ def _run(run: Forward | Step, recorder: Recorder) -> Exception | None:
     except AlexnetError:
         raise
     except Exception as error:
-        if out_of_memory(error):
+        if out_of_memory(error) or isinstance(error, RecursionError):
             raise
         return error
     return None

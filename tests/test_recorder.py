@@ -1,0 +1,127 @@
+"""What the recorder spares itself must not be seen in the rows."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from alexnet_cli.report import Report
+from alexnet_cli.targets.inputs import parse_input
+from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.tracing.options import TraceOptions
+from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.trace import trace
+
+LAYERS = {
+    "Conv2d": (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), "4,8,8"),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2), "4,8,8"),
+    "BatchNorm2d": (lambda: nn.BatchNorm2d(4), "4,8,8"),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 4), "4,8,8"),
+    "LocalResponseNorm": (lambda: nn.LocalResponseNorm(3), "4,8,8"),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d(2), "4,8,8"),
+    "MaxPool2d": (lambda: nn.MaxPool2d(2, return_indices=True), "4,8,8"),
+    "ReLU in place": (lambda: nn.ReLU(inplace=True), "4"),
+    "Linear": (lambda: nn.Linear(4, 5), "4"),
+    "Dropout": (nn.Dropout, "4"),
+    "Flatten": (nn.Flatten, "4,8"),
+    "Identity": (nn.Identity, "4"),
+    "LSTM": (lambda: nn.LSTM(4, 5, 2, bidirectional=True, batch_first=True), "3,4"),
+    "GRUCell": (lambda: nn.GRUCell(4, 5), "4"),
+    "Embedding": (lambda: nn.Embedding(10, 4), "3:int64"),
+    "PReLU": (nn.PReLU, "4"),
+    "PixelShuffle": (lambda: nn.PixelShuffle(2), "4,8,8"),
+    "LogSoftmax": (lambda: nn.LogSoftmax(dim=1), "4"),
+}
+
+
+def traced(make, shape: str, notify=pytest.fail, **options) -> Report:
+    subject = Subject("model", "", lambda: Loaded(make()))
+    return trace(subject, TraceOptions(inputs=(parse_input(shape),), **options), notify)
+
+
+def hooked(layer: nn.Module) -> nn.Module:
+    """A layer with a hook may call others, so each of its functions is recorded on its own."""
+    layer.register_forward_hook(lambda module, args, output: None)
+    return layer
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_whose_functions_are_not_recorded_one_by_one_gives_the_same_report(name, device):
+    make, shape = LAYERS[name]
+    for mode in ("eval", "train"):
+        closed, opened = (
+            traced(lambda wrap=wrap: nn.Sequential(wrap(make())), shape, device=device, mode=mode)
+            for wrap in (lambda layer: layer, hooked)
+        )
+        assert closed.layers == opened.layers
+        assert closed.totals == opened.totals
+        assert closed.tape == opened.tape
+
+
+class Shortcut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.shortcut = nn.Sequential()
+
+    def forward(self, x):
+        return x + self.shortcut(x)
+
+
+def test_an_empty_sequential_is_a_layer_that_was_called():
+    rows = traced(Shortcut, "4").layers
+    assert [(row.path, row.leaf, row.index) for row in rows] == [
+        ("", False, None),
+        ("shortcut", True, 1),
+        ("add", True, None),
+    ]
+
+
+class Twice(nn.Module):
+    """One parameter under two names."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = self.same = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+def test_a_parameter_under_two_names_counts_once():
+    report = traced(lambda: nn.Sequential(Twice()), "4")
+    assert report.totals.params == report.layers[1].params == 4
+    assert report.totals.param_bytes == 16
+
+
+class Spare(nn.Module):
+    """A module that is not called: its weight goes into another's call, its buffer is never looked at."""
+
+    def __init__(self):
+        super().__init__()
+        self.spare = nn.BatchNorm1d(4)
+        self.layer = nn.Identity()
+
+    def forward(self, x):
+        return x * self.layer(self.spare.weight.abs())
+
+
+def test_totals_hold_what_no_row_does():
+    report = traced(Spare, "4")
+    assert report.layers[0].params == report.totals.params == 8  # read, so the model's own
+    assert report.totals.trainable_params == 8
+    assert report.totals.buffers == 4 + 4 + 1
+    assert sum(row.buffers for row in report.layers) == 0
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_the_function_that_fails_is_known_in_a_layer_of_torchs_too(device):
+    recorder = Recorder(torch.device(device))
+    model = nn.Sequential(nn.Unflatten(1, (2, 3)))
+    with recorder.recording(), pytest.raises(RuntimeError):
+        model(torch.zeros(1, 5, device=device))
+    assert recorder.failed is not None
+    assert recorder.failed.module is model[0]
+    assert recorder.failed_function is not None
+    assert (recorder.failed_function.name, recorder.failed_function.input_shapes) == ("unflatten", ((1, 5),))
