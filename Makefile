@@ -32,9 +32,10 @@ snapshots: $(READY) ## write the golden files anew; read every line of the diffe
 docs: $(READY) ## write the README's outputs and the picture anew
 	$(BIN)/python docs/refresh.py
 
-bench: $(READY) ## measure against other tools, in an environment of its own; takes some minutes
+bench: ## measure against other tools, in an environment of its own; takes some minutes
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable . --requirement benchmarks/requirements.txt
+	.venv-bench/bin/python -m compileall -q src # as pip does for the others, which are not editable
 	.venv-bench/bin/python benchmarks/run.py
 
 clean:

@@ -106,6 +106,18 @@ def test_a_shorter_text_leaves_nothing_of_a_longer_one(on_terminal):
     assert terminal.screen() == [""]
 
 
+def test_inside_another_that_one_stays(on_terminal):
+    terminal = on_terminal()
+    with progress("counting"):
+        terminal.wait_for("counting")
+        outer, threads = sys.stderr, threading.enumerate()
+        with progress("adding"):
+            assert sys.stderr is outer
+            assert threading.enumerate() == threads
+    assert terminal.screen() == [""]
+    assert "adding" not in terminal.shown
+
+
 def test_before_its_time_there_is_nothing_and_no_thread_stays(on_terminal, monkeypatch):
     terminal = on_terminal()
     monkeypatch.setattr(module, "PATIENCE", LONG)
@@ -238,6 +250,22 @@ def test_rendering_tells_how_many_rows(on_terminal, alexnet, monkeypatch):
     assert alexnet("summary", "--no-cache").code == 0
     assert terminal.screen() == ["the answer", ""]
     assert terminal.shown.endswith(f"\r{' ' * len('writing … 22 rows, 0 s^C')}\rthe answer\r\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("draw -o {file}.svg", "drawing … 0 s"),
+        ("report -o {file}.html", "writing … 0 s"),
+        ("explain", "trying the changes … "),
+        ("memory --capacity 1GB", "looking for the largest batch … "),
+    ],
+)
+def test_what_else_may_take_long_is_told(on_terminal, alexnet, tmp_path, command, line):
+    terminal = on_terminal()
+    assert alexnet(*command.format(file=tmp_path / "file").split(), "--no-cache").code == 0
+    assert line in terminal.read()
+    assert terminal.screen() == [""]
 
 
 def test_it_needs_neither_rich_nor_torch():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,16 +46,21 @@ def _can_be_kept(options: TraceOptions) -> bool:
     return options.device == META and options.formulas is None and not options.traceback
 
 
+def tracing(what: str = "tracing") -> AbstractContextManager[None]:
+    """Tell what takes so long inside, and how many operators of the running forward have been seen."""
+
+    def operators() -> str:
+        count = operators_so_far()
+        return "" if count is None else f"{units.count(count)} operator{'' if count == 1 else 's'}"
+
+    return progress(what, operators)
+
+
 def _trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
-    with progress("tracing", _operators):
+    with tracing():
         from alexnet_cli.tracing.trace import trace  # imports torch
 
         return trace(subject, options, notify)
-
-
-def _operators() -> str:
-    count = operators_so_far()
-    return "" if count is None else f"{units.count(count)} operator{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from alexnet_cli.analyses.findings.changes import Changes, Refused
 from alexnet_cli.analyses.findings.rules import candidates, of_training
-from alexnet_cli.cli.cached import cached_trace
+from alexnet_cli.cli.cached import cached_trace, tracing
 from alexnet_cli.cli.sides import is_stored
 from alexnet_cli.cli.training import as_found, trained
 from alexnet_cli.errors import AlexnetError, UsageError
@@ -40,7 +40,8 @@ def trace_changes(
     if not any(wanted.values()) or is_stored(target):
         return None
     again = _Again(target, tuple(arguments or ()), replace(as_found(how, report), device=META, traceback=False), cache)
-    with contextlib.redirect_stderr(io.StringIO()):  # what the model has to say was said when it was first run
+    silence = contextlib.redirect_stderr(io.StringIO())  # what the model has to say was said when it was first run
+    with tracing("trying the changes"), silence:
         before = report if _on_meta(report) or how.device == META else again.run()
         after: dict[str, Report | Refused] = {}
         steps: dict[str, tuple[Report, Report]] = {}

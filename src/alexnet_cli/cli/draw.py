@@ -14,6 +14,7 @@ from alexnet_cli import drawing
 from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
+from alexnet_cli.cli.progress import progress
 from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
 from alexnet_cli.drawing.svg import Theme
 from alexnet_cli.errors import UsageError
@@ -113,20 +114,25 @@ def draw(
     how = replace(how, formulas=formulas, traceback=traceback)
     report = obtain_report(target, arguments, how, cache=cache)
     out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)
-    _write(plan(report, known, depth), out, colors, size, scale or 2.0)
+    with progress("drawing"):
+        figure = _drawn(plan(report, known, depth), out, colors, size, scale or 2.0)
+    if isinstance(figure, bytes):
+        out.write_bytes(figure)
+    else:
+        out.write_text(figure)
     raise typer.Exit(finish(report))
 
 
-def _write(drawn: Plan, out: Output, theme: Theme, width: drawing.Width, scale: float) -> None:
+def _drawn(figure: Plan, out: Output, theme: Theme, width: drawing.Width, scale: float) -> str | bytes:
     match out.format:
         case "text":
             from alexnet_cli.drawing import terminal
 
-            out.write_text(terminal.write(drawn, out.style()))
-        case "png" | "pdf":
-            out.write_bytes(drawing.picture(drawn, out.format, theme, width, scale))
-        case "svg" | "dot" | "mermaid":
-            out.write_text(drawing.source(drawn, out.format, theme, width))
+            return terminal.write(figure, out.style())
+        case "png" | "pdf" as picture:
+            return drawing.picture(figure, picture, theme, width, scale)
+        case source:
+            return drawing.source(figure, cast('Literal["svg", "dot", "mermaid"]', source), theme, width)
 
 
 def _one_of(given: str, known: Sequence[str], what: str) -> str:

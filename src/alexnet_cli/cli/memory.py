@@ -11,6 +11,7 @@ from msgspec import UNSET
 from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.capacity import Fit, Room, fit, room_of
 from alexnet_cli.cli import options
+from alexnet_cli.cli.cached import tracing
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import choose_output
 from alexnet_cli.cli.results.memory import MemoryResult
@@ -100,4 +101,6 @@ def _fit(room: Room, held: analysis.Memory, tracer: Tracer, how: TraceOptions, s
         return None
     peaks = held.inference.peak_bytes, None if held.training is None else held.training.peak_bytes
     batched = how.batch_size is not None and tracer.can_run
-    return fit(room, peaks, (tracer.peak_of_batch(how, None), tracer.peak_of_batch(how, step)) if batched else None)
+    of_batch = (tracer.peak_of_batch(how, None), tracer.peak_of_batch(how, step)) if batched else None
+    with tracing("looking for the largest batch"):
+        return fit(room, peaks, of_batch)

@@ -22,9 +22,9 @@ USUAL_WIDTH = 80
 
 @contextmanager
 def progress(what: str, amount: Callable[[], str] = str) -> Iterator[None]:
-    """Say `what` is being done, and how much of it, while what is inside takes long."""
+    """Say `what` is being done, and how much of it, while what is inside takes long; inside another, that one stays."""
     stream = sys.stderr
-    if not _is_for_people(stream):
+    if isinstance(stream, _Line) or not _is_for_people(stream):
         yield
         return
     import threading  # only where there is somebody to tell

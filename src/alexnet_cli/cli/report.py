@@ -20,6 +20,7 @@ from alexnet_cli.cli.changes import trace_changes
 from alexnet_cli.cli.completion import complete_target
 from alexnet_cli.cli.obtain import finish, note, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
+from alexnet_cli.cli.progress import progress
 from alexnet_cli.cli.sides import SideOptions, finish_all, obtain_reports, per_target
 from alexnet_cli.cli.training import Amp, Optimizer, Tracer, as_found, training_step
 from alexnet_cli.errors import UsageError
@@ -106,12 +107,16 @@ def report(
     if len(names) > 1:
         _only_for_one_model({"--gpu": gpu, "--amp": amp})
         reports = obtain_reports(names, given)
-        text, code = page.comparison_page(reports), finish_all(reports)
+        with progress("writing"):
+            text = page.comparison_page(reports)
+        code = finish_all(reports)
     else:
         step = training_step(optimizer, amp, foreach=False)
         material = _material(names[0], given, step, _roof(gpu), cache=cache)
         reports = [material.report]
-        text, code = page.model_page(material), finish(material.report)
+        with progress("writing"):
+            text = page.model_page(material)
+        code = finish(material.report)
     _write(text, output, reports, show=show)
     raise typer.Exit(code)
 
