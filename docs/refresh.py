@@ -1,4 +1,4 @@
-"""Writes the real output into the README: `make docs`. A test holds the README to it.
+"""Writes the real output into the README and the pages beside this script: `make docs`. A test holds them to it.
 
 A block that begins with ```console and a line `$ alexnet …` is followed by what that command prints, 100 columns wide;
 its notes and errors come after it, as in a terminal.
@@ -11,13 +11,13 @@ import io
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
 
 from alexnet_cli.cli.app import run
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 PICTURE = ROOT / "docs" / "summary.svg"
 FIGURES = {
     ROOT / "docs" / name: f"draw {what} --format svg"
@@ -71,16 +71,13 @@ def _block(arguments: str) -> str:
     return f"```console\n$ alexnet{arguments}\n{answer(arguments + ' --width 100').rstrip()}\n```"
 
 
-def main() -> int:
-    """Write the README and its pictures; with --check only tell whether they are current."""
-    wanted = {README: refreshed(README.read_text(encoding="utf-8")), PICTURE: picture()}
+def main() -> None:
+    """Write the pages and their pictures."""
+    wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in PAGES} | {PICTURE: picture()}
     wanted |= {path: figure(path) for path in FIGURES}
-    if "--check" in sys.argv:
-        return int(any(not path.is_file() or path.read_text(encoding="utf-8") != text for path, text in wanted.items()))
     for path, text in wanted.items():
         path.write_text(text, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,10 @@
 """The README shows what the program prints now, and states the contract."""
 
+import re
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
@@ -14,8 +17,16 @@ from alexnet_cli.renderers import FORMATS  # noqa: E402 - after it
 README = refresh.README.read_text(encoding="utf-8")
 
 
-def test_the_readme_shows_what_the_program_prints():
-    assert refresh.refreshed(README) == README, "run `make docs`"
+@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
+def test_a_page_shows_what_the_program_prints(page):
+    text = page.read_text(encoding="utf-8")
+    assert refresh.refreshed(text) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
 
 
 def test_the_picture_is_current():
