@@ -13,7 +13,7 @@ from torch.nn.modules import batchnorm, conv, rnn
 
 from alexnet_cli.report import Layer
 from alexnet_cli.tape import Shape
-from alexnet_cli.tracing.recorder import Call
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.units import shape as cross
 
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from alexnet_cli.errors import ForwardError, users_frames
 from alexnet_cli.report import ErrorInfo
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.diagnoses import FUNCTION_RULES, LAYER_RULES, Diagnosis, Failure, dtypes, first_line
-from alexnet_cli.tracing.recorder import Call
 from alexnet_cli.tracing.remedy import Remedy
 
 

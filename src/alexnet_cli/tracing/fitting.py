@@ -23,9 +23,9 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.feed import make_tensors
-from alexnet_cli.tracing.narrow import Refusal
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.refusal import Refusal
 from alexnet_cli.tracing.resizing import Fixed, axis_of, outputs_of, put_out, take_in
 from alexnet_cli.tracing.tensors import shapes_of, shapes_of_arguments
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch._C import DisableTorchFunction
 
 from alexnet_cli.tape import Shape
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.checks import MetaChecks
 from alexnet_cli.tracing.families import is_torchs_own, module_family
 from alexnet_cli.tracing.fused_attention import fused_attention
@@ -38,42 +38,6 @@ from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of_argume
 from alexnet_cli.tracing.underway import under_way
 
 _NOT_BORN_HERE = -1
-
-
-@dataclass(slots=True)
-class Call:
-    """A call of a module or a function; `parts` are the calls inside it, in the order they ran.
-
-    Its own work is what its operators did, those of modules below it left out: `counted` tells whether any of them had
-    a MAC formula, `uncounted` names those that compute and have none. `mutated` are the storages written to.
-    """
-
-    module: nn.Module | None
-    name: str
-    started: int
-    input_shapes: tuple[Shape, ...] = ()
-    output_shapes: tuple[Shape, ...] = ()
-    output_bytes: int = 0
-    in_place: bool = False
-    finished: bool = False
-    settings: dict[str, Any] | None = None
-    macs: int = 0
-    counted: bool = False
-    mutated: frozenset[int] = frozenset()
-    calls_modules: bool = False
-    operators: set[Operator] = field(default_factory=set)
-    uncounted: list[str] = field(default_factory=list)
-    parts: list[Call] = field(default_factory=list)
-
-    def absorb_parts(self) -> None:
-        """Take the work of the parts for one's own."""
-        for part in self.parts:
-            self.macs += part.macs
-            self.counted = self.counted or part.counted
-            self.operators |= part.operators
-            self.uncounted += part.uncounted
-            self.mutated |= part.mutated
-        self.parts.clear()
 
 
 class Recorder:

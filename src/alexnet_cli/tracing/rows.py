@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.families import module_family
 from alexnet_cli.tracing.operators import row_family
-from alexnet_cli.tracing.recorder import Call
 from alexnet_cli.tracing.settings import module_settings
 
 _ATTENTION_FUNCTIONS = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "flex_attention"})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,12 +15,10 @@ from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.storages import StorageTable
 from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, tensors_in
-
-if TYPE_CHECKING:
-    from alexnet_cli.tracing.recorder import Call
 
 _ALIAS = "alias"
 """Stands for reading a tensor whose storage was written through another one; no operator of ATen."""

@@ -17,6 +17,7 @@ from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, Trial, build
+from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.diagnoses import Failure, first_line
 from alexnet_cli.tracing.doctor import diagnose, too_deep
@@ -24,7 +25,7 @@ from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, set
 from alexnet_cli.tracing.find_inputs import find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.pretended import pretended_cpu
-from alexnet_cli.tracing.recorder import Call, Recorder
+from alexnet_cli.tracing.recorder import Recorder
 from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
 from alexnet_cli.tracing.runs import Forward, Step
