@@ -73,6 +73,17 @@ def test_the_sorted_column_is_shown(alexnet):
     assert "1.11 MiB" in lines[4]  # 96 x 55 x 55 floats
 
 
+def test_what_moves_nothing_has_no_intensity_and_unknown_work_an_unknown_one(alexnet, tmp_path):
+    flatten = next(line for line in alexnet("summary", "--columns", "intensity").out.splitlines() if "Flatten" in line)
+    assert flatten.rstrip().endswith("Flatten-14")
+    path = tmp_path / "svd.py"
+    path.write_text(
+        "import torch\nclass Svd(torch.nn.Module):\n    def forward(self, x):\n        return torch.linalg.svdvals(x)\n"
+    )
+    lines = alexnet("summary", f"{path}:Svd", "-i", "4,4", "--columns", "intensity").out.splitlines()
+    assert next(line for line in lines if "svdvals" in line).rstrip().endswith("unknown")
+
+
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex", "html", "svg"])
 def test_in_every_format(alexnet, form):
     answer = alexnet("summary", "--columns", "receptive_field,intensity", "--format", form)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.columns import COLUMNS, ChosenRow
-from alexnet_cli.document import Column, Role, Row, Table
-from alexnet_cli.report import Report
+from alexnet_cli.document import Column, Role, Row, Table, Value
+from alexnet_cli.report import Layer, Report
 from alexnet_cli.views.parts import layer_name
 
 
@@ -22,7 +22,15 @@ def columns_table(report: Report, rows: Sequence[ChosenRow], names: Sequence[str
 
 def _row(row: ChosenRow, report: Report, names: Sequence[str], *, tree: bool) -> Row:
     layer = report.layers[row.row]
-    of_whole = row.group  # a share of what is shown below it already
-    cells = (layer_name(layer), *(None if of_whole and COLUMNS[name].bar else row.values[name] for name in names))
+    cells = (layer_name(layer), *(_cell(row, name, layer) for name in names))
     role: Role = "group" if row.group else "function" if layer.kind == "function" else "leaf"
     return Row(cells, row.depth if tree else 0, role, layer.family)
+
+
+def _cell(row: ChosenRow, name: str, layer: Layer) -> Value:
+    value = row.values[name]
+    if row.group and COLUMNS[name].bar:
+        return None  # a share of what is shown below it already
+    if name == "intensity" and value is None and layer.macs_total is not None:
+        return ""  # no bytes are moved: there is no ratio
+    return value  # type: ignore[no-any-return] # a Value, as `ChosenRow` says
