@@ -208,7 +208,7 @@ def test_one_value_a_channel_in_training(alexnet, tmp_path):
     answer = alexnet("summary", f"{path}:net", "-i", "1,4", "--no-batch", "--train")
     assert answer.code == 4
     assert "more than one value for each channel" in answer.err
-    assert "--batch-size 2 or --eval runs" in answer.err
+    assert "--batch-size 2 runs, and so does the model in eval mode" in answer.err
     assert alexnet("summary", f"{path}:net", "-b", "2", "--train").code == 0
 
 

@@ -20,6 +20,8 @@ from alexnet_cli.targets.inputs import DTYPES, InputSpec, parse_input
         ("3,8,8:float16", InputSpec((3, 8, 8), "float16")),
         ("mask=1,128:bool", InputSpec((1, 128), "bool", "mask")),
         ("mask=128", InputSpec((128,), None, "mask")),
+        (":int64", InputSpec((), "int64")),
+        ("label=:int64", InputSpec((), "int64", "label")),
     ],
 )
 def test_reads(text, spec):
@@ -33,7 +35,9 @@ def test_two_spellings_one_shape(sizes, dtype):
     assert spellings == {InputSpec(tuple(sizes), dtype)}
 
 
-@pytest.mark.parametrize("text", ["a,b", "0,0,0", "3,-1,227", "", "3,,227", "3,227,", "1.5,2", f"{2**31},1", ",", "x"])
+@pytest.mark.parametrize(
+    "text", ["a,b", "0,0,0", "3,-1,227", "", ":", "3,,227", "3,227,", "1.5,2", f"{2**31},1", ",", "x"]
+)
 def test_refuses_and_quotes_what_was_given(text):
     with pytest.raises(UsageError) as error:
         parse_input(text)

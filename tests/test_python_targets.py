@@ -115,8 +115,8 @@ def test_what_cannot_be_built_on_meta_is_built_on_the_cpu_with_a_note(alexnet, f
     [
         ("nets.py:Nett", 2, "there is Net"),
         ("nets.py", 2, "several models"),
-        ("nets.py:number", 3, "a int, not a module"),
-        ("nets.py:wrong", 3, "returned a int, not a module"),
+        ("nets.py:number", 3, "a int, not an nn.Module"),
+        ("nets.py:wrong", 3, "returned a int, not an nn.Module"),
         ("nets.py:broken", 3, "RuntimeError: cannot build this"),
         ("nets.py:leaves", 3, "SystemExit: 7"),
         ("nats.py:Net", 3, "did you mean nets.py"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 RARELY = (50_000, 20, 100)
@@ -12,6 +13,7 @@ RARELY = (50_000, 20, 100)
 def main() -> None:
     """Run the command line and exit with its code; an interrupt ends it quietly, also while it is starting."""
     try:
+        _open_what_is_closed()
         gc.set_threshold(*RARELY)
         from alexnet_cli.cli.app import run
 
@@ -20,6 +22,13 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         code = 130
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Give the streams that the shell closed (`>&-`) somewhere to lead; for stdout that is where writing fails."""
+    for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
 
 
 if __name__ == "__main__":

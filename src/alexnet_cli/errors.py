@@ -76,6 +76,12 @@ class DeviceError(AlexnetError):
     exit_code = ExitCode.DEVICE
 
 
+def told(error: BaseException) -> str:
+    """Return an exception's type and the first line of what it says, if it says anything."""
+    said = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 def users_frames(error: BaseException) -> str | None:
     """Return where in the user's own code an exception was raised: a line `file:line in function: code` a frame.
 

@@ -16,6 +16,7 @@ from alexnet_cli.errors import TargetError
 from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
 from alexnet_cli.tape import Tape
 
+_HOW_TO_SAVE = "save one with `alexnet summary --json -o report.json`"
 _TORCH = re.compile(r"torch-(?P<version>[^-]+)\.dist-info")
 
 
@@ -82,14 +83,14 @@ def read_report(data: bytes, name: str) -> Report:
     """Read a report that `alexnet summary --json` wrote; `name` says where it came from.
 
     Raises:
-        TargetError: it is no JSON, or not such a report.
+        TargetError: it is empty, no JSON, or not such a report.
     """
+    if not data:
+        raise TargetError(f"{name} is empty, not a saved report", hint=_HOW_TO_SAVE)
     try:
         saved = msgspec.json.decode(data, type=SavedReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"{name} is not a saved report: {error}", hint="save one with `alexnet summary --json -o report.json`"
-        ) from error
+        raise TargetError(f"{name} is not a saved report: {error}", hint=_HOW_TO_SAVE) from error
     return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, saved.tape)
 
 

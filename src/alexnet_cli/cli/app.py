@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from alexnet_cli.cli.obtain import complain
-from alexnet_cli.cli.output import abandon_stdout
+from alexnet_cli.cli.output import abandon_stdout, write_stdout
 from alexnet_cli.cli.quick import QuickGroup
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
@@ -118,8 +118,10 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
         abandon_stdout()
     elif _wants_json(arguments):
         command = next((word for word in arguments if not word.startswith("-")), "")
-        sys.stdout.buffer.write(to_json(Envelope(generator=generator(), command=command, error=told)).encode())
-        sys.stdout.flush()
+        try:
+            write_stdout(to_json(Envelope(generator=generator(), command=command, error=told)).encode())
+        except OutputError:
+            abandon_stdout()
     return error.exit_code
 
 

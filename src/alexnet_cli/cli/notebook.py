@@ -6,7 +6,6 @@ import contextlib
 import io
 from collections.abc import Sequence
 
-import torch
 import torchsummary
 from torch import nn
 
@@ -19,6 +18,7 @@ from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.devices import require_device
 from alexnet_cli.tracing.feed import settle_sides
 from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.undisturbed import undisturbed
 
 _ITS_DEVICES = ("cpu", "cuda")
 
@@ -36,7 +36,7 @@ def notebook_table(target: str, arguments: Sequence[str] | None, options: TraceO
     device = require_device("cpu" if options.device == META else options.device)
     if device.type not in _ITS_DEVICES:
         raise UsageError(f"torchsummary knows cpu and cuda only, not {device}")
-    with subject.within(), torch.random.fork_rng([]):
+    with undisturbed(), subject.within():
         model = build(subject, device, options, note)
         specs = settle_sides(options.inputs or subject.inputs or (), model, subject.inputs)
         return _printed(model, [spec.shape for spec in specs], device.type)

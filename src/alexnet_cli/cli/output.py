@@ -51,7 +51,7 @@ class Output:
             write_file(self.file, text.encode())
         else:
             encoding = sys.stdout.encoding if self.format in _FOR_PEOPLE else "utf-8"
-            _write_stdout(text.encode(encoding or "utf-8", errors="backslashreplace"))
+            write_stdout(text.encode(encoding or "utf-8", errors="backslashreplace"))
 
     def _rendered(self, document: Callable[[], Document]) -> str:
         rows = 0
@@ -69,7 +69,7 @@ class Output:
         if self.file is not None:
             write_file(self.file, data)
         else:
-            _write_stdout(data)
+            write_stdout(data)
 
     def style(self) -> Style:
         """Return how a page for people is to look where it goes."""
@@ -157,13 +157,18 @@ def _format_of(file: Path) -> str:
     return named or "table"
 
 
-def _write_stdout(data: bytes) -> None:
+def write_stdout(data: bytes) -> None:
+    """Write to stdout; a reader that is gone has seen enough.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        abandon_stdout()  # the reader has seen enough
+        abandon_stdout()
     except OSError as error:
         raise OutputError(f"cannot write the answer: {error.strerror}") from error
 

@@ -1,4 +1,4 @@
-"""Shapes as the user types them: `3,227,227`, `3x227x227`, `227`, `128:int64`, `mask=1,128:bool`."""
+"""Shapes as the user types them: `3,227,227`, `3x227x227`, `227`, `128:int64`, `:int64`, `mask=1,128:bool`."""
 
 from __future__ import annotations
 
@@ -58,13 +58,16 @@ def parse_input(text: str) -> InputSpec:
     sizes, _, dtype = rest.partition(":")
     if dtype and dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r} in the input size {text!r}", hint=f"known: {', '.join(DTYPES)}")
-    shape = tuple(_dimension(part, text) for part in re.split(r"[,x×]", sizes))
+    parts = re.split(r"[,x×]", sizes) if sizes or not dtype else ()  # `:int64` is one number for each of the batch
+    shape = tuple(_dimension(part, text) for part in parts)
     if len(shape) == 1 and name is None and not dtype:
         return InputSpec(side=shape[0])
     return InputSpec(shape, dtype or None, name)
 
 
 def _dimension(part: str, text: str) -> int:
+    if not part.strip():
+        raise UsageError(f"{text!r} is not an input size: a number is missing", hint=_EXAMPLE)
     try:
         size = int(part)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -46,16 +47,21 @@ class Code:
 
     @contextmanager
     def within(self) -> Iterator[None]:
-        """Make the folder importable, and forget afterwards what was imported from it."""
-        folder = str(self.folder or Path.cwd())
+        """Make the folder importable; afterwards forget what was imported from it, and be where we were."""
+        here = Path.cwd()
+        folder = str(self.folder or here)
         before = set(sys.modules)
         writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        words, sys.argv = sys.argv, [str(self.file or self.module)]  # ours are not for the arguments that it may parse
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
         try:
             yield
         finally:
-            sys.path.remove(folder)
+            os.chdir(here)
+            sys.argv = words
+            if folder in sys.path:
+                sys.path.remove(folder)
             sys.dont_write_bytecode = writes_bytecode
             for name in set(sys.modules) - before:
                 if _lies_in(sys.modules[name], folder):
@@ -99,7 +105,7 @@ class _Source:
             return Loaded(self.found, shared=True)
         if not callable(self.found):
             raise TargetError(
-                f"{self._named} is {_kind(self.found)}, not a module", "name a class, a function or an instance"
+                f"{self._named} is {_kind(self.found)}, not an nn.Module", "name a class, a function or an instance"
             )
         return Loaded(self._call())
 
@@ -119,7 +125,7 @@ class _Source:
         except (Exception, SystemExit) as error:
             raise _broken(f"{self._named} cannot be built", error) from error
         if not isinstance(made, nn.Module):
-            raise TargetError(f"{self._named} returned {_kind(made)}, not a module")
+            raise TargetError(f"{self._named} returned {_kind(made)}, not an nn.Module")
         return made
 
     @property
@@ -132,6 +138,8 @@ class _Source:
 
 def _file_code(place: str) -> Code:
     file = Path(place).absolute()
+    if file.is_dir():
+        raise TargetError(f"{place} is a folder, not Python code", "name a file in it")
     if not file.is_file():
         near = get_close_matches(file.name, (entry.name for entry in _entries(file.parent)), n=3)
         raise TargetError(f"there is no file {place}", f"did you mean {' or '.join(near)}?" if near else None)
@@ -201,11 +209,14 @@ def _models_in(module: ModuleType) -> list[str]:
 
 def _broken(what: str, error: BaseException) -> TargetError:
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return TargetError(f"{what}: {said}", users_frames(error))
+    hints = [users_frames(error)]
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        hints.append("run it as package.module:NAME from the folder above, or put an __init__.py beside it")
+    return TargetError(f"{what}: {said}", "\n".join(filter(None, hints)) or None)
 
 
 def _kind(value: object) -> str:
-    return f"a {type(value).__name__}"
+    return "a Python module" if isinstance(value, ModuleType) else f"a {type(value).__name__}"
 
 
 def _lies_in(module: ModuleType | None, folder: str) -> bool:

@@ -29,7 +29,7 @@ class Diagnosis:
 class Failure:
     """The exception, the call that raised it and the rows that finished before."""
 
-    error: Exception
+    error: BaseException
     call: Call
     rows: Sequence[Layer]
 
@@ -75,7 +75,7 @@ def batch_norm(failure: Failure, layer: batchnorm._NormBase) -> Diagnosis | None
     given = failure.given
     if "more than 1 value per channel" in str(failure.error):
         what = f"in training mode needs more than one value for each channel but got {cross(given)}"
-        return Diagnosis(what, "--batch-size 2 or --eval runs")
+        return Diagnosis(what, "--batch-size 2 runs, and so does the model in eval mode")
     if "D input" in str(failure.error):
         return Diagnosis(f"takes another number of dimensions: {first_line(failure.error)}")
     if len(given) > 1 and given[1] != layer.num_features:

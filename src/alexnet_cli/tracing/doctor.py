@@ -6,10 +6,10 @@ import sys
 
 from torch import nn
 
-from alexnet_cli.errors import ForwardError, users_frames
+from alexnet_cli.errors import ForwardError, told, users_frames
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.tracing.calls import Call
-from alexnet_cli.tracing.diagnoses import FUNCTION_RULES, LAYER_RULES, Diagnosis, Failure, dtypes, first_line
+from alexnet_cli.tracing.diagnoses import FUNCTION_RULES, LAYER_RULES, Diagnosis, Failure, dtypes
 from alexnet_cli.tracing.remedy import Remedy
 
 
@@ -25,11 +25,7 @@ def diagnose(failure: Failure, path: str, function: Call | None, remedy: Remedy,
     if found is None and function is not None:
         found = _by_function(Failure(failure.error, function, failure.rows))
         name = f"{function.name} in {name}" if found else name
-    found = (
-        found
-        or dtypes(failure, None)
-        or Diagnosis(f"raised {type(failure.error).__name__}: {first_line(failure.error)}")
-    )
+    found = found or dtypes(failure, None) or Diagnosis(f"raised {told(failure.error)}")
     where = f"defined at {origin}" if origin else None
     frames = users_frames(failure.error)
     hints = (remedy.advice(), found.change, where, frames and f"raised at {frames}")

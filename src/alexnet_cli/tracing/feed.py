@@ -14,6 +14,8 @@ from alexnet_cli.report import Input
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.devices import out_of_memory
 
+_COLOURS = 3
+
 
 def model_dtype(model: nn.Module) -> torch.dtype:
     """Return the dtype of the model's first floating-point parameter, float32 where it has none."""
@@ -42,7 +44,7 @@ def make_tensors(inputs: Sequence[Input], device: torch.device) -> tuple[list[Te
     """Return the positional and keyword arguments: random floats, zeros for integers and booleans.
 
     Raises:
-        UsageError: a tensor of that size cannot be.
+        UsageError: a tensor of that size cannot be, or two have one name.
     """
     args: list[Tensor] = []
     kwargs: dict[str, Tensor] = {}
@@ -50,6 +52,8 @@ def make_tensors(inputs: Sequence[Input], device: torch.device) -> tuple[list[Te
         tensor = _make(given, device)
         if given.name is None:
             args.append(tensor)
+        elif given.name in kwargs:
+            raise UsageError(f"two inputs are named {given.name!r}", "name each argument of forward once")
         else:
             kwargs[given.name] = tensor
     return args, kwargs
@@ -63,18 +67,23 @@ def _make(given: Input, device: torch.device) -> Tensor:
         if dtype.is_floating_point or dtype.is_complex:
             return torch.rand(given.shape, dtype=dtype, device=device)
         return torch.zeros(given.shape, dtype=dtype, device=device)
-    except (RuntimeError, OverflowError) as error:
+    except (RuntimeError, OverflowError, TypeError) as error:
         if out_of_memory(error):
             raise
-        raise UsageError(
-            f"an input of {_cross(given.shape)} {given.dtype} cannot be made: {_first_line(error)}"
-        ) from error
+        said = "a dimension is too large" if isinstance(error, TypeError) else _first_line(error)
+        raise UsageError(f"an input of {_cross(given.shape)} {given.dtype} cannot be made: {said}") from error
 
 
 def _first_channels(model: nn.Module) -> int | None:
+    """Return the channels of the images that a model takes, None where its first convolution is not one of images."""
     convolutions = (module for module in model.modules() if isinstance(module, _ConvNd))
     first = next(convolutions, None)
-    return None if first is None else first.in_channels
+    return image_channels(first) if isinstance(first, nn.Conv2d) else None
+
+
+def image_channels(layer: _ConvNd) -> int:
+    """Return the channels of a convolution's images: those of a colour image where a lazy one takes any."""
+    return layer.in_channels or _COLOURS
 
 
 def _cross(shape: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,11 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv, rnn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.feed import image_channels
 
 Fits = Callable[[Sequence[InputSpec]], bool]
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
@@ -56,23 +60,34 @@ def _candidates(model: nn.Module, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
     arguments = _required_arguments(model)
     if not arguments:
-        yield FoundInputs((), "forward takes no argument")
+        yield FoundInputs((), "what forward takes")
+    names = arguments or (None,)
     by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
     for name, specs in by_layer:
         for spec in specs:
-            yield FoundInputs((spec,) * max(1, arguments), f"the layer {name}")
-    if arguments > 1:
+            yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
+    if len(names) > 1:
         every = [spec for _, specs in by_layer for spec in specs[:3]]
-        for combination in islice(product(every, repeat=arguments), MOST_COMBINATIONS):
-            yield FoundInputs(combination, "its first layers")
+        for combination in islice(product(every, repeat=len(names)), MOST_COMBINATIONS):
+            yield FoundInputs(_named(combination, names), "its first layers")
     for name, layer in _first_layers(model) if scan else ():
-        if isinstance(layer, conv._ConvNd) and len(layer.kernel_size) == 2:  # noqa: PLR2004 - images have two dimensions
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             for side in SCANNED_SIDES:
-                yield FoundInputs((InputSpec((layer.in_channels, side, side)),), f"the layer {name}")
+                yield FoundInputs((InputSpec((image_channels(layer), side, side)),), f"the layer {name}")
+
+
+def _named(specs: Sequence[InputSpec], names: Sequence[str | None]) -> tuple[InputSpec, ...]:
+    return tuple(replace(spec, name=name) for spec, name in zip(specs, names, strict=True))
 
 
 def _declared(model: nn.Module) -> Iterator[FoundInputs]:
-    """Yield what the model itself says it takes, as Lightning, transformers and timm do."""
+    """Yield what the model itself says it takes; nothing where it means something else by these names."""
+    with contextlib.suppress(Exception):
+        yield from _by_convention(model)
+
+
+def _by_convention(model: nn.Module) -> Iterator[FoundInputs]:
+    """Yield what the attributes say that Lightning, transformers and timm give their models."""
     example = getattr(model, "example_input_array", None)
     if isinstance(example, Tensor):
         example = (example,)
@@ -80,7 +95,7 @@ def _declared(model: nn.Module) -> Iterator[FoundInputs]:
         yield FoundInputs(tuple(_spec_of(value, name) for name, value in example.items()), "its example_input_array")
     elif isinstance(example, (tuple, list)) and all(isinstance(item, Tensor) for item in example):
         yield FoundInputs(tuple(map(_spec_of, example)), "its example_input_array")
-    dummies = _attribute(model, "dummy_inputs")
+    dummies = getattr(model, "dummy_inputs", None)
     if isinstance(dummies, dict) and all(isinstance(value, Tensor) for value in dummies.values()):
         yield FoundInputs(tuple(_spec_of(value, name) for name, value in dummies.items()), "its dummy_inputs")
     default = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
@@ -107,7 +122,7 @@ def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
     match layer:
         case conv._ConvNd():
             rank = len(layer.kernel_size)
-            yield from (InputSpec((layer.in_channels, *size)) for size in _spatial(rank))
+            yield from (InputSpec((image_channels(layer), *size)) for size in _spatial(rank))
         case batchnorm._NormBase() | nn.GroupNorm():
             channels = layer.num_features if isinstance(layer, batchnorm._NormBase) else layer.num_channels
             yield from (InputSpec((channels, *size)) for size in ((), *_spatial(2), *_spatial(1)))
@@ -150,7 +165,7 @@ def _lengths(model: nn.Module) -> list[int]:
         size
         for module in model.modules()
         for parameter in module._parameters.values()
-        if parameter is not None and not isinstance(module, (nn.Linear, conv._ConvNd))
+        if parameter is not None and not is_lazy(parameter) and not isinstance(module, (nn.Linear, conv._ConvNd))
         for size in parameter.shape[:-1]
         if 1 < size <= LENGTHS[6]
     ]
@@ -162,9 +177,17 @@ def _first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     telling = (
         (name, module)
         for name, module in model.named_modules()
-        if next(_shapes_for(module, model), None) is not None and not _inside_attention(name, model)
+        if not _takes_anything(module)
+        and next(_shapes_for(module, model), None) is not None
+        and not _inside_attention(name, model)
     )
     return list(islice(((name or "itself", module) for name, module in telling), FIRST_LAYERS))
+
+
+def _takes_anything(module: nn.Module) -> bool:
+    """Tell whether a layer is made to fit what it gets; one of images is taken to get images in colour."""
+    lazy = isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
+    return lazy and not isinstance(module, nn.LazyConv2d)
 
 
 def _inside_attention(name: str, model: nn.Module) -> bool:
@@ -172,22 +195,19 @@ def _inside_attention(name: str, model: nn.Module) -> bool:
     return bool(name) and isinstance(model.get_submodule(parent), nn.MultiheadAttention)
 
 
-def _required_arguments(model: nn.Module) -> int:
+def _required_arguments(model: nn.Module) -> tuple[str | None, ...]:
+    """Return the name of each argument that forward needs where it goes by name only, None for the others."""
     try:
         parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):
-        return 1
+        return (None,)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    required = sum(p.default is p.empty for p in parameters if p.kind in positional)
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind in (*positional, inspect.Parameter.KEYWORD_ONLY)
+    ]
     takes_any = any(p.kind in (*positional, inspect.Parameter.VAR_POSITIONAL) for p in parameters)
-    return required or int(takes_any)
-
-
-def _attribute(model: nn.Module, name: str) -> Any:
-    try:
-        return getattr(model, name, None)
-    except Exception:  # noqa: BLE001 - a property of the user's model may raise anything
-        return None
+    names = tuple(None if p.kind in positional else p.name for p in required)
+    return names or ((None,) if takes_any else ())
 
 
 def _spec_of(tensor: Tensor, name: str | None = None) -> InputSpec:

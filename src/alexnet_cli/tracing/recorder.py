@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -59,6 +60,7 @@ class Recorder:
         self._current: Call | None = None  # whose work the operators are that run now, None if nobody's yet
         self._in_function = False
         self._functions = 0
+        self._threads: set[int] = set()
         self._clock = 0
         self._births: dict[int, int] = {}
         self._checks = MetaChecks(storage_of) if device.type == META else None
@@ -79,14 +81,27 @@ class Recorder:
             if self.device.type == META:
                 stack.enter_context(fused_attention())
             stack.enter_context(wrapped_module_call(self._watching))
-            stack.enter_context(FunctionMode(self._run_function, self.device))
-            stack.enter_context(OperatorMode(self._saw, self._checks))
+            stack.enter_context(self._modes())
             yield
+
+    @contextmanager
+    def _modes(self) -> Iterator[None]:
+        """Watch the functions and operators of this thread: torch's modes are those of one thread."""
+        thread = get_ident()
+        with FunctionMode(self._run_function, self.device), OperatorMode(self._saw, self._checks):
+            self._threads.add(thread)
+            try:
+                yield
+            finally:
+                self._threads.discard(thread)
 
     def _watching(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return what `nn.Module.__call__` is while the recording lasts."""
 
         def run_module(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
+            if get_ident() not in self._threads:
+                with self._modes():
+                    return run_module(module, *args, **kwargs)
             with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
             self._enter(call)

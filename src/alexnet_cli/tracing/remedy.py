@@ -26,8 +26,8 @@ class Remedy:
         self.fits = fits
 
     def advice(self) -> str | None:
-        """Say which square images run, or else which other input does."""
-        return self._sizes() or self._other()
+        """Say which square images run, or else which other input does; nothing where the forward did not fail."""
+        return None if self.fits(self.specs) else self._sizes() or self._other()
 
     def _sizes(self) -> str | None:
         if len(self.specs) != 1 or len(self.specs[0].shape) != _IMAGE_RANK:

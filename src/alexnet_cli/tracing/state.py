@@ -9,6 +9,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.undisturbed import undisturbed
 
 
 def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:
@@ -17,7 +18,7 @@ def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:
     Raises:
         TargetError: the model cannot be built.
     """
-    with subject.within():
+    with undisturbed(), subject.within():
         model = build(subject, torch.device(META), options, notify=lambda _: None)
         state = model.state_dict(keep_vars=True)
     return {name: tuple(value.shape) for name, value in state.items() if not is_lazy(value)}

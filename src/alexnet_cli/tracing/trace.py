@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import traceback
-from collections.abc import Iterator
 
 import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError, UsageError
+from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, told, users_frames
 from alexnet_cli.report import Input, Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing.build import Notify, Trial, build
+from alexnet_cli.tracing.build import Notify, Trial, build, needs_values
 from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.diagnoses import Failure, first_line
 from alexnet_cli.tracing.doctor import diagnose, too_deep
 from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
-from alexnet_cli.tracing.find_inputs import find_inputs
+from alexnet_cli.tracing.find_inputs import FoundInputs, find_inputs
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.pretended import pretended_cpu
 from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.refusal import Refusal
 from alexnet_cli.tracing.remedy import Remedy
 from alexnet_cli.tracing.rows import RowBuilder
 from alexnet_cli.tracing.runs import Forward, Step
+from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.tracing.users_formulas import users_formulas
 from alexnet_cli.units import shape
 
@@ -39,30 +38,50 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     A forward that fails gives a report of what ran until then, with `error` set.
 
     Raises:
-        TargetError: the model cannot be built.
+        TargetError: the model cannot be built, or its code fails where torch asks it something.
         DeviceError: the device is not there or out of memory.
         ForwardError: the model nests calls deeper than Python can.
         UsageError: the inputs cannot be made, or none were given and none found.
     """
     device = require_device(options.device)
-    with _undisturbed(), subject.within():
+    with undisturbed(), subject.within():
         try:
-            report, failure = _trace_as_asked(device, subject, options, notify)
-            if device.type == META and failure is not None and _needs_values(failure):
-                notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
-                report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
+            return _trace_where_it_runs(device, subject, options, _once(notify))
+        except (AlexnetError, Refusal):
+            raise
         except RecursionError as error:
             raise too_deep() from error
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            raise DeviceError(f"out of memory on {options.device}", hint="--device meta allocates nothing") from error
+        except Exception as error:
+            if out_of_memory(error):
+                hint = "--device meta allocates nothing"
+                raise DeviceError(f"out of memory on {options.device}", hint) from error
+            hint = users_frames(error) or "--traceback shows where"
+            raise TargetError(f"{subject.target} cannot be inspected: {told(error)}", hint) from error
+
+
+def _once(notify: Notify) -> Notify:
+    """Return a `notify` that says the same thing once: a model that is run twice has the same to say."""
+    before: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in before:
+            before.add(text)
+            notify(text)
+
+    return tell
+
+
+def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceOptions, notify: Notify) -> Report:
+    report, failure = _trace_as_asked(device, subject, options, notify)
+    if device.type == META and failure is not None and needs_values(failure):
+        notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
+        report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
     return report
 
 
 def _trace_as_asked(
     device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
-) -> tuple[Report, Exception | None]:
+) -> tuple[Report, BaseException | None]:
     if device.type != META or options.step is None or options.step.amp is None:
         return _trace_on(device, subject, options, notify)
     if options.dtype not in (None, "float32"):
@@ -76,7 +95,7 @@ def _trace_as_asked(
 
 def _trace_on(
     device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
-) -> tuple[Report, Exception | None]:
+) -> tuple[Report, BaseException | None]:
     trial = Trial(subject, options)
     model = build(subject, device, options, notify)
     specs, found = _inputs(model, subject, options, trial, notify)
@@ -112,24 +131,31 @@ def _inputs(
         return settle_sides(options.inputs, model, subject.inputs), False
     if subject.inputs is not None:
         return list(subject.inputs), False
-    found = find_inputs(model, trial)
+    found = find_inputs(model, trial.but_for_values)
     if found is None:
         raise UsageError(
             f"no input was given for {subject.target}, and its layers do not tell what it takes",
             "say what its forward takes, as in --input-size 3,224,224 (without the batch; :int64 for token ids)",
         )
     shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
-    fits = f"found that {shapes or 'none'} fits" if found.fits else f"none that fits was found, {shapes} was a guess"
-    notify(f"no input was given: {fits}, from {found.how}")
+    notify(f"no input was given: {_said_of(found, shapes, needs_values=trial.needs_values)}, from {found.how}")
     return list(found.specs), True
 
 
-def _run(run: Forward | Step, recorder: Recorder) -> Exception | None:
+def _said_of(found: FoundInputs, shapes: str, *, needs_values: bool) -> str:
+    if not found.fits:
+        return f"none that fits was found, {shapes or 'none at all'} was a guess"
+    if not shapes:
+        return "found that none is needed"
+    return f"{shapes} runs until values are needed" if needs_values else f"found that {shapes} fits"
+
+
+def _run(run: Forward | Step, recorder: Recorder) -> BaseException | None:
     try:
         run.record(recorder)
     except AlexnetError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if out_of_memory(error) or isinstance(error, RecursionError):
             raise
         return error
@@ -159,15 +185,3 @@ def _measure(model: nn.Module, args: list[Tensor], kwargs: dict[str, Tensor], de
 
     resident = count_bytes([*model.parameters(), *model.buffers(), *args, *kwargs.values()])
     return measure(forward, device, resident)
-
-
-def _needs_values(error: Exception) -> bool:
-    return isinstance(error, NotImplementedError) or META in str(error).lower()
-
-
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep the random state as it was, and what a model prints off stdout."""
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call] # torch leaves it untyped
-    with torch.random.fork_rng(devices), contextlib.redirect_stdout(sys.stderr):
-        yield
