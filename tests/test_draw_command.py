@@ -221,7 +221,7 @@ def test_without_the_library_it_says_what_to_install(alexnet, tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     answer = alexnet("draw", "-o", str(tmp_path / "a.png"))
     assert answer.code == 2
-    assert "pip install vl-convert-python" in answer.err
+    assert "pip install 'alexnet-cli[draw]'" in answer.err
     assert not (tmp_path / "a.png").exists()
     assert alexnet("draw", "-o", str(tmp_path / "a.svg")).code == 0
 

@@ -201,6 +201,8 @@ def test_a_step_of_sgd_at_batch_8_is_what_torchs_memory_tracker_says():
 # ── what real runs allocate ──────────────────────────────────────────────────────────────────────────────────────────
 
 TOLERANCE = 0.02
+COPIED = {"ResNet-18": 512 * 512 * 3 * 3 * 4}
+"""Bytes of weights whose gradient oneDNN may hold twice at the peak, which is in that convolution's backward."""
 FORWARDS = ["AlexNet", "ResNet-18", "transformer encoder"]
 """oneDNN's LSTM packs weights and takes a workspace, some 40 % here, of which it does not tell the size."""
 
@@ -238,7 +240,10 @@ def test_so_does_a_training_step(name, optimizer):
     build = {"sgd": lambda given: torch.optim.SGD(given, lr=0.1), "adam": torch.optim.Adam}[optimizer]
     real = measured_step(model, torch.rand(BATCH, *shape), build(model.parameters()))
     predicted = training(on_meta(name, TrainingStep(optimizer))).peak_bytes
-    assert predicted == pytest.approx(real, rel=TOLERANCE)
+    if name in COPIED:
+        assert predicted <= real <= predicted + COPIED[name]
+    else:
+        assert predicted == pytest.approx(real, rel=TOLERANCE)
 
 
 def test_so_does_an_optimiser_that_works_on_all_parameters_at_once():

@@ -47,7 +47,7 @@ def room_of(gpu: str | None, capacity: str | None) -> Room | None:
     if gpu is not None and capacity is not None:
         raise UsageError("--gpu and --capacity both say how much memory there is", "give one of them")
     if gpu is not None:
-        found = find_hardware(gpu)
+        found = find_hardware(gpu, "for any other device give --capacity, as in --capacity 24GiB")
         if found.capacity_bytes is None:
             raise UsageError(f"how much memory {found.name} has is not known", "say it with --capacity")
         return Room(found.name, found.capacity_bytes)

@@ -124,11 +124,11 @@ ALIASES = {
 _NOT_IN_NAMES = re.compile(r"nvidia|geforce|tesla|amd|instinct|[^a-z0-9]")
 
 
-def find_hardware(name: str) -> Hardware:
+def find_hardware(name: str, otherwise: str = "") -> Hardware:
     """Return a GPU by its name, however it is written: `rtx-4090`, `RTX4090`, `NVIDIA GeForce RTX 4090`, `4090`.
 
     Raises:
-        UsageError: it is not known; the hint names the nearest and all that are.
+        UsageError: it is not known; the hint names the nearest, all that are, and `otherwise`, what else can be given.
     """
     names = {_plain(key): key for key in HARDWARE}
     names |= {_plain(alias): key for alias, key in ALIASES.items()}
@@ -138,7 +138,7 @@ def find_hardware(name: str) -> Hardware:
         return HARDWARE[names[wanted]]
     near = get_close_matches(wanted, names, n=1)
     guess = f"did you mean {names[near[0]]}? " if near else ""
-    other = "; for other hardware give --peak-flops and --bandwidth"
+    other = f"; {otherwise}" if otherwise else ""
     raise UsageError(f"unknown GPU {name!r}", f"{guess}known: {', '.join(HARDWARE)}{other}")
 
 

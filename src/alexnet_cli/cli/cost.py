@@ -146,7 +146,7 @@ def _roof(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf3
     if gpu is not None and other != (None, None):
         raise UsageError("--gpu and --peak-flops, --bandwidth exclude each other", "the latter describe other hardware")
     if gpu is not None:
-        hardware = find_hardware(gpu)
+        hardware = find_hardware(gpu, "for other hardware give --peak-flops and --bandwidth")
         if tf32 and "tf32" not in hardware.peak_flops_per_s:
             raise UsageError(f"the {hardware.name} has no TF32", "leave --tf32 out")
         return Roof(hardware, tf32)

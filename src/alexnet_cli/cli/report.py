@@ -148,7 +148,9 @@ def _why_untrained(trained: Report | None, *, can_run: bool) -> str:
 
 
 def _roof(gpu: str | None) -> Roof | None:
-    return None if gpu == NO_GPU else Roof(find_hardware(gpu or USUAL_GPU))
+    if gpu == NO_GPU:
+        return None
+    return Roof(find_hardware(USUAL_GPU if gpu is None else gpu, f"{NO_GPU} leaves the roofline out"))
 
 
 def _only_for_one_model(options_given: Mapping[str, object]) -> None:

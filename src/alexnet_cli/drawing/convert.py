@@ -34,6 +34,6 @@ def _library(name: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"{name} needs vl-convert-python, which is not installed",
-            "pip install vl-convert-python, or write .svg, which needs nothing",
+            "install with: pip install 'alexnet-cli[draw]'; or write .svg, which needs nothing",
         ) from error
     return vl_convert

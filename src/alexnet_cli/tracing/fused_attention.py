@@ -2,7 +2,7 @@
 
 On `meta` torch writes `scaled_dot_product_attention` out as matrix products and a softmax, with the whole matrix of
 scores in memory. The CPU and CUDA have kernels that never hold it; where such a kernel applies, the operator of the
-CPU stands for it while a run is recorded.
+CPU stands for it while a run is recorded. With dropout only CUDA has one: there too.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _PLAIN_DIMS = 4
 
 
 @contextmanager
-def fused_attention() -> Iterator[None]:
-    """Let attention on `meta` be one operator inside."""
+def fused_attention(key: str = "AutogradMeta") -> Iterator[None]:
+    """Let attention be one operator inside; `key` is torch's dispatch key of the device that is traced on."""
     library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch leaves it untyped
-    library.impl("scaled_dot_product_attention", _attention, "AutogradMeta")  # type: ignore[no-untyped-call]
+    library.impl("scaled_dot_product_attention", _attention, key)  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
@@ -39,17 +39,31 @@ def _attention(  # noqa: PLR0917 - torch's signature
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Any:
-    if enable_gqa or not _applies(query, key, value, attn_mask):
+    if not _applies(query, key, value, attn_mask, enable_gqa=enable_gqa):
         return torch.ops.aten._scaled_dot_product_attention_math(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )[0]
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        attn_mask = _added(attn_mask, query.dtype)
     return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
         query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
     )[0]
 
 
-def _applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> bool:
-    """Tell whether the fused kernels take these: batches of heads of one size, and a mask that is not trained."""
-    same = query.shape[-1] == key.shape[-1] == value.shape[-1] and query.shape[:-2] == key.shape[:-2]
+def _applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, enable_gqa: bool) -> bool:
+    """Tell whether the fused kernels take these: batches of heads of one size, and a mask that is not trained.
+
+    Several heads of the query may share one of key and value where that is asked for.
+    """
     plain = all(tensor.dim() == _PLAIN_DIMS for tensor in (query, key, value)) and key.shape == value.shape
-    return plain and same and query.is_floating_point() and (mask is None or not mask.requires_grad)
+    if not plain or not query.is_floating_point() or (mask is not None and mask.requires_grad):
+        return False
+    batch, heads, _, width = query.shape
+    shared = enable_gqa and key.shape[1] > 0 and heads % key.shape[1] == 0
+    return (batch, width) == (key.shape[0], key.shape[-1]) and (heads == key.shape[1] or shared)
+
+
+def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a mask of booleans as one that is added to the scores: the kernels take only that, so torch makes it."""
+    kept, masked = (torch.scalar_tensor(value, dtype=dtype, device=mask.device) for value in (0.0, float("-inf")))
+    return torch.where(mask, kept, masked)

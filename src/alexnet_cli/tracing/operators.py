@@ -158,4 +158,5 @@ def _is_composite(overload: Any) -> bool:
     name = overload.name()
     if name.startswith("prim::"):
         return False  # the dispatcher does not know these
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"))
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    return bool(has_kernel(name, "CompositeImplicitAutograd")) and not has_kernel(name, "CPU")  # as `silu_backward` has

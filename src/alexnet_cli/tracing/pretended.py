@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from alexnet_cli.tracing.fused_attention import fused_attention
+
 
 @contextmanager
 def pretended_cpu() -> Iterator[None]:
@@ -20,7 +22,7 @@ def pretended_cpu() -> Iterator[None]:
     level = log.level
     log.setLevel(logging.CRITICAL)  # what a model raises is told once, by us
     try:
-        with warnings.catch_warnings(), FakeTensorMode(allow_non_fake_inputs=True):
+        with warnings.catch_warnings(), fused_attention("AutogradCPU"), FakeTensorMode(allow_non_fake_inputs=True):
             warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy
             yield
     finally:

@@ -82,6 +82,13 @@ class StorageTable:
         if seen.saved_by is None and seen.role in ("activation", "input"):
             seen.saved_by = by
 
+    def hand_over(self, old: int, new: int, position: int) -> None:
+        """Let a storage that operation `position` made be the memory of one that was freed right after it."""
+        before, after = self._seen[old], self._seen[new]
+        same = before.bytes == after.bytes and before.role == "activation" and before.saved_by is None
+        if same and before.born >= 0 and after.born == position and before.died == position + 1:
+            before.died = position
+
     def finish(self, row_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
         """Stop watching; `row_of` gives the row of what `save` was told."""
         self._watches.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ _ALIAS = "alias"
 
 
 _STRIDED = torch.strided
+_IN_PLACE_UNWATCHED = frozenset({"add", "scatter", "scatter_add", "index_add"})
 _NOT_OPERATORS = ("profiler::", "prim::")
 
 
@@ -70,6 +73,8 @@ class TapeRecorder:
         self._units: dict[object, int] = {}
         self._forward_marks: list[int] = []
         self._forward_places: list[Place] = []
+        self._sums: list[int] = []
+        self._modules = len(sys.modules)
 
     def begin(self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]]) -> None:
         """Show what is there before the run: the inputs, and what the model and the optimiser hold, by role."""
@@ -90,6 +95,8 @@ class TapeRecorder:
             return
         if op.view and self.phase != "forward":
             return  # data flow is followed through the forward only
+        if len(sys.modules) != self._modules:
+            self._forget_imports()
         named = dict(zip(op.arguments, args, strict=False))
         if kwargs:
             named.update(kwargs)
@@ -102,6 +109,8 @@ class TapeRecorder:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
         self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments))
+        if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not args[0]._is_view():
+            self._sums.append(position)  # of a view torch knows what else sees its memory
         self.storages.clock = position + 1
 
     def saved(self, tensor: Tensor) -> Tensor:
@@ -116,10 +125,34 @@ class TapeRecorder:
             own = row_of(place.worker) if place.worker is not None else None
             return own if own is not None or place.module is None else row_of(place.module)
 
+        self._accumulate_in_place()
         operations = tuple(
             Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments) for d in self._drafts
         )
         return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
+
+    def _forget_imports(self) -> None:
+        """Free what an import on the way holds: torch.fx keeps its frame, and with it the callers' tensors, in a cycle.
+
+        The collector is off while a run is recorded.
+        """
+        gc.collect(0)
+        self._modules = len(sys.modules)
+
+    def _accumulate_in_place(self) -> None:
+        """Let a gradient that is added to another one, and to nothing else, take over the memory of the first.
+
+        So does torch where no dispatch mode watches; under one it adds, and scatters into zeros, out of place. Zeros
+        are of the node that scatters; a gradient to add to is of an earlier node.
+        """
+        writer = {value: draft for draft in self._drafts if draft.phase == "backward" for value in draft.makes}
+        for position in self._sums:
+            draft = self._drafts[position]
+            target, made = self._values[draft.reads[0]], self._values[draft.makes[0]]
+            before = writer.get(draft.reads[0])
+            alike = (target.shape, target.dtype, target.bytes) == (made.shape, made.dtype, made.bytes)
+            if alike and before is not None and (before.unit == draft.unit) == (draft.op != "add"):
+                self.storages.hand_over(target.storage, made.storage, position)
 
     def _whose(self) -> tuple[Place, int]:
         """Return where the current operator belongs, and its unit."""

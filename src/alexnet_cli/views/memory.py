@@ -49,6 +49,11 @@ _RECURRENT = (
     "instead, of a size that they do not state"
 )
 
+_DROPOUT = (
+    "a dropout's mask is predicted as on the CPU, in the dtype of what it drops; CUDA's kernel keeps one byte for each "
+    "element instead"
+)
+
 
 def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
     """Show the peaks, what they are made of, the course of memory, who saves how much, and what fits."""
@@ -66,10 +71,15 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
         blocks.append(_layer_table(held.layers, held.training))
     elif held.inference is not None:
         blocks.append(
-            Note("no training step is known: there is nothing to train, or the target cannot be run", "warning")
+            Note(
+                "no training step is known: there is nothing to train, it failed, or the target cannot be run",
+                "warning",
+            )
         )
     if any(layer.family == "recurrent" for layer in report.layers):
         blocks.append(Note(_RECURRENT, "warning"))
+    if held.training is not None and any(layer.family == "dropout" and layer.saved_bytes for layer in held.layers):
+        blocks.append(Note(_DROPOUT, "warning"))
     blocks.append(Note(_CONVENTION))
     name = report.model.class_name
     title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
