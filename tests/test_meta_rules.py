@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -234,3 +236,32 @@ def test_every_rule_is_tested_here():
         aten.div.Tensor,
     }
     assert set(RULES) == tested
+
+
+# ── what the rules are for ───────────────────────────────────────────────────────────────────────────────────────────
+
+COLD = """
+import sys
+from alexnet_cli.cli.app import run
+assert run(sys.argv[1:]) == 0
+print(sorted({"sympy", "torch._dynamo", "torch._inductor"} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "summary",
+        "params",
+        "cost --backward",
+        "memory",
+        "receptive-field",
+        "explain",
+        "draw",
+        "compare alexnet alexnet-owt",
+    ],
+)
+def test_no_command_imports_the_compiler_for_the_notebooks_network(command):
+    """They take a second and more, as much as torch itself."""
+    ran = subprocess.run([sys.executable, "-c", COLD, *command.split()], capture_output=True, text=True, check=True)
+    assert ran.stderr.splitlines()[-1] == "[]"

@@ -29,15 +29,19 @@ def undisturbed() -> Iterator[None]:
 @contextmanager
 def _settings() -> Iterator[None]:
     """Put back what would change how the next model is built or run."""
-    dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    dtype, gradients, deterministic = torch.get_default_dtype(), torch.is_grad_enabled(), _deterministic()
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warns)
+        if _deterministic() != deterministic:  # to set it imports the compiler
+            mode, only_warns = deterministic
+            torch.use_deterministic_algorithms(mode, warn_only=only_warns)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 @contextmanager
