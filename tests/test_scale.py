@@ -41,7 +41,10 @@ def traced(make: Callable[[], nn.Module], **options) -> Report:
 
 
 def steps(run: Callable[[], object]) -> int:
-    """Count the calls of Python functions, torch's too, and the lines that ran in our own, each turn of a loop anew."""
+    """Count the calls of Python functions, torch's too, and the lines that ran in our own, each turn of a loop anew.
+
+    The collector rests meanwhile: when it runs, and what it finalizes of other tests, is chance.
+    """
     count = 0
 
     def inside(frame, event, argument):
@@ -54,12 +57,15 @@ def steps(run: Callable[[], object]) -> int:
         count += 1
         return inside if frame.f_code.co_filename.startswith(OURS) else None
 
+    gc.collect()
+    gc.disable()
     before = sys.gettrace()
     sys.settrace(called)
     try:
         run()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 
