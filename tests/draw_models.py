@@ -25,6 +25,35 @@ def unlike() -> nn.Module:
     return nn.Sequential(*(nn.Linear(8 + step, 9 + step) for step in range(2000)))
 
 
+def turns() -> nn.Module:
+    """Two layers in turns, 15 times."""
+    return nn.Sequential(*(layer for _ in range(15) for layer in (nn.Linear(8, 16), nn.Linear(16, 8))))
+
+
+class Heads(nn.Module):
+    """40 layers side by side, no two alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Linear(8, 8 + size) for size in range(40))
+
+    def forward(self, x):
+        return torch.cat([head(x) for head in self.heads], 1)
+
+
+class Steps(nn.Module):
+    """One layer ten times in a row."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+
+    def forward(self, x):
+        for _ in range(10):
+            x = self.layer(x)
+        return x
+
+
 class Inception(nn.Module):
     """Branches side by side, as in GoogLeNet."""
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from torch import nn
 
 from alexnet_cli.analyses.dataflow import Flow, dataflow
-from alexnet_cli.analyses.flow_merging import is_chain, merge_small, shorten
+from alexnet_cli.analyses.flow_merging import is_chain, merge_small, narrow, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
 from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.report import Layer, Report
@@ -216,6 +216,26 @@ def test_a_long_chain_is_shown_with_a_gap(most):
     shown = [node.rows for node in flow.nodes if node.kind == "row"]
     assert len(gap.rows) + len(shown) == 100
     assert shown[0] == (1,)
+
+
+def test_a_gap_that_is_left_from_its_middle_has_no_shape():
+    rows = [linear(str(i), 8 + i) for i in range(10)]
+    for reader, shapes in (([9], ((1, 16),)), ([9, 4], ())):  # the stretch from layer 1 to 8, read from inside or not
+        report = report_of(rows, [*([i] for i in range(9)), reader])
+        (gap,) = [node for node in shorten(dataflow(report), 5).nodes if node.kind == "gap"]
+        assert tuple(tuple(shape) for shape in gap.shapes) == shapes
+
+
+@pytest.mark.parametrize("most", [3, 4, 8])
+def test_many_side_by_side_are_shown_with_a_gap_in_their_middle(most):
+    rows = [*(linear(str(i), 8 + i) for i in range(20)), row("cat", "cat", "reshape", function=True)]
+    report = report_of(rows, [*([0] for _ in range(20)), list(range(1, 21))])
+    flow = narrow(dataflow(report), most)
+    abreast = [node for node in flow.nodes if node.kind in ("row", "gap")][:-1]
+    (gap,) = [node for node in abreast if node.kind == "gap"]
+    assert len(abreast) == most
+    assert gap.rows == tuple(range(1 + most // 2, 1 + most // 2 + 20 - (most - 1)))
+    assert narrow(dataflow(report), 20) == dataflow(report)
 
 
 def test_the_four_variants_are_chains():

@@ -219,8 +219,9 @@ def test_pdf_is_18_cm_wide_and_its_text_is_text(alexnet, tmp_path):
 
 def test_without_the_library_it_says_what_to_install(alexnet, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
-    answer = alexnet("draw", "-o", str(tmp_path / "a.png"))
-    assert answer.code == 2
+    answer = alexnet("draw", "no_such_file.py:Net", "-o", str(tmp_path / "a.png"))
+    assert answer.code == 2, "it says so before the model is looked for"
+    assert "PNG needs the package vl-convert-python" in answer.err
     assert "pip install 'alexnet-cli[draw]'" in answer.err
     assert not (tmp_path / "a.png").exists()
     assert alexnet("draw", "-o", str(tmp_path / "a.svg")).code == 0
@@ -270,6 +271,32 @@ def test_blocks_of_what_branches_are_refused_and_fit_where_branches_are_inside(a
     shallow = alexnet("draw", *target, "--depth", "1")
     assert shallow.code == 0
     assert {"layer1", "layer2", "layer3"} <= set(texts(parsed(shallow.out)))
+
+
+def test_layers_that_take_turns_are_a_graph_with_a_frame_around_their_order(alexnet):
+    target = [f"{MODELS}:turns", "-i", "8"]
+    out = alexnet("draw", *target).out
+    assert "×15" in next(line for line in out.splitlines() if "┌" in line)
+    blocks = alexnet("draw", *target, "--style", "blocks").out
+    assert "×15" not in blocks
+
+
+def test_many_branches_have_room_for_their_text(alexnet):
+    answer = alexnet("draw", f"{MODELS}:Heads", "-i", "8", "-f", "svg")
+    said = " ".join(texts(parsed(answer.out)))
+    assert "33 layers" in said  # 40 heads: eight side by side, seven of them layers
+    assert "heads.0 " in said
+    assert "heads.39 " in said
+
+
+def test_bars_say_what_they_sum_and_where_shared_parameters_are(alexnet):
+    target = [f"{MODELS}:Steps", "-i", "8", "-f", "svg"]
+    said = " ".join(texts(parsed(alexnet("draw", *target, "--style", "bars").out)))
+    assert "Shared parameters are shown once, at the layer that runs first." in said
+    assert "×N: N that are alike, their parameters and MACs in sum." in said
+    graph = " ".join(texts(parsed(alexnet("draw", *target, "--style", "graph").out)))
+    assert "×N: N that are alike, one drawn." in graph
+    assert "Shared" not in graph
 
 
 def test_a_checkpoint_is_refused(alexnet, tmp_path):

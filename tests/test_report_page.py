@@ -21,7 +21,7 @@ from alexnet_cli.renderers.escape import visible
 from alexnet_cli.report_page import needed
 from alexnet_cli.report_page.charts.draw import Mark, Specification, draw
 from alexnet_cli.report_page.charts.look import NARROW, WIDE, clipped
-from alexnet_cli.report_page.charts.plot import Band, plot_chart
+from alexnet_cli.report_page.charts.plot import Band, Divider, plot_chart
 from alexnet_cli.report_page.page import comparison_page, model_page
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.report_page.sections import layers as layer_table
@@ -184,6 +184,8 @@ def test_many_layers_are_summed_up_into_modules():
     assert content.title == "By module"
     paths = {f"blocks.{number}" for number in range(12)} | {"tokens", "head"}
     assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == paths
+    assert "blocks.0: " in content.second.wide, "the module's path once, and no name made of its class"
+    assert "(blocks.0)" not in content.second.wide
 
 
 def test_of_many_layers_that_no_module_holds_the_largest_are_shown():
@@ -192,6 +194,19 @@ def test_of_many_layers_that_no_module_holds_the_largest_are_shown():
     largest = {str(place) for place in range(2000 - MOST_BARS, 2000)}  # each is larger than the one before
     assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == largest
     assert "1,976 others" in content.second.wide
+
+
+def test_labels_of_dividers_that_are_near_stand_one_above_the_other():
+    plot = Plot("p", Axis("x"), Axis("y"), (Series("s", ((0.0, 1.0), (100.0, 2.0)), "conv", "area"),))
+    dividers = [Divider(at, "training") for at in (0.0, 1.0, 2.0, 60.0, 99.0)]
+    chart = plot_chart(plot, WIDE, dividers=dividers)
+    assert chart is not None
+    heights = [
+        layer["mark"]["y"]
+        for layer in chart.vega_lite["layer"]
+        if layer["mark"]["type"] == "text" and layer["data"]["values"][0].get("label") == "training"
+    ]
+    assert heights == [-12, -28, -44, -12, -12]
 
 
 def test_the_course_of_memory_keeps_its_peak():

@@ -43,10 +43,35 @@ def shorten(flow: Flow, most: int) -> Flow:
         return flow
     skip = (len(inner) - too_many - 1) // 2
     first, last = inner[max(skip, 0)], inner[min(max(skip, 0) + too_many, len(inner) - 1)]
+    return _with_gap(flow, *_around_frames(flow, first, last))
+
+
+def _around_frames(flow: Flow, first: int, last: int) -> tuple[int, int]:
+    """Widen a stretch so that it holds all of each frame that it cuts."""
     for frame in flow.frames:
         first = frame.first if frame.first < first <= frame.last else first
         last = frame.last if frame.first <= last < frame.last else last
-    return _with_gap(flow, first, last)
+    return first, last
+
+
+def narrow(flow: Flow, most: int) -> Flow:
+    """Show the middle of what runs side by side as one gap, where more than `most` nodes (at least 3) are abreast."""
+    while len(abreast := _widest(flow)) > most:
+        kept = most - 1
+        first, last = abreast[(kept + 1) // 2], abreast[len(abreast) - kept // 2] - 1
+        flow = _with_gap(flow, *_around_frames(flow, first, last))
+    return flow
+
+
+def _widest(flow: Flow) -> list[int]:
+    """Return the nodes that are as many steps from where data comes in, of the number of steps that most are."""
+    steps: list[int] = []
+    levels: dict[int, list[int]] = {}
+    for number, (node, sources) in enumerate(zip(flow.nodes, flow.predecessors(), strict=True)):
+        steps.append(max((steps[source] + 1 for source in sources), default=0))
+        if node.kind in ("row", "gap"):
+            levels.setdefault(steps[number], []).append(number)
+    return max(levels.values(), key=len, default=[])
 
 
 def is_chain(flow: Flow) -> bool:
@@ -70,14 +95,15 @@ def _is_small(node: FlowNode, layers: Sequence[Layer]) -> bool:
 
 
 def _with_gap(flow: Flow, first: int, last: int) -> Flow:
-    """Show the nodes from `first` to `last` as one gap."""
+    """Show the nodes from `first` to `last` as one gap; it has a shape where only the last of them is read after it."""
     head = [first if first <= number <= last else number for number in range(len(flow.nodes))]
     inside = [frame for frame in flow.frames if first <= frame.first and frame.last <= last]
     merged = _contracted(replace(flow, frames=tuple(frame for frame in flow.frames if frame not in inside)), head)
     nodes = list(merged.nodes)
     stretch = flow.nodes[first : last + 1]
     rows = tuple(row for node in stretch for row in (*node.rows, *(row for copy in node.copies for row in copy)))
-    nodes[first] = FlowNode("gap", rows, flow.nodes[last].shapes)
+    leaving = {source for source, target in flow.edges if first <= source <= last < target}
+    nodes[first] = FlowNode("gap", rows, flow.nodes[last].shapes if leaving <= {last} else ())
     return replace(merged, nodes=tuple(nodes))
 
 

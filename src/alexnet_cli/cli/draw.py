@@ -15,6 +15,7 @@ from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
 from alexnet_cli.cli.progress import progress
+from alexnet_cli.drawing import convert
 from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
 from alexnet_cli.drawing.svg import Theme
 from alexnet_cli.errors import UsageError
@@ -110,6 +111,8 @@ def draw(
     if scale is not None and chosen != "png":
         raise UsageError(f"--scale is of PNG, and this is {chosen}", "SVG and PDF have no pixels: see --width")
     size = _width(width, text=chosen == "text")
+    if chosen in _PICTURES:
+        convert.need(chosen.upper())
     how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
     how = replace(how, formulas=formulas, traceback=traceback)
     report = obtain_report(target, arguments, how, cache=cache)

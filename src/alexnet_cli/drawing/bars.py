@@ -27,6 +27,7 @@ LEAST_SLOT = 1.12
 """In em: how tall a strip is, and the room above it for its title; how wide a bar is at most, and as a part of its
 slot; how long names are; and how wide slots are at least to have names."""
 NOTE = "Output: elements, on a logarithmic scale; parameters and MACs on linear ones."
+SHARED_NOTE = "Shared parameters are shown once, at the layer that runs first."
 _DECADES = 3
 
 
@@ -70,7 +71,9 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
             items.append(Label(middle + 0.3 * em, bases[-1] + 0.6 * em, names[number], em, "end", turned=True))
         marks.append(_mark(plan.report, bar, items))
     below = max(text_width(name, em) for name in names)
-    return Body(tuple(marks), sheet.width, bases[-1] + 0.8 * em + below, (NOTE,))
+    shared = any(row.reuses for bar in bars for row in labels.rows_of(bar.node, plan.report.layers))
+    notes = (NOTE, SHARED_NOTE) if shared else (NOTE,)
+    return Body(tuple(marks), sheet.width, bases[-1] + 0.8 * em + below, notes)
 
 
 def bars_of(plan: Plan) -> list[Bar]:

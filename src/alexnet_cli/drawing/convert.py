@@ -10,6 +10,15 @@ POINTS = 0.75
 """A CSS pixel in points; the library takes the pixels of an SVG as points of a PDF."""
 
 
+def need(name: str) -> None:
+    """See that the library is installed, before any work is done.
+
+    Raises:
+        UsageError: it is not.
+    """
+    _library(name)
+
+
 def png(svg: str, scale: float) -> bytes:
     """Return a picture of `scale` pixels for each of the SVG's.
 
@@ -33,7 +42,7 @@ def _library(name: str) -> Any:
         import vl_convert
     except ImportError as error:
         raise UsageError(
-            f"{name} needs vl-convert-python, which is not installed",
+            f"{name} needs the package vl-convert-python",
             "install with: pip install 'alexnet-cli[draw]'; or write .svg, which needs nothing",
         ) from error
     return vl_convert

@@ -114,11 +114,12 @@ class _Builder:
         height = (HEADER + FOOTER) * em + placed.height
         base = 1.55 * em
         row = self.plan.report.layers[frame.first_row]
+        named = [Label(start + wide + 0.6 * em, base, name, em, dim=True)] if name else []
         border = Mark(
             (
                 Box(0, 0, width, height, "frame-box", 0.8 * em),
                 Label(start, base, often, 1.2 * em, bold=True),
-                Label(start + wide + 0.6 * em, base, name, em, dim=True),
+                *named,
             ),
             "frame",
             "other",

@@ -110,8 +110,10 @@ def told(node: FlowNode, report: Report) -> str:
 
 
 def frame_name(frame: Frame, layers: Sequence[Layer]) -> str:
-    """Name the rows that a frame stands for: `layers.0–11 · EncoderLayer`."""
+    """Name the rows that a frame stands for: `layers.0–11 · EncoderLayer`; nothing for functions, as nodes do."""
     first, last = layers[frame.first_row], layers[frame.last_row]
+    if first.kind == "function":
+        return ""
     name = visible(span(first.path, last.path))
     return f"{name} · {visible(first.type)}" if frame.whole else name
 

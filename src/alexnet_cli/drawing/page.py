@@ -103,7 +103,8 @@ def _notes(plan: Plan) -> Sequence[str]:
     if run is not None and run.batch_size is not None:
         notes.append(f"Sizes are without the batch of {units.count(run.batch_size)}.")
     if any(node.count > 1 for node in plan.flow.nodes):
-        notes.append("×N: N that are alike, one drawn.")
+        shown = "their parameters and MACs in sum" if plan.style == "bars" else "one drawn"
+        notes.append(f"×N: N that are alike, {shown}.")
     if not plan.flow.recorded:
         notes.append("The data flow was not recorded: layers are in the order they ran.")
     if report.error is not None:

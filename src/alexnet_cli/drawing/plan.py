@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from alexnet_cli.analyses.dataflow import Flow, dataflow
-from alexnet_cli.analyses.flow_merging import is_chain, merge_small, shorten
+from alexnet_cli.analyses.flow_merging import is_chain, merge_small, narrow, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
 from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.drawing.labels import without_batch
@@ -22,6 +22,8 @@ MOST = {"blocks": 24, "graph": 32, "bars": 60}
 """How many nodes a figure has at most: at a greater depth there may be more, so a lesser one is taken."""
 MOST_AT_A_DEPTH = 60
 """The same where the depth was given."""
+MOST_ABREAST = 8
+"""How many nodes of a graph stand side by side at most: with more a page has no room for text that can be read."""
 _IN_BLOCKS = frozenset({"conv", "pool", "linear"})
 _BESIDE_BLOCKS = frozenset({"norm", "activation", "dropout", "softmax", "reshape", "other"})
 _MOST_DIMENSIONS = 4
@@ -45,14 +47,15 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
     _check(report)
     report = with_function_settings(report)
     whole = merge_small(dataflow(report, depth), report.layers)
-    if style == "blocks" or (style == "auto" and is_chain(whole) and _suits_blocks(whole, report)):
+    chain = is_chain(whole) and _suits_blocks(whole, report) and not _takes_turns(whole, report, depth)
+    if style == "blocks" or (style == "auto" and chain):
         return _blocks(report, whole, depth)
     if style == "bars":
         if all(node.kind in ("input", "output") for node in whole.nodes):
             raise UsageError("there are no bars to draw: no layer of the model computes", "draw it with --style graph")
         return Plan(report, shorten(_folded(report, depth), MOST["bars"]), "bars", depth)
     if depth is not None:
-        return Plan(report, shorten(_folded(report, depth), MOST_AT_A_DEPTH), "graph", depth)
+        return Plan(report, shorten(narrow(_folded(report, depth), MOST_ABREAST), MOST_AT_A_DEPTH), "graph", depth)
     return _graph(report)
 
 
@@ -75,9 +78,19 @@ def _blocks(report: Report, whole: Flow, depth: int | None) -> Plan:
             f"the data flow branches{_where(whole, report)}, and blocks draws a chain",
             "draw it with --style graph, or with a lesser --depth, where branches are inside modules",
         )
-    if len(whole.nodes) > MOST["blocks"] + 2:
-        whole = shorten(_folded(report, depth), MOST["blocks"])
+    if _is_long(whole):
+        flow = whole if _takes_turns(whole, report, depth) else _folded(report, depth)
+        whole = shorten(flow, MOST["blocks"])
     return Plan(report, whole, "blocks", depth)
+
+
+def _is_long(chain: Flow) -> bool:
+    return len(chain.nodes) > MOST["blocks"] + 2
+
+
+def _takes_turns(chain: Flow, report: Report, depth: int | None) -> bool:
+    """Tell whether in a long chain several layers repeat in turns: `×N` on each block would tell another order."""
+    return _is_long(chain) and any(frame.last > frame.first for frame in _folded(report, depth).frames)
 
 
 def _where(flow: Flow, report: Report) -> str:
@@ -111,8 +124,8 @@ def _graph(report: Report) -> Plan:
     """Take the greatest depth whose graph has few enough nodes; where none has, the least, with a gap in it."""
     deepest = max(row.depth for row in report.layers)
     for depth in range(deepest, 0, -1):
-        flow = _folded(report, depth)
+        flow = narrow(_folded(report, depth), MOST_ABREAST)
         if len(flow.nodes) <= MOST["graph"]:
             return Plan(report, flow, "graph", None if depth == deepest else depth)
     least = min(deepest, 1)
-    return Plan(report, shorten(_folded(report, least), MOST["graph"]), "graph", least)
+    return Plan(report, shorten(narrow(_folded(report, least), MOST_ABREAST), MOST["graph"]), "graph", least)

@@ -26,8 +26,9 @@ from alexnet_cli.renderers.wrapping import left, shorten, width_of, wrap
 from alexnet_cli.units import text
 
 MAP, LEAST_MAP = 31, 7
-STRIP = 12
-"""Characters: of the widest map or longest bar of features, also on a narrow page; of the longest bar of a share."""
+STRIP, LEAST_NAME = 12, 12
+"""Characters: of the widest map or longest bar of features, also on a narrow page; of the longest bar of a share, and
+of the names beside bars on a narrow page."""
 _FILLS = {True: ("█", "▒"), False: ("#", "=")}
 _BRACKETS = {True: ("┌", "│", "└"), False: ("+", "|", "+")}
 
@@ -147,11 +148,12 @@ def _said(word: Words, style: Style) -> list[tuple[str, Look]]:
 def _bars(plan: Plan, style: Style) -> Iterator[Line]:
     """Draw a line for each layer: its name, and its parameters and MACs as bars."""
     bars = bars_of(plan)
-    names = [clean(bar.name, style) for bar in bars]
     values = {"parameters": [bar.params for bar in bars], "MACs": [bar.macs for bar in bars]}
     widths = {key: max(width_of(text(value, "count")) for value in column) for key, column in values.items()}
-    first = max(map(width_of, names))
     heads = [left(key, widths[key] + STRIP + 1) for key in values]
+    room = None if style.width is None else max(style.width - sum(2 + width_of(head) for head in heads), LEAST_NAME)
+    names = [shorten(clean(bar.name, style), room, unicode=style.unicode) for bar in bars]
+    first = max(map(width_of, names))
     yield line((f"{' ' * first}  {'  '.join(heads)}", BOLD))
     for number, bar in enumerate(bars):
         pieces = [(left(names[number], first), of_name(family_of(bar.node, plan.report.layers)))]

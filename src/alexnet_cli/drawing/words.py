@@ -70,7 +70,7 @@ def times(frame: Frame) -> str:
 
 def frame_title(frame: Frame, plan: Plan) -> str:
     """Say how often a frame runs, and what it is of."""
-    return f"{times(frame)} {labels.frame_name(frame, plan.report.layers)}"
+    return f"{times(frame)} {labels.frame_name(frame, plan.report.layers)}".rstrip()
 
 
 def lines_of(words: Words) -> list[str]:

@@ -20,6 +20,7 @@ _HEIGHT, _LOW_HEIGHT = 320, 240
 _PIXELS_A_STEP = 2
 _LEFT_HALF = 0.5
 _TICK_GAP, _TICK_ROOM = 24, 40
+_LABEL_ROW = 16
 
 
 class Band(Struct, frozen=True):
@@ -160,11 +161,16 @@ def _bands(bands: Sequence[Band], axes: _Axes) -> Iterator[dict[str, Any]]:
 
 
 def _dividers(dividers: Sequence[Divider], axes: _Axes) -> Iterator[dict[str, Any]]:
+    """Yield lines across with their labels above, each in the lowest row in which it stands clear of those before."""
+    ends: list[float] = []
     for divider in dividers:
         data = {"values": [{"x": divider.x, "label": divider.label}]}
-        room = (1 - axes.ready.x.place(divider.x)) * axes.width
-        before = room < len(divider.label) * CHARACTER
-        text = {"type": "text", "y": -12, "fontSize": FONT - 1, "fill": FAINT}
+        x, length = axes.ready.x.place(divider.x) * axes.width, len(divider.label) * CHARACTER
+        before = axes.width - x < length
+        start = x - length if before else x
+        row = next((row for row, end in enumerate(ends) if end <= start), len(ends))
+        ends[row : row + 1] = [start + length]
+        text = {"type": "text", "y": -12 - row * _LABEL_ROW, "fontSize": FONT - 1, "fill": FAINT}
         text |= {"align": "right", "dx": -4} if before else {"align": "left", "dx": 4}
         yield {"data": data, "mark": {"type": "rule", "stroke": RULE, "strokeDash": [4, 3]}, "encoding": axes.x}
         yield {"data": data, "mark": text, "encoding": {**axes.x, "text": {"field": "label"}}}

@@ -30,7 +30,10 @@ class Balance(Struct, frozen=True):
 
 
 class Holder(Struct, frozen=True):
-    """What a bar stands for; `path` None where it is no single layer. MACs are None where nothing was run."""
+    """What a bar stands for, a module by its path; `path` None where it is no single layer.
+
+    MACs are None where nothing was run.
+    """
 
     name: str
     family: str
@@ -67,7 +70,7 @@ def _chosen(report: Report) -> tuple[list[Holder], str, str]:
 
 def _holders(report: Report) -> list[Holder]:
     return [
-        Holder(layer_name(row), row.family, row.path, row.params, row.macs)
+        Holder((not row.leaf and row.path) or layer_name(row), row.family, row.path, row.params, row.macs)
         for row in report.layers
         if row.params or row.macs
     ]
@@ -125,7 +128,8 @@ def _shares(holder: Holder, report: Report) -> list[float]:
 
 def _sentence(holder: Holder, report: Report) -> str:
     shares = [units.share(share) for share in _shares(holder, report)]
-    said = f"{holder.name}{f' ({holder.path})' if holder.path else ''}: {holder.params:,} parameters, {shares[0]}"
+    path = f" ({holder.path})" if holder.path and holder.path != holder.name else ""
+    said = f"{holder.name}{path}: {holder.params:,} parameters, {shares[0]}"
     if report.run is None:
         return said
     return f"{said}; {units.text(holder.macs, 'macs')} MACs, {shares[1]}"
