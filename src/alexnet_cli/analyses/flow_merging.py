@@ -63,15 +63,26 @@ def narrow(flow: Flow, most: int) -> Flow:
     return flow
 
 
+def length(flow: Flow) -> int:
+    """Return how many nodes data passes through on the longest way."""
+    return max(_steps(flow), default=-1) + 1
+
+
 def _widest(flow: Flow) -> list[int]:
     """Return the nodes that are as many steps from where data comes in, of the number of steps that most are."""
-    steps: list[int] = []
     levels: dict[int, list[int]] = {}
-    for number, (node, sources) in enumerate(zip(flow.nodes, flow.predecessors(), strict=True)):
-        steps.append(max((steps[source] + 1 for source in sources), default=0))
+    for number, (node, step) in enumerate(zip(flow.nodes, _steps(flow), strict=True)):
         if node.kind in ("row", "gap"):
-            levels.setdefault(steps[number], []).append(number)
+            levels.setdefault(step, []).append(number)
     return max(levels.values(), key=len, default=[])
+
+
+def _steps(flow: Flow) -> list[int]:
+    """Return for each node the most steps from where data comes in."""
+    steps: list[int] = []
+    for sources in flow.predecessors():
+        steps.append(max((steps[source] + 1 for source in sources), default=0))
+    return steps
 
 
 def is_chain(flow: Flow) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from alexnet_cli.analyses.dataflow import Flow, dataflow
-from alexnet_cli.analyses.flow_merging import is_chain, merge_small, narrow, shorten
+from alexnet_cli.analyses.flow_merging import is_chain, length, merge_small, narrow, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
 from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.drawing.labels import without_batch
@@ -55,7 +55,7 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
             raise UsageError("there are no bars to draw: no layer of the model computes", "draw it with --style graph")
         return Plan(report, shorten(_folded(report, depth), MOST["bars"]), "bars", depth)
     if depth is not None:
-        return Plan(report, shorten(narrow(_folded(report, depth), MOST_ABREAST), MOST_AT_A_DEPTH), "graph", depth)
+        return Plan(report, narrow(shorten(_folded(report, depth), MOST_AT_A_DEPTH), MOST_ABREAST), "graph", depth)
     return _graph(report)
 
 
@@ -124,8 +124,11 @@ def _graph(report: Report) -> Plan:
     """Take the greatest depth whose graph has few enough nodes; where none has, the least, with a gap in it."""
     deepest = max(row.depth for row in report.layers)
     for depth in range(deepest, 0, -1):
-        flow = narrow(_folded(report, depth), MOST_ABREAST)
+        flow = _folded(report, depth)
+        if length(flow) > MOST["graph"]:
+            continue  # a gap for what is side by side does not shorten it
+        flow = narrow(flow, MOST_ABREAST)
         if len(flow.nodes) <= MOST["graph"]:
             return Plan(report, flow, "graph", None if depth == deepest else depth)
     least = min(deepest, 1)
-    return Plan(report, shorten(narrow(_folded(report, least), MOST_ABREAST), MOST["graph"]), "graph", least)
+    return Plan(report, narrow(shorten(_folded(report, least), MOST["graph"]), MOST_ABREAST), "graph", least)
