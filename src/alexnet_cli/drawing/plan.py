@@ -47,8 +47,7 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
     _check(report)
     report = with_function_settings(report)
     whole = merge_small(dataflow(report, depth), report.layers)
-    chain = is_chain(whole) and _suits_blocks(whole, report) and not _takes_turns(whole, report, depth)
-    if style == "blocks" or (style == "auto" and chain):
+    if style == "blocks" or (style == "auto" and _is_clear_in_blocks(whole, report, depth)):
         return _blocks(report, whole, depth)
     if style == "bars":
         if all(node.kind in ("input", "output") for node in whole.nodes):
@@ -82,6 +81,10 @@ def _blocks(report: Report, whole: Flow, depth: int | None) -> Plan:
         flow = whole if _takes_turns(whole, report, depth) else _folded(report, depth)
         whole = shorten(flow, MOST["blocks"])
     return Plan(report, whole, "blocks", depth)
+
+
+def _is_clear_in_blocks(whole: Flow, report: Report, depth: int | None) -> bool:
+    return is_chain(whole) and _suits_blocks(whole, report) and not _takes_turns(whole, report, depth)
 
 
 def _is_long(chain: Flow) -> bool:
