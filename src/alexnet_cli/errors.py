@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
@@ -74,6 +75,16 @@ class DeviceError(AlexnetError):
 
     code = "device_failed"
     exit_code = ExitCode.DEVICE
+
+
+def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:
+    """Return a hint for a name that is not known: up to `most` names that look like it, then all the known ones."""
+    from difflib import get_close_matches  # only where a name was misspelt
+
+    names = list(known)
+    near = get_close_matches(given, names, n=most)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{guess}known: {', '.join(names)}"
 
 
 def told(error: BaseException) -> str:
