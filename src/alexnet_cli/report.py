@@ -8,6 +8,7 @@ multiply-accumulates without bias additions and FLOPs are twice the MACs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -158,3 +159,29 @@ class Report(Struct, frozen=True):
     layers: tuple[Layer, ...]
     totals: Totals
     tape: Tape | None = None
+
+
+def subtree(layers: Sequence[Layer], row: int) -> range:
+    """Return the positions of a row and of every row below it; looks no further than one row past them."""
+    end = row + 1
+    while end < len(layers) and layers[end].depth > layers[row].depth:
+        end += 1
+    return range(row, end)
+
+
+def subtree_ends(layers: Sequence[Layer]) -> tuple[int, ...]:
+    """Return, for each row, the position just past its subtree: `subtree` of all rows, in linear time."""
+    ends = [len(layers)] * len(layers)
+    open_rows: list[int] = []
+    for position, row in enumerate(layers):
+        while open_rows and layers[open_rows[-1]].depth >= row.depth:
+            ends[open_rows.pop()] = position
+        open_rows.append(position)
+    return tuple(ends)
+
+
+def siblings(ends: Sequence[int], start: int, stop: int) -> Iterator[int]:
+    """Yield the topmost rows from `start` to before `stop`; of `row + 1` to `ends[row]`, the children of a row."""
+    while start < stop:
+        yield start
+        start = ends[start]

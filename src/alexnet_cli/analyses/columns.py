@@ -12,7 +12,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Unit, Value
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Layer, Report, subtree_ends
 
 if TYPE_CHECKING:  # each analysis is imported when one of its columns is asked for
     from alexnet_cli.analyses.cost import LayerCost
@@ -186,12 +186,9 @@ def choose(joined: Joined, names: Sequence[str], depth: int | None = None) -> tu
     """Return the rows down to `depth` with these columns, containers with the sums of all below them first."""
     chosen = []
     layers = joined.report.layers
-    for row, layer in enumerate(layers):
+    for row, (layer, end) in enumerate(zip(layers, subtree_ends(layers), strict=True)):
         if depth is not None and layer.depth > depth:
             continue
-        end = row + 1
-        while end < len(layers) and layers[end].depth > layer.depth:
-            end += 1
         cut = depth is not None and layer.depth == depth
         values = {name: COLUMNS[name].value(joined, range(row, end)) for name in names}
         chosen.append(

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Layer, Report, subtree_ends
 from alexnet_cli.tape import Operation, Shape, Tape
 
 ALIAS = "alias"
@@ -122,16 +122,11 @@ def is_merge(layer: Layer, sources: int) -> bool:
 def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
     """Return for each row the position of the row that shows it; None for a container whose parts are shown."""
     shown: list[int | None] = []
-    cover: int | None = None
-    for position, row in enumerate(layers):
-        if cover is not None and row.depth > layers[cover].depth:
-            shown.append(cover)
-            continue
-        cover = None
-        parts = position + 1 < len(layers) and layers[position + 1].depth > row.depth
-        if not parts or (depth is not None and row.depth >= depth):
-            cover = position if parts else None
-            shown.append(position)
+    for position, (row, end) in enumerate(zip(layers, subtree_ends(layers), strict=True)):
+        if len(shown) > position:
+            continue  # a row above shows it
+        if end == position + 1 or (depth is not None and row.depth >= depth):
+            shown += [position] * (end - position)
         else:
             shown.append(None)
     return shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.dataflow import Flow, FlowNode, Frame, joined
 from alexnet_cli.analyses.repeats import POSITION_SETTINGS
-from alexnet_cli.report import Layer
+from alexnet_cli.report import Layer, siblings, subtree_ends
 
 LONGEST_PERIOD = 24
 """How many rows side by side in a container may make up what repeats."""
@@ -75,7 +75,7 @@ class _Folder:
         self.found: list[tuple[_Copies, bool]] = []
         self.numbers = [number for number, node in enumerate(flow.nodes) if node.kind == "row"]
         self.heads = [flow.nodes[number].rows[0] for number in self.numbers]
-        self.ends = _ends(layers)
+        self.ends = subtree_ends(layers)
         self.keys = _likenesses(layers, self.ends)
 
     def visit(self, row: int) -> None:
@@ -84,7 +84,8 @@ class _Folder:
             return
         pending = [row]
         while pending:
-            parts = list(_parts(pending.pop(), self.ends))
+            above = pending.pop()
+            parts = list(siblings(self.ends, above + 1, self.ends[above]))
             keys = [self.keys[part] for part in parts]
             position = 0
             while position < len(parts):
@@ -213,25 +214,6 @@ def _tandem(keys: Sequence[int], start: int) -> tuple[int, int]:
     return best
 
 
-def _parts(row: int, ends: Sequence[int]) -> Iterator[int]:
-    """Return the rows right below a row."""
-    part = row + 1
-    while part < ends[row]:
-        yield part
-        part = ends[part]
-
-
-def _ends(layers: Sequence[Layer]) -> list[int]:
-    """Return for each row the position after the last row below it."""
-    ends = [len(layers)] * len(layers)
-    open_rows: list[int] = []
-    for position, row in enumerate(layers):
-        while open_rows and layers[open_rows[-1]].depth >= row.depth:
-            ends[open_rows.pop()] = position
-        open_rows.append(position)
-    return ends
-
-
 def _likenesses(layers: Sequence[Layer], ends: Sequence[int]) -> list[int]:
     """Return a number for each row that it shares with the rows that look like it, all below included."""
     numbers: dict[tuple[object, ...], int] = {}
@@ -248,7 +230,7 @@ def _likenesses(layers: Sequence[Layer], ends: Sequence[int]) -> list[int]:
             row.macs,
             row.reuses is None,
             msgspec.json.encode(settings),
-            tuple(keys[part] for part in _parts(position, ends)),
+            tuple(keys[part] for part in siblings(ends, position + 1, ends[position])),
         )
         keys[position] = numbers.setdefault(look, len(numbers))
     return keys

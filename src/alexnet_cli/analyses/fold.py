@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Layer, Report, subtree
 
 
 def fold(report: Report, depth: int | None) -> Report:
@@ -14,17 +14,16 @@ def fold(report: Report, depth: int | None) -> Report:
     if depth is None:
         return report
     rows = report.layers
-    kept = [_folded(row, rows, position, depth) for position, row in enumerate(rows) if row.depth <= depth]
+    kept = [
+        row if row.depth < depth else _summed([rows[part] for part in subtree(rows, position)])
+        for position, row in enumerate(rows)
+        if row.depth <= depth
+    ]
     return replace(report, layers=tuple(kept))
 
 
-def _folded(row: Layer, rows: Sequence[Layer], position: int, depth: int) -> Layer:
-    if row.depth < depth:
-        return row
-    end = position + 1
-    while end < len(rows) and rows[end].depth > row.depth:
-        end += 1
-    below = rows[position:end]
+def _summed(below: Sequence[Layer]) -> Layer:
+    row = below[0]
     return replace(
         row,
         params=row.params_total,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
 from msgspec.structs import replace
 
-from alexnet_cli.report import Layer
+from alexnet_cli.report import Layer, siblings, subtree_ends
 
 POSITION_SETTINGS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
 """Settings that only say which block it is."""
@@ -25,32 +25,21 @@ class FoldedRow:
 
 def fold_repeats(layers: Sequence[Layer]) -> list[FoldedRow]:
     """Fold neighbours with equal types, settings, shapes and numbers, and all that is below them, into one."""
-    rows: list[FoldedRow] = []
-    for tree in _trees(layers):
-        rows += _folded(tree)
-    return rows
+    ends = subtree_ends(layers)
+    return [row for top in siblings(ends, 0, len(layers)) for row in _folded(layers, ends, top)]
 
 
-def _folded(tree: Sequence[Layer]) -> list[FoldedRow]:
-    root, *below = tree
-    rows = [FoldedRow(root, 1)]
-    for _, group in groupby(_trees(below), key=_likeness):
-        alike = list(group)
+def _folded(layers: Sequence[Layer], ends: Sequence[int], root: int) -> list[FoldedRow]:
+    rows = [FoldedRow(layers[root], 1)]
+    below = siblings(ends, root + 1, ends[root])
+    for _, group in groupby(below, key=lambda row: _likeness(layers[row : ends[row]])):
+        alike = [_folded(layers, ends, row) for row in group]
         if len(alike) == 1:
-            rows += _folded(alike[0])
+            rows += alike[0]
             continue
-        for same in zip(*map(_folded, alike), strict=True):
+        for same in zip(*alike, strict=True):
             rows.append(_summed([row.layer for row in same], same[0].count * len(alike)))
     return rows
-
-
-def _trees(layers: Sequence[Layer]) -> Iterator[Sequence[Layer]]:
-    """Cut rows into the subtrees of the topmost ones."""
-    start = 0
-    for end in range(1, len(layers) + 1):
-        if end == len(layers) or layers[end].depth <= layers[start].depth:
-            yield layers[start:end]
-            start = end
 
 
 def _likeness(tree: Sequence[Layer]) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from alexnet_cli.analyses.dataflow import FlowNode
 from alexnet_cli.drawing.palette import HUES
-from alexnet_cli.report import Layer
+from alexnet_cli.report import Layer, subtree
 
 WORDS = {
     "conv": "convolution",
@@ -33,9 +33,8 @@ def family_of(node: FlowNode, layers: Sequence[Layer]) -> str:
     if family in HUES:
         return family
     works: Counter[str] = Counter()
-    for row in layers[position + 1 :]:
-        if row.depth <= layers[position].depth:
-            break
+    for below in subtree(layers, position)[1:]:
+        row = layers[below]
         works[row.family] += (row.macs or 0) * _MACS_FIRST + row.params
     main = max(works, key=lambda name: works[name], default="other")
     return main if main in HUES and works[main] else "other"

@@ -7,7 +7,7 @@ from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Role, Row, Table
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Layer, Report, subtree_ends
 from alexnet_cli.views.parts import facts_of, layer_name, notes, run_line, split
 from alexnet_cli.views.weights import weights_notes
 
@@ -42,8 +42,9 @@ def layer_table(report: Report, depth: int | None) -> Table:
     folded = fold(report, depth).layers
     shown = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
     rows: list[Row] = []
-    for row, follower in zip(shown, (*shown[1:], None)[: len(shown)], strict=True):
-        group = follower is not None and follower.layer.depth > row.layer.depth
+    ends = subtree_ends([row.layer for row in shown])
+    for position, row in enumerate(shown):
+        group = ends[position] > position + 1
         rows += _rows(row.layer, report, group=group, count=row.count)
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))

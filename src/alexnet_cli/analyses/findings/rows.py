@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
-from alexnet_cli.report import Family, Layer, Report
+from alexnet_cli.report import Family, Layer, Report, subtree_ends
 from alexnet_cli.tape import Shape
 
 
@@ -32,8 +32,8 @@ class Weights(NamedTuple):
 
 def steps(report: Report) -> tuple[Layer, ...]:
     """Return the innermost rows, those that no other row is part of, in the order they ran."""
-    rows = report.layers
-    return tuple(row for place, row in enumerate(rows) if place + 1 == len(rows) or rows[place + 1].depth <= row.depth)
+    ends = subtree_ends(report.layers)
+    return tuple(row for place, row in enumerate(report.layers) if ends[place] == place + 1)
 
 
 def of_family(rows: tuple[Layer, ...], *families: Family) -> tuple[Layer, ...]:

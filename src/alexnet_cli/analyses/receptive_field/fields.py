@@ -17,7 +17,7 @@ from alexnet_cli.analyses.receptive_field.rows import RowValues
 from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
 from alexnet_cli.analyses.receptive_field.spatial import spatial_axes, traced_axes
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Report, Run
+from alexnet_cli.report import Report, Run, subtree_ends
 from alexnet_cli.tape import Shape, Tape
 
 Status = Literal["exact", "upper_bound", "global", "undefined"]
@@ -153,15 +153,12 @@ def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
 
 def _shown(report: Report, depth: int | None) -> list[tuple[int, int]]:
     """Return the rows to show, each with the position of the first row that is not below it."""
-    rows = report.layers
-    found = []
-    for row, layer in enumerate(rows):
-        if depth is not None and layer.depth > depth:
-            continue
-        end = next((other for other in range(row + 1, len(rows)) if rows[other].depth <= layer.depth), len(rows))
-        if end == row + 1 or layer.depth == depth:
-            found.append((row, end))
-    return found
+    shown = zip(report.layers, subtree_ends(report.layers), strict=True)
+    return [
+        (row, end)
+        for row, (layer, end) in enumerate(shown)
+        if layer.depth == depth or (end == row + 1 and (depth is None or layer.depth < depth))
+    ]
 
 
 def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:

@@ -10,7 +10,7 @@ from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Role, Unit
-from alexnet_cli.report import Report
+from alexnet_cli.report import Report, subtree_ends
 from alexnet_cli.report_page.section import Material, Section
 from alexnet_cli.report_page.sections.columns import BLANK, Cell, Extra, extra_columns
 from alexnet_cli.views.parts import layer_name
@@ -69,8 +69,9 @@ def layers(material: Material) -> Section:
         *(Heading(extra.key, extra.title, extra.unit, extra.about) for extra in extras),
     )
     rows: list[TableRow] = []
-    for row, follower in zip(shown, (*shown[1:], None)[: len(shown)], strict=True):
-        group = follower is not None and follower.layer.depth > row.layer.depth
+    ends = subtree_ends([row.layer for row in shown])
+    for position, row in enumerate(shown):
+        group = ends[position] > position + 1
         rows += _rows(row, report, extras, group=group)
     rows += _failed(report, len(headings))
     families = sorted({row.family for row in rows if row.role != "group"})
