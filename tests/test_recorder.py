@@ -125,3 +125,26 @@ def test_the_function_that_fails_is_known_in_a_layer_of_torchs_too(device):
     assert recorder.failed.module is model[0]
     assert recorder.failed_function is not None
     assert (recorder.failed_function.name, recorder.failed_function.input_shapes) == ("unflatten", ((1, 5),))
+
+
+def natures(forward, shape: str) -> dict[str, str]:
+    class Model(nn.Module):
+        def forward(self, x):
+            return forward(x)
+
+    tape = traced(Model, shape).tape
+    return {operation.op: operation.nature for operation in tape.operations}
+
+
+def test_the_tape_says_which_operators_are_views_or_pointwise():
+    def forward(x):
+        x = (x.clone().add_(1) * 2).relu().masked_fill(torch.zeros_like(x, dtype=torch.bool), torch.tensor(0.0))
+        seen = x.transpose(1, 2).unsqueeze_(0)
+        seen.copy_(torch.ones_like(seen))
+        return x.flatten(0, 1) @ seen.flatten(0, 2), x.transpose(1, 2).flatten(1)
+
+    assert natures(forward, "4,8") == {
+        **dict.fromkeys(("clone", "add_", "mul", "relu", "masked_fill"), "pointwise"),
+        **dict.fromkeys(("transpose", "unsqueeze_", "view", "_unsafe_view", "alias"), "view"),
+        **dict.fromkeys(("zeros_like", "copy_", "ones_like", "mm"), "compute"),
+    }

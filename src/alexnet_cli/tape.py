@@ -14,6 +14,7 @@ from msgspec import Struct
 Shape = tuple[int, ...]
 Phase = Literal["forward", "backward", "optimizer"]
 Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation"]
+Nature = Literal["compute", "view", "pointwise"]
 
 
 class Value(Struct, frozen=True, omit_defaults=True):
@@ -49,6 +50,10 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     backward, are one node of the graph): a fused kernel could do them at once. `reads` are the values of its tensor
     arguments in their order, `makes` those of its results and of what it writes in place; `arguments` its other
     arguments by name. `macs` is None where it has no formula.
+
+    `nature` is what torch's schema and tags say about the operator: a `view` moves no data and its results share the
+    storage of what it reads; in a `pointwise` operator each element of a result depends only on the elements at its
+    own place (after broadcasting); everything else is `compute`.
     """
 
     op: str
@@ -59,6 +64,7 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     reads: tuple[int, ...] = ()
     makes: tuple[int, ...] = ()
     arguments: dict[str, Any] = {}
+    nature: Nature = "compute"
 
 
 class Tape(Struct, frozen=True):

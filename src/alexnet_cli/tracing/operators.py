@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from alexnet_cli.report import Family
+from alexnet_cli.tape import Nature
 from alexnet_cli.tracing.formulas import formula_for
 
 OPS_BY_FAMILY: dict[Family, str] = {
@@ -71,6 +72,7 @@ _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 _LISTS_OF_TENSORS = frozenset({"List[Tensor]", "List[Optional[Tensor]]"})
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
+_VIEWS_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # there is one for each overload: comparing all fields would cost
@@ -81,6 +83,8 @@ class Operator:
     whether there is work that goes unseen. `view`: its results share its argument's storage; `fresh`: they are new
     storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the
     names of its arguments in their order, `written` of those that it writes to; `lists`: one is a list of tensors.
+    `nature` is what the tape says about it: there the operators that change the view in place (`squeeze_`) and those
+    whose schema hides that they are views (`_unsafe_view`) are views too.
     """
 
     name: str
@@ -94,6 +98,7 @@ class Operator:
     arguments: tuple[str, ...]
     written: frozenset[str]
     lists: bool
+    nature: Nature
 
 
 @cache
@@ -120,6 +125,7 @@ def operator(overload: Any) -> Operator:
             argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write
         ),
         lists=any(str(argument.type) in _LISTS_OF_TENSORS for argument in schema.arguments),
+        nature=_nature(name, overload, view=view),
     )
 
 
@@ -137,6 +143,24 @@ def row_family(ops: set[Operator]) -> Family:
 def _base(name: str) -> str:
     """Name the plain variant of an operator: `add` of `add_` and of `_foreach_add_`."""
     return name.removeprefix("_foreach_").rstrip("_") if name.endswith("_") else name.removeprefix("_foreach_")
+
+
+def _nature(name: str, overload: Any, *, view: bool) -> Nature:
+    """Ask torch's tags; an overload without the tag is pointwise where one with the same arguments has it.
+
+    In-place variants and some overloads (`masked_fill.Tensor`) do not carry the tag of their functional sibling.
+    """
+    if view or name in _VIEWS_WITHOUT_SAYING_SO or torch.Tag.inplace_view in overload.tags:
+        return "view"
+    if torch.Tag.pointwise in overload.tags:
+        return "pointwise"
+    siblings = getattr(torch.ops.aten, name.removesuffix("_"), None)
+    arguments = [argument.name for argument in overload._schema.arguments]
+    for other in [] if siblings is None else siblings.overloads():
+        sibling = getattr(siblings, other)
+        if torch.Tag.pointwise in sibling.tags and [a.name for a in sibling._schema.arguments] == arguments:
+            return "pointwise"
+    return "compute"
 
 
 def _is_free(base: str, overload: Any) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
+from alexnet_cli.tape import Nature, Operation, Phase, Role, Tape, Value
 from alexnet_cli.tracing.calls import Call
 from alexnet_cli.tracing.operators import Operator
 from alexnet_cli.tracing.storages import StorageTable
@@ -55,6 +55,7 @@ class _Draft:
     reads: tuple[int, ...]
     makes: tuple[int, ...]
     arguments: dict[str, Any]
+    nature: Nature
 
 
 class TapeRecorder:
@@ -108,7 +109,7 @@ class TapeRecorder:
         if op.written:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
-        self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments))
+        self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature))
         if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not args[0]._is_view():
             self._sums.append(position)  # of a view torch knows what else sees its memory
         self.storages.clock = position + 1
@@ -127,7 +128,8 @@ class TapeRecorder:
 
         self._accumulate_in_place()
         operations = tuple(
-            Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments) for d in self._drafts
+            Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature)
+            for d in self._drafts
         )
         return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
 
@@ -183,7 +185,7 @@ class TapeRecorder:
         value = self._current[key] = self._new(tensor, number)
         if writes is not None:
             reads = tuple(writes) if known is None else (known, *writes[bisect_right(writes, known) :])
-            draft = _Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {})
+            draft = _Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {}, "view")
             self._drafts.append(draft)
         return value
 
