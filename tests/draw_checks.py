@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations, pairwise
 
-from alexnet_cli.drawing.scene import Area, Box, Label, Line, Mark, Scene
+from alexnet_cli.graphics.scene import Area, Box, Label, Line, Mark, Scene
 
 SLACK = 0.05
 

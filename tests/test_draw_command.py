@@ -13,10 +13,11 @@ from draw_models import ODD_NAMES
 from test_draw_geometry import MODELS, NETWORKS
 from test_floors import run_without_torch
 
-from alexnet_cli.drawing import convert, draw_svg
-from alexnet_cli.drawing.palette import HUES
-from alexnet_cli.renderers import palette
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.drawing import draw_svg
+from alexnet_cli.graphics import convert
+from alexnet_cli.graphics.lines import of_bar
+from alexnet_cli.graphics.palette import HUES
+from alexnet_cli.graphics.text import visible
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
@@ -336,7 +337,7 @@ def test_an_existing_file_is_replaced_and_nothing_is_left_beside_it(alexnet, tmp
 
 
 def test_the_colours_are_those_of_the_tables():
-    assert HUES == palette._FAMILIES
+    assert all(of_bar(family).color.name == hue for family, hue in HUES.items())
 
 
 @pytest.mark.parametrize("path", refresh.FIGURES, ids=lambda path: path.name)

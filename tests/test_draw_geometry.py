@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from alexnet_cli.drawing.chain import blocks_of
 from alexnet_cli.drawing.figure import scene_of
-from alexnet_cli.drawing.measure import shorten, text_width, wrap
 from alexnet_cli.drawing.plan import plan
 from alexnet_cli.drawing.railway import rails_of, signs
-from alexnet_cli.drawing.scene import Area, Box, Label, Line, Mark, Polygon, Scene
 from alexnet_cli.errors import UsageError
+from alexnet_cli.graphics.scene import Area, Box, Label, Line, Mark, Polygon, Scene
+from alexnet_cli.graphics.text import sans, shorten, text_width, wrap
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
 
@@ -226,7 +226,7 @@ def test_bold_text_is_wider_and_wide_characters_are_more_than_an_em():
 
 @given(st.text(max_size=60), st.floats(12, 300))
 def test_shortened_text_fits_and_keeps_its_ends(text, room):
-    shown = shorten(text, 10, room)
+    shown = shorten(text, room, measure=sans(10))
     assert text_width(shown, 10) <= room
     if shown != text:
         before, after = shown.split("…")[0], shown.split("…")[-1]
@@ -236,7 +236,7 @@ def test_shortened_text_fits_and_keeps_its_ends(text, room):
 
 @given(st.lists(st.text("abcW", min_size=1, max_size=9), min_size=1), st.floats(60, 300))
 def test_wrapped_text_has_all_words_in_lines_that_fit(words, room):
-    lines = wrap(" ".join(words), 5, room)
+    lines = wrap(" ".join(words), room, sans(5))
     assert " ".join(lines) == " ".join(words)
     assert all(text_width(line, 5) <= room for line in lines)
 

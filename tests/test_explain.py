@@ -18,11 +18,10 @@ from test_trace import CONV_MACS, CONV_PARAMS, CONVOLUTIONS, LINEAR_MACS, LINEAR
 
 from alexnet_cli.analyses.findings.rules import RULES, WITHOUT_A_RUN, findings
 from alexnet_cli.cli.changes import trace_changes
+from alexnet_cli.graphics.text import Style, width_of
 from alexnet_cli.messages import CATALOGUES, MOST_NAMES, say
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import width_of
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.views.explain import MOST_ALIKE, explain_document, tell

@@ -17,7 +17,7 @@ from report_pages import MODELS
 from test_floors import run_without_torch
 
 from alexnet_cli.document import Axis, Plot, Series
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 from alexnet_cli.report_page import needed
 from alexnet_cli.report_page.charts.draw import Mark, Specification, draw
 from alexnet_cli.report_page.charts.look import NARROW, WIDE, clipped

@@ -16,8 +16,8 @@ from alexnet_cli.__main__ import RARELY
 from alexnet_cli.cli.summary import summary_result
 from alexnet_cli.document import Column, Document, Row, Table
 from alexnet_cli.errors import ForwardError
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import FORMATS, render
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import to_json
 from alexnet_cli.targets.inputs import parse_input

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet_cli.document import Bars, Document
+from alexnet_cli.graphics.lines import share_bar, split_cells
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.bars import share_bar, split_cells
-from alexnet_cli.renderers.style import Style
 
 
 @given(shares=st.lists(st.floats(0, 1), min_size=1, max_size=6), width=st.integers(6, 80))

@@ -7,8 +7,8 @@ import documents
 import pytest
 
 from alexnet_cli.document import Column, Document, Note, Row, Table
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.style import Style
 
 
 def records(document: Document) -> list[list[str]]:

@@ -9,8 +9,8 @@ import documents
 import pytest
 
 from alexnet_cli.document import Document
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import FORMATS, format_for_suffix, render
-from alexnet_cli.renderers.style import Style
 
 PAGES = {
     "alexnet": documents.ALEXNET,

@@ -11,10 +11,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from alexnet_cli.document import Column, Document, Note, Row, Table
+from alexnet_cli.graphics.text import Style, visible
 from alexnet_cli.renderers import render
 from alexnet_cli.renderers.cells import cell_text
-from alexnet_cli.renderers.escape import visible
-from alexnet_cli.renderers.style import Style
 
 
 class Page(HTMLParser):

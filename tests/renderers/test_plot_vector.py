@@ -11,8 +11,8 @@ import plots
 import pytest
 
 from alexnet_cli.document import Axis, Document, Mark, Plot, Series
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.vector_plot import draw
 
 WIDTH = 800

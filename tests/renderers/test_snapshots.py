@@ -6,8 +6,8 @@ import documents
 import pytest
 
 from alexnet_cli.document import Document, Table
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.style import Style
 
 ROWS = documents.alexnet_table().rows
 FEW = Table("layers", documents.COLUMNS, (*ROWS[:6], *ROWS[17:21], ROWS[-1]))

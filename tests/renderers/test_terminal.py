@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table
+from alexnet_cli.graphics.text import Style, fold, shorten, width_of, wrap
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import fold, shorten, width_of, wrap
 from alexnet_cli.units import si
 
 PARAMS, MACS = 3, 5

@@ -7,7 +7,7 @@ from report_models import ODD_NAMES
 from report_pages import lit, visible_names
 
 from alexnet_cli import units
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 
 
 def numbers_in(page, key: str) -> dict[str, str]:

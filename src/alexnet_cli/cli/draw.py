@@ -15,10 +15,10 @@ from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
 from alexnet_cli.cli.progress import progress
-from alexnet_cli.drawing import convert
 from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
-from alexnet_cli.drawing.svg import Theme
 from alexnet_cli.errors import UsageError
+from alexnet_cli.graphics import convert
+from alexnet_cli.graphics.palette import Theme
 
 EPILOG = """
 \b

@@ -14,8 +14,8 @@ from alexnet_cli import units
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.document import Document, Table
 from alexnet_cli.errors import OutputError, UsageError
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import FORMATS, format_for_suffix, render
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.report_json import Envelope, to_json
 
 JSON = "json"

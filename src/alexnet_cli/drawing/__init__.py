@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from alexnet_cli import units
-from alexnet_cli.drawing import dot, mermaid, svg
+from alexnet_cli.drawing import dot, mermaid
 from alexnet_cli.drawing.figure import scene_of
 from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
-from alexnet_cli.drawing.svg import Theme
 from alexnet_cli.errors import UsageError
+from alexnet_cli.graphics import scene_svg
+from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.report import Report
 
 Width = int | Literal["page", "slide"]
@@ -41,7 +42,7 @@ def draw_svg(
     Raises:
         UsageError: there is nothing to draw, or not in this style.
     """
-    return svg.write(scene_of(plan(report, style, depth), width), theme)
+    return scene_svg.write(scene_of(plan(report, style, depth), width), theme)
 
 
 def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width: Width, scale: float) -> bytes:
@@ -50,7 +51,7 @@ def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width
     Raises:
         UsageError: the library for it is not installed, or the picture would be huge.
     """
-    from alexnet_cli.drawing import convert
+    from alexnet_cli.graphics import convert
 
     settled: Theme = "light" if theme == "auto" else theme
     scene = scene_of(drawn, width)
@@ -61,15 +62,15 @@ def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width
             "choose a lesser --width or --scale, or a format that has no pixels: .svg, .pdf",
         )
     if file_format == "pdf":
-        return convert.pdf(svg.write(scene, settled, scale=convert.POINTS))
-    return convert.png(svg.write(scene, settled), scale)
+        return convert.pdf(scene_svg.write(scene, settled, scale=convert.POINTS))
+    return convert.png(scene_svg.write(scene, settled), scale)
 
 
 def source(drawn: Plan, file_format: Literal["svg", "dot", "mermaid"], theme: Theme, width: Width) -> str:
     """Draw a plan as SVG, or write its graph in the language of another tool."""
     match file_format:
         case "svg":
-            return svg.write(scene_of(drawn, width), theme)
+            return scene_svg.write(scene_of(drawn, width), theme)
         case "dot":
             return dot.write(drawn, dark=theme == "dark")
         case "mermaid":

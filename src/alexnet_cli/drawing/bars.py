@@ -11,11 +11,10 @@ from alexnet_cli import units
 from alexnet_cli.analyses.dataflow import FlowNode
 from alexnet_cli.drawing import labels
 from alexnet_cli.drawing.families import family_of
-from alexnet_cli.drawing.measure import shorten, text_width
 from alexnet_cli.drawing.page import Body, Sheet
 from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.drawing.scene import Box, Item, Label, Line, Mark
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark
+from alexnet_cli.graphics.text import sans, shorten, text_width, visible
 from alexnet_cli.report import Report
 
 TALL = 7.0
@@ -60,7 +59,7 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
     bases = [(i + 1) * (TALL + BETWEEN) * em - 0.6 * em for i in range(len(strips))]
     marks = [_strip(strip, base, axis, sheet) for strip, base in zip(strips, bases, strict=True)]
     named = slot >= LEAST_SLOT * em
-    names = [shorten(bar.name, em, NAMES * em) if named else "" for bar in bars]
+    names = [shorten(bar.name, NAMES * em, measure=sans(em)) if named else "" for bar in bars]
     for number, bar in enumerate(bars):
         middle = axis + (number + 0.5) * slot
         items: list[Item] = []

@@ -16,7 +16,7 @@ from alexnet_cli.drawing.cuboid import Cuboid, Scale, captions, cuboid_at, exten
 from alexnet_cli.drawing.page import Body, Sheet
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.rows import split_rows
-from alexnet_cli.drawing.scene import Item, Line, Mark
+from alexnet_cli.graphics.scene import Item, Line, Mark
 
 TALLEST = (15.0, 13.0, 11.0)
 """In em: how tall the largest map and the longest bar are; the lesser where that saves a row."""

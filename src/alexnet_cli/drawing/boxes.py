@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alexnet_cli.drawing.measure import shorten, text_width
 from alexnet_cli.drawing.region import Part
-from alexnet_cli.drawing.scene import Box, Item, Label, Mark
 from alexnet_cli.drawing.words import Words, lines_of
+from alexnet_cli.graphics.scene import Box, Item, Label, Mark
+from alexnet_cli.graphics.text import sans, shorten, text_width
 
 PAD, PAD_TOP, LINE, RADIUS = 0.8, 0.65, 1.3, 0.5
 ROOM = 24.0
@@ -25,7 +25,7 @@ def node_box(words: Words, outer: str, paths: tuple[str, ...], told: str, em: fl
 
 
 def _pill(text: str, em: float) -> tuple[Sequence[Item], float, float]:
-    shown = shorten(text, em, ROOM * em)
+    shown = shorten(text, ROOM * em, measure=sans(em))
     width, height = text_width(shown, em) + 2.2 * em, 1.9 * em
     border = Box(0, 0, width, height, "node", height / 2)
     return [border, Label(width / 2, height / 2 + 0.35 * em, shown, em, "middle")], width, height
@@ -34,11 +34,11 @@ def _pill(text: str, em: float) -> tuple[Sequence[Item], float, float]:
 def _box(words: Words, outer: str, em: float) -> tuple[Sequence[Item], float, float]:
     """Write a box of up to three lines: what it does, its name and size, what is shown with it."""
     times = words.times
-    what = shorten(words.what, em, ROOM * em - text_width(times, em, bold=True), bold=True) + times
-    size = shorten(words.size, em, ROOM / 2 * em)
+    what = shorten(words.what, ROOM * em - text_width(times, em, bold=True), measure=sans(em, bold=True)) + times
+    size = shorten(words.size, ROOM / 2 * em, measure=sans(em))
     inner = words.name.removeprefix(f"{outer}.") if outer else words.name
-    name = shorten(inner, em, ROOM * em - text_width(size, em) - BETWEEN * em)
-    small = shorten(f"+ {', '.join(words.small)}", em, ROOM * em) if words.small else ""
+    name = shorten(inner, ROOM * em - text_width(size, em) - BETWEEN * em, measure=sans(em))
+    small = shorten(f"+ {', '.join(words.small)}", ROOM * em, measure=sans(em)) if words.small else ""
     second = text_width(name, em) + text_width(size, em) + (BETWEEN * em if name and size else 0)
     width = max(text_width(what, em, bold=True), second, text_width(small, em)) + 2 * PAD * em
     height = (2 * PAD_TOP + LINE * (1 + bool(small)) + 1) * em

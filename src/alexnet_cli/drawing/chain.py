@@ -10,9 +10,8 @@ from alexnet_cli import units
 from alexnet_cli.analyses.dataflow import FlowNode
 from alexnet_cli.drawing import labels
 from alexnet_cli.drawing.families import family_of
-from alexnet_cli.drawing.measure import shorten, text_width
 from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import sans, shorten, text_width, visible
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Shape
 
@@ -114,4 +113,4 @@ def _window(head: Layer) -> tuple[int, int] | None:
 
 
 def _fitted(text: str) -> str:
-    return shorten(text, 1, ROOM, bold=True)
+    return shorten(text, ROOM, measure=sans(1, bold=True))

@@ -7,8 +7,8 @@ from math import sqrt
 from msgspec import Struct
 
 from alexnet_cli.drawing.chain import Block
-from alexnet_cli.drawing.measure import text_width
-from alexnet_cli.drawing.scene import Area, Item, Label, Line, Point, Polygon
+from alexnet_cli.graphics.scene import Area, Item, Label, Line, Point, Polygon
+from alexnet_cli.graphics.text import text_width
 
 DEPTH = 0.35
 """How far depth goes to the right, and as far up: half its length at 45 degrees, sqrt(1/2) / 2."""

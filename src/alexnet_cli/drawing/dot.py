@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from alexnet_cli.analyses.dataflow import Frame
-from alexnet_cli.drawing.palette import DARK, LIGHT, Page, hue, mixed
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.words import Words, frame_title, frames_of, lines_of, words_of
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.palette import DARK, LIGHT, Page, hue, mixed
+from alexnet_cli.graphics.text import visible
 
 
 def write(plan: Plan, *, dark: bool = False) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from alexnet_cli.analyses.dataflow import FlowNode
-from alexnet_cli.drawing.palette import HUES
+from alexnet_cli.graphics.palette import HUES
 from alexnet_cli.report import Layer, subtree
 
 WORDS = {

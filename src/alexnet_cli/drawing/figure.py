@@ -7,7 +7,7 @@ from typing import Literal
 from alexnet_cli.drawing import bars, blocks, graph
 from alexnet_cli.drawing.page import compose, sheet_for
 from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.drawing.scene import Scene
+from alexnet_cli.graphics.scene import Scene
 
 
 def scene_of(plan: Plan, width: int | Literal["page", "slide"]) -> Scene:

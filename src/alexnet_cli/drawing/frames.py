@@ -9,12 +9,11 @@ from alexnet_cli.analyses.dataflow import Frame
 from alexnet_cli.drawing import labels
 from alexnet_cli.drawing.boxes import node_box
 from alexnet_cli.drawing.lanes import Tie
-from alexnet_cli.drawing.measure import shorten, text_width
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.region import PORT, Part, Placed, place
-from alexnet_cli.drawing.scene import Box, Label, Line, Mark
 from alexnet_cli.drawing.words import times, words_of
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.scene import Box, Label, Line, Mark
+from alexnet_cli.graphics.text import sans, shorten, text_width, visible
 
 PAD = 1.2
 HEADER = 2.4
@@ -103,7 +102,7 @@ class _Builder:
     def _bordered(self, frame: Frame, placed: Placed, ins: dict[int, float], outs: dict[int, float]) -> Part:
         em = self.em
         often = times(frame)
-        name = shorten(labels.frame_name(frame, self.plan.report.layers), em, ROOM * em)
+        name = shorten(labels.frame_name(frame, self.plan.report.layers), ROOM * em, measure=sans(em))
         wide = text_width(often, 1.2 * em, bold=True)
         needed = wide + 0.6 * em + text_width(name, em)
         line = max((PAD * em + x for x in ins.values()), default=0.0)

@@ -11,8 +11,8 @@ from alexnet_cli.drawing.page import Body, Sheet
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.region import Placed, place
 from alexnet_cli.drawing.rows import balanced
-from alexnet_cli.drawing.scene import Line, Mark, Point
 from alexnet_cli.drawing.ushape import nest_of, place_u
+from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GUTTER = 4.0
 TURN = 1.2

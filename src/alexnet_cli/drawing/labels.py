@@ -7,7 +7,7 @@ from typing import Any
 
 from alexnet_cli import units
 from alexnet_cli.analyses.dataflow import FlowNode, Frame
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Shape
 

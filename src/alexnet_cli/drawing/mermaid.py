@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from alexnet_cli.analyses.dataflow import Frame
-from alexnet_cli.drawing.palette import DARK, LIGHT, Page, hue, mixed
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.words import Words, frame_title, frames_of, lines_of, words_of
+from alexnet_cli.graphics.palette import DARK, LIGHT, Page, hue, mixed
 
 _PLAIN = frozenset(" ,./×→·–_()")
 

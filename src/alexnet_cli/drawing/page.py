@@ -10,10 +10,9 @@ from msgspec import Struct
 from alexnet_cli import units
 from alexnet_cli.drawing import labels
 from alexnet_cli.drawing.families import WORDS, legend_families
-from alexnet_cli.drawing.measure import shorten, text_width, wrap
 from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.drawing.scene import Box, Item, Label, Mark, Scene
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.scene import Box, Item, Label, Mark, Scene
+from alexnet_cli.graphics.text import sans, shorten, text_width, visible, wrap
 from alexnet_cli.report import Report
 
 PAGE, SLIDE = 680, 1280
@@ -69,7 +68,11 @@ def compose(plan: Plan, body: Body, sheet: Sheet, shown_width: float) -> Scene:
 
 def _head(report: Report, width: float, em: float) -> Mark:
     facts = labels.summary(report)
-    name = shorten(visible(report.model.class_name), 1.3 * em, width - text_width(facts, em) - 2 * em, bold=True)
+    name = shorten(
+        visible(report.model.class_name),
+        width - text_width(facts, em) - 2 * em,
+        measure=sans(1.3 * em, bold=True),
+    )
     items = (Label(0, 1.1 * em, name, 1.3 * em, bold=True), Label(width, 1.1 * em, facts, em, "end", dim=True))
     return Mark(items, "text")
 
@@ -88,7 +91,7 @@ def _legend(plan: Plan, body: Body, width: float, em: float) -> tuple[list[Mark]
         marks.append(Mark(items, "text", family))
         x += room + 1.4 * em
     y += 0.3 * em
-    lines = wrap(" ".join((*body.notes, *_notes(plan))), em, width)
+    lines = wrap(" ".join((*body.notes, *_notes(plan))), width, sans(em))
     for line in lines:
         y += LINE * em
         marks.append(Mark((Label(0, y, line, em, dim=True),), "text"))

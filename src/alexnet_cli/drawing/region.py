@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from alexnet_cli.drawing.lanes import Lanes, Tie, assign
-from alexnet_cli.drawing.scene import Line, Mark, Point
+from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GAP = 2.2
 SHORT = 1.2

@@ -17,12 +17,8 @@ from alexnet_cli.drawing.families import family_of
 from alexnet_cli.drawing.plan import Plan
 from alexnet_cli.drawing.railway import Rails, rails_of, signs
 from alexnet_cli.drawing.words import Words, frame_title, frames_of, words_of
-from alexnet_cli.renderers.bars import share_bar
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.lines import Line, line
-from alexnet_cli.renderers.palette import BOLD, DIM, PLAIN, of_bar, of_name
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, shorten, width_of, wrap
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar
+from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of, wrap
 from alexnet_cli.units import text
 
 MAP, LEAST_MAP = 31, 7

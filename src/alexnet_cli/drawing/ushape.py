@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from alexnet_cli.drawing.lanes import Tie
 from alexnet_cli.drawing.region import Part, Placed
-from alexnet_cli.drawing.scene import Line, Mark, Point
+from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GAP = 2.2
 ACROSS = 7.0

@@ -11,7 +11,7 @@ from alexnet_cli.analyses.dataflow import Flow, FlowNode, Frame, is_merge
 from alexnet_cli.drawing import labels
 from alexnet_cli.drawing.families import family_of
 from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 
 
 class Words(Struct, frozen=True):

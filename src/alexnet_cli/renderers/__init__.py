@@ -9,7 +9,7 @@ from typing import cast
 from msgspec import Struct
 
 from alexnet_cli.document import Document
-from alexnet_cli.renderers.style import Style
+from alexnet_cli.graphics.text import Style
 
 
 class Format(Struct, frozen=True):

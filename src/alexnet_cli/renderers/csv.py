@@ -8,9 +8,8 @@ from io import StringIO
 
 from alexnet_cli import units
 from alexnet_cli.document import Document, Facts, Plot, Table, Unit, Value
-from alexnet_cli.renderers.escape import clean
+from alexnet_cli.graphics.text import Style, clean
 from alexnet_cli.renderers.plot_tables import every_point
-from alexnet_cli.renderers.style import Style
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

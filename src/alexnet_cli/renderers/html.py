@@ -7,10 +7,9 @@ from html import escape
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.graphics.text import Style, clean, cross
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text
-from alexnet_cli.renderers.escape import clean, cross
 from alexnet_cli.renderers.plot_tables import plot_blocks
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.vector_plot import described, draw, rules
 
 _CSS = """\

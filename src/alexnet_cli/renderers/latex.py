@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.graphics.text import Style, clean, visible
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text, facts_table
-from alexnet_cli.renderers.escape import clean, visible
 from alexnet_cli.renderers.plot_tables import plot_blocks
-from alexnet_cli.renderers.style import Style
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

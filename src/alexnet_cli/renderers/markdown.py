@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Fact, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.graphics.text import Style, clean, cross, left, right, width_of
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, cell_text, fact_text
-from alexnet_cli.renderers.escape import clean, cross
 from alexnet_cli.renderers.plot_tables import plot_blocks
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, right, width_of
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 _LEADING = re.compile(r"^(\d*)([-+=.)])")

@@ -8,15 +8,12 @@ from itertools import chain, groupby
 from rich.style import Style as Look
 
 from alexnet_cli.document import Bars, Block, Document, Facts, Note, Plot, Table
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.lines import Line, length, line
+from alexnet_cli.graphics.lines import BOLD, DIM, ERROR, PLAIN, WARNING, Line, length, line
+from alexnet_cli.graphics.text import Style, clean, shorten, width_of, wrap
 from alexnet_cli.renderers.page_bars import bars_lines
 from alexnet_cli.renderers.page_facts import facts_lines
 from alexnet_cli.renderers.page_plot import plot_lines
 from alexnet_cli.renderers.page_table import table_lines
-from alexnet_cli.renderers.palette import BOLD, DIM, ERROR, PLAIN, WARNING
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import shorten, width_of, wrap
 
 LEAST_WIDTH = 40
 _GAP = 2

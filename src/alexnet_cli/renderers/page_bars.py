@@ -8,12 +8,8 @@ from rich.style import Style as Look
 
 from alexnet_cli import units
 from alexnet_cli.document import Bar, Bars, Part
-from alexnet_cli.renderers.bars import fill, split_cells
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.lines import Line, length, line, padded
-from alexnet_cli.renderers.palette import BOLD, DIM, PLAIN, of_bar
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, fill, length, line, of_bar, padded, split_cells
+from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
 
 _GAP = 2
 _LEAST = 16

@@ -8,15 +8,11 @@ from msgspec import Struct
 from rich.style import Style as Look
 
 from alexnet_cli.document import Column, Row, Table, Value
-from alexnet_cli.renderers import palette
-from alexnet_cli.renderers.bars import share_bar
+from alexnet_cli.graphics.lines import BOLD, DIM, ERROR, ERROR_NAME, PLAIN, Line, line, of_bar, of_name, share_bar
+from alexnet_cli.graphics.text import Style, clean, cross, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.cells import SHORTENED, cell_text, is_failed, short_text
-from alexnet_cli.renderers.escape import clean, cross
 from alexnet_cli.renderers.guides import Guide
 from alexnet_cli.renderers.layout import BAR
-from alexnet_cli.renderers.lines import Line, line
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
 
 
 class Texts(Struct, frozen=True):
@@ -46,7 +42,7 @@ def number(text: str, row: Row, place: int, column: Column, *, width: int, bar: 
     if not bar:
         return line((right(text, width), look))
     drawn = share_bar(float(value), BAR, unicode=unicode) if isinstance(value, (int, float)) else ""
-    return line((left(drawn, BAR), palette.of_bar(row.family)), (right(text, width - BAR), look))
+    return line((left(drawn, BAR), of_bar(row.family)), (right(text, width - BAR), look))
 
 
 def words(text: str, row: Row, guide: Guide, width: int, *, name: bool, unicode: bool) -> list[Line]:
@@ -54,34 +50,34 @@ def words(text: str, row: Row, guide: Guide, width: int, *, name: bool, unicode:
     look = _name_look(row) if name else _text_look(row)
     room = width - width_of(guide.first)
     if room < 1:
-        return [line((guide.first[:width], palette.DIM))]
+        return [line((guide.first[:width], DIM))]
     pieces = wrap(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=unicode)]
-    return [line((guide.rest if i else guide.first, palette.DIM), (piece, look)) for i, piece in enumerate(pieces)]
+    return [line((guide.rest if i else guide.first, DIM), (piece, look)) for i, piece in enumerate(pieces)]
 
 
 def _name_look(row: Row) -> Look:
     match row.role:
         case "failed":
-            return palette.ERROR_NAME
+            return ERROR_NAME
         case "group":
-            return palette.BOLD
+            return BOLD
         case _:
-            return palette.of_name(row.family)
+            return of_name(row.family)
 
 
 def _text_look(row: Row) -> Look:
     match row.role:
         case "failed":
-            return palette.ERROR
+            return ERROR
         case "group":
-            return palette.DIM
+            return DIM
         case _:
-            return palette.PLAIN
+            return PLAIN
 
 
 def _number_look(row: Row, column: Column, value: Value) -> Look:
     """Let numbers recede that say nothing new: zeros, what is not known, and sums of rows below."""
     if row.role == "failed":
-        return palette.ERROR
+        return ERROR
     idle = value is None or (value == 0 and column.unit in {*SHORTENED, "share"})
-    return palette.DIM if idle or row.role == "group" else palette.PLAIN
+    return DIM if idle or row.role == "group" else PLAIN

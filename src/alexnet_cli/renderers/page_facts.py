@@ -8,11 +8,8 @@ from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.document import Fact, Facts
-from alexnet_cli.renderers.escape import clean, cross
-from alexnet_cli.renderers.lines import Line, length, line, padded
-from alexnet_cli.renderers.palette import BOLD, DIM, PLAIN
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import fold, left, shorten, width_of, wrap
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, padded
+from alexnet_cli.graphics.text import Style, clean, cross, fold, left, shorten, width_of, wrap
 
 _GAP = 2
 _GUTTER = 4

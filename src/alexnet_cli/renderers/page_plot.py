@@ -11,14 +11,11 @@ from itertools import groupby
 from msgspec import Struct
 
 from alexnet_cli.document import Plot
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.lines import Line, length, line, padded
-from alexnet_cli.renderers.palette import BOLD, DIM, PLAIN
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, padded
+from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.plot_cells import HEIGHT, Cells, Frame, drawn, legend, mark_glyph
 from alexnet_cli.renderers.plot_data import Drawable, drawable, left_out, thinned
 from alexnet_cli.renderers.plot_scale import Tick, fitting_ticks, ticks, title_of
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
 
 NATURAL = 80
 MOST = 120

@@ -10,16 +10,13 @@ from msgspec.structs import replace
 from rich.segment import Segment
 
 from alexnet_cli.document import Column, Table
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, padded
+from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers import page_cells
 from alexnet_cli.renderers.cells import NUMERIC
-from alexnet_cli.renderers.escape import clean
 from alexnet_cli.renderers.guides import STEP, Guide, guides
 from alexnet_cli.renderers.layout import GAP, Layout, Sizes, fit, natural
-from alexnet_cli.renderers.lines import Line, line, padded
 from alexnet_cli.renderers.page_cells import Texts
-from alexnet_cli.renderers.palette import BOLD, DIM, HEAD, PLAIN
-from alexnet_cli.renderers.style import Style
-from alexnet_cli.renderers.wrapping import left, right, shorten, width_of, wrap
 
 TREE_MOST = 200
 """A tree column is never wider than this, so that one long name does not push all numbers out of sight."""
@@ -82,7 +79,7 @@ def _header(grid: _Grid, layout: Layout) -> Line:
     for place, width in zip(layout.kept, layout.widths, strict=True):
         title = shorten(grid.titles[place], width, unicode=grid.style.unicode)
         text = right(title, width) if _is_number(grid.table.columns[place]) else left(title, width)
-        pieces += line((" " * GAP if pieces else "", PLAIN), (text, HEAD))
+        pieces += line((" " * GAP if pieces else "", PLAIN), (text, BOLD))
     return pieces
 
 

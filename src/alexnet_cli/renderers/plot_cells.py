@@ -10,7 +10,7 @@ from msgspec import Struct
 from rich.style import Style as Look
 
 from alexnet_cli.document import Mark
-from alexnet_cli.renderers.palette import BOLD, of_bar
+from alexnet_cli.graphics.lines import BOLD, of_bar
 from alexnet_cli.renderers.plot_data import Drawable, Shown, Stack, tallest
 from alexnet_cli.renderers.plot_scale import Scale
 

@@ -15,14 +15,11 @@ from math import ceil
 from rich.style import Style as Look
 
 from alexnet_cli.document import Document, Plot
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.lines import Line, length
-from alexnet_cli.renderers.lines import line as line_of
+from alexnet_cli.graphics.lines import BOLD, Line, length
+from alexnet_cli.graphics.lines import line as line_of
+from alexnet_cli.graphics.text import Style, clean, width_of, wrap
 from alexnet_cli.renderers.page import paragraphs
-from alexnet_cli.renderers.palette import BOLD
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.vector_plot import draw, rules
-from alexnet_cli.renderers.wrapping import width_of, wrap
 
 LEAST_COLUMNS = 60
 MOST_COLUMNS = 160

@@ -6,9 +6,9 @@ from rich.color import ColorSystem
 from rich.segment import Segment
 
 from alexnet_cli.document import Document
-from alexnet_cli.renderers.lines import Line
+from alexnet_cli.graphics.lines import Line
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers.page import lay_out
-from alexnet_cli.renderers.style import Style
 
 
 def render(document: Document, style: Style) -> str:

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from alexnet_cli.document import Plot
-from alexnet_cli.renderers.escape import clean
+from alexnet_cli.graphics.text import Style, clean, shorten, width_of, wrap
 from alexnet_cli.renderers.plot_data import drawable, left_out, thinned
 from alexnet_cli.renderers.plot_scale import Tick, fitting_ticks, ticks, title_of
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.vector_series import Frame, hue, opacities, series_drawn
 from alexnet_cli.renderers.vector_shapes import CHAR, marker, polyline, straight, swatch, words
-from alexnet_cli.renderers.wrapping import shorten, width_of, wrap
 
 HEIGHT = 288
 _TOP = 24

@@ -10,13 +10,11 @@ from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.document import Axis, Mark, Series
-from alexnet_cli.renderers.escape import clean
-from alexnet_cli.renderers.palette import of_bar
+from alexnet_cli.graphics.lines import of_bar
+from alexnet_cli.graphics.text import Style, clean, shorten, width_of
 from alexnet_cli.renderers.plot_data import Drawable, Shown, Stack, tallest
 from alexnet_cli.renderers.plot_tables import number
-from alexnet_cli.renderers.style import Style
 from alexnet_cli.renderers.vector_shapes import CHAR, Run, marker, polyline, px, ring, sensed, steps, words
-from alexnet_cli.renderers.wrapping import shorten, width_of
 
 _COLUMN = 1.5
 _COINCIDENT = 3.0

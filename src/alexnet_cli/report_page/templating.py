@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from alexnet_cli import units
 from alexnet_cli.document import Unit
+from alexnet_cli.graphics.palette import hue
+from alexnet_cli.graphics.text import visible
 from alexnet_cli.renderers.cells import NUMERIC
-from alexnet_cli.renderers.escape import visible
-from alexnet_cli.renderers.palette import of_bar
 from alexnet_cli.report import Family
 
 
@@ -42,18 +42,12 @@ def _environment() -> Environment:
         si=lambda value: units.UNKNOWN if value is None else units.si(value),
         written=units.text,
     )
-    environment.globals.update(hues={family: _colour(family) for family in get_args(Family)}, numeric=NUMERIC)
+    environment.globals.update(hues={family: hue(family) for family in get_args(Family)}, numeric=NUMERIC)
     return environment
 
 
 def _filter(unit: Unit) -> Any:
     return lambda value: units.text(value, unit)
-
-
-def _colour(family: str) -> str:
-    colour = of_bar(family).color
-    assert colour is not None  # noqa: S101 - for the type checker
-    return colour.name
 
 
 def _shown(value: Any) -> Any:

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 from markupsafe import Markup
 from msgspec import Struct
 
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 from alexnet_cli.report_page.charts.look import CONFIG, HIT, NARROW, WIDE
 
 _SVG = "http://www.w3.org/2000/svg"

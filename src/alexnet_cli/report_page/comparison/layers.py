@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.compare import AlignedLayer, Comparison, only_changes
 from alexnet_cli.document import Column, Row, Table
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.text import visible
 from alexnet_cli.report_page.comparison.sides import Sides
 from alexnet_cli.report_page.section import Section
 from alexnet_cli.report_page.sections.layers import MOST_ROWS

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alexnet_cli.drawing.measure import text_width
+from alexnet_cli.graphics.text import text_width
 
 Point = tuple[float, float]
 ASCENT, DESCENT = 0.8, 0.22

@@ -10,9 +10,9 @@ from json import dumps
 from math import hypot
 from typing import Literal
 
-from alexnet_cli.drawing.palette import DARK, LIGHT, Page, hue, mixed
-from alexnet_cli.drawing.scene import Box, Item, Label, Line, Mark, Point, Polygon, Scene
-from alexnet_cli.renderers.escape import visible
+from alexnet_cli.graphics.palette import DARK, LIGHT, Page, hue, mixed
+from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark, Point, Polygon, Scene
+from alexnet_cli.graphics.text import visible
 
 Theme = Literal["auto", "light", "dark"]
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"

@@ -1,12 +1,17 @@
-"""Colours by family, for light and dark pages and for every kind of colour vision.
+"""Colours by layer family, for light and dark backgrounds and every kind of colour vision.
 
-The hues are the ones of the tables: those of Okabe and Ito, moved to a middle lightness. What they tell is said in
-words too. Faces and fills are the hue mixed with the page's background.
+The hues are those of Okabe and Ito, moved to a middle lightness: each has a contrast of at least 3.5 to white and to
+black, so that terminals, pictures and pages share them. Whatever a colour tells is written in words too.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
+
+Theme = Literal["auto", "light", "dark"]
+"""The background of a picture; `auto` follows the viewer's preference."""
 
 HUES = {
     "conv": "#1f83c9",
@@ -19,6 +24,7 @@ HUES = {
     "softmax": "#b06a9b",
 }
 OTHER = "#808080"
+WARNING, ERROR = "#a97c00", "#d8413c"
 
 
 class Page(Struct, frozen=True):
@@ -36,12 +42,12 @@ DARK = Page("#0d1117", "#e6edf3", "#9198a1", "#8b949e", "#3d444d")
 
 
 def hue(family: str) -> str:
-    """Return a family's colour; families that neither weigh nor work share one."""
+    """Return a family's colour; families without parameters or MACs share one."""
     return HUES.get(family, OTHER)
 
 
 def mixed(color: str, other: str, share: float) -> str:
-    """Mix two colours; `share` is how much of the other is in it."""
+    """Mix two colours; `share` is the part of the other."""
     parts = zip(_channels(color), _channels(other), strict=True)
     return "#" + "".join(f"{round(a * (1 - share) + b * share):02x}" for a, b in parts)
 

@@ -1,0 +1,87 @@
+"""Lines of styled text and bars of block characters, for pages made of terminal cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.style import Style as Look
+
+from alexnet_cli.graphics import palette
+from alexnet_cli.graphics.text import width_of
+
+Line = list[Segment]
+
+PLAIN = Look()
+BOLD = Look(bold=True)
+DIM = Look(dim=True)
+WARNING = Look(color=palette.WARNING)
+ERROR = Look(color=palette.ERROR)
+ERROR_NAME = Look(color=palette.ERROR, bold=True)
+_FAMILIES = {family: Look(color=hue) for family, hue in palette.HUES.items()}
+_OTHER = Look(color=palette.OTHER)
+
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+_FILLS, _PLAIN_FILLS = "█▒▓░▞┄", "#.=+o-"
+
+
+def of_name(family: str) -> Look:
+    """Return the look of a layer's name: the terminal's own colour for layers without parameters or MACs."""
+    return _FAMILIES.get(family, PLAIN)
+
+
+def of_bar(family: str) -> Look:
+    """Return the look of a family's part of a bar."""
+    return _FAMILIES.get(family, _OTHER)
+
+
+def line(*spans: tuple[str, Look]) -> Line:
+    """Make a line of pieces of text, each with its look."""
+    return [Segment(text, look) for text, look in spans if text]
+
+
+def length(pieces: Line) -> int:
+    """Return how many cells a line takes."""
+    return sum(width_of(piece.text) for piece in pieces)
+
+
+def padded(pieces: Line, width: int) -> Line:
+    """Fill a line up with spaces."""
+    return [*pieces, Segment(" " * (width - length(pieces)), PLAIN)]
+
+
+def fill(index: int, *, unicode: bool) -> str:
+    """Return the glyph of a bar's part by its place, so that parts differ without colour too."""
+    glyphs = _FILLS if unicode else _PLAIN_FILLS
+    return glyphs[index % len(glyphs)]
+
+
+def share_bar(share: float, cells: int, *, unicode: bool) -> str:
+    """Draw a share of 1 as a bar at most `cells` long; any share above zero is visible."""
+    share = min(max(share, 0.0), 1.0)
+    if not share:
+        return ""
+    if not unicode:
+        return "#" * max(1, round(share * cells))
+    eighths = max(1, round(share * cells * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def split_cells(shares: Sequence[float], width: int) -> list[int]:
+    """Divide `width` cells by largest remainder; every share above zero gets at least one cell.
+
+    The cells sum to the width unless every share is zero. `width` must be at least the number of parts.
+    """
+    amounts = [max(share, 0.0) for share in shares]
+    total = sum(amounts)
+    if not total:
+        return [0] * len(amounts)
+    quotas = [amount / total * width for amount in amounts]
+    cells = [max(1, int(quota)) if amount else 0 for amount, quota in zip(amounts, quotas, strict=True)]
+    while (left := width - sum(cells)) > 0:
+        neediest = sorted(range(len(cells)), key=lambda i: (cells[i] - quotas[i], i))
+        for index in [i for i in neediest if amounts[i]][:left]:
+            cells[index] += 1
+    while sum(cells) > width:
+        cells[cells.index(max(cells))] -= 1
+    return cells
