@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, receptive_fields, share_seen
 from alexnet_cli.analyses.receptive_field.reach import Reach
-from alexnet_cli.analyses.receptive_field.rules.joins import POINTWISE, SAME_PLACE
+from alexnet_cli.analyses.receptive_field.rules.joins import SAME_PLACE
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
@@ -559,13 +559,21 @@ def test_reaches_that_keep_step_join_exactly_and_others_within_the_map():
     assert all(bound.at(unit)[0] <= unit <= 2 * unit <= bound.at(unit)[1] for unit in range(10))
 
 
-def test_pointwise_operators_are_those_that_torch_tags():
+def test_operators_listed_as_pointwise_lack_torchs_tag():
     def tagged(name):
         packet = getattr(torch.ops.aten, name)
         return any(torch.Tag.pointwise in getattr(packet, overload).tags for overload in packet.overloads())
 
-    assert all(tagged(name) for name in POINTWISE.split())
     assert not any(tagged(name) for name in SAME_PLACE.split())
+
+
+def test_a_pointwise_operator_without_a_rule_sees_what_is_at_its_place():
+    class Bessel(nn.Module):
+        def forward(self, x):
+            return torch.special.bessel_j0(nn.functional.avg_pool2d(x, 2))
+
+    last = fields_of(Bessel, "3,8,8").layers[-1]
+    assert (last.size, last.jump, last.status) == ((2, 2), (2, 2), "exact")
 
 
 # --- the command ---

@@ -68,10 +68,14 @@ class Operation(Struct, frozen=True, omit_defaults=True):
 
 
 class Tape(Struct, frozen=True):
-    """What ran. `inputs` and `outputs` are the values that the model was given and returned."""
+    """What ran. `inputs` and `outputs` are the values that the model was given and returned.
+
+    `natures` tells whether the operations say their nature; reports that earlier versions saved do not.
+    """
 
     operations: tuple[Operation, ...]
     values: tuple[Value, ...]
     storages: tuple[Storage, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    natures: bool = False

@@ -7,16 +7,6 @@ from math import prod
 
 from alexnet_cli.tape import Operation, Value
 
-_VIEWS = """
-    _conj _indices _neg_view _nested_get_values _nested_view_from_buffer _nested_view_from_jagged _reshape_alias
-    _sparse_broadcast_to _unsafe_view _values alias as_strided ccol_indices col_indices crow_indices detach diagonal
-    expand indices lift_fresh permute row_indices select slice slice_inverse split split_with_sizes squeeze t transpose
-    unbind unfold unsafe_split unsafe_split_with_sizes unsqueeze values view view_as_complex view_as_real
-    as_strided_ detach_ resize_ resize_as_ set_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_
-"""
-VIEWS = frozenset(_VIEWS.split())
-"""Operators that only look at memory in another way."""
-
 _EMPTY = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"})
 
 _FILLS = "copy_ fill_ zero_ normal_ uniform_ bernoulli_ exponential_ random_ cauchy_ geometric_ log_normal_"
@@ -49,7 +39,7 @@ Access = tuple[int, int]
 def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
     """Yield the values that an operator must read, the bytes that it needs of each."""
     op = operation.op
-    if op in VIEWS or not operation.makes or op.endswith("_like") or op.startswith("new_"):
+    if operation.nature == "view" or not operation.makes or op.endswith("_like") or op.startswith("new_"):
         return
     for place, value in enumerate(operation.reads):
         if op == "convolution_backward":
@@ -64,7 +54,7 @@ def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
 
 def writes_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
     """Yield the values that an operator writes, the bytes that it writes of each."""
-    if operation.op not in VIEWS and operation.op not in _EMPTY:
+    if operation.nature != "view" and operation.op not in _EMPTY:
         for value in operation.makes:
             size = values[value].bytes
             yield value, min(size, _scattered(operation, values)) if operation.op in _SCATTERS else size

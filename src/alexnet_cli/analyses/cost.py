@@ -141,7 +141,7 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
     Raises:
         UsageError: what ran, operator by operator, is not known.
     """
-    done = units(tape_of(report))
+    done = units(tape_of(report, natures=True))
     owner = _owners(report.layers, depth)
     by_row: dict[int | None, list[Unit]] = defaultdict(list)
     for unit in done:

@@ -216,16 +216,22 @@ def _moment(op: str | None, phase: Phase, path: str | None, held: tuple[int, ...
     return Moment(op, phase, path, sum(held), live)
 
 
-def tape_of(report: Report) -> Tape:
-    """Return a report's tape.
+def tape_of(report: Report, *, natures: bool = False) -> Tape:
+    """Return a report's tape; with `natures`, one whose operations say whether they are views or pointwise.
 
     Raises:
-        UsageError: it has none.
+        UsageError: the report has no such tape.
     """
     if report.tape is None:
         raise UsageError(
-            f"of {report.model.target} it is not known what ran, operator by operator",
+            f"{report.model.target} has no operator trace",
             "give a model, traced on meta, or a report that `alexnet summary --json` saved without --depth",
+        )
+    if natures and not report.tape.natures:
+        raise UsageError(
+            f"the report of {report.model.target} was saved by an earlier version, which did not record which "
+            "operators are views",
+            "save it again with `alexnet summary --json`",
         )
     return report.tape
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.accesses import VIEWS, reads_of, writes_of
+from alexnet_cli.analyses.accesses import reads_of, writes_of
 from alexnet_cli.tape import Operation, Phase, Tape
 
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
@@ -39,7 +39,7 @@ def units(tape: Tape) -> tuple[Unit, ...]:
     """Return the units of forward and backward in the order in which they began; an optimiser's update is left out."""
     flow = _Flow(tape)
     groups = _grouped(tape.operations)
-    return tuple(flow.unit(group) for group in groups if any(tape.operations[at].op not in VIEWS for at in group))
+    return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
 
 
 def _grouped(operations: Sequence[Operation]) -> list[list[int]]:
@@ -101,7 +101,7 @@ class _Flow:
         same = [read for read in operation.reads if self.tape.values[read].storage == value.storage]
         whole = next((read for read in same if self.tape.values[read].bytes == value.bytes), made)
         self.region[made] = self.region[whole]
-        is_view = operation.op in VIEWS and same
+        is_view = operation.nature == "view" and same
         self.writer[made] = max(self.writer[read] for read in same) if is_view else position
 
     def _is_made_in(self, value: int, inside: set[int]) -> bool:

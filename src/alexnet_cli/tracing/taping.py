@@ -131,7 +131,7 @@ class TapeRecorder:
             Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature)
             for d in self._drafts
         )
-        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
+        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, natures=True)
 
     def _forget_imports(self) -> None:
         """Free what an import on the way holds: torch.fx keeps its frame, and with it the callers' tensors, in a cycle.

@@ -132,7 +132,7 @@ def _tape(report: Report) -> tuple[Tape, Run]:
         raise UsageError(
             "a checkpoint is not run, so its layers have no receptive fields", "give the model's code, as file.py:NAME"
         )
-    return tape_of(report), report.run
+    return tape_of(report, natures=True), report.run
 
 
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:

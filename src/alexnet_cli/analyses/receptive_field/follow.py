@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from alexnet_cli.analyses.receptive_field.rules.interpolation import INTERPOLATION
-from alexnet_cli.analyses.receptive_field.rules.joins import JOINS
+from alexnet_cli.analyses.receptive_field.rules.joins import JOINS, pointwise
 from alexnet_cli.analyses.receptive_field.rules.products import CONVOLUTIONS, PRODUCTS, summed_axes
 from alexnet_cli.analyses.receptive_field.rules.sums import SUMS
 from alexnet_cli.analyses.receptive_field.rules.views import VIEWS
@@ -17,7 +17,8 @@ from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome,
 from alexnet_cli.tape import Operation, Tape
 
 RULES: dict[str, Rule] = {**VIEWS, **JOINS, **WINDOWS, **INTERPOLATION, **SUMS, **PRODUCTS}
-"""What is known of operators; of any other, its results see all of the input if it reads anything that sees some."""
+"""What is known of operators beyond their nature. A pointwise one without a rule sees what is at its place; the results
+of any other are taken to see all of the input."""
 
 _HELD = ("parameter", "buffer")
 
@@ -104,7 +105,7 @@ class _Walk:
         if value in self._made or latest is None:
             return self.seen[value], value
         before = self.seen[latest]
-        if operation.op.endswith("_") and operation.op.rstrip("_") in VIEWS:
+        if operation.op.endswith("_") and operation.nature == "view":
             return before, latest
         return before and everything(self._tape.values[value].shape, before.sizes), value
 
@@ -122,7 +123,8 @@ def _results(step: Step) -> list[Seen | None]:
 
 def _outcome(step: Step) -> Outcome:
     all_of_it = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
-    rule = RULES.get(step.operation.op.rstrip("_"))
+    default = pointwise if step.operation.nature == "pointwise" else None
+    rule = RULES.get(step.operation.op.rstrip("_"), default)
     if rule is None:
         return all_of_it
     try:

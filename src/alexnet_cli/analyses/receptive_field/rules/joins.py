@@ -11,23 +11,11 @@ from alexnet_cli.analyses.receptive_field.seen import Seen, loosened, plain, red
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step, named
 from alexnet_cli.tape import Shape
 
-POINTWISE = """
-    abs acos acosh add addcdiv addcmul angle asin asinh atan atan2 atanh bitwise_and bitwise_left_shift bitwise_not
-    bitwise_or bitwise_right_shift bitwise_xor ceil celu clamp clamp_max clamp_min clone _conj_physical
-    conj_physical copysign cos cosh deg2rad digamma div elu eq erf erfc erfinv exp exp2 expm1 floor fmax fmin fmod
-    frac frexp gcd ge gelu gt hardshrink hardsigmoid hardtanh heaviside hypot i0 isfinite isinf isnan isneginf
-    isposinf lcm ldexp le leaky_relu lerp lgamma log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not
-    logical_or logical_xor logit lt masked_fill maximum minimum mish mul nan_to_num ne neg nextafter polygamma pow
-    rad2deg reciprocal relu relu6 remainder round rsqrt rsub selu sgn sigmoid sign signbit silu sin sinc sinh
-    softplus softshrink sqrt square sub tan tanh threshold trunc where xlogy
-"""
-"""Operators with torch's tag `pointwise`: a unit reads the units at its place."""
-
 SAME_PLACE = """
     bucketize complex _conj contiguous detach floor_divide _fused_dropout hardswish imag lift lift_fresh
     log_sigmoid_forward native_dropout polar _prelu_kernel real rrelu_with_noise _to_copy
 """
-"""Operators that do so without the tag."""
+"""Operators that are pointwise without torch's tag saying so."""
 
 
 def pointwise(step: Step) -> Outcome:
@@ -95,7 +83,7 @@ def _anywhere(seen: Seen, shape: Shape) -> Seen:
 
 
 JOINS: dict[str, Rule] = {
-    **named(pointwise, POINTWISE + SAME_PLACE),
+    **named(pointwise, SAME_PLACE),
     **named(_part, "tril triu"),
     "copy": _copy,
     **named(
