@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from alexnet_cli.__main__ import RARELY
-from alexnet_cli.tracing.recorder import Recorder
-from alexnet_cli.tracing.rows import RowBuilder
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.rows import RowBuilder
 
 BLOCKS = (300, 3000)
 RUNS = 5

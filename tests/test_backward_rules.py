@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_meta_rules import BACKWARD, DTYPES, SIZES, same, tensor
 
-from alexnet_cli.tracing.meta_rules import RULES
+from alexnet_cli.tracing.meta.rules import RULES
 
 aten = torch.ops.aten
 MASKS = list(itertools.product([True, False], repeat=3))

@@ -21,8 +21,8 @@ from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.errors import UsageError
 from alexnet_cli.models.alexnet import AlexNet
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.operators import operator
 from alexnet_cli.tracing.options import TrainingStep
+from alexnet_cli.tracing.recording.operators import operator
 
 HERE = f"{__file__.replace('test_cost', 'cost_models')}:"
 FLOAT, INDEX = 4, 8

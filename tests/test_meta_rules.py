@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet_cli.tracing import backward_rules  # noqa: F401 - registers them
-from alexnet_cli.tracing.meta_rules import RULES
+from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
+from alexnet_cli.tracing.meta.rules import RULES
 
 aten = torch.ops.aten
 BACKWARD = {

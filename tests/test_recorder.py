@@ -10,7 +10,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.options import TraceOptions
-from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.trace import trace
 
 LAYERS = {

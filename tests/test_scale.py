@@ -23,8 +23,8 @@ from alexnet_cli.report_json import to_json
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.options import TraceOptions
-from alexnet_cli.tracing.recorder import Recorder
-from alexnet_cli.tracing.rows import RowBuilder
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.trace import trace
 from alexnet_cli.views.summary import summary_document
 

@@ -89,8 +89,13 @@ def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:
 
 def told(error: BaseException) -> str:
     """Return an exception's type and the first line of what it says, if it says anything."""
-    said = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    said, kind = first_line(error), type(error).__name__
+    return f"{kind}: {said}" if said != kind else kind
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type if the message is empty."""
+    return next(filter(None, str(error).splitlines()[:1]), type(error).__name__)
 
 
 def users_frames(error: BaseException) -> str | None:

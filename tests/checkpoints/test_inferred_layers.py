@@ -6,7 +6,7 @@ from torch import nn
 
 from alexnet_cli.targets.checkpoint.infer import infer, is_buffer
 from alexnet_cli.targets.checkpoint.stored import Stored
-from alexnet_cli.tracing.families import module_family
+from alexnet_cli.tracing.recording.calls import module_family
 
 
 def stored(module):

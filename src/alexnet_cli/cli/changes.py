@@ -16,9 +16,9 @@ from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing.narrow import narrowed
+from alexnet_cli.tracing.narrowing import Refusal
+from alexnet_cli.tracing.narrowing.narrow import narrowed
 from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
-from alexnet_cli.tracing.refusal import Refusal
 
 STEP = TrainingStep("none")
 """What backward keeps does not depend on the optimiser."""

@@ -16,7 +16,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.devices import require_device
-from alexnet_cli.tracing.feed import settle_sides
+from alexnet_cli.tracing.inputs.feed import settle_sides
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
 

@@ -73,7 +73,7 @@ def match_weights(
     from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
 
     shapes = checkpoint_shapes(checkpoint)
-    from alexnet_cli.tracing.state import state_shapes  # imports torch
+    from alexnet_cli.tracing.build import state_shapes  # imports torch
 
     return compare_weights(state_shapes(subject, options), shapes)
 

@@ -1,26 +1,21 @@
-"""The subject's model on a device, and whether it runs on an input."""
+"""The subject's model, built or copied to a device."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import re
-import traceback
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
-from alexnet_cli.errors import DeviceError, TargetError, is_users_file, told
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.errors import DeviceError, TargetError, first_line, told
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
-from alexnet_cli.tracing.clone import copy_to
 from alexnet_cli.tracing.devices import out_of_memory
-from alexnet_cli.tracing.diagnoses import first_line
-from alexnet_cli.tracing.feed import make_tensors, model_dtype, with_batch
 from alexnet_cli.tracing.options import META, TraceOptions
-from alexnet_cli.tracing.origins import Origins
-from alexnet_cli.tracing.recorder import Recorder
+from alexnet_cli.tracing.undisturbed import undisturbed
 
 Notify = Callable[[str], None]
 
@@ -82,60 +77,38 @@ def _unwrapped(module: nn.Module, notify: Notify) -> nn.Module:
     return _unwrapped(inner, notify)
 
 
-def needs_values(error: BaseException) -> bool:
-    """Tell whether a forward failed because tensors on `meta` have no values."""
-    names_meta = re.search(r"(?<![a-z])meta(?![a-z])", str(error), re.IGNORECASE) is not None
-    return names_meta or (isinstance(error, NotImplementedError) and not _is_left_to_the_user(error))
+def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy whose tensors are on `device`; the module itself stays as it is.
 
-
-def _is_left_to_the_user(error: NotImplementedError) -> bool:
-    """Tell whether a method is not there, of the user's or `forward` itself, rather than an operator."""
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    return innermost.name == "_forward_unimplemented" or is_users_file(innermost.filename)
-
-
-class Trial:
-    """Tells whether a model runs on other inputs, tried on `meta`. The model is built when it is first needed.
-
-    `needs_values` is whether the last one tried `but_for_values` ran until it needed values.
+    Ties between parameters, and other references to them such as an RNN's list of flat weights, are kept.
+    On the device where they are, parameters share their storage with the original; buffers, which a forward may
+    change, are copied.
     """
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for holder in (part._parameters, part._buffers, vars(part)):
+            for value in holder.values():
+                if isinstance(value, Tensor) and id(value) not in memo:
+                    memo[id(value)] = _moved(value, device)
+    return copy.deepcopy(module, memo)
 
-    def __init__(self, subject: Subject, options: TraceOptions) -> None:
-        self.subject = subject
-        self.options = options
-        self.needs_values = False
-        self._built: nn.Module | None = None
-        self._origins = Origins()
 
-    def __call__(self, specs: Sequence[InputSpec]) -> bool:
-        """Try shapes without the batch."""
-        return self._failure(specs) is None
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
+        return type(tensor)(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)  # type: ignore[call-arg] # missing in its stub
+    if not isinstance(tensor, nn.Parameter):
+        moved = tensor.detach().to(device)
+        return moved.clone() if moved.device == tensor.device else moved
+    return nn.Parameter(tensor.detach().to(device), requires_grad=tensor.requires_grad)
 
-    def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
-        """Try shapes; that the model stops where it needs values, which `meta` has not, does not speak against them."""
-        failure = self._failure(specs)
-        self.needs_values = failure is not None and needs_values(failure)
-        return failure is None or self.needs_values
 
-    def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
-        device = torch.device(META)
-        model = self._model()
-        try:
-            inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
-            args, kwargs = make_tensors(inputs, device)
-            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
-                model(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
-            return error
-        return None
+def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:
+    """Return the keys of the model's `state_dict` with their shapes, built on `meta`; lazy parameters have no shape.
 
-    def origin(self, path: str) -> str | None:
-        """Return the line of the user's code that makes the module at `path`."""
-        modules = dict(self._model().named_modules())
-        return self._origins.of(modules[path]) if path in modules else None
-
-    def _model(self) -> nn.Module:
-        if self._built is None:
-            with self._origins.watching():
-                self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
-        return self._built
+    Raises:
+        TargetError: the model cannot be built.
+    """
+    with undisturbed(), subject.within():
+        model = build(subject, torch.device(META), options, notify=lambda _: None)
+        state = model.state_dict(keep_vars=True)
+    return {name: tuple(value.shape) for name, value in state.items() if not is_lazy(value)}

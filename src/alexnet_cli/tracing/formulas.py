@@ -7,13 +7,18 @@ slow; a function there takes the operator's arguments and `out_val`, its result.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import runpy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import log2, prod
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry
+
+from alexnet_cli.errors import TargetError, users_frames
 
 Macs = Callable[..., int]
 EXTRA: dict[Any, Macs] = {}
@@ -174,3 +179,40 @@ def _fft(signal: Tensor, dims: list[int], *rest: object, out_val: Tensor, **_: o
     flops = 5 * longer.numel() * log2(points) if points > 1 else 0.0
     real = not (signal.is_complex() and out_val.is_complex())
     return round(flops / 2 / (2 if real else 1))
+
+
+@contextmanager
+def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Callable[[], None]) -> Iterator[None]:
+    """Run a file that registers formulas by `macs_formula` or torch's `register_flop_formula`; forget them after.
+
+    `forget` clears what was derived from the formulas so far.
+
+    Raises:
+        TargetError: there is no such file, or its code fails.
+    """
+    if path is None:
+        yield
+        return
+    extra, torchs, missing = dict(EXTRA), dict(flop_registry), list(MISSING)
+    try:
+        _run(path)
+        for name in MISSING[len(missing) :]:
+            notify(f"{path} has a formula for {name!r}, an operator that is not there")
+        forget()
+        yield
+    finally:
+        for registry, before in ((EXTRA, extra), (flop_registry, torchs)):
+            registry.clear()
+            registry.update(before)
+        MISSING[:] = missing
+        forget()
+
+
+def _run(path: Path) -> None:
+    if not path.is_file():
+        raise TargetError(f"there is no file {path}", "--formulas takes a Python file that registers MAC formulas")
+    try:
+        runpy.run_path(str(path))
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise TargetError(f"the formulas in {path} cannot be loaded: {said}", users_frames(error)) from error

@@ -8,27 +8,28 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, told, users_frames
+from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
 from alexnet_cli.report import Input, Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing.build import Notify, Trial, build, needs_values
-from alexnet_cli.tracing.calls import Call
+from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
-from alexnet_cli.tracing.diagnoses import Failure, first_line
-from alexnet_cli.tracing.doctor import diagnose, too_deep
-from alexnet_cli.tracing.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
-from alexnet_cli.tracing.find_inputs import FoundInputs, find_inputs
+from alexnet_cli.tracing.doctor import Failure, diagnose, too_deep
+from alexnet_cli.tracing.formulas import users_formulas
+from alexnet_cli.tracing.inputs.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
+from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
+from alexnet_cli.tracing.inputs.remedy import Remedy
+from alexnet_cli.tracing.inputs.trial import Trial, needs_values
+from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
+from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.options import META, TraceOptions
-from alexnet_cli.tracing.pretended import pretended_cpu
-from alexnet_cli.tracing.recorder import Recorder
-from alexnet_cli.tracing.refusal import Refusal
-from alexnet_cli.tracing.remedy import Remedy
-from alexnet_cli.tracing.rows import RowBuilder
-from alexnet_cli.tracing.runs import Forward, Step
+from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.operators import operator
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.rows import RowBuilder
+from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.undisturbed import undisturbed
-from alexnet_cli.tracing.users_formulas import users_formulas
 from alexnet_cli.units import shape
 
 
@@ -103,7 +104,7 @@ def _trace_on(
     args, kwargs = make_tensors(inputs, device)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
     run = Forward(model, args, kwargs) if options.step is None else Step(model, args, kwargs, options.step)
-    with users_formulas(options.formulas, notify):
+    with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)

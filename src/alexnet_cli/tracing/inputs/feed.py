@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.devices import out_of_memory
+from alexnet_cli.units import shape as cross
 
 _COLOURS = 3
 
@@ -70,8 +71,8 @@ def _make(given: Input, device: torch.device) -> Tensor:
     except (RuntimeError, OverflowError, TypeError) as error:
         if out_of_memory(error):
             raise
-        said = "a dimension is too large" if isinstance(error, TypeError) else _first_line(error)
-        raise UsageError(f"an input of {_cross(given.shape)} {given.dtype} cannot be made: {said}") from error
+        said = "a dimension is too large" if isinstance(error, TypeError) else first_line(error)
+        raise UsageError(f"an input of {cross(given.shape)} {given.dtype} cannot be made: {said}") from error
 
 
 def _first_channels(model: nn.Module) -> int | None:
@@ -84,14 +85,6 @@ def _first_channels(model: nn.Module) -> int | None:
 def image_channels(layer: _ConvNd) -> int:
     """Return the channels of a convolution's images: those of a colour image where a lazy one takes any."""
     return layer.in_channels or _COLOURS
-
-
-def _cross(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def count_bytes(tensors: Any) -> int:

@@ -16,7 +16,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.feed import image_channels
+from alexnet_cli.tracing.inputs.feed import image_channels
 
 Fits = Callable[[Sequence[InputSpec]], bool]
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)

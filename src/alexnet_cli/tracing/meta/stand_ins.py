@@ -1,4 +1,4 @@
-"""Attention on `meta` as one operator, as real devices run it.
+"""What stands in on `meta` for real devices: attention as one operator, and a CPU that computes nothing.
 
 On `meta` torch writes `scaled_dot_product_attention` out as matrix products and a softmax, with the whole matrix of
 scores in memory. The CPU and CUDA have kernels that never hold it; where such a kernel applies, the operator of the
@@ -7,6 +7,8 @@ CPU stands for it while a run is recorded. With dropout only CUDA has one: there
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,3 +69,22 @@ def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """Return a mask of booleans as one that is added to the scores: the kernels take only that, so torch makes it."""
     kept, masked = (torch.scalar_tensor(value, dtype=dtype, device=mask.device) for value in (0.0, float("-inf")))
     return torch.where(mask, kept, masked)
+
+
+@contextmanager
+def pretended_cpu() -> Iterator[None]:
+    """Let tensors made inside say that they are on the CPU, and hold nothing.
+
+    Autocast looks at a tensor's device and has no rules for `meta`.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode  # imports sympy and torch._dynamo
+
+    log = logging.getLogger("torch._subclasses.fake_tensor")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what a model raises is told once, by us
+    try:
+        with warnings.catch_warnings(), fused_attention("AutogradCPU"), FakeTensorMode(allow_non_fake_inputs=True):
+            warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy
+            yield
+    finally:
+        log.setLevel(level)

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
-from alexnet_cli.tracing.calls import Call
-from alexnet_cli.tracing.families import module_family
-from alexnet_cli.tracing.operators import row_family
-from alexnet_cli.tracing.settings import module_settings
+from alexnet_cli.tracing.recording.calls import Call, module_family, module_settings
+from alexnet_cli.tracing.recording.operators import row_family
 
 _ATTENTION_FUNCTIONS = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "flex_attention"})
 _STRUCTURAL = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)

@@ -22,12 +22,12 @@ from alexnet_cli.report import Report
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
-from alexnet_cli.tracing.feed import make_tensors
+from alexnet_cli.tracing.inputs.feed import make_tensors
+from alexnet_cli.tracing.narrowing import Refusal
+from alexnet_cli.tracing.narrowing.resizing import Fixed, axis_of, outputs_of, put_out, take_in
 from alexnet_cli.tracing.options import META, TraceOptions
-from alexnet_cli.tracing.recorder import Recorder
-from alexnet_cli.tracing.refusal import Refusal
-from alexnet_cli.tracing.resizing import Fixed, axis_of, outputs_of, put_out, take_in
-from alexnet_cli.tracing.tensors import shapes_of, shapes_of_arguments
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.tensors import shapes_of, shapes_of_arguments
 
 SMALLEST = 4
 """Outputs that can be halved: fewer would leave one, which goes together with any width, whether it fits or not."""

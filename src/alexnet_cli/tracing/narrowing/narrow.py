@@ -21,7 +21,7 @@ def narrowed(subject: Subject, path: str, report: Report, options: TraceOptions)
     undo = ExitStack()
 
     def load() -> Loaded:
-        from alexnet_cli.tracing.fitting import load_halved  # imports torch
+        from alexnet_cli.tracing.narrowing.fitting import load_halved  # imports torch
 
         return Loaded(load_halved(subject, path, report, options, undo))
 

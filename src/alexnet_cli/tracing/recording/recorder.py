@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch._C import DisableTorchFunction
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.tracing.calls import Call
-from alexnet_cli.tracing.checks import MetaChecks
-from alexnet_cli.tracing.families import is_torchs_own, module_family
-from alexnet_cli.tracing.fused_attention import fused_attention
-from alexnet_cli.tracing.modes import (
+from alexnet_cli.tracing.meta.checks import MetaChecks
+from alexnet_cli.tracing.meta.stand_ins import fused_attention
+from alexnet_cli.tracing.options import META
+from alexnet_cli.tracing.recording.calls import Call, call_settings, is_torchs_own, module_family
+from alexnet_cli.tracing.recording.modes import (
     FunctionMode,
     OperatorMode,
     calm_collector,
@@ -31,11 +31,9 @@ from alexnet_cli.tracing.modes import (
     room_for_our_calls,
     wrapped_module_call,
 )
-from alexnet_cli.tracing.operators import Operator
-from alexnet_cli.tracing.options import META
-from alexnet_cli.tracing.settings import call_settings
-from alexnet_cli.tracing.taping import Place, TapeRecorder
-from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, shapes_of_arguments, storage_of, tensors_in
+from alexnet_cli.tracing.recording.operators import Operator
+from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
+from alexnet_cli.tracing.recording.tensors import bytes_of, flat_tensors, shapes_of_arguments, storage_of, tensors_in
 from alexnet_cli.tracing.underway import under_way
 
 _NOT_BORN_HERE = -1

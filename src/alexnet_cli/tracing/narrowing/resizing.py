@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules import batchnorm, conv
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.tracing.refusal import Refusal
+from alexnet_cli.tracing.narrowing import Refusal
 
 Fixed = conv._ConvNd | nn.Linear | batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | nn.PReLU
 """The layers that take one width only, and can be made to take another."""

@@ -17,10 +17,9 @@ from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Nature, Operation, Phase, Role, Tape, Value
-from alexnet_cli.tracing.calls import Call
-from alexnet_cli.tracing.operators import Operator
-from alexnet_cli.tracing.storages import StorageTable
-from alexnet_cli.tracing.tensors import bytes_of, flat_tensors, tensors_in
+from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.operators import Operator
+from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, flat_tensors, tensors_in
 
 _ALIAS = "alias"
 """Stands for reading a tensor whose storage was written through another one; no operator of ATen."""

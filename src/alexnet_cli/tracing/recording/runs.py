@@ -15,10 +15,10 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.tape import Role
-from alexnet_cli.tracing import backward_rules  # noqa: F401 - registers them
+from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
-from alexnet_cli.tracing.recorder import Recorder
-from alexnet_cli.tracing.tensors import tensors_in
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.tensors import tensors_in
 
 
 @dataclass

@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from alexnet_cli.tracing.checks import MetaChecks
-from alexnet_cli.tracing.meta_rules import RULES, Rule
-from alexnet_cli.tracing.operators import Operator, operator
+from alexnet_cli.tracing.meta.checks import MetaChecks
+from alexnet_cli.tracing.meta.rules import RULES, Rule
+from alexnet_cli.tracing.recording.operators import Operator, operator
 
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]

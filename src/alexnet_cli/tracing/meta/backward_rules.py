@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet_cli.tracing.meta_rules import empty, meta_rule, plain
+from alexnet_cli.tracing.meta.rules import empty, meta_rule, plain
 
 aten = torch.ops.aten
 Wanted = Sequence[bool]

@@ -1,0 +1,121 @@
+"""Whether a model runs on other inputs, tried on `meta`, and where in the user's source its layers are made."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from alexnet_cli.errors import is_ours, is_users_file
+from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.tracing.build import build
+from alexnet_cli.tracing.inputs.feed import make_tensors, model_dtype, with_batch
+from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.recording.recorder import Recorder
+
+
+class Origins:
+    """Notes, while modules are being built, the line of the user's code that makes each."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, str] = {}
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch every module that is built inside."""
+        original = nn.Module.__init__
+
+        def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            self._lines[id(module)] = _users_line(sys._getframe(1), module) or ""
+            original(module, *args, **kwargs)
+
+        nn.Module.__init__ = init  # type: ignore[method-assign, assignment] # put back below
+        try:
+            yield
+        finally:
+            nn.Module.__init__ = original  # type: ignore[method-assign]
+
+    def of(self, module: nn.Module) -> str | None:
+        """Return `net.py:14: self.fc1 = nn.Linear(400, 120)`, None where the user's code did not make it."""
+        return self._lines.get(id(module)) or None
+
+
+def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
+    """Return the innermost line of the user's code that is not a constructor of the module itself."""
+    while frame is not None and not is_ours(frame.f_code.co_filename):
+        own = frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
+        if not own and is_users_file(frame.f_code.co_filename):
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}: {line}"
+        frame = frame.f_back
+    return None
+
+
+def needs_values(error: BaseException) -> bool:
+    """Tell whether a forward failed because tensors on `meta` have no values."""
+    names_meta = re.search(r"(?<![a-z])meta(?![a-z])", str(error), re.IGNORECASE) is not None
+    return names_meta or (isinstance(error, NotImplementedError) and not _is_left_to_the_user(error))
+
+
+def _is_left_to_the_user(error: NotImplementedError) -> bool:
+    """Tell whether a method is not there, of the user's or `forward` itself, rather than an operator."""
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    return innermost.name == "_forward_unimplemented" or is_users_file(innermost.filename)
+
+
+class Trial:
+    """Tells whether a model runs on other inputs, tried on `meta`. The model is built when it is first needed.
+
+    `needs_values` is whether the last one tried `but_for_values` ran until it needed values.
+    """
+
+    def __init__(self, subject: Subject, options: TraceOptions) -> None:
+        self.subject = subject
+        self.options = options
+        self.needs_values = False
+        self._built: nn.Module | None = None
+        self._origins = Origins()
+
+    def __call__(self, specs: Sequence[InputSpec]) -> bool:
+        """Try shapes without the batch."""
+        return self._failure(specs) is None
+
+    def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
+        """Try shapes; that the model stops where it needs values, which `meta` has not, does not speak against them."""
+        failure = self._failure(specs)
+        self.needs_values = failure is not None and needs_values(failure)
+        return failure is None or self.needs_values
+
+    def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
+        device = torch.device(META)
+        model = self._model()
+        try:
+            inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
+            args, kwargs = make_tensors(inputs, device)
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
+                model(*args, **kwargs)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
+            return error
+        return None
+
+    def origin(self, path: str) -> str | None:
+        """Return the line of the user's code that makes the module at `path`."""
+        modules = dict(self._model().named_modules())
+        return self._origins.of(modules[path]) if path in modules else None
+
+    def _model(self) -> nn.Module:
+        if self._built is None:
+            with self._origins.watching():
+                self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
+        return self._built

@@ -1,0 +1,153 @@
+"""A recorded call of a module or a function, and what it is: its family and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import isfinite
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import activation, batchnorm, conv, dropout, padding, pooling, rnn
+
+from alexnet_cli.report import Family
+from alexnet_cli.tape import Shape
+from alexnet_cli.tracing.recording.operators import Operator
+
+_SOFTMAX = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.AdaptiveLogSoftmaxWithLoss)
+_NOT_ACTIVATIONS = (*_SOFTMAX, nn.MultiheadAttention)
+_ACTIVATIONS = tuple(
+    cls for name in activation.__all__ if not issubclass(cls := getattr(activation, name), _NOT_ACTIVATIONS)
+)
+_CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
+    ("conv", (conv._ConvNd,)),
+    ("linear", (nn.Linear, nn.Bilinear)),
+    (
+        "norm",
+        (
+            batchnorm._NormBase,
+            nn.LayerNorm,
+            nn.GroupNorm,
+            nn.RMSNorm,
+            nn.LocalResponseNorm,
+            nn.CrossMapLRN2d,
+        ),
+    ),
+    ("pool", tuple(getattr(pooling, name) for name in pooling.__all__)),
+    ("softmax", _SOFTMAX),
+    ("attention", (nn.MultiheadAttention,)),
+    ("activation", _ACTIVATIONS),
+    ("dropout", (dropout._DropoutNd,)),
+    ("embedding", (nn.Embedding, nn.EmbeddingBag)),
+    ("recurrent", (rnn.RNNBase, rnn.RNNCellBase)),
+    (
+        "reshape",
+        (
+            nn.Flatten,
+            nn.Unflatten,
+            nn.Fold,
+            nn.Unfold,
+            nn.PixelShuffle,
+            nn.PixelUnshuffle,
+            nn.ChannelShuffle,
+            nn.Identity,
+            *(getattr(padding, name) for name in padding.__all__),
+        ),
+    ),
+)
+LONGEST_TEXT = 200
+LONGEST_SEQUENCE = 32
+LARGEST_INTEGER = 2**63 - 1  # what JSON readers can be trusted with
+_NOT_SETTINGS = frozenset({"training", "call_super_init", "dump_patches"})
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a module or a function; `parts` are the calls inside it, in the order they ran.
+
+    Its own work is what its operators did, those of modules below it left out: `counted` tells whether any of them had
+    a MAC formula, `uncounted` names those that compute and have none. `mutated` are the storages written to.
+    """
+
+    module: nn.Module | None
+    name: str
+    started: int
+    input_shapes: tuple[Shape, ...] = ()
+    output_shapes: tuple[Shape, ...] = ()
+    output_bytes: int = 0
+    in_place: bool = False
+    finished: bool = False
+    settings: dict[str, Any] | None = None
+    macs: int = 0
+    counted: bool = False
+    mutated: frozenset[int] = frozenset()
+    calls_modules: bool = False
+    operators: set[Operator] = field(default_factory=set)
+    uncounted: list[str] = field(default_factory=list)
+    parts: list[Call] = field(default_factory=list)
+
+    def absorb_parts(self) -> None:
+        """Take the work of the parts for one's own."""
+        for part in self.parts:
+            self.macs += part.macs
+            self.counted = self.counted or part.counted
+            self.operators |= part.operators
+            self.uncounted += part.uncounted
+            self.mutated |= part.mutated
+        self.parts.clear()
+
+
+def module_family(cls: type[nn.Module]) -> Family | None:
+    """Return the family that a torch layer or a subclass of one belongs to, None for any other class."""
+    for family, classes in _CLASSES:
+        if issubclass(cls, classes):
+            return family
+    return None
+
+
+def is_torchs_own(cls: type[nn.Module]) -> bool:
+    """Tell whether a class is a layer that torch itself defines, not one derived from it."""
+    return cls.__module__.startswith("torch.nn.") and module_family(cls) is not None
+
+
+def module_settings(module: nn.Module) -> dict[str, Any]:
+    """Return the constructor's arguments as far as the module keeps them, and whether it has a bias."""
+    attributes = vars(module)
+    settings = _plain_ones(attributes, _setting_names(tuple(attributes)))
+    if "bias" in module._parameters and "bias" not in settings:
+        settings["bias"] = module._parameters["bias"] is not None
+    return settings
+
+
+def call_settings(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain keyword arguments of a function call."""
+    return _plain_ones(kwargs, tuple(name for name in kwargs if not name.startswith("_")))
+
+
+@lru_cache(maxsize=1024)
+def _setting_names(attributes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which attributes can be settings; layers of one class mostly have the same, two dozen of torch's own."""
+    return tuple(name for name in attributes if not name.startswith("_") and name not in _NOT_SETTINGS)
+
+
+def _plain_ones(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        value = values[name]
+        if isinstance(value, (list, tuple)):
+            items = [item for item in value[: LONGEST_SEQUENCE + 1] if _is_plain(item)]
+            if len(items) == len(value):
+                found[name] = items
+        elif _is_plain(value):
+            found[name] = value
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether JSON has a value as it is; by type, as subclasses of str and int need not be values."""
+    kind = type(value)
+    if kind is int:
+        return bool(abs(value) <= LARGEST_INTEGER)
+    if kind is str:
+        return len(value) <= LONGEST_TEXT
+    return isinstance(value, bool) or (isinstance(value, float) and isfinite(value))
