@@ -1,4 +1,4 @@
-"""The line that says what takes so long: on a terminal, in place, and gone before anything else is written."""
+"""The progress line: on a terminal only, redrawn in place, and gone before anything else is written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Terminal:
 
 @pytest.fixture
 def on_terminal(monkeypatch):
-    """Put stderr on a terminal, where the line does not wait; pytest has its own back after the test's body."""
+    """Connect stderr to a terminal where the line appears at once."""
     opened = []
 
     def on_terminal(columns: int = 80, encoding: str = "utf-8") -> Terminal:
@@ -79,7 +79,7 @@ def on_terminal(monkeypatch):
         terminal.close()
 
 
-def test_it_is_drawn_redrawn_and_erased(on_terminal):
+def test_the_line_is_drawn_redrawn_and_erased(on_terminal):
     terminal = on_terminal()
     done = iter(range(1000, 100_000))
     with progress("counting", lambda: f"{next(done):,} things"):
@@ -89,7 +89,7 @@ def test_it_is_drawn_redrawn_and_erased(on_terminal):
     assert "\x1b" not in terminal.shown  # no control sequence that some terminal does not know
 
 
-def test_the_seconds_are_told(on_terminal, monkeypatch):
+def test_the_line_shows_elapsed_seconds(on_terminal, monkeypatch):
     terminal = on_terminal()
     times = iter([100.0, *[163.4] * 100_000])
     monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
@@ -97,7 +97,7 @@ def test_the_seconds_are_told(on_terminal, monkeypatch):
         terminal.wait_for("waiting … 63 s")
 
 
-def test_a_shorter_text_leaves_nothing_of_a_longer_one(on_terminal):
+def test_a_shorter_text_covers_all_of_a_longer_one(on_terminal):
     terminal = on_terminal()
     texts = iter(["a great many things", *["few"] * 100_000])
     with progress("doing", lambda: next(texts)):
@@ -106,7 +106,7 @@ def test_a_shorter_text_leaves_nothing_of_a_longer_one(on_terminal):
     assert terminal.screen() == [""]
 
 
-def test_inside_another_that_one_stays(on_terminal):
+def test_nested_progress_shows_only_the_outer_line(on_terminal):
     terminal = on_terminal()
     with progress("counting"):
         terminal.wait_for("counting")
@@ -118,7 +118,7 @@ def test_inside_another_that_one_stays(on_terminal):
     assert "adding" not in terminal.shown
 
 
-def test_before_its_time_there_is_nothing_and_no_thread_stays(on_terminal, monkeypatch):
+def test_quick_work_shows_no_line_and_leaves_no_thread(on_terminal, monkeypatch):
     terminal = on_terminal()
     monkeypatch.setattr(module, "PATIENCE", LONG)
     before = threading.enumerate()
@@ -129,7 +129,7 @@ def test_before_its_time_there_is_nothing_and_no_thread_stays(on_terminal, monke
     assert sys.stderr is terminal.stream
 
 
-def test_an_exception_leaves_neither_line_nor_thread(on_terminal):
+def test_an_interrupt_leaves_neither_line_nor_thread(on_terminal):
     terminal = on_terminal()
     before = threading.enumerate()
 
@@ -146,7 +146,7 @@ def test_an_exception_leaves_neither_line_nor_thread(on_terminal):
     assert sys.stderr is terminal.stream
 
 
-def test_what_others_write_finds_an_empty_line(on_terminal):
+def test_text_written_by_others_is_not_mixed_with_the_line(on_terminal):
     terminal = on_terminal()
     with progress("counting"):
         terminal.wait_for("counting")
@@ -165,7 +165,7 @@ def test_what_others_write_finds_an_empty_line(on_terminal):
 
 
 @pytest.mark.parametrize("columns", [1, 12, 20])
-def test_a_narrow_terminal_gets_what_fits_on_a_line(on_terminal, columns):
+def test_the_line_is_cut_to_the_width_of_a_narrow_terminal(on_terminal, columns):
     terminal = on_terminal(columns)
     drawn = "tracing … 1,204 operators, 0 s"[: columns - 1]
     with progress("tracing", lambda: "1,204 operators"):
@@ -175,14 +175,14 @@ def test_a_narrow_terminal_gets_what_fits_on_a_line(on_terminal, columns):
     assert terminal.screen() == [""]
 
 
-def test_a_terminal_that_tells_no_width_and_no_ellipsis(on_terminal):
+def test_a_latin1_terminal_without_a_width_gets_dots_and_80_columns(on_terminal):
     terminal = on_terminal(0, "latin-1")
     with progress("tracing", lambda: "1,204 operators"):
         terminal.wait_for("tracing ... 1,204 operators, 0 s")
     assert terminal.screen() == [""]
 
 
-def test_a_dumb_terminal_and_a_pipe_see_nothing(on_terminal, monkeypatch):
+def test_a_dumb_terminal_and_a_pipe_get_no_line(on_terminal, monkeypatch):
     terminal, pipe = on_terminal(), io.StringIO()
     for term, stream in (("dumb", terminal.stream), ("xterm", pipe), ("xterm", None)):
         monkeypatch.setenv("TERM", term)
@@ -194,7 +194,7 @@ def test_a_dumb_terminal_and_a_pipe_see_nothing(on_terminal, monkeypatch):
     assert terminal.read() == pipe.getvalue() == ""
 
 
-def test_a_terminal_that_goes_away_does_not_stop_the_work(on_terminal):
+def test_a_closed_terminal_does_not_stop_the_work(on_terminal):
     terminal = on_terminal()
     with progress("counting"):
         terminal.wait_for("counting")
@@ -226,7 +226,7 @@ class Slow(nn.Module):
 """
 
 
-def test_a_trace_tells_how_many_operators_ran(on_terminal, tmp_path, alexnet):
+def test_a_trace_shows_how_many_operators_ran(on_terminal, tmp_path, alexnet):
     terminal = on_terminal()
     path = tmp_path / "slow.py"
     path.write_text(SLOW.format(master=terminal.master))
@@ -236,7 +236,7 @@ def test_a_trace_tells_how_many_operators_ran(on_terminal, tmp_path, alexnet):
     assert terminal.screen() == ["the model says something", ""]
 
 
-def test_rendering_tells_how_many_rows(on_terminal, alexnet, monkeypatch):
+def test_rendering_shows_the_number_of_rows(on_terminal, alexnet, monkeypatch):
     from alexnet_cli.cli import output
 
     terminal = on_terminal()
@@ -261,14 +261,14 @@ def test_rendering_tells_how_many_rows(on_terminal, alexnet, monkeypatch):
         ("memory --capacity 1GB", "looking for the largest batch … "),
     ],
 )
-def test_what_else_may_take_long_is_told(on_terminal, alexnet, tmp_path, command, line):
+def test_other_long_steps_show_a_line(on_terminal, alexnet, tmp_path, command, line):
     terminal = on_terminal()
     assert alexnet(*command.format(file=tmp_path / "file").split(), "--no-cache").code == 0
     assert line in terminal.read()
     assert terminal.screen() == [""]
 
 
-def test_it_needs_neither_rich_nor_torch():
+def test_progress_imports_neither_rich_nor_torch():
     code = "import sys, alexnet_cli.cli.cached; print({'rich', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -1,7 +1,8 @@
-"""A line on stderr that says what takes so long.
+"""A line on stderr that says what is taking so long.
 
-It is shown on a terminal only, after a second, redrawn in place, and gone before anything else is written. A thread
-draws it: that costs what is waited for nothing, and where torch holds Python's lock the line is late, no more.
+It appears on a terminal only, after a second, is redrawn in place, and is gone before anything else is written. A
+thread draws it, so the work itself is not slowed down; while torch holds Python's lock, the line is merely late.
+CONTRIBUTING.md says why this is not rich's `Status`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 PATIENCE = 1.0
-"""Seconds before there is a line."""
+"""Seconds before the line appears."""
 
 TICK = 0.25
 USUAL_WIDTH = 80
@@ -22,19 +23,20 @@ USUAL_WIDTH = 80
 
 @contextmanager
 def progress(what: str, amount: Callable[[], str] = str) -> Iterator[None]:
-    """Say `what` is being done, and how much of it, while what is inside takes long; inside another, that one stays."""
+    """Show `what` is being done, and how much of it, if the block takes long; nested uses show the outermost only."""
     stream = sys.stderr
-    if isinstance(stream, _Line) or not _is_for_people(stream):
+    if isinstance(stream, _Line) or stream is None or not stream.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
-    import threading  # only where there is somebody to tell
+    import threading  # only if somebody is watching
 
     line, done, start = _Line(stream), threading.Event(), time.monotonic()
 
     def draw() -> None:
         wait = PATIENCE
         while not done.wait(wait):
-            line.draw(_text(what, amount(), time.monotonic() - start))
+            counted = amount()
+            line.draw(f"{what} … {counted + ', ' if counted else ''}{time.monotonic() - start:.0f} s")
             wait = TICK
 
     ticker = threading.Thread(target=draw, name="progress", daemon=True)
@@ -50,7 +52,7 @@ def progress(what: str, amount: Callable[[], str] = str) -> Iterator[None]:
 
 
 class _Line:
-    """The last line of a terminal, lent to whoever else writes to `stream`: they find it empty."""
+    """The last line of a terminal. It stands in for stderr, so that whoever else writes there finds the line empty."""
 
     def __init__(self, stream: TextIO) -> None:
         import threading
@@ -62,22 +64,22 @@ class _Line:
         self._widest = 0
 
     def draw(self, text: str) -> None:
-        """Show a text in place of the one before; nothing where somebody else has begun a line."""
+        """Replace the text of the line, unless somebody else has begun to write on it."""
         with self._lock:
             if self._free:
-                text = _encodable(text, self.stream)[: _width(self.stream) - 1]  # one that is full would wrap
+                text = _encodable(text, self.stream)[: _width(self.stream) - 1]  # a full line would wrap
                 self._widest = max(self._widest, len(text))
                 self._put(f"\r{text.ljust(self._widest)}")
                 self._shown = True
 
     def end(self) -> None:
-        """Leave the line empty."""
+        """Clear the line."""
         with self._lock:
             if self._widest and self._free:
-                self._erase()  # even if it is not shown: it may have been hidden while stderr went elsewhere
+                self._erase()  # even if hidden: it may have been hidden while stderr was redirected
 
     def write(self, text: str) -> int:
-        """Write what somebody else has to say."""
+        """Clear the line and write somebody else's text."""
         with self._lock:
             if self._shown:
                 self._erase()
@@ -85,14 +87,14 @@ class _Line:
             return self.stream.write(text)
 
     def writelines(self, lines: Any) -> None:
-        """Write several."""
+        """Write several texts."""
         self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
     def _erase(self) -> None:
-        """Write over it: not all terminals know the control sequence. An interrupt leaves `^C` behind it."""
+        """Overwrite with spaces, which every terminal understands; an interrupt leaves `^C` behind the text."""
         blank = " " * min(self._widest + len("^C"), _width(self.stream) - 1)
         self._put(f"\r{blank}\r")
         self._shown = False
@@ -102,15 +104,7 @@ class _Line:
             self.stream.write(text)
             self.stream.flush()
         except OSError:
-            self._free = False  # the terminal is gone: the work goes on without it
-
-
-def _is_for_people(stream: TextIO | None) -> bool:
-    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _text(what: str, amount: str, seconds: float) -> str:
-    return f"{what} … {amount + ', ' if amount else ''}{seconds:.0f} s"
+            self._free = False  # the terminal is gone; the work goes on
 
 
 def _encodable(text: str, stream: TextIO) -> str:
