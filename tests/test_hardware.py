@@ -9,7 +9,6 @@ from decimal import Decimal
 
 import pytest
 
-from alexnet_cli.analyses.amounts import parse_bandwidth, parse_bytes_with_unit, parse_flops
 from alexnet_cli.analyses.hardware import ALIASES, HARDWARE, find_hardware, given_hardware
 from alexnet_cli.errors import UsageError
 
@@ -179,96 +178,6 @@ def test_nonsense_lists_all(written):
         find_hardware(written)
     assert "did you mean" not in raised.value.hint
     assert "gtx-580" in raised.value.hint
-
-
-@pytest.mark.parametrize(
-    ("text", "flops"),
-    [
-        ("312T", 312 * 10**12),
-        ("312 TFLOPS", 312 * 10**12),
-        ("312 tflop/s", 312 * 10**12),
-        ("82.6T", 826 * 10**11),
-        ("3.12e14", 312 * 10**12),
-        ("312_000G", 312 * 10**12),
-        ("1P", 10**15),
-        ("500 MFLOPS", 5 * 10**8),
-        ("1000000", 10**6),
-    ],
-)
-def test_speeds(text, flops):
-    assert parse_flops(text) == flops
-
-
-@pytest.mark.parametrize("text", ["", "T", "fast", "-1T", "nan", "inf", "1e", "312Tb", "3 1 2T", "312TT", "0x10T"])
-def test_what_is_no_speed(text):
-    with pytest.raises(ValueError, match="as 312T"):
-        parse_flops(text)
-
-
-@pytest.mark.parametrize("text", ["0", "0T", "312", "999999", "11E", "1e30", "9e99"])
-def test_absurd_speeds(text):
-    with pytest.raises(ValueError, match=r"FLOP per second is not between 1.00 M and 10.0 E"):
-        parse_flops(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "bandwidth"),
-    [
-        ("2.0TB", 2 * 10**12),
-        ("2TB/s", 2 * 10**12),
-        ("900 GBps", 9 * 10**11),
-        ("900gb", 9 * 10**11),
-        ("1TiB", 2**40),
-        ("1e9B", 10**9),
-    ],
-)
-def test_bandwidths(text, bandwidth):
-    assert parse_bandwidth(text) == bandwidth
-
-
-@pytest.mark.parametrize("text", ["", "2.0", "2T", "-2TB", "2TB/h", "TB", "two TB"])
-def test_what_is_no_bandwidth(text):
-    with pytest.raises(ValueError, match=r"with their unit: 2\.0TB"):
-        parse_bandwidth(text)
-
-
-def test_bits_are_no_bytes():
-    with pytest.raises(ValueError, match="Gb would be bits"):
-        parse_bandwidth("600Gb/s")
-
-
-@pytest.mark.parametrize("text", ["0TB", "1B", "1e20B", "99999TB"])
-def test_absurd_bandwidths(text):
-    with pytest.raises(ValueError, match="bytes per second is not between"):
-        parse_bandwidth(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("24GiB", 24 * 2**30),
-        ("24 gib", 24 * 2**30),
-        ("24GB", 24 * 10**9),
-        ("1.5TiB", 3 * 2**39),
-        ("0.5KiB", 512),
-        ("80000MB", 80 * 10**9),
-        ("1B", 1),
-    ],
-)
-def test_sizes(text, size):
-    assert parse_bytes_with_unit(text) == size
-
-
-@pytest.mark.parametrize("text", ["24", "24G", "", "GiB", "-1GiB", "1,5GiB", "24 GiB/s"])
-def test_a_size_needs_its_unit(text):
-    with pytest.raises(ValueError, match="with their unit: 24GiB"):
-        parse_bytes_with_unit(text)
-
-
-@pytest.mark.parametrize("text", ["0GiB", "0.1B", "2000000TB"])
-def test_absurd_sizes(text):
-    with pytest.raises(ValueError, match="bytes is not between"):
-        parse_bytes_with_unit(text)
 
 
 def test_hardware_as_given_holds_for_every_dtype():

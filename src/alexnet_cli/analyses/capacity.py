@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.amounts import parse_bytes_with_unit
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.largest_batch import MOST, largest_batch
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import MEMORY
 
 PeakOfBatch = Callable[[int], int]
 
@@ -53,10 +53,7 @@ def room_of(gpu: str | None, capacity: str | None) -> Room | None:
         return Room(found.name, found.capacity_bytes)
     if capacity is None:
         return None
-    try:
-        return Room(None, parse_bytes_with_unit(capacity))
-    except ValueError as error:
-        raise UsageError(f"--capacity {capacity!r} is no amount of memory", str(error)) from None
+    return Room(None, MEMORY.read(capacity, "--capacity"))
 
 
 def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None) -> Fit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,7 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Unit, Value
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, subtree_ends
 
 if TYPE_CHECKING:  # each analysis is imported when one of its columns is asked for
@@ -176,9 +175,7 @@ def parse_columns(given: Sequence[str]) -> tuple[str, ...]:
     names = [name.strip().replace("-", "_") for item in given for name in item.split(",") if name.strip()]
     for name in names:
         if name not in COLUMNS:
-            near = get_close_matches(name, COLUMNS, n=1)
-            guess = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"unknown column {name!r}", f"{guess}known: {', '.join(COLUMNS)}")
+            raise UsageError(f"unknown column {name!r}", nearest(name, COLUMNS))
     return tuple(dict.fromkeys(names))
 
 

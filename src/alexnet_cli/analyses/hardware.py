@@ -15,8 +15,8 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.amounts import parse_bandwidth, parse_flops
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import BANDWIDTH, SPEED
 
 DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16")
 
@@ -148,16 +148,9 @@ def given_hardware(peak_flops: str, bandwidth: str) -> Hardware:
     Raises:
         UsageError: one of them does not parse or makes no sense.
     """
-    try:
-        peak = parse_flops(peak_flops)
-    except ValueError as error:
-        raise UsageError(f"--peak-flops {peak_flops!r} is no speed", str(error)) from None
-    try:
-        bytes_per_s = parse_bandwidth(bandwidth)
-    except ValueError as error:
-        raise UsageError(f"--bandwidth {bandwidth!r} is no bandwidth", str(error)) from None
-    peaks = dict.fromkeys(DTYPES, float(peak))
-    return Hardware("given hardware", peaks, float(bytes_per_s), None, "--peak-flops and --bandwidth")
+    peaks = dict.fromkeys(DTYPES, float(SPEED.read(peak_flops, "--peak-flops")))
+    bytes_per_s = float(BANDWIDTH.read(bandwidth, "--bandwidth"))
+    return Hardware("given hardware", peaks, bytes_per_s, None, "--peak-flops and --bandwidth")
 
 
 def _plain(name: str) -> str:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
-from alexnet_cli.analyses.amounts import parse_count, parse_size
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import COUNT, SIZE, Quantity
 from alexnet_cli.report import Layer, Report
-
-
-def parse_tolerance(text: str) -> Decimal:
-    """Read a fraction as in `0.01` or `1%`.
-
-    Raises:
-        ValueError: it is none, or negative.
-    """
-    found = re.fullmatch(r"(?P<digits>\d{1,9}(?:\.\d{1,18})?)\s*(?P<percent>%?)", text.strip())
-    if found is None:
-        raise ValueError("write a tolerance as 0.01 or 1%")
-    return Decimal(found["digits"]) / (100 if found["percent"] else 1)
 
 
 @dataclass(frozen=True)
 class Limit:
     """What a report's `value` may at most be.
 
-    `parse` reads the limit; a limit without it is a flag, and holds where the value is 0. `of_layer` tells which
+    `quantity` is how the limit is written; one without is a flag, and holds where the value is 0. `of_layer` tells which
     layers it comes from, `of_run` that a forward must have run to know it, `of_step` that it is read from the report
     of a training step. `baseline` also holds it to a baseline.
     """
@@ -40,7 +26,7 @@ class Limit:
     unit: Unit
     noun: str
     value: Callable[[Report], int | None]
-    parse: Callable[[str], int] | None = None
+    quantity: Quantity | None = None
     of_layer: Callable[[Layer], int | None] | None = None
     of_run: bool = True
     of_step: bool = False
@@ -62,16 +48,13 @@ class Limit:
         Raises:
             UsageError: it does not parse.
         """
-        if self.parse is None:
+        if self.quantity is None:
             if not isinstance(given, bool):
-                raise UsageError(f"{self.name} = {given!r} is neither true nor false")
+                raise UsageError(f"{self.name} must be true or false, not {given!r}")
             return 0 if given else None
         if isinstance(given, bool) or not isinstance(given, (str, int)):
-            raise UsageError(f"{self.name}: {given!r} is no limit", 'as in "65M", in quotes, or 65000000')
-        try:
-            return self.parse(str(given))
-        except ValueError as error:
-            raise UsageError(f"{self.name}: {given!r} is no limit", str(error)) from None
+            raise UsageError(f"{self.name}: invalid {self.quantity.name} {given!r}", 'as in "65M", quoted, or 65000000')
+        return self.quantity.read(str(given), self.name)
 
     def of(self, report: Report) -> int | None:
         """Return the value, None where it is not known: nothing was run, or not to the end."""
@@ -87,7 +70,7 @@ LIMITS: tuple[Limit, ...] = (
         "count",
         "parameters",
         lambda report: report.totals.params,
-        parse_count,
+        COUNT,
         lambda layer: layer.params,
         of_run=False,
         baseline=True,
@@ -98,7 +81,7 @@ LIMITS: tuple[Limit, ...] = (
         "macs",
         "MACs",
         lambda report: report.totals.macs,
-        parse_count,
+        COUNT,
         lambda layer: layer.macs,
         baseline=True,
     ),
@@ -108,7 +91,7 @@ LIMITS: tuple[Limit, ...] = (
         "bytes",
         "bytes",
         lambda report: report.totals.param_bytes,
-        parse_size,
+        SIZE,
         lambda layer: layer.param_bytes,
         of_run=False,
         baseline=True,
@@ -119,7 +102,7 @@ LIMITS: tuple[Limit, ...] = (
         "bytes",
         "bytes",
         lambda report: peak_of(timeline(report)).bytes,
-        parse_size,
+        SIZE,
         of_step=True,
     ),
     Limit(
@@ -128,7 +111,7 @@ LIMITS: tuple[Limit, ...] = (
         "count",
         "layers",
         lambda report: report.totals.layers,
-        parse_count,
+        COUNT,
         baseline=True,
     ),
     Limit(

@@ -133,7 +133,7 @@ def _note_other_run(now: Run | None, before: Run | None) -> None:
 
 def _option(limit: Limit) -> inspect.Parameter:
     kind: Any = str | None
-    if limit.parse is None:
+    if limit.quantity is None:
         kind = bool | None
         option = typer.Option(f"--{limit.name}/--allow-{limit.measure}", help=limit.help)
     else:

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alexnet_cli.analyses.limits import LIMITS, parse_tolerance
+from alexnet_cli.analyses.limits import LIMITS
 from alexnet_cli.errors import TargetError, UsageError
+from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report
 
@@ -42,7 +43,7 @@ def read_asked(options: Mapping[str, object]) -> Asked:
     given = {**_settings(PYPROJECT), **{name: value for name, value in options.items() if value is not None}}
     read = {limit.name: limit.read(given[limit.name]) for limit in LIMITS if limit.name in given}
     limits = {name: most for name, most in read.items() if most is not None}
-    tolerance = _tolerance(given.get(TOLERANCE, "0"))
+    tolerance = read_fraction(str(given.get(TOLERANCE, "0")), TOLERANCE)
     if BASELINE not in given:
         if not limits:
             hint = f"as in --max-params 65M, --baseline report.json, or max-params = '65M' in {SECTION} of {PYPROJECT}"
@@ -50,16 +51,6 @@ def read_asked(options: Mapping[str, object]) -> Asked:
         if TOLERANCE in options and options[TOLERANCE] is not None:
             raise UsageError("--tolerance goes with --baseline")
     return Asked(limits, _baseline(given[BASELINE]) if BASELINE in given else None, tolerance)
-
-
-def _tolerance(given: object) -> Decimal:
-    text = str(given)
-    try:
-        if isinstance(given, bool):
-            raise ValueError("write a tolerance as 0.01 or 1%")  # noqa: TRY301, TRY004 - told like the others
-        return parse_tolerance(text)
-    except ValueError as error:
-        raise UsageError(f"tolerance: {text!r} is none", str(error)) from None
 
 
 def _baseline(given: object) -> Report:
