@@ -26,8 +26,8 @@ _LARGEST = 2**63 - 1  # what JSON readers can be trusted with
 class Quantity(Struct, frozen=True):
     """A kind of number that options take: its name, its units in lower case with their sizes, and its bounds.
 
-    `expected` tells how to write one, `unit` what the bounds count. What matches `suffix` may follow the unit without changing it; where
-    `in_bytes`, a small b is taken for bits and refused.
+    `expected` tells how to write one, `unit` is that of the bounds. What matches `suffix` may follow the unit without
+    changing it. `in_bytes` refuses a small b, which means bits.
     """
 
     name: str
@@ -55,9 +55,8 @@ class Quantity(Struct, frozen=True):
         number = Decimal(found["digits"].replace("_", "")) * scale
         if not self.least <= number <= self.most:
             bounds = f"between {si(self.least)} and {si(self.most)}" if self.least else f"at most {self.most:,}"
-            raise UsageError(
-                f"{option}: {self.name} {text!r} out of range", f"it must be {bounds} {self.unit}".rstrip()
-            )
+            hint = f"it must be {bounds} {self.unit}".rstrip()
+            raise UsageError(f"{option}: {self.name} {text!r} out of range", hint)
         return int(number)
 
 

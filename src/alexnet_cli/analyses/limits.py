@@ -14,11 +14,11 @@ from alexnet_cli.report import Layer, Report
 
 @dataclass(frozen=True)
 class Limit:
-    """What a report's `value` may at most be.
+    """An upper bound on a report's `value`.
 
-    `quantity` is how the limit is written; one without is a flag, and holds where the value is 0. `of_layer` tells which
-    layers it comes from, `of_run` that a forward must have run to know it, `of_step` that it is read from the report
-    of a training step. `baseline` also holds it to a baseline.
+    `quantity` tells how to write the limit; without one it is a flag, which holds if the value is 0. `of_layer` is each
+    layer's share of the value. `of_run` values need a complete forward, `of_step` values a report of a training step.
+    With `baseline`, the value is also compared with a baseline's.
     """
 
     name: str
