@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from alexnet_cli.cli.obtain import complain
 from alexnet_cli.cli.output import abandon_stdout, write_stdout
-from alexnet_cli.cli.quick import QuickGroup
+from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
@@ -35,9 +35,6 @@ COMMANDS = {
     "cache": "Show or clear the answers that are kept.",
 }
 """The commands, each a function in a module of its name, with its line in the help."""
-
-_ParseError: type[Any] = typer.BadParameter.__mro__[2]
-"""What typer raises for any command line that it cannot parse; it exports the subclass only."""
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -97,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         code = ExitCode.INTERRUPTED
     except AlexnetError as error:
         return _failed(error, arguments)
-    except _ParseError as error:
+    except PARSE_ERROR as error:
         return _failed(UsageError(str(error.format_message()), _help_hint(error)), arguments)
     except ImportError as error:
         hint = "install it as PyTorch's page says: https://pytorch.org/get-started/locally/"
