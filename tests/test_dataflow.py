@@ -9,10 +9,9 @@ from helpers import trace_target
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.analyses.dataflow import Flow, dataflow
-from alexnet_cli.analyses.flow_merging import is_chain, merge_small, narrow, shorten
+from alexnet_cli.analyses.dataflow import dataflow, with_function_settings
+from alexnet_cli.analyses.flow import Flow, merge_small, narrow, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
-from alexnet_cli.analyses.function_settings import with_function_settings
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Operation, Storage, Value
 from alexnet_cli.targets.inputs import parse_input
@@ -42,7 +41,7 @@ def test_a_chain_of_rows_is_a_chain():
     report = report_of([linear("a"), linear("b")], [[0], [1]])
     flow = dataflow(report)
     assert names(flow, report) == ["input", "a", "b", "output"]
-    assert is_chain(flow)
+    assert flow.is_chain
 
 
 def test_a_skip_connection_is_an_edge():
@@ -122,7 +121,7 @@ def test_a_row_that_ran_no_operator_stands_with_the_row_before_it():
     operations = (tape.operations[0], replace(tape.operations[2], reads=(1,)))
     flow = dataflow(replace(report, tape=replace(tape, operations=operations)))
     assert flow.nodes[1].rows == (1, 2)
-    assert is_chain(flow)
+    assert flow.is_chain
 
 
 def test_depth_shows_containers_with_what_is_below_them():
@@ -137,7 +136,7 @@ def test_depth_shows_containers_with_what_is_below_them():
     report = replace(report, tape=replace(report.tape, operations=operations))
     assert names(dataflow(report), report) == ["input", "block.a", "block.b", "c", "output"]
     assert names(dataflow(report, 1), report) == ["input", "block", "c", "output"]
-    assert is_chain(dataflow(report, 1))
+    assert dataflow(report, 1).is_chain
     assert names(dataflow(report, 0), report) == ["input", "", "output"]
 
 
@@ -145,7 +144,7 @@ def test_without_a_tape_rows_are_in_the_order_they_ran_and_that_is_told():
     report = replace(report_of([linear("a"), linear("b"), add("add")], [[0], [1], [1, 2]]), tape=None)
     flow = dataflow(report)
     assert not flow.recorded
-    assert is_chain(flow)
+    assert flow.is_chain
     assert names(flow, report) == ["input", "a", "b", "add", "output"]
 
 
@@ -211,7 +210,7 @@ def test_a_long_chain_is_shown_with_a_gap(most):
     report = report_of(rows, [[i] for i in range(100)])
     flow = shorten(dataflow(report), most)
     assert len(flow.nodes) == most
-    assert is_chain(flow)
+    assert flow.is_chain
     (gap,) = [node for node in flow.nodes if node.kind == "gap"]
     shown = [node.rows for node in flow.nodes if node.kind == "row"]
     assert len(gap.rows) + len(shown) == 100
@@ -242,7 +241,7 @@ def test_the_four_variants_are_chains():
     for target in ("alexnet", "alexnet-paper", "alexnet-owt", "caffenet"):
         report = trace_target(target)
         flow = merge_small(dataflow(report), report.layers)
-        assert is_chain(flow), target
+        assert flow.is_chain, target
         heads = [report.layers[node.rows[0]].family for node in flow.nodes if node.kind == "row"]
         assert heads.count("conv") == 5
         assert heads.count("linear") == 3

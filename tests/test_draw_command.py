@@ -307,7 +307,7 @@ def test_a_checkpoint_is_refused(alexnet, tmp_path):
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
     answer = alexnet("draw", str(path))
     assert answer.code == 2
-    assert "a checkpoint is not run" in answer.err
+    assert "a checkpoint has no data flow to draw" in answer.err
 
 
 def test_a_model_that_fails_is_drawn_until_there(alexnet, tmp_path):

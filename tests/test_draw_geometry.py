@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from alexnet_cli.drawing.chain import blocks_of
-from alexnet_cli.drawing.figure import scene_of
+from alexnet_cli.drawing import scene_of
 from alexnet_cli.drawing.plan import plan
 from alexnet_cli.drawing.railway import rails_of, signs
 from alexnet_cli.errors import UsageError
@@ -107,7 +106,7 @@ def alexnet_blocks() -> tuple[Scene, list[Mark], list[str]]:
     assert drawn.style == "blocks"
     scene = scene_of(drawn, "page")
     marks = [mark for mark in scene.marks if mark.role == "layer"]
-    return scene, marks, [block.above for block in blocks_of(drawn)]
+    return scene, marks, [block.size for _, block in drawn.blocks]
 
 
 def test_blocks_stand_from_left_to_right_and_do_not_touch(alexnet_blocks):
@@ -181,9 +180,9 @@ def test_any_graph_is_in_order(report, width):
 @given(graphs())
 def test_rails_lead_where_the_edges_do(report):
     """Follow the rails from each node: what is reached is what reads it."""
-    flow = plan(report, "graph").flow
-    rails = rails_of(flow.successors(), signs(unicode=True))
-    assert reached(rails) == set(flow.edges)
+    drawn = plan(report, "graph")
+    rails = rails_of(len(drawn.nodes), drawn.edges, signs(unicode=True))
+    assert reached(rails) == set(drawn.edges)
 
 
 def reached(rails) -> set[tuple[int, int]]:

@@ -1,92 +1,31 @@
-"""Which row reads what which other row made: the data flow between rows, from the tape."""
+"""The data flow between rows, read from the tape: which row reads the output of which other row."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from alexnet_cli.analyses.flow import Flow, FlowNode
 from alexnet_cli.report import Layer, Report, subtree_ends
-from alexnet_cli.tape import Operation, Shape, Tape
+from alexnet_cli.tape import Operation, Tape
 
 ALIAS = "alias"
-"""On the tape: a tensor is read whose storage was written through another one."""
+"""On the tape: the operation reads a tensor whose storage was written through another tensor."""
 MOST_OUTPUTS = 3
 _HELD = ("parameter", "buffer")
+_MAP = 2
 _Key = tuple[int, int]
 _INPUT, _ROW, _OUTPUT = range(3)
 
 
-class FlowNode(Struct, frozen=True):
-    """A place that data passes.
-
-    `rows` are positions in the report's layers: the row itself, then those that are shown with it. `copies` are the
-    rows of each further node that this one stands for. `shapes` are those of what it makes, batch included. A `gap`
-    stands for all its rows, one after the other.
-    """
-
-    kind: Literal["input", "row", "output", "gap"]
-    rows: tuple[int, ...] = ()
-    shapes: tuple[Shape, ...] = ()
-    copies: tuple[tuple[int, ...], ...] = ()
-    name: str = ""
-
-    @property
-    def count(self) -> int:
-        """How many nodes it stands for, itself included."""
-        return 1 + len(self.copies)
-
-
-class Frame(Struct, frozen=True):
-    """A stretch of nodes, `first` to `last`, that runs `count` times: one after the other, or side by side.
-
-    `first_row` and `last_row` are the rows that the first and the last of them begin with; `whole` says that this
-    row holds all of it.
-    """
-
-    first: int
-    last: int
-    count: int
-    first_row: int
-    last_row: int
-    whole: bool
-    parallel: bool = False
-
-
-class Flow(Struct, frozen=True):
-    """Nodes in the order they ran, and edges between their positions, from an earlier to a later one.
-
-    `recorded` is False where there is no tape: then the edges are only the order in which the rows ran.
-    """
-
-    nodes: tuple[FlowNode, ...]
-    edges: tuple[tuple[int, int], ...]
-    frames: tuple[Frame, ...] = ()
-    recorded: bool = True
-
-    def successors(self) -> list[list[int]]:
-        """Return for each node the nodes that read what it made."""
-        after: list[list[int]] = [[] for _ in self.nodes]
-        for source, target in self.edges:
-            after[source].append(target)
-        return after
-
-    def predecessors(self) -> list[list[int]]:
-        """Return for each node the nodes that made what it reads."""
-        before: list[list[int]] = [[] for _ in self.nodes]
-        for source, target in self.edges:
-            before[target].append(source)
-        return before
-
-
 def dataflow(report: Report, depth: int | None = None) -> Flow:
-    """Return the data flow between the rows at `depth`, None for those that no other lies below.
+    """Return the data flow between the rows at `depth`; None means the leaves.
 
-    What only reshapes is passed through, as are containers above the depth; parameters are no nodes, and neither is
-    what is made of nothing, as a mask. Rows that ran no operator are shown with the row before them.
+    Rows that only reshape are shown with the row before them, as are rows that ran no operator, such as a dropout in
+    eval mode. Parameters are not nodes, and neither are functions without an input, such as one that makes a mask.
     """
     shown = _shown(report.layers, depth)
     if report.tape is None:
@@ -98,29 +37,8 @@ def dataflow(report: Report, depth: int | None = None) -> Flow:
     return _finished(graph, report, rows)
 
 
-def joined(frames: Iterable[Frame]) -> tuple[Frame, ...]:
-    """Join frames around the same nodes, outer ones first: three times four are twelve."""
-    found: dict[tuple[int, int], Frame] = {}
-    for frame in frames:
-        outer = found.setdefault((frame.first, frame.last), frame)
-        if outer is not frame:
-            found[frame.first, frame.last] = replace(
-                frame,
-                count=outer.count * frame.count,
-                last_row=outer.last_row,
-                whole=False,
-                parallel=outer.parallel and frame.parallel,
-            )
-    return tuple(found.values())
-
-
-def is_merge(layer: Layer, sources: int) -> bool:
-    """Tell whether a row joins branches: it is a function, or only reshapes, and reads from several."""
-    return sources > 1 and (layer.kind == "function" or layer.family == "reshape")
-
-
 def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
-    """Return for each row the position of the row that shows it; None for a container whose parts are shown."""
+    """Return, for each row, the position of the row that shows it; None for a container whose children are shown."""
     shown: list[int | None] = []
     for position, (row, end) in enumerate(zip(layers, subtree_ends(layers), strict=True)):
         if len(shown) > position:
@@ -133,20 +51,23 @@ def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
 
 
 class _Graph:
-    """Nodes with the nodes before and after each; a node's key sorts it into the order they ran."""
+    """Nodes with their predecessors and successors; keys sort into execution order.
+
+    `results` has, for each output node, which of the model's outputs it stands for.
+    """
 
     def __init__(self) -> None:
         self.before: dict[_Key, set[_Key]] = defaultdict(set)
         self.after: dict[_Key, set[_Key]] = defaultdict(set)
         self.nodes: set[_Key] = set()
-        self.results: list[tuple[set[_Key], int]] = []
+        self.results: dict[_Key, list[int]] = defaultdict(list)
 
     def connect(self, source: _Key, target: _Key) -> None:
         self.before[target].add(source)
         self.after[source].add(target)
 
     def bypass(self, node: _Key) -> None:
-        """Take a node out: what it read from is read by those that read it."""
+        """Remove a node; its successors then read from its predecessors."""
         self.nodes.discard(node)
         sources, targets = self.before.pop(node, set()), self.after.pop(node, set())
         for source in sources:
@@ -180,7 +101,7 @@ def _read(tape: Tape, shown: Sequence[int | None]) -> _Graph:
 
 
 def _last_written(op: Operation, tape: Tape) -> Sequence[int]:
-    """Return the values that an operator reads; of an alias only those not written over as a whole since."""
+    """Return the values that an operator reads; of an alias, only those not completely overwritten since."""
     if op.op != ALIAS:
         return op.reads
     whole = tape.values[op.makes[0]].bytes
@@ -193,19 +114,19 @@ def _is_data(value: int, tape: Tape) -> bool:
 
 
 def _add_outputs(graph: _Graph, results: Sequence[frozenset[_Key]]) -> None:
-    """Add a node for what the model returns: one for each place it comes from, or one for all if there are many."""
+    """Add an output node for each distinct source of the model's outputs, or a single one if there are many."""
     distinct = list(dict.fromkeys(results))
     several = len(distinct) <= MOST_OUTPUTS
     for position, sources in enumerate(results):
         node = (_OUTPUT, distinct.index(sources) if several else 0)
         graph.nodes.add(node)
-        graph.results.append(({node}, position))
+        graph.results[node].append(position)
         for source in sources:
             graph.connect(source, node)
 
 
 def _add_idle(layers: Sequence[Layer], shown: Sequence[int | None], rows: dict[_Key, list[int]]) -> None:
-    """Show rows that ran no operator, as a dropout in eval, with the row before them if the sizes agree."""
+    """Show rows that ran no operator with the row before them, if the shapes agree."""
     last: _Key | None = None
     for position, place in enumerate(shown):
         if place != position:
@@ -217,7 +138,7 @@ def _add_idle(layers: Sequence[Layer], shown: Sequence[int | None], rows: dict[_
 
 
 def _contract(graph: _Graph, report: Report, rows: dict[_Key, list[int]]) -> None:
-    """Pass through what only reshapes, and leave out functions of nothing."""
+    """Remove rows that only reshape one input, and functions that have no input and no MACs."""
     for node in sorted(graph.nodes):
         if node[0] != _ROW:
             continue
@@ -246,15 +167,14 @@ def _node(key: _Key, graph: _Graph, report: Report, rows: tuple[int, ...]) -> Fl
     if kind == _ROW:
         return FlowNode("row", rows, report.layers[number].output_shapes)
     if kind == _OUTPUT:
-        made = [tape.outputs[position] for nodes, position in graph.results if key in nodes]
-        return FlowNode("output", (), tuple(tape.values[value].shape for value in made))
+        return FlowNode("output", (), tuple(tape.values[tape.outputs[place]].shape for place in graph.results[key]))
     inputs = report.run.inputs if report.run is not None else ()
     name = inputs[number].name if number < len(inputs) else None
     return FlowNode("input", rows, (tape.values[tape.inputs[number]].shape,), name=name or "")
 
 
 def _in_order(report: Report, shown: Iterable[int | None]) -> Flow:
-    """Return the rows one after the other, as there is no tape that tells more."""
+    """Return the rows in execution order: without a tape no more is known."""
     inputs = () if report.run is None else report.run.inputs
     nodes = [FlowNode("input", (), (item.shape,), name=item.name or "") for item in inputs]
     first = len(nodes)
@@ -273,3 +193,34 @@ def _in_order(report: Report, shown: Iterable[int | None]) -> Flow:
         nodes.append(FlowNode("output", (), report.layers[0].output_shapes))
         edges.append((len(nodes) - 2, len(nodes) - 1))
     return Flow(tuple(nodes), tuple(edges), recorded=False)
+
+
+def with_function_settings(report: Report) -> Report:
+    """Add window, stride and channels of functional calls, read from the tape, under the names that modules use."""
+    tape = report.tape
+    if tape is None:
+        return report
+    found: dict[int, dict[str, Any]] = {}
+    for op in tape.operations:
+        if op.phase == "forward" and op.row is not None and report.layers[op.row].kind == "function":
+            known = _settings(op, report.layers[op.row], tape)
+            if known:
+                found.setdefault(op.row, known)
+    layers = tuple(
+        replace(row, settings={**found[place], **row.settings}) if place in found else row
+        for place, row in enumerate(report.layers)
+    )
+    return replace(report, layers=layers)
+
+
+def _settings(op: Operation, row: Layer, tape: Tape) -> dict[str, Any]:
+    given = op.arguments
+    if row.family == "pool" and "kernel_size" in given:
+        return {"kernel_size": given["kernel_size"], "stride": given.get("stride") or given["kernel_size"]}
+    if row.family == "conv" and "transposed" in given and len(op.reads) > 1:
+        weight = tape.values[op.reads[1]].shape
+        groups, transposed = given.get("groups", 1), given["transposed"]
+        channels = weight[1] * groups if transposed else weight[0]
+        known = {"kernel_size": weight[_MAP:], "out_channels": channels, "groups": groups, "transposed": transposed}
+        return {**known, "stride": given.get("stride", 1)}
+    return {}

@@ -1,4 +1,4 @@
-"""Stretches of a data flow that are alike, one after the other, as one with how often it runs."""
+"""Repeated stretches of a data flow, each folded into one with a repetition count."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.dataflow import Flow, FlowNode, Frame, joined
+from alexnet_cli.analyses.flow import Flow, FlowNode, Frame, joined
 from alexnet_cli.analyses.repeats import POSITION_SETTINGS
 from alexnet_cli.report import Layer, siblings, subtree_ends
 
 LONGEST_PERIOD = 24
-"""How many rows side by side in a container may make up what repeats."""
+"""The most rows of a container that one repetition may consist of."""
 FEWEST = 3
-"""How often one or two nodes must run to be folded; of longer stretches two are enough."""
+"""How often a stretch of one or two nodes must repeat to be folded; for longer ones twice is enough."""
 FEWEST_PARALLEL = 4
-"""How many must run side by side: the query, key and value of an attention stay three."""
+"""How many parallel copies are folded: the query, key and value of an attention stay three nodes."""
 
 
 def fold_flow(flow: Flow, layers: Sequence[Layer]) -> Flow:
-    """Fold what repeats: equal rows with equal rows below them, and the same edges inside, between and around them.
+    """Fold repetitions: equal rows with equal rows below them and the same edges within, between and around them.
 
-    Of a fold the first copy stays; edges from one copy to the next are left out, as they are what the repetition
-    means. A node's `copies` are the rows that it stands for.
+    The first copy remains, without the edges from one copy to the next, which the repetition count implies. The
+    `copies` of its nodes list the rows that were folded into them.
     """
     folder = _Folder(flow, layers)
     folder.visit(0)
@@ -34,7 +34,7 @@ def fold_flow(flow: Flow, layers: Sequence[Layer]) -> Flow:
 
 @dataclass(frozen=True)
 class _Copies:
-    """The copies of a stretch: the nodes of each, and the rows that each begins with; `period` rows make up one."""
+    """The copies of a stretch: the nodes of each, and the row where each begins; a copy has `period` rows."""
 
     nodes: tuple[tuple[int, ...], ...]
     rows: tuple[int, ...]
@@ -45,7 +45,7 @@ class _Copies:
 
     @property
     def worthwhile(self) -> bool:
-        """Tell whether folding leaves out much, and all copies have as many nodes."""
+        """Whether the copies have equally many nodes, and enough for folding to save space."""
         sizes = {len(copy) for copy in self.nodes}
         if len(sizes) != 1 or sizes == {0}:
             return False
@@ -57,7 +57,7 @@ Edges = set[tuple[int, int]]
 
 @dataclass(frozen=True)
 class _Ties:
-    """The edges of one copy: inside it, to the next copy, from outside, to outside; ends in it are numbered in it."""
+    """The edges of one copy: within it, to the next, from outside, to outside; its own nodes by their place in it."""
 
     inside: Edges
     onward: Edges
@@ -79,7 +79,7 @@ class _Folder:
         self.keys = _likenesses(layers, self.ends)
 
     def visit(self, row: int) -> None:
-        """Fold what repeats among the rows right below a row, then look below those."""
+        """Fold repetitions among the children of a row, then among theirs."""
         if row >= len(self.layers):
             return
         pending = [row]
@@ -94,7 +94,7 @@ class _Folder:
                 position += done
 
     def _fold_at(self, parts: Sequence[int], keys: Sequence[int], start: int) -> tuple[Sequence[int], int]:
-        """Fold what begins here; return the parts that stay, and how many are dealt with."""
+        """Fold the repetition that begins here; return the parts that remain, and how many were handled."""
         period, count = _tandem(keys, start)
         if count == 1:
             return parts[start : start + 1], 1
@@ -133,7 +133,7 @@ class _Folder:
         return True
 
     def _ties(self, copies: _Copies) -> list[_Ties] | None:
-        """Return the edges of each copy; None where one copy feeds another that is not the next."""
+        """Return the edges of each copy; None if a copy feeds any other than the next."""
         place = {node: (number, i) for number, copy in enumerate(copies.nodes) for i, node in enumerate(copy)}
         ties = []
         for number, copy in enumerate(copies.nodes):
@@ -167,7 +167,7 @@ class _Folder:
             self.after[source].discard(node) if source in self.after else None
 
     def result(self) -> Flow:
-        """Return what is left, numbered anew."""
+        """Return the remaining nodes, renumbered."""
         left = sorted(self.after)
         number = {node: position for position, node in enumerate(left)}
         nodes = tuple(self._node(node) for node in left)
@@ -186,7 +186,7 @@ class _Folder:
 
 
 def _alike(ties: Sequence[_Ties]) -> bool:
-    """Tell whether each copy has the same edges, and is fed by the one before it as the first is from outside."""
+    """Whether all copies have the same edges, and each reads from the one before as the first does from outside."""
     first, last = ties[0], ties[-1]
     shared_in, shared_out = ties[1].into, first.out
     return (
@@ -202,7 +202,7 @@ def _alike(ties: Sequence[_Ties]) -> bool:
 
 
 def _tandem(keys: Sequence[int], start: int) -> tuple[int, int]:
-    """Return the period and the count of the repetition from here on that covers most; a count of 1 is none."""
+    """Return period and count of the repetition from here on that covers most rows; a count of 1 means none."""
     best = (1, 1)
     for period in range(1, min(LONGEST_PERIOD, (len(keys) - start) // 2) + 1):
         end = start + period
@@ -215,7 +215,7 @@ def _tandem(keys: Sequence[int], start: int) -> tuple[int, int]:
 
 
 def _likenesses(layers: Sequence[Layer], ends: Sequence[int]) -> list[int]:
-    """Return a number for each row that it shares with the rows that look like it, all below included."""
+    """Number the rows so that rows with equal subtrees share a number."""
     numbers: dict[tuple[object, ...], int] = {}
     keys = [0] * len(layers)
     for position in range(len(layers) - 1, -1, -1):

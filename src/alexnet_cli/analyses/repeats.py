@@ -1,4 +1,4 @@
-"""Siblings that are alike, as one row: the 126 blocks of a large transformer."""
+"""Equal siblings folded into one row, such as the 126 blocks of a large transformer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from msgspec.structs import replace
 from alexnet_cli.report import Layer, siblings, subtree_ends
 
 POSITION_SETTINGS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
-"""Settings that only say which block it is."""
+"""Settings that only give the position of a block."""
 
 
 @dataclass(frozen=True)
 class FoldedRow:
-    """A row that stands for `count` rows that are alike; its numbers are their sums, its path names them all."""
+    """A row that stands for `count` equal rows: its numbers are their sums, its path covers all of theirs."""
 
     layer: Layer
     count: int
 
 
 def fold_repeats(layers: Sequence[Layer]) -> list[FoldedRow]:
-    """Fold neighbours with equal types, settings, shapes and numbers, and all that is below them, into one."""
+    """Fold neighbours whose subtrees have equal types, settings, shapes and numbers into one."""
     ends = subtree_ends(layers)
     return [row for top in siblings(ends, 0, len(layers)) for row in _folded(layers, ends, top)]
 
@@ -78,7 +78,7 @@ def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:
 
 
 def _span(first: str, last: str) -> str:
-    """Name a range of paths: `layers.0.norm` and `layers.125.norm` are `layers.0–125.norm`."""
+    """Write a range of paths: `layers.0.norm` to `layers.125.norm` is `layers.0–125.norm`."""
     left, right = first.split("."), last.split(".")
     if len(left) != len(right):
         return first

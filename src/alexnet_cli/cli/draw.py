@@ -15,7 +15,9 @@ from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
 from alexnet_cli.cli.progress import progress
-from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
+from alexnet_cli.drawing.page import Width
+from alexnet_cli.drawing.plan import AnyStyle, plan
+from alexnet_cli.drawing.words import Plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import convert
 from alexnet_cli.graphics.palette import Theme
@@ -126,7 +128,7 @@ def draw(
     raise typer.Exit(finish(report))
 
 
-def _drawn(figure: Plan, out: Output, theme: Theme, width: drawing.Width, scale: float) -> str | bytes:
+def _drawn(figure: Plan, out: Output, theme: Theme, width: Width, scale: float) -> str | bytes:
     match out.format:
         case "text":
             from alexnet_cli.drawing import terminal

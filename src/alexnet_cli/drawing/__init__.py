@@ -1,19 +1,20 @@
-"""Figures of an architecture, from a report: what flows where, at what size."""
+"""Figures of an architecture, from a report: report → data flow → plan → layout → scene → file."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from alexnet_cli import units
-from alexnet_cli.drawing import dot, mermaid
-from alexnet_cli.drawing.figure import scene_of
-from alexnet_cli.drawing.plan import AnyStyle, Plan, plan
+from alexnet_cli.drawing import bars, blocks, graph, languages
+from alexnet_cli.drawing.page import Width, compose, sheet_for
+from alexnet_cli.drawing.plan import AnyStyle, plan
+from alexnet_cli.drawing.words import Plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import scene_svg
 from alexnet_cli.graphics.palette import Theme
+from alexnet_cli.graphics.scene import Scene
 from alexnet_cli.report import Report
 
-Width = int | Literal["page", "slide"]
 FORMATS = {
     "text": (".txt",),
     "svg": (".svg",),
@@ -22,8 +23,9 @@ FORMATS = {
     "dot": (".dot", ".gv"),
     "mermaid": (".mmd", ".mermaid"),
 }
-"""The formats of a figure, each with the file suffixes that choose it."""
+"""The formats of a figure, each with the file suffixes that select it."""
 MOST_PIXELS = 200_000_000
+_LAYOUTS = {"blocks": blocks.draw, "graph": graph.draw, "bars": bars.draw}
 
 
 def draw_svg(
@@ -34,10 +36,10 @@ def draw_svg(
     theme: Theme = "auto",
     width: Width = "page",
 ) -> str:
-    """Draw a report's architecture as SVG.
+    """Draw the architecture of a report as SVG.
 
-    Each layer is a `<g>` with `data-path`, the path of its row, and where it stands for several rows `data-paths`, a
-    JSON list of them; its `<title>` tells path, type, shapes, parameters and MACs. `width` is in CSS pixels.
+    Each layer is a `<g>` with `data-path`, the path of its row; a layer that stands for several rows also has
+    `data-paths`, a JSON list. Its `<title>` has path, type, shapes, parameters and MACs. `width` is in CSS pixels.
 
     Raises:
         UsageError: there is nothing to draw, or not in this style.
@@ -45,8 +47,14 @@ def draw_svg(
     return scene_svg.write(scene_of(plan(report, style, depth), width), theme)
 
 
+def scene_of(drawn: Plan, width: Width) -> Scene:
+    """Lay out a plan as a figure of this width."""
+    sheet = sheet_for(width)
+    return compose(drawn, _LAYOUTS[drawn.style](drawn, sheet), sheet)
+
+
 def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width: Width, scale: float) -> bytes:
-    """Draw a plan as PNG, of `scale` pixels for each CSS pixel, or as PDF; where the theme is `auto` it is light.
+    """Draw a plan as PNG, with `scale` pixels per CSS pixel, or as PDF; the theme `auto` is light here.
 
     Raises:
         UsageError: the library for it is not installed, or the picture would be huge.
@@ -59,7 +67,7 @@ def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width
     if file_format == "png" and across * down > MOST_PIXELS:
         raise UsageError(
             f"the picture would have {units.count(round(across))} by {units.count(round(down))} pixels",
-            "choose a lesser --width or --scale, or a format that has no pixels: .svg, .pdf",
+            "choose a smaller --width or --scale, or a format without pixels: .svg, .pdf",
         )
     if file_format == "pdf":
         return convert.pdf(scene_svg.write(scene, settled, scale=convert.POINTS))
@@ -72,6 +80,6 @@ def source(drawn: Plan, file_format: Literal["svg", "dot", "mermaid"], theme: Th
         case "svg":
             return scene_svg.write(scene_of(drawn, width), theme)
         case "dot":
-            return dot.write(drawn, dark=theme == "dark")
+            return languages.dot(drawn, dark=theme == "dark")
         case "mermaid":
-            return mermaid.write(drawn, dark=theme == "dark")
+            return languages.mermaid(drawn, dark=theme == "dark")

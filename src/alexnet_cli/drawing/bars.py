@@ -1,4 +1,4 @@
-"""A strip of bars, one a layer: how large its output is, and what it has of the parameters and of the work."""
+"""Strips of bars, one bar per layer: the size of its output, its parameters and its MACs."""
 
 from __future__ import annotations
 
@@ -8,103 +8,72 @@ from math import ceil, log10
 from msgspec import Struct
 
 from alexnet_cli import units
-from alexnet_cli.analyses.dataflow import FlowNode
-from alexnet_cli.drawing import labels
-from alexnet_cli.drawing.families import family_of
 from alexnet_cli.drawing.page import Body, Sheet
-from alexnet_cli.drawing.plan import Plan
+from alexnet_cli.drawing.words import Plan
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark
-from alexnet_cli.graphics.text import sans, shorten, text_width, visible
-from alexnet_cli.report import Report
+from alexnet_cli.graphics.text import sans, shorten, text_width
 
-TALL = 7.0
-BETWEEN = 2.6
-WIDEST = 3.0
-FILL = 0.72
-NAMES = 13.0
-LEAST_SLOT = 1.12
-"""In em: how tall a strip is, and the room above it for its title; how wide a bar is at most, and as a part of its
-slot; how long names are; and how wide slots are at least to have names."""
-NOTE = "Output: elements, on a logarithmic scale; parameters and MACs on linear ones."
-SHARED_NOTE = "Shared parameters are shown once, at the layer that runs first."
+TALL, BETWEEN = 7.0, 2.6
+"""In em: the height of a strip, and the room above it for its title."""
+FILL, WIDEST = 0.72, 3.0
+"""The width of a bar as a fraction of its slot, and at most, in em."""
+NAMES, LEAST_SLOT = 13.0, 1.12
+"""In em: the longest names, and the narrowest slots that have names."""
 _DECADES = 3
 
 
-class Bar(Struct, frozen=True):
-    """A layer's numbers; None where one is not known."""
-
-    node: FlowNode
-    name: str
-    size: int | None
-    params: int | None
-    macs: int | None
-
-
 class Strip(Struct, frozen=True):
-    """A title, how high each bar is as a part of the strip, and what the lines across it are worth."""
+    """A title, the height of each bar as a fraction of the strip, and the values of the lines across it."""
 
     title: str
-    heights: tuple[float | None, ...]
+    heights: tuple[float, ...]
     lines: tuple[tuple[float, str], ...]
 
 
 def draw(plan: Plan, sheet: Sheet) -> Body:
     """Lay out three strips, one above the other, with the names below."""
-    bars = bars_of(plan)
-    strips = (_sizes(bars), _shares("parameters", [b.params for b in bars]), _shares("MACs", [b.macs for b in bars]))
-    em = sheet.em
+    bars, em = plan.bars, sheet.em
+    strips = (
+        _sizes([bar.elements for _, bar in bars]),
+        _shares("parameters", [bar.params for _, bar in bars]),
+        _shares("MACs", [bar.macs for _, bar in bars]),
+    )
     axis = max(text_width(text, em) for strip in strips for _, text in strip.lines) + 0.8 * em
     slot = (sheet.width - axis) / len(bars)
     width = min(FILL * slot, WIDEST * em)
     bases = [(i + 1) * (TALL + BETWEEN) * em - 0.6 * em for i in range(len(strips))]
     marks = [_strip(strip, base, axis, sheet) for strip, base in zip(strips, bases, strict=True)]
     named = slot >= LEAST_SLOT * em
-    names = [shorten(bar.name, NAMES * em, measure=sans(em)) if named else "" for bar in bars]
-    for number, bar in enumerate(bars):
+    names = [shorten(bar.name, NAMES * em, measure=sans(em)) if named else "" for _, bar in bars]
+    for number, (node, _) in enumerate(bars):
         middle = axis + (number + 0.5) * slot
-        items: list[Item] = []
-        for strip, base in zip(strips, bases, strict=True):
-            height = (strip.heights[number] or 0) * TALL * em
-            items += [Box(middle - width / 2, base - height, width, height, "bar")] if height else []
+        heights = [strip.heights[number] * TALL * em for strip in strips]
+        items: list[Item] = [
+            Box(middle - width / 2, base - height, width, height, "bar")
+            for base, height in zip(bases, heights, strict=True)
+            if height
+        ]
         if named:
             items.append(Label(middle + 0.3 * em, bases[-1] + 0.6 * em, names[number], em, "end", turned=True))
-        marks.append(_mark(plan.report, bar, items))
+        marks.append(Mark(tuple(items), "layer", node.family, node.paths, node.told))
     below = max(text_width(name, em) for name in names)
-    shared = any(row.reuses for bar in bars for row in labels.rows_of(bar.node, plan.report.layers))
-    notes = (NOTE, SHARED_NOTE) if shared else (NOTE,)
-    return Body(tuple(marks), sheet.width, bases[-1] + 0.8 * em + below, notes)
+    return Body(tuple(marks), sheet.width, bases[-1] + 0.8 * em + below)
 
 
-def bars_of(plan: Plan) -> list[Bar]:
-    """Return the numbers of each node: the size of its first output, and what all that it stands for has."""
-    return [_bar(node, plan.report) for node in plan.flow.nodes if node.kind in ("row", "gap")]
-
-
-def _bar(node: FlowNode, report: Report) -> Bar:
-    layers = report.layers
-    rows = labels.rows_of(node, layers)
-    head = layers[node.rows[0]]
-    name = f"{units.count(len(node.rows))} layers" if node.kind == "gap" else visible(head.path or head.type)
-    times = f" ×{units.count(node.count)}" if node.count > 1 else ""
-    size = None
-    if node.shapes:
-        size = 1
-        for length in labels.without_batch(node.shapes[0], report):
-            size *= length
-    return Bar(node, name + times, size, labels.total(rows, "params_total"), labels.total(rows, "macs_total"))
-
-
-def _sizes(bars: Sequence[Bar]) -> Strip:
-    decades = max(_DECADES, *(ceil(log10(bar.size)) for bar in bars if bar.size), 0)
-    heights = tuple(None if bar.size is None else log10(max(bar.size, 1)) / decades for bar in bars)
+def _sizes(sizes: Sequence[int | None]) -> Strip:
+    decades = max(_DECADES, *(ceil(log10(size)) for size in sizes if size), 0)
+    heights = tuple(0.0 if size is None else log10(max(size, 1)) / decades for size in sizes)
     step = ceil(decades / 4)
-    lines = tuple((decade / decades, units.si(10**decade)) for decade in range(0, decades + 1, step))
-    return Strip("output", heights, lines)
+    return Strip(
+        "output",
+        heights,
+        tuple((decade / decades, units.si(10**decade)) for decade in range(0, decades + 1, step)),
+    )
 
 
 def _shares(title: str, values: Sequence[int | None]) -> Strip:
     most = max((value for value in values if value), default=0)
-    heights = tuple(None if value is None else value / max(most, 1) for value in values)
+    heights = tuple((value or 0) / max(most, 1) for value in values)
     return Strip(title, heights, ((0.0, "0"), (1.0, units.si(most))) if most else ((0.0, "0"),))
 
 
@@ -116,8 +85,3 @@ def _strip(strip: Strip, base: float, axis: float, sheet: Sheet) -> Mark:
         items.append(Line(((axis, y), (sheet.width, y)), "axis"))
         items.append(Label(axis - 0.5 * em, y + 0.35 * em, text, em, "end", dim=True))
     return Mark(tuple(items), "text")
-
-
-def _mark(report: Report, bar: Bar, items: Sequence[Item]) -> Mark:
-    paths = labels.paths_of(bar.node, report.layers)
-    return Mark(tuple(items), "layer", family_of(bar.node, report.layers), paths, labels.told(bar.node, report))

@@ -1,8 +1,7 @@
 """A chain of layers as blocks in perspective, as papers draw LeNet, AlexNet and VGG.
 
-A block is what a layer makes. Its height and width, its thickness for the channels, the bars of features and the
-windows are as long as the square roots of their sizes, each kind on a scale of its own but for the windows, which are
-on that of the sides.
+A block is the output of a layer. Its height and width, its thickness for the channels, the bars of features and the
+windows are the square roots of their sizes: sides and windows on one scale, channels and features each on another.
 """
 
 from __future__ import annotations
@@ -10,67 +9,111 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from alexnet_cli.drawing import labels
-from alexnet_cli.drawing.chain import Block, blocks_of
-from alexnet_cli.drawing.cuboid import Cuboid, Scale, captions, cuboid_at, extent, faces, fan, window
-from alexnet_cli.drawing.page import Body, Sheet
-from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.drawing.rows import split_rows
-from alexnet_cli.graphics.scene import Item, Line, Mark
+from msgspec import Struct
+
+from alexnet_cli.drawing.page import Body, Sheet, split_rows
+from alexnet_cli.drawing.words import Block, Node, Plan
+from alexnet_cli.graphics.scene import Area, Item, Label, Line, Mark, Point, Polygon
+from alexnet_cli.graphics.text import text_width
 
 TALLEST = (15.0, 13.0, 11.0)
-"""In em: how tall the largest map and the longest bar are; the lesser where that saves a row."""
-LEAST_GAP = 1.5
-MOST_GAP = 5.0
+"""In em: heights of the largest map and the longest bar; a lesser one is taken where that saves a row."""
+LEAST_GAP, MOST_GAP = 1.5, 5.0
 LINE = 1.3
-BESIDE = 2.0
-"""In em: the room between two blocks, from line to line, and beside rows for the line that leads to the next."""
+BESIDE, BETWEEN_ROWS = 2.0, 2.0
+"""In em: the room between two blocks, from line to line, beside rows for the line to the next, and between rows."""
 LEAST_SIDE, LEAST_CHANNELS, LEAST_FEATURES = 48, 64, 64
-"""What the scales are made for at least, so that small models are not drawn large."""
-BETWEEN_ROWS = 2.0
-SCALE_NOTE = (
-    "Above a block: height × width of the map, or features; below it: channels. Lengths are the square roots of these: "
-    "maps and the windows on them on one scale, channels and features each on another. 3×3 /2: window and stride."
-)
+"""Scales are made for at least these sizes, so that small models are not drawn large."""
+DEPTH = 0.35
+"""How far depth goes to the right, and as far up: half its length at 45 degrees, sqrt(1/2) / 2."""
+BAR, LEAST, GAP, BAR_DEPTH = 0.9, 0.22, 2.4, 0.35
+"""In em: the thickness of a bar of features, the least thickness of a block, the width of a gap, the depth of a bar."""
+
+
+class Scale(Struct, frozen=True):
+    """How many pixels a square root of 1 takes, for sides, channels and features; and the text size."""
+
+    side: float
+    channels: float
+    features: float
+    em: float
+
+    def extent(self, block: Block) -> tuple[float, float, float]:
+        """Return how thick, high and deep a block is."""
+        if block.volume:
+            channels, height, width = block.volume
+            thick = max(self.channels * sqrt(channels), LEAST * self.em)
+            return thick, self.side * sqrt(height), DEPTH * self.side * sqrt(width)
+        if block.features:
+            return BAR * self.em, max(self.features * sqrt(block.features), LEAST * self.em), BAR_DEPTH * self.em
+        return GAP * self.em, self.em, 0
+
+    def slot(self, block: Block) -> float:
+        """Return how wide a block is with its labels."""
+        thick, _, depth = self.extent(block)
+        return max(thick + depth, _label_width(block, self.em))
+
+
+class Cuboid(Struct, frozen=True):
+    """The place of a block: its front face from `left`, `top` to `right`, `bottom`; depth goes to the right and up."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    depth: float
+
+    def area(self) -> Area:
+        """Return what it covers."""
+        return Area(self.left, self.top - self.depth, self.right + self.depth, self.bottom)
+
+    def on_right(self, down: float, back: float) -> Point:
+        """Return a point on the right face: this many pixels below its top, at this fraction of the depth."""
+        return self.right + back * self.depth, self.top + down - back * self.depth
+
+
+class Placed(Struct, frozen=True):
+    """A block in its place."""
+
+    node: Node
+    block: Block
+    place: Cuboid
 
 
 def draw(plan: Plan, sheet: Sheet) -> Body:
-    """Lay out a chain in as few rows as the sheet has room for."""
-    blocks = blocks_of(plan)
-    tries = [_fitted(blocks, tallest, sheet) for tallest in TALLEST]
+    """Lay out a chain in as few rows as fit the sheet."""
+    chain = plan.blocks
+    tries = [_fitted([block for _, block in chain], tallest, sheet) for tallest in TALLEST]
     scale, slots, rows = min(tries, key=lambda fitted: len(fitted[2]))
     marks: list[Mark] = []
-    top = 0.0
-    entry = None
+    top, entry = 0.0, None
     room = sheet.width if len(rows) == 1 else _row_width(sheet)
     for first, last in rows:
-        part = blocks[first:last]
         gap = _gap(slots[first:last], room, sheet.em)
-        places = _places(part, slots[first:last], scale, gap, (sheet.width / 2, top))
-        base = max(place.bottom for place in places) + 2.6 * sheet.em
-        marks += _row(plan, part, places, base, scale)
-        marks += [] if entry is None else [_turn(entry, places[0], top, sheet)]
-        entry = places[-1]
-        top = base + (max(len(block.below) for block in part) - 1) * LINE * sheet.em + BETWEEN_ROWS * sheet.em
-    height = top - (BETWEEN_ROWS - 0.4) * sheet.em
-    return Body(tuple(marks), sheet.width, height, (SCALE_NOTE,))
+        row = _place(chain[first:last], slots[first:last], scale, gap, (sheet.width / 2, top))
+        base = max(placed.place.bottom for placed in row) + 2.6 * sheet.em
+        marks += _row(row, base, scale)
+        marks += [] if entry is None else [_turn(entry, row[0].place, top, sheet)]
+        entry = row[-1].place
+        top = base + (max(len(placed.block.lines) for placed in row) - 1) * LINE * sheet.em + BETWEEN_ROWS * sheet.em
+    return Body(tuple(marks), sheet.width, top - (BETWEEN_ROWS - 0.4) * sheet.em)
 
 
 def _fitted(blocks: Sequence[Block], tallest: float, sheet: Sheet) -> tuple[Scale, list[float], list[tuple[int, int]]]:
-    """Return the scale of a height, how wide the blocks are then, and the rows that they take."""
+    """Return the scale for a height, the width of each block at that scale, and the rows that they take."""
     scale = _scale_for(blocks, tallest * sheet.em, sheet.em)
-    slots = [_slot(block, scale) for block in blocks]
+    slots = [scale.slot(block) for block in blocks]
     rows = split_rows(slots, LEAST_GAP * sheet.em, sheet.width)
     return scale, slots, rows if len(rows) == 1 else split_rows(slots, LEAST_GAP * sheet.em, _row_width(sheet))
 
 
 def _row_width(sheet: Sheet) -> float:
-    """Return how wide a row is that others stand above or below: beside it is room for the line between them."""
+    """Return the width of one row among several, with room on both sides for the line to the next."""
     return sheet.width - 2 * BESIDE * sheet.em
 
 
 def _scale_for(blocks: Sequence[Block], tallest: float, em: float) -> Scale:
-    """Return the scale by which the largest map and the longest bar are that tall."""
+    """Return the scale at which the largest map and the longest bar are this tall."""
     sides = [max(block.volume[1:]) for block in blocks if block.volume]
     channels = [block.volume[0] for block in blocks if block.volume]
     features = [block.features for block in blocks if block.features]
@@ -82,49 +125,103 @@ def _scale_for(blocks: Sequence[Block], tallest: float, em: float) -> Scale:
     )
 
 
-def _slot(block: Block, scale: Scale) -> float:
-    thick, _, depth = extent(block, scale)
-    return max(thick + depth, block.label_width(scale.em))
+def _label_width(block: Block, em: float) -> float:
+    first, *others = block.lines
+    widths = [text_width(line, em) for line in (block.size, block.channels, *others)]
+    return max(text_width(first, em, bold=True), *widths)
 
 
 def _gap(slots: Sequence[float], width: float, em: float) -> float:
-    """Return the room between the blocks of a row; what is wider than the row is close together."""
+    """Return the room between the blocks of a row; a row wider than its room is packed closely."""
     free = (width - sum(slots)) / max(len(slots) - 1, 1)
     return min(max(free, LEAST_GAP * em), MOST_GAP * em)
 
 
-def _places(
-    blocks: Sequence[Block], slots: Sequence[float], scale: Scale, gap: float, at: tuple[float, float]
-) -> list[Cuboid]:
-    """Place the blocks of a row side by side, their middles on one line; `at` is the row's middle and top."""
-    heights = [height + depth for _, height, depth in (extent(block, scale) for block in blocks)]
-    middle = at[1] + 1.6 * scale.em + max(heights) / 2
+def _place(
+    chain: Sequence[tuple[Node, Block]], slots: Sequence[float], scale: Scale, gap: float, at: tuple[float, float]
+) -> list[Placed]:
+    """Place the blocks of a row side by side, centred on one line; `at` is the middle and the top of the row."""
+    extents = [scale.extent(block) for _, block in chain]
+    middle = at[1] + 1.6 * scale.em + max(height + depth for _, height, depth in extents) / 2
     x = at[0] - (sum(slots) + gap * (len(slots) - 1)) / 2
-    places = []
-    for block, slot in zip(blocks, slots, strict=True):
-        places.append(cuboid_at(block, scale, (x + slot / 2, middle)))
+    row = []
+    for (node, block), slot, (thick, height, depth) in zip(chain, slots, extents, strict=True):
+        left, top = x + slot / 2 - (thick + depth) / 2, middle - (height - depth) / 2
+        row.append(Placed(node, block, Cuboid(left, top, left + thick, top + height, depth)))
         x += slot + gap
-    return places
+    return row
 
 
-def _row(plan: Plan, blocks: Sequence[Block], places: Sequence[Cuboid], base: float, scale: Scale) -> list[Mark]:
+def _row(row: Sequence[Placed], base: float, scale: Scale) -> list[Mark]:
     marks: list[Mark] = []
-    for number, (block, place) in enumerate(zip(blocks, places, strict=True)):
-        items: list[Item] = faces(block, place, scale.em)
-        if number + 1 < len(blocks):
-            items += _link(block, place, blocks[number + 1], places[number + 1], scale)
-        marks.append(_mark(plan, block, [*items, *captions(block, place, base, scale.em, LINE * scale.em)]))
+    for placed, following in zip(row, (*row[1:], None), strict=True):
+        items = _faces(placed, scale.em)
+        if following is not None:
+            items += _link(placed, following, scale)
+        items += _captions(placed, base, scale.em)
+        marks.append(Mark(tuple(items), "layer", placed.node.family, placed.node.paths, placed.node.told))
     return marks
 
 
-def _link(block: Block, place: Cuboid, after: Block, target: Cuboid, scale: Scale) -> list[Item]:
+def _faces(placed: Placed, em: float) -> list[Item]:
+    """Draw the front, top and right face of a cuboid, or the dots of a gap."""
+    place = placed.place
+    left, top, right, bottom, deep = place.left, place.top, place.right, place.bottom, place.depth
+    if placed.node.kind == "gap":
+        return [_dot(left + (right - left) / 4 * i, (top + bottom) / 2, em / 6) for i in (1, 2, 3)]
+    return [
+        Polygon(((left, top), (left + deep, top - deep), (right + deep, top - deep), (right, top)), "top"),
+        Polygon(((right, top), (right + deep, top - deep), (right + deep, bottom - deep), (right, bottom)), "side"),
+        Polygon(((left, top), (right, top), (right, bottom), (left, bottom)), "front"),
+    ]
+
+
+def _dot(x: float, y: float, radius: float) -> Polygon:
+    return Polygon(((x - radius, y), (x, y - radius), (x + radius, y), (x, y + radius)), "dot")
+
+
+def _link(placed: Placed, following: Placed, scale: Scale) -> list[Item]:
     """Connect a block with the next: by the window that slides over it, by a fan, or by an arrow."""
-    if after.window and block.volume:
-        return window(block, place, after.window, target, scale)
-    if after.features and after.family == "linear" and block.node.kind != "gap":
-        return fan(place, target)
+    place, target = placed.place, following.place
+    if following.block.window and placed.block.volume:
+        return _window(place, following.block.window, placed.block.volume[2], target, scale)
+    if following.block.features and following.node.family == "linear" and placed.node.kind != "gap":
+        return [  # each feature of the next block reads all of this one
+            Line((place.on_right(0, 1), (target.left, target.top)), "ray"),
+            Line((place.on_right(place.bottom - place.top, 0), (target.left, target.bottom)), "ray"),
+        ]
     middle = (target.top + target.bottom) / 2
     return [Line(((place.right + place.depth / 2, middle), (target.left - 1, middle)), "edge", arrow=True)]
+
+
+def _window(place: Cuboid, size: tuple[int, int], width: int, target: Cuboid, scale: Scale) -> list[Item]:
+    """Draw a window on a block's right face, and lines from its corners to its value in the next block."""
+    height = min(scale.side * sqrt(size[0]), place.bottom - place.top)
+    part = min(sqrt(size[1] / width), 1.0)
+    down, back = (place.bottom - place.top - height) / 2, (1 - part) / 2
+    around = (down, back), (down, back + part), (down + height, back + part), (down + height, back)
+    corners = tuple(place.on_right(*point) for point in around)
+    apex = (target.left, (target.top + target.bottom) / 2)
+    return [*(Line((corner, apex), "ray") for corner in corners), Polygon(corners, "window")]
+
+
+def _captions(placed: Placed, base: float, em: float) -> list[Item]:
+    """Write the size above a block, its channels right below it, its other lines from `base` on.
+
+    They stay within the room of the block and its widest label.
+    """
+    block, area = placed.block, placed.place.area()
+    middle = (area.left + area.right) / 2
+    above = [Label(middle, area.top - 0.45 * em, block.size, em, "middle", halo=True)] if block.size else []
+    if block.channels:
+        play = (max(area.width, _label_width(block, em)) - text_width(block.channels, em)) / 2
+        x = min(max((placed.place.left + placed.place.right) / 2, middle - play), middle + play)
+        above.append(Label(x, placed.place.bottom + em, block.channels, em, "middle", halo=True))
+    below = [
+        Label(middle, base + i * LINE * em, text, em, "middle", bold=i == 0, dim=i > 0)
+        for i, text in enumerate(block.lines)
+    ]
+    return [*above, *below]
 
 
 def _turn(before: Cuboid, after: Cuboid, top: float, sheet: Sheet) -> Mark:
@@ -134,9 +231,3 @@ def _turn(before: Cuboid, after: Cuboid, top: float, sheet: Sheet) -> Mark:
     side, lane = sheet.width, top - 0.5 * sheet.em
     end = (after.left - 1, (after.top + after.bottom) / 2)
     return Mark((Line((start, (side, start[1]), (side, lane), (0, lane), (0, end[1]), end), arrow=True),), "edge")
-
-
-def _mark(plan: Plan, block: Block, items: Sequence[Item]) -> Mark:
-    report = plan.report
-    paths = labels.paths_of(block.node, report.layers)
-    return Mark(tuple(items), "layer", block.family, paths, labels.told(block.node, report))

@@ -1,29 +1,29 @@
-"""A graph of modules, from top to bottom, in as many columns as suit the page; what repeats stands in a frame."""
+"""A graph of modules, from top to bottom, in as many columns as suit the page; repetitions stand in frames."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from alexnet_cli.drawing.frames import Level, top_level
-from alexnet_cli.drawing.lanes import Tie
-from alexnet_cli.drawing.page import Body, Sheet
-from alexnet_cli.drawing.plan import Plan
+from msgspec.structs import replace
+
+from alexnet_cli.drawing.page import Body, Sheet, balanced
+from alexnet_cli.drawing.parts import Level, top_level
 from alexnet_cli.drawing.region import Placed, place
-from alexnet_cli.drawing.rows import balanced
 from alexnet_cli.drawing.ushape import nest_of, place_u
+from alexnet_cli.drawing.words import Plan
 from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GUTTER = 4.0
 TURN = 1.2
 MOST_COLUMNS = 8
 WORTH = 1.3
-"""In em: between columns, and how far a line between them goes beyond. So many columns at most; another one must make
-the graph that much larger."""
+"""In em: between columns, and how far the line from one to the next extends past them. The most columns; a further one
+must enlarge the graph by the factor `WORTH`."""
 
 
 def draw(plan: Plan, sheet: Sheet) -> Body:
-    """Lay out the flow of a plan."""
+    """Lay out a graph, as a U if it has nested skip connections."""
     level = top_level(plan, sheet.em)
     nest = nest_of(len(level.parts), level.ties)
     placed = _columns(level, sheet) if nest is None else place_u(level.parts, nest, sheet.em)
@@ -31,7 +31,7 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
 
 
 def _columns(level: Level, sheet: Sheet) -> Placed:
-    """Place a level in one column, or in several where that lets it be larger on the page."""
+    """Place a level in one column, or in several if that makes it larger on the page."""
     whole = place(level.parts, level.ties, sheet.em)
     cuts = _cuts(level, whole.ranks)
     best = whole
@@ -45,12 +45,12 @@ def _columns(level: Level, sheet: Sheet) -> Placed:
 
 
 def _scale(placed: Placed, sheet: Sheet) -> float:
-    """Return how large a graph can be for the page to hold it, 1 at most."""
+    """Return the scale at which a graph fits the page, 1 at most."""
     return min(1.0, sheet.width / placed.width, sheet.tall / placed.height)
 
 
 def _cuts(level: Level, ranks: Sequence[int]) -> list[int]:
-    """Return the ranks below which a single line leads from the last part above to the first below."""
+    """Return the ranks after which a column may break: a single line leads on, to the next rank."""
     cuts = []
     for rank in range(max(ranks, default=0)):
         over = [tie for tie in level.ties if ranks[tie.source] <= rank < ranks[tie.target]]
@@ -89,7 +89,7 @@ def _between_columns(start: Point, end: Point, gutter: float, em: float) -> Mark
 
 
 def _span(level: Level, whole: Placed, first: int, last: int) -> float:
-    """Return how tall some ranks are together."""
+    """Return the height of some ranks together."""
     rows = [i for i, rank in enumerate(whole.ranks) if first <= rank <= last]
     top = min(whole.corners[i][1] for i in rows)
     return max(whole.corners[i][1] + level.parts[i].height for i in rows) - top
@@ -98,7 +98,7 @@ def _span(level: Level, whole: Placed, first: int, last: int) -> float:
 def _subset(level: Level, chosen: Sequence[int]) -> Level:
     number = {part: i for i, part in enumerate(chosen)}
     ties = tuple(
-        Tie(number[tie.source], number[tie.target], tie.source_key, tie.target_key)
+        replace(tie, source=number[tie.source], target=number[tie.target])
         for tie in level.ties
         if tie.source in number and tie.target in number
     )
@@ -106,7 +106,7 @@ def _subset(level: Level, chosen: Sequence[int]) -> Level:
 
 
 def _ends(level: Level, chosen: Sequence[int]) -> tuple[int, int]:
-    """Return the parts of a column that the lines from the column before and to the next are tied to."""
+    """Return the parts where the line from the previous column enters, and where the line to the next leaves."""
     inside = set(chosen)
     head = next((tie.target for tie in level.ties if tie.target in inside and tie.source not in inside), chosen[0])
     foot = next((tie.source for tie in level.ties if tie.source in inside and tie.target not in inside), chosen[-1])
@@ -114,10 +114,10 @@ def _ends(level: Level, chosen: Sequence[int]) -> tuple[int, int]:
 
 
 def _enter(level: Level, part: int) -> float:
-    key = next((tie.target_key for tie in level.ties if tie.target == part), -1)
+    key = next((tie.key for tie in level.ties if tie.target == part), -1)
     return level.parts[part].enter(key)
 
 
 def _leave(level: Level, part: int) -> float:
-    key = next((tie.source_key for tie in level.ties if tie.source == part), -1)
+    key = next((tie.key for tie in level.ties if tie.source == part), -1)
     return level.parts[part].leave(key)

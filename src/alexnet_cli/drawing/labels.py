@@ -1,15 +1,14 @@
-"""What is written on a layer: what it does, its name, its sizes; and all that is told where a viewer points at it."""
+"""What a figure writes about a single layer: what it does, its window and stride, its name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from alexnet_cli import units
-from alexnet_cli.analyses.dataflow import FlowNode, Frame
 from alexnet_cli.graphics.text import visible
-from alexnet_cli.report import Layer, Report
-from alexnet_cli.tape import Shape
+from alexnet_cli.report import Layer
 
 _SHORT = {
     "LocalResponseNorm": "LRN",
@@ -25,145 +24,73 @@ _SHORT = {
     "gelu": "GELU",
     "silu": "SiLU",
 }
-MOST_PATHS = 500
-_QUIET = frozenset({"reshape"})
-
-
-def size_text(shape: Shape, report: Report) -> str:
-    """Write a shape without the batch: `96×55×55`."""
-    return units.shape(without_batch(shape, report))
-
-
-def sizes_text(shapes: Sequence[Shape], report: Report) -> str:
-    """Write the first of several shapes, and that there are more."""
-    if not shapes:
-        return ""
-    more = f" +{len(shapes) - 1}" if len(shapes) > 1 else ""
-    return size_text(shapes[0], report) + more
-
-
-def without_batch(shape: Shape, report: Report) -> Shape:
-    """Drop the dimension of the batch, where there is one."""
-    batch = None if report.run is None else report.run.batch_size
-    return shape[1:] if batch is not None and len(shape) > 1 and shape[0] == batch else shape
-
-
-def what(layer: Layer) -> str:
-    """Say what a layer does, with the settings that define it: `Conv2d 11×11, 96, /4`."""
-    parts = [part for part in _details(layer) if part]
-    return visible(f"{_type(layer)} {', '.join(parts)}" if parts else _type(layer))
-
-
-def kernel_of(layer: Layer) -> tuple[int, ...] | None:
-    """Return the size of a layer's window, None where it has none that is known."""
-    sizes = _sizes(layer.settings.get("kernel_size"))
-    if sizes is None:
-        return None
-    dimensions = next((int(char) for char in layer.type if char in "123"), len(sizes))
-    return sizes * dimensions if len(sizes) == 1 else sizes
-
-
-def kernel_text(layer: Layer) -> str:
-    """Write window and stride: `11×11 /4`; nothing where a layer has no window."""
-    kernel = kernel_of(layer)
-    if kernel is None:
-        return ""
-    stride = _stride(layer)
-    return units.shape(kernel) + (f" {stride}" if stride else "")
-
-
-def short_name(layer: Layer) -> str:
-    """Return the last part of a path, unless that is a number or what the layer does: `conv1`, but not `3`."""
-    last = layer.path.rpartition(".")[2]
-    generic = not last or last.isdecimal() or layer.kind == "function"
-    return "" if generic else visible(last)
-
-
-def with_it(node: FlowNode, layers: Sequence[Layer]) -> list[str]:
-    """Name the small layers that are shown with a layer: `ReLU`, `LRN`."""
-    rows = [layers[row] for row in node.rows[1:]]
-    return [visible(_SHORT.get(row.type) or _type(row)) for row in rows if row.family not in _QUIET]
-
-
-def paths_of(node: FlowNode, layers: Sequence[Layer]) -> tuple[str, ...]:
-    """Return the paths of the rows that a node stands for, each once, up to `MOST_PATHS`."""
-    rows = [*node.rows, *(row for copy in node.copies for row in copy)][:MOST_PATHS]
-    return tuple(dict.fromkeys(layers[row].path for row in rows if layers[row].path))
-
-
-def told(node: FlowNode, report: Report) -> str:
-    """Tell all about a layer: a line each for path, type, shapes, parameters, MACs."""
-    if node.kind == "gap":
-        return f"{units.count(len(node.rows))} layers\n{_sums(node, report.layers)}"
-    if node.kind != "row":
-        return f"{node.kind} {visible(node.name)}".strip() + f": {units.text(node.shapes, 'shapes')}"
-    layers = report.layers
-    head = layers[node.rows[0]]
-    lines = [visible(head.path or head.type), what(head)]
-    if node.count > 1:
-        lines[0] += f" and {node.count - 1} alike"
-    lines += [f"in {units.text(head.input_shapes, 'shapes')}"] if head.input_shapes else []
-    lines += [f"out {units.text(head.output_shapes, 'shapes')}"]
-    others = [layers[row] for row in node.rows[1:]]
-    lines += ["with " + ", ".join(visible(f"{row.path} ({row.type})") for row in others)] if others else []
-    return "\n".join([*lines, _sums(node, layers)])
-
-
-def frame_name(frame: Frame, layers: Sequence[Layer]) -> str:
-    """Name the rows that a frame stands for: `layers.0–11 · EncoderLayer`; nothing for functions, as nodes do."""
-    first, last = layers[frame.first_row], layers[frame.last_row]
-    if first.kind == "function":
-        return ""
-    name = visible(span(first.path, last.path))
-    return f"{name} · {visible(first.type)}" if frame.whole else name
-
-
-def span(first: str, last: str) -> str:
-    """Name a range of paths: `layers.0` and `layers.11` are `layers.0–11`."""
-    left, right = first.split("."), last.split(".")
-    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    return first if first == last else f"{first}–{'.'.join(right[same:]) or last}"
-
-
-def summary(report: Report) -> str:
-    """Say how large a model is: `62.4 M parameters, 1.14 G MACs`."""
-    macs = report.totals.macs
-    work = "MACs unknown" if macs is None else f"{units.si(macs)} MACs"
-    return f"{units.si(report.totals.params)} parameters, {work}"
-
-
-def total(rows: Iterable[Layer], key: str) -> int | None:
-    """Sum up parameters or MACs with what lies below each row; None where one of them is not known."""
-    values = [getattr(row, key) for row in rows]
-    return None if any(value is None for value in values) else sum(values)
-
-
-def rows_of(node: FlowNode, layers: Sequence[Layer]) -> list[Layer]:
-    """Return all rows that a node stands for, copies included."""
-    return [layers[row] for row in (*node.rows, *(row for copy in node.copies for row in copy))]
-
-
-def _sums(node: FlowNode, layers: Sequence[Layer]) -> str:
-    rows = rows_of(node, layers)
-    params, macs = total(rows, "params_total"), total(rows, "macs_total")
-    all_of_them = " in all" if node.count > 1 else ""
-    return f"{units.text(params, 'count')} parameters, {units.text(macs, 'count')} MACs{all_of_them}"
-
-
-def _type(layer: Layer) -> str:
-    """Return what a layer is, a function that works in place by its plain name: `add` for `add_`."""
-    return layer.type.rstrip("_") or layer.type if layer.kind == "function" else layer.type
-
-
 _ENDS = {
     "linear": ("in_features", "out_features"),
     "embedding": ("num_embeddings", "embedding_dim"),
     "recurrent": ("input_size", "hidden_size"),
 }
-"""The settings that say what a layer maps to what."""
+"""The settings that hold a layer's input and output size."""
 
 
-def _details(layer: Layer) -> list[str]:
+class Label(Struct, frozen=True):
+    """The words for a layer.
+
+    `what` is its work with the defining settings, as `Conv2d 11×11, 96, /4`; `short` names it beside another layer, as
+    `ReLU`; `block` names it as a block, as `max pool`; `windows` are lines such as `11×11 /4`, `2 groups`; `window` is
+    the height and width of the window that slides over its input.
+    """
+
+    what: str
+    short: str
+    block: str
+    windows: tuple[str, ...]
+    window: tuple[int, int] | None
+
+
+def label(layer: Layer) -> Label:
+    """Return the words for a layer."""
+    name, kernel = _type(layer), _kernel(layer)
+    details = ", ".join(part for part in _details(layer, kernel) if part)
+    windows = ("" if kernel is None else f"{units.shape(kernel)} {_stride(layer)}".strip(), _groups(layer))
+    return Label(
+        visible(f"{name} {details}" if details else name),
+        visible(_SHORT.get(layer.type) or name),
+        visible(_block_name(layer)),
+        tuple(text for text in windows if text),
+        None if layer.settings.get("transposed") else _window(kernel),
+    )
+
+
+def span(first: str, last: str) -> str:
+    """Write a range of paths: `layers.0` to `layers.11` is `layers.0–11`."""
+    left, right = first.split("."), last.split(".")
+    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    return first if first == last else f"{first}–{'.'.join(right[same:]) or last}"
+
+
+def _block_name(layer: Layer) -> str:
+    """Return the last part of a path, unless that is only a number; else what the layer does."""
+    last = layer.path.rpartition(".")[2]
+    if last and not last.isdecimal() and layer.kind != "function":
+        return last
+    kind = layer.type.lower()
+    match layer.family:
+        case "conv":
+            return "up-conv" if layer.settings.get("transposed") else "conv"
+        case "pool":
+            return " ".join([*(name for name in ("max", "avg") if name in kind), "pool"])
+        case "linear" if kind == "linear":
+            return "linear"
+        case _:
+            return layer.type
+
+
+def _type(layer: Layer) -> str:
+    """Return the type of a layer; in-place functions go by their plain name: `add` for `add_`."""
+    return layer.type.rstrip("_") or layer.type if layer.kind == "function" else layer.type
+
+
+def _details(layer: Layer, kernel: tuple[int, ...] | None) -> list[str]:
     settings = layer.settings
     if layer.family in _ENDS:
         first, second = (settings.get(name) for name in _ENDS[layer.family])
@@ -171,15 +98,27 @@ def _details(layer: Layer) -> list[str]:
     if layer.family == "attention":
         heads = settings.get("num_heads")
         return [f"{heads} heads"] if isinstance(heads, int) else []
-    kernel = kernel_of(layer) if layer.family in ("conv", "pool") else None
-    if kernel is None:
+    if kernel is None or layer.family not in ("conv", "pool"):
         return []
     channels = str(settings.get("out_channels", "")) if layer.family == "conv" else ""
-    return [units.shape(kernel), channels, _stride(layer), groups_text(layer)]
+    return [units.shape(kernel), channels, _stride(layer), _groups(layer)]
 
 
-def groups_text(layer: Layer) -> str:
-    """Say in how many groups a convolution works, nothing for one."""
+def _kernel(layer: Layer) -> tuple[int, ...] | None:
+    """Return the window along every axis; None if the layer has none, or an unknown one."""
+    sizes = _sizes(layer.settings.get("kernel_size"))
+    if sizes is None or len(sizes) > 1:
+        return sizes
+    return sizes * next((int(char) for char in layer.type if char in "123"), 1)
+
+
+def _window(kernel: tuple[int, ...] | None) -> tuple[int, int] | None:
+    if kernel is None:
+        return None
+    return (kernel[-2], kernel[-1]) if len(kernel) > 1 else (kernel[0], 1)
+
+
+def _groups(layer: Layer) -> str:
     groups = layer.settings.get("groups", 1)
     return f"{groups} groups" if layer.family == "conv" and groups != 1 else ""
 

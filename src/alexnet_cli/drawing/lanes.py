@@ -1,7 +1,7 @@
-"""Where the parts of a graph go, as whole numbers: from top to bottom in ranks, side by side in lanes.
+"""Where the parts of a graph go, in whole numbers: ranks from top to bottom, lanes side by side.
 
-Networks are nearly chains, so the longest path is lane 0 from top to bottom, and each branch beside it keeps a lane
-free from where it leaves to where it joins again. What neither is a step to the next rank nor has a free lane, as a
+Networks are nearly chains, so the longest path is lane 0 from top to bottom, and each branch beside it reserves a lane
+from where it leaves until it joins again. An edge that is no step to the next rank and has no free lane, such as a
 skip connection, runs in a track outside.
 """
 
@@ -16,19 +16,18 @@ from msgspec import Struct
 
 
 class Tie(Struct, frozen=True):
-    """An edge between parts, by their positions; `source_key` and `target_key` say at which of their ports."""
+    """An edge between parts, by their positions; `key` is the node whose output it carries, which has its own port."""
 
     source: int
     target: int
-    source_key: int
-    target_key: int
+    key: int
 
 
 Route = Literal["direct", "source lane", "target lane", "track"]
 
 
 class Chain(Struct, frozen=True):
-    """Parts one below the other in a lane, which it keeps free from rank `first` to rank `last`."""
+    """Parts one below the other in a lane, which is reserved from rank `first` to rank `last`."""
 
     parts: tuple[int, ...]
     lane: int
@@ -37,7 +36,7 @@ class Chain(Struct, frozen=True):
 
 
 class Lanes(Struct, frozen=True):
-    """The rank and the lane of each part, the chains that they form, and for each tie how it runs."""
+    """The rank and the lane of each part, the chains that they form, and the route of each tie."""
 
     ranks: tuple[int, ...]
     lanes: tuple[int, ...]
@@ -46,9 +45,9 @@ class Lanes(Struct, frozen=True):
 
 
 def assign(parts: int, ties: Sequence[Tie], ports: tuple[int, int] = (0, 0)) -> Lanes:
-    """Assign ranks and lanes to so many parts, whose ties lead from a lower to a higher position.
+    """Assign ranks and lanes to a number of parts, whose ties lead from a lower to a higher position.
 
-    Of the parts that many at the beginning come above all others, and that many at the end below.
+    `ports` says how many parts at the beginning come above all others, and how many at the end below.
     """
     return _Assignment(parts, ties, ports).lanes()
 
@@ -79,7 +78,7 @@ class _Assignment:
         return Lanes(tuple(ranks), tuple(lanes), tuple(chains), routes)
 
     def _ranks(self) -> list[int]:
-        """Put each part below all that it reads from; what reads nothing right above what reads it."""
+        """Put each part below all that it reads from, and a part that reads nothing right above its first reader."""
         into, out = self.ports
         ranks = [0] * self.parts
         for part in range(into, self.parts):
@@ -108,21 +107,21 @@ class _Assignment:
         return chains
 
     def _path(self, start: int, lengths: Sequence[int], free: set[int]) -> list[int]:
-        """Follow the longest way from a part through those that have no lane yet."""
+        """Follow the longest path from a part through parts that have no lane yet."""
         path = [start]
         while onward := [part for part in self.after[path[-1]] if part in free]:
             path.append(max(onward, key=lambda part: (lengths[part], -part)))
         return path
 
     def _reach(self, path: Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
-        """Return the ranks that a path needs, with those on its way from and to the others."""
+        """Return the ranks that a path takes, including the way from its source and to its target."""
         top = min((ranks[part] + 1 for part in self.before[path[0]]), default=ranks[path[0]])
         bottom = max((ranks[part] - 1 for part in self.after[path[-1]]), default=ranks[path[-1]])
         return min(top, ranks[path[0]]), max(bottom, ranks[path[-1]])
 
 
 def _free_lane(kept: dict[int, list[tuple[int, int]]], reach: tuple[int, int]) -> int:
-    """Keep the nearest lane that is free over a reach of ranks, to the right first."""
+    """Reserve the nearest lane that is free over some ranks, trying the right side first."""
     for lane in _outward():
         spans = kept.setdefault(lane, [])
         if all(reach[1] < first or last < reach[0] for first, last in spans):

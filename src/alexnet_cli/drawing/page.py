@@ -1,20 +1,18 @@
-"""A figure on its page: the title above it, the legend below, margins around."""
+"""A figure on its page: how much room it has, how rows break, and the title and legend around it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct
 
-from alexnet_cli import units
-from alexnet_cli.drawing import labels
-from alexnet_cli.drawing.families import WORDS, legend_families
-from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.graphics.scene import Box, Item, Label, Mark, Scene
+from alexnet_cli.drawing.words import Plan
+from alexnet_cli.graphics.scene import Box, Label, Mark, Scene
 from alexnet_cli.graphics.text import sans, shorten, text_width, visible, wrap
-from alexnet_cli.report import Report
 
+Width = int | Literal["page", "slide"]
 PAGE, SLIDE = 680, 1280
 """Widths in CSS pixels: of a page's text (18 cm), and of a slide of 16 by 9."""
 LARGE = 1000
@@ -23,105 +21,110 @@ LINE = 1.45
 
 
 class Sheet(Struct, frozen=True):
-    """The room of a figure inside its margins, and the size of its text, in pixels; `tall` is the height to aim at."""
+    """The room inside the margins of a figure, and its text size, in pixels; `tall` is the height to aim at.
+
+    `outer` is the width with margins.
+    """
 
     width: float
     tall: float
     em: float
+    outer: float
 
 
 class Body(Struct, frozen=True):
-    """A drawing without title and legend, and the notes that explain it."""
+    """A drawing without title and legend."""
 
     marks: tuple[Mark, ...]
     width: float
     height: float
-    notes: tuple[str, ...] = ()
 
 
-def sheet_for(width: int | Literal["page", "slide"]) -> tuple[Sheet, float]:
-    """Return the room for a figure, and its whole width."""
-    total = width if isinstance(width, int) else {"page": PAGE, "slide": SLIDE}[width]
-    em = 9.0 if total < LARGE else 14.0
-    inner = total - 2 * MARGIN * em
-    return Sheet(inner, inner * (1.25 if total < LARGE else 0.45), em), float(total)
+def sheet_for(width: Width) -> Sheet:
+    """Return the room for a figure of this width."""
+    outer = width if isinstance(width, int) else {"page": PAGE, "slide": SLIDE}[width]
+    em = 9.0 if outer < LARGE else 14.0
+    inner = outer - 2 * MARGIN * em
+    return Sheet(inner, inner * (1.25 if outer < LARGE else 0.45), em, float(outer))
 
 
-def compose(plan: Plan, body: Body, sheet: Sheet, shown_width: float) -> Scene:
-    """Put title and legend around a drawing; where it is wider than its room, the whole figure is scaled down."""
+def compose(plan: Plan, body: Body, sheet: Sheet) -> Scene:
+    """Put title and legend around a drawing; if it is wider than its room, the whole figure is scaled down."""
     em, margin = sheet.em, MARGIN * sheet.em
     inner = max(sheet.width, body.width)
-    head = _head(plan.report, inner, em)
-    legend, legend_height = _legend(plan, body, inner, em)
+    legend, legend_height = _legend(plan, inner, em)
     top = margin + 2.4 * em
-    marks = [
-        head.moved(margin, margin),
+    below = top + body.height + 1.2 * em
+    marks = (
+        _head(plan, inner, em).moved(margin, margin),
         *(mark.moved(margin + (inner - body.width) / 2, top) for mark in body.marks),
-        *(mark.moved(margin, top + body.height + 1.2 * em) for mark in legend),
-    ]
-    height = top + body.height + 1.2 * em + legend_height + margin
-    title = f"{visible(plan.report.model.class_name)}, {labels.summary(plan.report)}"
+        *(mark.moved(margin, below) for mark in legend),
+    )
     return Scene(
-        inner + 2 * margin, height, shown_width, title, _description(plan), tuple(marks), em, not plan.flow.recorded
+        inner + 2 * margin,
+        below + legend_height + margin,
+        sheet.outer,
+        f"{visible(plan.model)}, {plan.summary}",
+        plan.description,
+        marks,
+        em,
+        not plan.recorded,
     )
 
 
-def _head(report: Report, width: float, em: float) -> Mark:
-    facts = labels.summary(report)
-    name = shorten(
-        visible(report.model.class_name),
-        width - text_width(facts, em) - 2 * em,
-        measure=sans(1.3 * em, bold=True),
-    )
-    items = (Label(0, 1.1 * em, name, 1.3 * em, bold=True), Label(width, 1.1 * em, facts, em, "end", dim=True))
+def _head(plan: Plan, width: float, em: float) -> Mark:
+    room = width - text_width(plan.summary, em) - 2 * em
+    name = shorten(visible(plan.model), room, measure=sans(1.3 * em, bold=True))
+    items = (Label(0, 1.1 * em, name, 1.3 * em, bold=True), Label(width, 1.1 * em, plan.summary, em, "end", dim=True))
     return Mark(items, "text")
 
 
-def _legend(plan: Plan, body: Body, width: float, em: float) -> tuple[list[Mark], float]:
-    families = legend_families(mark.family for mark in body.marks if mark.role == "layer")
+def _legend(plan: Plan, width: float, em: float) -> tuple[list[Mark], float]:
     marks, x, y = [], 0.0, em
-    for family in families:
-        room = 1.6 * em + text_width(WORDS[family], em)
+    for family, name in plan.legend:
+        room = 1.6 * em + text_width(name, em)
         if x and x + room > width:
             x, y = 0.0, y + LINE * em
-        items: tuple[Item, ...] = (
-            Box(x, y - 0.8 * em, em, em, "swatch", 0.2 * em),
-            Label(x + 1.5 * em, y, WORDS[family], em),
-        )
-        marks.append(Mark(items, "text", family))
+        swatch = Box(x, y - 0.8 * em, em, em, "swatch", 0.2 * em)
+        marks.append(Mark((swatch, Label(x + 1.5 * em, y, name, em)), "text", family))
         x += room + 1.4 * em
     y += 0.3 * em
-    lines = wrap(" ".join((*body.notes, *_notes(plan))), width, sans(em))
-    for line in lines:
+    for line in wrap(" ".join(plan.notes), width, sans(em)):
         y += LINE * em
         marks.append(Mark((Label(0, y, line, em, dim=True),), "text"))
     return marks, y + 0.3 * em
 
 
-def _notes(plan: Plan) -> Sequence[str]:
-    """Say what the figure leaves out, and what it is not sure of."""
-    report = plan.report
-    notes = []
-    run = report.run
-    if run is not None and run.batch_size is not None:
-        notes.append(f"Sizes are without the batch of {units.count(run.batch_size)}.")
-    if any(node.count > 1 for node in plan.flow.nodes):
-        shown = "their parameters and MACs in sum" if plan.style == "bars" else "one drawn"
-        notes.append(f"×N: N that are alike, {shown}.")
-    if not plan.flow.recorded:
-        notes.append("The data flow was not recorded: layers are in the order they ran.")
-    if report.error is not None:
-        notes.append("The model failed: what ran until then.")
-    return notes
+def split_rows(sizes: Sequence[float], gap: float, room: float) -> list[tuple[int, int]]:
+    """Split a sequence into as few rows as fit the room, the longest as short as possible; ends are exclusive.
+
+    An item longer than the room has a row of its own.
+    """
+    for count in range(1, len(sizes)):
+        rows = balanced(sizes, gap, count)
+        if max(_length(sizes[a:b], gap) for a, b in rows) <= room:
+            return rows
+    return [(i, i + 1) for i in range(len(sizes))]
 
 
-def _description(plan: Plan) -> str:
-    """Describe a figure in words for those who do not see it."""
-    layers = plan.report.layers
-    names = [
-        f"{labels.what(layers[node.rows[0]])} to {labels.sizes_text(node.shapes, plan.report)}"
-        + (f", {node.count} times" if node.count > 1 else "")
-        for node in plan.flow.nodes
-        if node.kind == "row"
-    ]
-    return "; ".join(names)
+def balanced(sizes: Sequence[float], gap: float, count: int) -> list[tuple[int, int]]:
+    """Split a sequence into `count` rows, the longest as short as possible: the classic linear partition."""
+    total = len(sizes)
+    best = [[0.0] * (total + 1) for _ in range(count + 1)]
+    cut = [[0] * (total + 1) for _ in range(count + 1)]
+    for end in range(1, total + 1):
+        best[1][end] = _length(sizes[:end], gap)
+    for row in range(2, count + 1):
+        for end in range(row, total + 1):
+            tries = [
+                (max(best[row - 1][start], _length(sizes[start:end], gap)), start) for start in range(row - 1, end)
+            ]
+            best[row][end], cut[row][end] = min(tries)
+    ends = [total]
+    for row in range(count, 1, -1):
+        ends.append(cut[row][ends[-1]])
+    return list(pairwise([0, *reversed(ends)]))
+
+
+def _length(sizes: Sequence[float], gap: float) -> float:
+    return sum(sizes) + gap * max(len(sizes) - 1, 0)

@@ -1,7 +1,7 @@
-"""A graph as lines of characters: nodes one below the other, the data flow as rails beside them.
+"""The data flow of a graph as rails made of characters, beside nodes that stand one below the other.
 
-A rail leads from one node to one or more others. Where a line from another rail meets it there is a crossing with
-arms; where it only passes there is none.
+A rail leads from one node to one or more others. A line that joins another rail meets it with an arm; a line that only
+passes crosses it without one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ UNICODE = "●│─├┤┼╭╮┬╰╯┴"
 ASCII = "*|-||+/\\+\\/+"
 
 Tracks = list[frozenset[int]]
-"""For each column the nodes that its rail still leads to."""
+"""For each column, the nodes that its rail still leads to."""
 
 
 class Signs(Struct, frozen=True):
-    """The characters that rails are drawn with; a line meets a rail at its left end, its right end, or in between.
+    """The characters of rails. Where a line meets a rail, the rail goes `on`, `begins` below it or `ends` above it.
 
-    The rail goes `on` there, it `begins` below the line, or it `ends` above it.
+    Each of these three has a character for the left end of the line, its right end, and in between.
     """
 
     node: str
@@ -36,7 +36,7 @@ class Signs(Struct, frozen=True):
 
 
 class Rails(Struct, frozen=True):
-    """The rails of a node: `before` pass by before it, `above` lead into it, `at` has it on it, `below` lead away."""
+    """The rails of a node: `before` pass above it, `above` lead into it, `at` has the node on it, `below` lead away."""
 
     before: str
     above: tuple[str, ...]
@@ -50,11 +50,12 @@ def signs(*, unicode: bool) -> Signs:
     return Signs(chars[0], chars[1], chars[2], chars[3:6], chars[6:9], chars[9:])
 
 
-def rails_of(successors: Sequence[Sequence[int]], draw: Signs) -> list[Rails]:
+def rails_of(nodes: int, edges: Sequence[tuple[int, int]], draw: Signs) -> list[Rails]:
     """Draw the rails of each node; edges lead from a lower to a higher position."""
     tracks: Tracks = []
     rails = []
-    for node, targets in enumerate(successors):
+    for node in range(nodes):
+        targets = [target for source, target in edges if source == node]
         before = _line(tracks, {}, draw)
         own, above = _arrive(tracks, node, draw)
         at = _line(tracks, {own: draw.node}, draw)
@@ -66,7 +67,7 @@ def rails_of(successors: Sequence[Sequence[int]], draw: Signs) -> list[Rails]:
 
 
 def _arrive(tracks: Tracks, node: int, draw: Signs) -> tuple[int, tuple[str, ...]]:
-    """Lead rails into a node; return its column, which is that of a rail that ends there if one does."""
+    """Lead rails into a node; return its column: that of a rail that ends there, if one does."""
     arriving = [column for column, targets in enumerate(tracks) if node in targets]
     ending = [column for column in arriving if tracks[column] == {node}]
     passing = list(tracks)
@@ -81,7 +82,7 @@ def _arrive(tracks: Tracks, node: int, draw: Signs) -> tuple[int, tuple[str, ...
 
 
 def _leave(tracks: Tracks, own: int, targets: Sequence[int], draw: Signs) -> tuple[str, ...]:
-    """Lead from a node to the first of others in its own column, and to the rest in a free one on its right."""
+    """Lead from a node to its first target in its own column, and to the others in a free column on its right."""
     if targets:
         tracks[own] = frozenset(targets[:1])
     if len(targets) <= 1:
@@ -97,7 +98,7 @@ def _marks(kinds: dict[int, str], draw: Signs) -> dict[int, str]:
 
 
 def _free(tracks: Tracks, start: int) -> int:
-    """Return the first free column from `start` on, made if there is none."""
+    """Return the first free column from `start` on, a new one if none is free."""
     while len(tracks) <= start:
         tracks.append(frozenset())
     for column in range(start, len(tracks)):
@@ -108,7 +109,7 @@ def _free(tracks: Tracks, start: int) -> int:
 
 
 def _line(tracks: Sequence[frozenset[int]], marks: dict[int, str], draw: Signs) -> str:
-    """Write a line: two characters a column, those between the marks joined."""
+    """Write a line of two characters per column, joined between the marks."""
     text = ""
     for column in range(max([len(tracks), *(column + 1 for column in marks)])):
         joined = len(marks) > 1 and min(marks) <= column < max(marks)

@@ -1,4 +1,4 @@
-"""Parts of a graph placed in pixels, and the lines between them."""
+"""Places the parts of a graph in pixels, and draws the lines between them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TRACK = 1.0
 TURN = 0.8
 STRAIGHT = 0.8
 SLOPE = 0.06
-"""In em: from rank to rank, and to one of ports only; from lane to lane and between tracks; how far below a part a
-track leaves; how long a line is straight before its arrow. Ranks are `SLOPE` further apart for each pixel that a line
-between them goes aside."""
+"""In em: from rank to rank, and to a rank of ports; from lane to lane, and between tracks; how far below a part a track
+leaves; the straight end of a line before its arrow. Ranks are `SLOPE` further apart for each pixel that a line between
+them goes sideways."""
 
 
 class Part(Struct, frozen=True):
     """Something to place: its marks, drawn at the origin, and where lines enter and leave, by key, from its left edge.
 
-    Where a key is not named they do so on its axis, which is in the middle if it is not given. A port has no size;
-    lines pass it without an arrow.
+    Lines with other keys use its axis, the middle unless given. A port has no size, and lines cross it without an
+    arrow.
     """
 
     marks: tuple[Mark, ...]
@@ -39,11 +39,11 @@ class Part(Struct, frozen=True):
 
     @property
     def axis(self) -> float:
-        """Where its lane runs through it, from its left edge."""
+        """The x of its lane, from its left edge."""
         return self.width / 2 if self.given_axis is None else self.given_axis
 
     def reach(self, side: int) -> float:
-        """Return how far it reaches from its axis: to the right for 1, to the left for -1."""
+        """Return how far it extends from its axis: to the right for 1, to the left for -1."""
         return self.width - self.axis if side > 0 else self.axis
 
     def enter(self, key: int) -> float:
@@ -59,7 +59,7 @@ PORT = Part((), 0, 0, arrow=False)
 
 
 class Placed(Struct, frozen=True):
-    """A placed graph, its upper left corner at the origin; `corners` are those of its parts."""
+    """A placed graph with its upper left corner at the origin; `corners` are the upper left corners of its parts."""
 
     marks: tuple[Mark, ...]
     width: float
@@ -71,13 +71,13 @@ class Placed(Struct, frozen=True):
 def place(parts: Sequence[Part], ties: Sequence[Tie], em: float, ports: tuple[int, int] = (0, 0)) -> Placed:
     """Place parts in ranks and lanes; ties lead from a lower to a higher position.
 
-    Of the parts that many at the beginning are ports above all others, and that many at the end below.
+    `ports` says how many parts at the beginning are ports above all others, and how many at the end below.
     """
     return _Region(parts, ties, assign(len(parts), ties, ports), em).placed()
 
 
 class Track(Struct, frozen=True):
-    """Where the lines run that lead from a port around what is in between: from rank `first` to `last`, at `x`."""
+    """Where lines from one port run around the parts in between: from rank `first` to `last`, at `x`."""
 
     first: int
     last: int
@@ -109,7 +109,7 @@ class _Region:
         return self._at_origin(marks)
 
     def _axes(self) -> list[float]:
-        """Place each chain as near to lane 0 as what is nearer to it leaves room, along the ranks that it reaches."""
+        """Place each chain as near to lane 0 as the chains nearer to it allow, over the ranks that it takes."""
         axes = [0.0] * len(self.parts)
         ranks = max(self.lanes.ranks, default=0) + 1
         edges = {side: [0.0] * ranks for side in (1, -1)}
@@ -131,7 +131,7 @@ class _Region:
         return axes
 
     def _set_rows(self, axes: Sequence[float]) -> None:
-        """Set the top and bottom of each rank; where lines go far to the side ranks are further apart."""
+        """Set the top and bottom of each rank; ranks are further apart where lines go far sideways."""
         ranks = max(self.lanes.ranks, default=0) + 1
         heights = [0.0] * ranks
         for part, rank in zip(self.parts, self.lanes.ranks, strict=True):
@@ -154,11 +154,11 @@ class _Region:
         return [Mark((self._line(number),), "edge") for number in range(len(self.ties))]
 
     def _lay_tracks(self) -> None:
-        """Give what leads around from a port one track, short ones first, so that long ones run outside of them."""
+        """Give the lines around from each port one track; short ones first, so that longer ones run outside of them."""
         reach: dict[tuple[int, int], list[int]] = {}
         for tie, route in zip(self.ties, self.lanes.routes, strict=True):
             if route == "track":
-                reach.setdefault((tie.source, tie.source_key), []).append(tie.target)
+                reach.setdefault((tie.source, tie.key), []).append(tie.target)
         order = sorted(reach, key=lambda port: (max(map(self._rank, reach[port])) - self._rank(port[0]), port))
         for port in order:
             first, last = self._rank(port[0]), max(map(self._rank, reach[port]))
@@ -172,8 +172,8 @@ class _Region:
         tie = self.ties[number]
         source, target = self.parts[tie.source], self.parts[tie.target]
         (sx, sy), (tx, ty) = self.corners[tie.source], self.corners[tie.target]
-        start = (sx + source.leave(tie.source_key), sy + source.height)
-        end = (tx + target.enter(tie.target_key), ty)
+        start = (sx + source.leave(tie.key), sy + source.height)
+        end = (tx + target.enter(tie.key), ty)
         first, last = self.lanes.ranks[tie.source], self.lanes.ranks[tie.target]
         match self.lanes.routes[number]:
             case "track":
@@ -189,8 +189,8 @@ class _Region:
         return Line(_distinct(points), arrow=target.arrow, bend="smooth")
 
     def _track(self, tie: Tie, start: Point, end: Point) -> Line:
-        """Lead a line around what is in between: out below the source, along outside, into the target's side."""
-        track = self.tracks[tie.source, tie.source_key]
+        """Lead a line around the parts in between: out below the source, along the outside, into the target's side."""
+        track = self.tracks[tie.source, tie.key]
         target, (tx, ty) = self.parts[tie.target], self.corners[tie.target]
         below = self.bottoms[track.first] + TURN * self.em
         out = (start, (start[0], below), (track.x, below))
@@ -202,7 +202,7 @@ class _Region:
         return Line((*out, (track.x, middle), (edge, middle)), arrow=True)
 
     def _blocked(self, part: int, side: int) -> bool:
-        """Tell whether another part stands beside a part."""
+        """Whether another part stands on this side of a part."""
         rank, lane = self._rank(part), self.lanes.lanes[part]
         return any(
             other != part and self._rank(other) == rank and (self.lanes.lanes[other] - lane) * side > 0
@@ -210,7 +210,7 @@ class _Region:
         )
 
     def _costs(self, first: int, last: int, targets: Sequence[int], side: int) -> tuple[int, int, int]:
-        """Weigh a side: targets that cannot be entered from there, parts in the way, and rather the right."""
+        """Weigh a side: targets that it cannot enter, then parts in the way; the right side wins a draw."""
         blocked = sum(self._blocked(target, side) for target in targets)
         beside = sum(
             lane * side > 0 and first < rank < last
@@ -219,7 +219,7 @@ class _Region:
         return blocked, beside, -side
 
     def _outside(self, first: int, last: int, side: int) -> float:
-        """Return the nearest place beside some ranks that neither a part nor a track has taken."""
+        """Return the nearest free place beside some ranks, outside of parts and tracks."""
         edges = [
             side * (x + (part.width if side > 0 else 0.0))
             for part, (x, _), rank in zip(self.parts, self.corners, self.lanes.ranks, strict=True)
@@ -242,5 +242,5 @@ class _Region:
 
 
 def _distinct(points: Sequence[Point]) -> tuple[Point, ...]:
-    """Drop points that stand where the one before them does."""
+    """Drop points equal to the one before."""
     return tuple(point for i, point in enumerate(points) if i == 0 or point != points[i - 1])

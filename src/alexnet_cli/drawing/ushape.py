@@ -1,4 +1,4 @@
-"""A chain with nested skip connections, as a U: down on the left, up on the right, the connections straight across."""
+"""A chain with nested skip connections as a U: down on the left, up on the right, the connections straight across."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GAP = 2.2
 ACROSS = 7.0
 TURN = 1.4
 FEWEST = 2
-"""In em: between two parts, between the two sides, below the lowest part; and how many connections make a U."""
+"""In em: between two parts, between the two sides, below the lowest part. The fewest connections of a U."""
 
 
 class Nest(Struct, frozen=True):
@@ -27,7 +27,7 @@ class Nest(Struct, frozen=True):
 
 
 def nest_of(parts: int, ties: Sequence[Tie]) -> Nest | None:
-    """Return the connections of a chain if they are nested, None for any other graph."""
+    """Return the skip connections of a chain if they are nested; None for any other graph."""
     steps = {(tie.source, tie.target) for tie in ties}
     chain = {(part, part + 1) for part in range(parts - 1)}
     arcs = sorted(steps - chain)
@@ -55,7 +55,7 @@ class _U:
     axes: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Split the chain into what goes down, what lies at the bottom between the sides, and what goes up."""
+        """Split the chain into the side that goes down, the part at the bottom, and the side that goes up."""
         below = range(self.nest.left[-1] + 1, self.nest.right[-1])
         half, odd = divmod(len(below), 2)
         self.left = [*range(self.nest.left[-1] + 1), *below[:half]]
@@ -76,7 +76,7 @@ class _U:
         return Placed(tuple(marks), width, low + (TURN * self.em if self.middle is None else 0), tuple(corners))
 
     def _set_tops(self) -> None:
-        """Set the ends of each connection at one height, and what lies between two of them evenly between."""
+        """Set both ends of each connection at one height, and spread the parts between two connections evenly."""
         y = 0.0
         previous: tuple[int | None, int | None] = (None, None)
         for a, b in zip(self.nest.left, self.nest.right, strict=True):
@@ -102,7 +102,7 @@ class _U:
         return sum(self.parts[part].height + GAP * self.em for part in stack)
 
     def _stack(self, stack: Sequence[int], top: float, room: float) -> None:
-        """Set parts one below the other, spread over the room that the other side needs."""
+        """Set parts one below the other, spread over the height that the taller side needs."""
         spare = (room - self._height(stack)) / (len(stack) + 1)
         y = top
         for part in stack:
@@ -126,7 +126,7 @@ class _U:
         return [Line(points, arrow=True) for points in (*down, *up)]
 
     def _bottom(self) -> list[Line]:
-        """Lead from the left side to the right one, through what lies between."""
+        """Lead from the left side to the right one, through the part at the bottom."""
         down, up = self._foot(self.left[-1]), self._foot(self.right[0])
         if self.middle is None:
             low = max(down[1], up[1]) + TURN * self.em

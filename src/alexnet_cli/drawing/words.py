@@ -1,84 +1,356 @@
-"""The words of each node of a graph, whatever draws it, and the nodes that a frame holds."""
+"""A figure before its layout: every word and number that it can show, whatever draws it.
+
+Layouts, the terminal and the writers of other languages read a `Plan` and nothing else: no layer, no report.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import prod
 from typing import Literal
 
 from msgspec import Struct
 
 from alexnet_cli import units
-from alexnet_cli.analyses.dataflow import Flow, FlowNode, Frame, is_merge
-from alexnet_cli.drawing import labels
-from alexnet_cli.drawing.families import family_of
-from alexnet_cli.drawing.plan import Plan
-from alexnet_cli.graphics.text import visible
+from alexnet_cli.analyses.flow import Flow, FlowNode
+from alexnet_cli.analyses.flow import Frame as FlowFrame
+from alexnet_cli.drawing.labels import Label, label, span
+from alexnet_cli.graphics.text import sans, shorten, visible
+from alexnet_cli.report import Layer, Report, subtree
+from alexnet_cli.tape import Shape
+
+Style = Literal["blocks", "graph", "bars"]
+FAMILIES = {
+    "conv": "convolution",
+    "pool": "pooling",
+    "norm": "normalisation",
+    "linear": "linear",
+    "embedding": "embedding",
+    "recurrent": "recurrent",
+    "attention": "attention",
+    "softmax": "softmax",
+    "other": "other",
+}
+"""The families that have a colour, in the order of the legend, with their names there."""
+MOST_PATHS = 500
+MOST_BESIDE, BLOCK_ROOM = 3, 11.0
+"""The most lines of small layers below a block, and how wide its lines are at most, in em."""
+_NOTES = {
+    "blocks": "Above a block: height × width of the map, or features; below it: channels. Lengths are the square roots "
+    "of these: maps and the windows on them on one scale, channels and features each on another. 3×3 /2: window and "
+    "stride.",
+    "bars": "Output: elements, on a logarithmic scale; parameters and MACs on linear ones.",
+}
+_SHARED = "Shared parameters are shown once, at the layer that runs first."
+_MAP, _IMAGE = 2, 3
+_MACS_FIRST = 10**6
 
 
-class Words(Struct, frozen=True):
-    """What is said of a node: what it does and how often, its name, the size of what it makes, what is shown with it.
+class Block(Struct, frozen=True):
+    """A node as a block: a `volume` (channels, height, width), else a number of `features`, else a gap.
 
-    A `merge` joins branches, an `end` is an input or output, a `gap` stands for many layers.
+    `lines` stand below it: its name, its window, the small layers with it. `size` stands above it and `channels` right
+    below it. `window` (height, width) slides over the block before it.
     """
 
-    kind: Literal["layer", "merge", "end", "gap"]
-    what: str
+    lines: tuple[str, ...]
+    size: str = ""
+    channels: str = ""
+    volume: tuple[int, int, int] | None = None
+    features: int | None = None
+    window: tuple[int, int] | None = None
+
+
+class Bar(Struct, frozen=True):
+    """A node as a bar: its name, and the elements of its output, its parameters and its MACs; None is unknown."""
+
+    name: str
+    elements: int | None
+    params: int | None
+    macs: int | None
+
+
+class Node(Struct, frozen=True):
+    """A node with everything that a figure can say about it.
+
+    `kind` merge joins branches, a gap stands for several layers. `what` is what it does, `times` how often it alone
+    repeats, `inner` its name within the frame around it, `beside` the small layers shown with it, `told` what a viewer
+    shows on pointing at it. It has a `block` and a `bar` unless it has no place in such a figure.
+    """
+
+    kind: Literal["input", "output", "layer", "merge", "gap"]
     family: str
+    what: str
     size: str
+    told: str
+    paths: tuple[str, ...] = ()
     name: str = ""
+    inner: str = ""
     times: str = ""
-    small: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    block: Block | None = None
+    bar: Bar | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it is an input or an output of the model."""
+        return self.kind in ("input", "output")
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it as lines of text; a merge and an end have one line."""
+        if self.kind == "merge":
+            return [", ".join((self.what, *self.beside))]
+        if self.is_end:
+            return [" ".join(part for part in (self.what, self.name, self.size) if part)]
+        second = " · ".join(part for part in (self.name, self.size) if part)
+        beside = f"with {', '.join(self.beside)}" if self.beside else ""
+        return [line for line in (self.what + self.times, second, beside) if line]
 
 
-def words_of(plan: Plan) -> list[Words]:
-    """Return the words of each node."""
-    sources = plan.flow.predecessors()
-    return [_words(plan, node, number, len(sources[number])) for number, node in enumerate(plan.flow.nodes)]
+class Frame(Struct, frozen=True):
+    """A frame around the nodes from `first` to `last`, which repeat; `path` is the row that contains them, if any."""
+
+    first: int
+    last: int
+    times: str
+    name: str
+    path: str
+
+    @property
+    def title(self) -> str:
+        """How often it repeats, and which rows it stands for."""
+        return f"{self.times} {self.name}".rstrip()
 
 
-def _words(plan: Plan, node: FlowNode, number: int, sources: int) -> Words:
-    layers = plan.report.layers
-    size = labels.sizes_text(node.shapes, plan.report)
-    family = family_of(node, layers)
-    if node.kind in ("input", "output"):
-        return Words("end", node.kind, family, size, visible(node.name))
-    if node.kind == "gap":
-        return Words("gap", f"{units.count(len(node.rows))} layers", family, size)
-    row = layers[node.rows[0]]
-    alone = next((frame for frame in plan.flow.frames if frame.first == frame.last == number), None)
-    path = row.path if alone is None else labels.span(row.path, layers[alone.last_row].path)
-    return Words(
-        "merge" if is_merge(row, sources) else "layer",
-        labels.what(row),
-        family,
-        size,
-        "" if row.kind == "function" else visible(path),
-        "" if alone is None else f" {times(alone)}",
-        tuple(labels.with_it(node, layers)),
+class Plan(Struct, frozen=True):
+    """What to draw in which style. Frames come before the frames inside them; without a record edges are a guess."""
+
+    style: Style
+    model: str
+    summary: str
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[int, int], ...]
+    frames: tuple[Frame, ...]
+    legend: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    description: str
+    recorded: bool
+
+    @property
+    def blocks(self) -> list[tuple[Node, Block]]:
+        """The nodes that have a block: what the last layer makes is the output, which has none of its own."""
+        return [(node, node.block) for node in self.nodes if node.block is not None]
+
+    @property
+    def bars(self) -> list[tuple[Node, Bar]]:
+        """The nodes that have a bar."""
+        return [(node, node.bar) for node in self.nodes if node.bar is not None]
+
+
+def without_batch(shape: Shape, report: Report) -> Shape:
+    """Drop the batch dimension, if the report has one."""
+    batch = None if report.run is None else report.run.batch_size
+    return shape[1:] if batch is not None and len(shape) > 1 and shape[0] == batch else shape
+
+
+def settle(report: Report, flow: Flow, style: Style) -> Plan:
+    """Settle every word of a figure."""
+    writer = _Writer(report, flow)
+    nodes = writer.nodes()
+    shown = {node.family for node in nodes}
+    macs = report.totals.macs
+    work = "MACs unknown" if macs is None else f"{units.si(macs)} MACs"
+    return Plan(
+        style,
+        report.model.class_name,
+        f"{units.si(report.totals.params)} parameters, {work}",
+        nodes,
+        flow.edges,
+        tuple(map(writer.frame, writer.frames)),
+        tuple((family, name) for family, name in FAMILIES.items() if family in shown),
+        tuple(writer.notes(style)),
+        "; ".join(writer.descriptions()),
+        flow.recorded,
     )
 
 
-def frames_of(flow: Flow) -> list[Frame]:
-    """Return the frames that hold more than one node, outer ones before those in them."""
-    several = [frame for frame in flow.frames if frame.last > frame.first]
-    return sorted(several, key=lambda frame: (frame.first, -frame.last, -frame.count))
+class _Writer:
+    def __init__(self, report: Report, flow: Flow) -> None:
+        self.report = report
+        self.layers = report.layers
+        self.labels = {row: label(report.layers[row]) for node in flow.nodes if node.kind == "row" for row in node.rows}
+        self.flow = flow
+        several = (frame for frame in flow.frames if frame.last > frame.first)
+        self.frames = sorted(several, key=lambda frame: (frame.first, -frame.last))
+        self.alone = {frame.first: frame for frame in flow.frames if frame.last == frame.first}
+        heads = [self.layers[node.rows[0]] for node in flow.nodes if node.kind == "row"]
+        self.one_sided = any(head.family in ("conv", "pool") and "1d" in head.type for head in heads)
+
+    def nodes(self) -> tuple[Node, ...]:
+        write = {"input": self._end, "output": self._end, "gap": self._gap}
+        sources = [len(before) for before in self.flow.predecessors()]
+        return tuple(
+            self._layer(node, number, sources[number]) if node.kind == "row" else write[node.kind](node)
+            for number, node in enumerate(self.flow.nodes)
+        )
+
+    def _end(self, node: FlowNode) -> Node:
+        kind: Literal["input", "output"] = "input" if node.kind == "input" else "output"
+        name = visible(node.name)
+        return Node(
+            kind,
+            "input",
+            kind,
+            self._size(node.shapes),
+            f"{kind} {name}".strip() + f": {units.text(node.shapes, 'shapes')}",
+            self._paths(node),
+            name=name,
+            block=self._block(node, (name or "input",)) if kind == "input" else None,
+        )
+
+    def _gap(self, node: FlowNode) -> Node:
+        count = units.count(len(node.rows))
+        return Node(
+            "gap",
+            "gap",
+            f"{count} layers",
+            self._size(node.shapes),
+            f"{count} layers\n{self._sums(node)}",
+            self._paths(node),
+            block=Block((count, "layers")),
+            bar=self._bar(node, f"{count} layers"),
+        )
+
+    def _layer(self, node: FlowNode, number: int, sources: int) -> Node:
+        head, *others = (self.layers[row] for row in node.rows)
+        alone = self.alone.get(number)
+        said, *small = (self.labels[row] for row in node.rows)
+        name, inner = "", ""
+        if head.kind == "module":
+            name = inner = visible(span(head.path, self.layers[alone.last_row].path) if alone else head.path)
+            around = [frame for frame in self.frames if frame.first <= number <= frame.last]
+            if around and around[-1].whole and self.layers[around[-1].first_row].path:
+                inner = name.removeprefix(f"{visible(self.layers[around[-1].first_row].path)}.")
+        beside = tuple(one.short for one, row in zip(small, others, strict=True) if row.family != "reshape")
+        joins = sources > 1 and (head.kind == "function" or head.family == "reshape")
+        return Node(
+            "merge" if joins else "layer",
+            self._family(node.rows[0]),
+            said.what,
+            self._size(node.shapes),
+            "\n".join(self._told(node, said, head, others)),
+            self._paths(node),
+            name,
+            inner,
+            f" {_times(alone)}" if alone else "",
+            beside,
+            self._block(node, self._block_lines(node, said, beside), said.window),
+            self._bar(node, visible(head.path or head.type)),
+        )
+
+    def _told(self, node: FlowNode, said: Label, head: Layer, others: Sequence[Layer]) -> Iterator[str]:
+        """Say everything about a layer: path, type, shapes, parameters and MACs, a line each."""
+        yield visible(head.path or head.type) + (f" and {node.count - 1} alike" if node.count > 1 else "")
+        yield said.what
+        if head.input_shapes:
+            yield f"in {units.text(head.input_shapes, 'shapes')}"
+        yield f"out {units.text(head.output_shapes, 'shapes')}"
+        if others:
+            yield "with " + ", ".join(visible(f"{row.path} ({row.type})") for row in others)
+        yield self._sums(node)
+
+    def _sums(self, node: FlowNode) -> str:
+        params, macs = self._total(node, "params_total"), self._total(node, "macs_total")
+        in_all = " in all" if node.count > 1 else ""
+        return f"{units.text(params, 'count')} parameters, {units.text(macs, 'count')} MACs{in_all}"
+
+    def _total(self, node: FlowNode, key: str) -> int | None:
+        values = [getattr(self.layers[row], key) for row in node.every_row]
+        return None if None in values else sum(values)
+
+    def _size(self, shapes: Sequence[Shape]) -> str:
+        """Write the first of several shapes without its batch, and how many more there are: `96×55×55 +1`."""
+        if not shapes:
+            return ""
+        more = f" +{len(shapes) - 1}" if len(shapes) > 1 else ""
+        return units.shape(without_batch(shapes[0], self.report)) + more
+
+    def _paths(self, node: FlowNode) -> tuple[str, ...]:
+        """Return the paths of the rows that a node stands for, each once."""
+        paths = (self.layers[row].path for row in node.every_row[:MOST_PATHS])
+        return tuple(dict.fromkeys(path for path in paths if path))
+
+    def _family(self, position: int) -> str:
+        """Return the family that colours a row: for a container, the one with most of its MACs, or parameters."""
+        family = self.layers[position].family
+        if family in FAMILIES and family != "other":
+            return family
+        works: Counter[str] = Counter()
+        for below in subtree(self.layers, position)[1:]:
+            row = self.layers[below]
+            works[row.family] += (row.macs or 0) * _MACS_FIRST + row.params
+        main = max(works, key=lambda name: works[name], default="other")
+        return main if main in FAMILIES and works[main] else "other"
+
+    def _block(self, node: FlowNode, lines: Iterable[str], window: tuple[int, int] | None = None) -> Block:
+        shape = without_batch(node.shapes[0], self.report) if node.shapes else ()
+        volume, features = None, None
+        if len(shape) >= _IMAGE:
+            volume = shape[0], shape[-2], shape[-1]
+        elif len(shape) == _MAP and self.one_sided:
+            volume = shape[0], shape[1], 1
+        else:
+            features = shape[-1] if shape else 1
+        size = units.shape(shape[1:]) if volume else self._size(node.shapes)
+        fitted = tuple(shorten(line, BLOCK_ROOM, measure=sans(1, bold=True)) for line in lines)
+        return Block(fitted, size, str(shape[0]) if volume else "", volume, features, window)
+
+    def _block_lines(self, node: FlowNode, said: Label, beside: Sequence[str]) -> Iterator[str]:
+        yield said.block + (f" ×{node.count}" if node.count > 1 else "")
+        yield from said.windows
+        if len(beside) > MOST_BESIDE:
+            beside = [*beside[: MOST_BESIDE - 1], f"+{len(beside) - MOST_BESIDE + 1} more"]
+        yield from beside
+
+    def _bar(self, node: FlowNode, name: str) -> Bar:
+        times = f" ×{units.count(node.count)}" if node.count > 1 else ""
+        elements = prod(without_batch(node.shapes[0], self.report)) if node.shapes else None
+        return Bar(name + times, elements, self._total(node, "params_total"), self._total(node, "macs_total"))
+
+    def frame(self, frame: FlowFrame) -> Frame:
+        """Write the rows that a frame stands for: `layers.0–11 · EncoderLayer`; functions have no path to write."""
+        first, last = self.layers[frame.first_row], self.layers[frame.last_row]
+        name = "" if first.kind == "function" else visible(span(first.path, last.path))
+        if frame.whole and first.kind != "function":
+            name += f" · {visible(first.type)}"
+        return Frame(frame.first, frame.last, _times(frame), name, first.path if frame.whole else "")
+
+    def notes(self, style: Style) -> Iterator[str]:
+        """Say how to read the figure, what it leaves out and what it is not sure of."""
+        if style in _NOTES:
+            yield _NOTES[style]
+        if style == "bars" and any(self.layers[row].reuses for node in self.flow.nodes for row in node.every_row):
+            yield _SHARED
+        run = self.report.run
+        if run is not None and run.batch_size is not None:
+            yield f"Sizes are without the batch of {units.count(run.batch_size)}."
+        if any(node.count > 1 for node in self.flow.nodes):
+            shown = "their parameters and MACs in sum" if style == "bars" else "one drawn"
+            yield f"×N: N that are alike, {shown}."
+        if not self.flow.recorded:
+            yield "The data flow was not recorded: layers are in the order they ran."
+        if self.report.error is not None:
+            yield "The model failed: what ran until then."
+
+    def descriptions(self) -> Iterator[str]:
+        """Describe each layer in words, for readers who do not see the figure."""
+        for node in self.flow.nodes:
+            if node.kind == "row":
+                times = f", {node.count} times" if node.count > 1 else ""
+                yield f"{self.labels[node.rows[0]].what} to {self._size(node.shapes)}{times}"
 
 
-def times(frame: Frame) -> str:
-    """Say how often a frame runs: `×12`."""
+def _times(frame: FlowFrame) -> str:
     return f"×{units.count(frame.count)}" + (" parallel" if frame.parallel else "")
-
-
-def frame_title(frame: Frame, plan: Plan) -> str:
-    """Say how often a frame runs, and what it is of."""
-    return f"{times(frame)} {labels.frame_name(frame, plan.report.layers)}".rstrip()
-
-
-def lines_of(words: Words) -> list[str]:
-    """Return the words as the lines of a box."""
-    if words.kind == "merge":
-        return [", ".join((words.what, *words.small))]
-    if words.kind == "end":
-        return [" ".join(part for part in (words.what, words.name, words.size) if part)]
-    second = " · ".join(part for part in (words.name, words.size) if part)
-    small = f"with {', '.join(words.small)}" if words.small else ""
-    return [line for line in (words.what + words.times, second, small) if line]
