@@ -13,7 +13,7 @@ from helpers import trace_target
 from test_floors import run_without_torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count
 
-from alexnet_cli.analyses import accesses
+from alexnet_cli.analyses import traffic
 from alexnet_cli.analyses.cost import Roof, backward_of, cost
 from alexnet_cli.analyses.hardware import HARDWARE, Hardware, find_hardware
 from alexnet_cli.analyses.traffic import units
@@ -449,12 +449,12 @@ def test_every_view_of_torch_has_the_nature_of_a_view():
 @pytest.mark.parametrize(
     "name",
     sorted(
-        accesses._EMPTY
-        | accesses._OVERWRITES
-        | accesses._LOOKUPS
-        | accesses._GATHERS
-        | accesses._SCATTERS
-        | accesses._SHAPE_ONLY
+        traffic._EMPTY
+        | traffic._OVERWRITES
+        | traffic._LOOKUPS
+        | traffic._GATHERS
+        | traffic._SCATTERS
+        | traffic._SHAPE_ONLY
     ),
 )
 def test_every_operator_named_exists(name):

@@ -11,8 +11,7 @@ from test_explain import HERE, changes_of, traced
 from test_floors import run_without_torch
 from test_trace import CONV_MACS, CONV_PARAMS, LINEAR_MACS, LINEAR_PARAMS
 
-from alexnet_cli.analyses.findings.changes import Refused
-from alexnet_cli.analyses.findings.one_layer import MOST_TRIED
+from alexnet_cli.analyses.findings.one_layer import MOST_TRIED, Refused
 from alexnet_cli.analyses.findings.rules import RULES, candidates, findings
 from alexnet_cli.cli import changes as command
 from alexnet_cli.messages import CATALOGUES

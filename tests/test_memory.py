@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from alexnet_cli.analyses.largest_batch import largest_batch
+from alexnet_cli.analyses.capacity import largest_batch
 from alexnet_cli.analyses.memory import Recipe, by_layer, inference, timeline, training
 from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.models.alexnet import AlexNet

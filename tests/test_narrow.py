@@ -11,7 +11,7 @@ from odd_models import CASES
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from alexnet_cli.analyses.findings.rows import width_of
+from alexnet_cli.analyses.findings.finding import width_of
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.resolve import resolve

@@ -14,9 +14,8 @@ from seen_by_gradients import Span, run
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from alexnet_cli.analyses.receptive_field.fields import LayerField, receptive_fields
+from alexnet_cli.analyses.receptive_field.fields import LayerField, RowValues, receptive_fields
 from alexnet_cli.analyses.receptive_field.follow import follow
-from alexnet_cli.analyses.receptive_field.rows import RowValues
 from alexnet_cli.analyses.receptive_field.seen import Seen
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import InputSpec

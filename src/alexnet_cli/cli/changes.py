@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from alexnet_cli.analyses.findings.changes import Changes, Refused
+from alexnet_cli.analyses.findings.one_layer import Changes, Refused
 from alexnet_cli.analyses.findings.rules import candidates, of_training
 from alexnet_cli.cli.cached import cached_trace, tracing
 from alexnet_cli.cli.sides import is_stored

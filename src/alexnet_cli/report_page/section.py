@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.findings.changes import Changes
+from alexnet_cli.analyses.findings.one_layer import Changes
 from alexnet_cli.analyses.memory import Recipe
 from alexnet_cli.report import Report
 

@@ -9,7 +9,7 @@ from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, R
 from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
 from alexnet_cli.report import Report
 from alexnet_cli.units import si, size
-from alexnet_cli.views.parts import layer_name, run_line, uncounted_notes
+from alexnet_cli.views.parts import layer_name, run_line, titled, uncounted_notes
 from alexnet_cli.views.roofline import peak_name, roofline_plot
 
 _BYTES = (
@@ -44,9 +44,7 @@ def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> D
     if not several:
         blocks.append(_totals_facts(first.totals, failed=report.error is not None))
     blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(report, first.totals, roof)]
-    name = report.model.class_name
-    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
-    return Document(f"Cost of {title}", tuple(blocks), _how(report, costs, roof))
+    return Document(f"Cost of {titled(report)}", tuple(blocks), _how(report, costs, roof))
 
 
 def _how(report: Report, costs: Sequence[Cost], roof: Roof | None) -> str:

@@ -10,7 +10,7 @@ from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Row, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
-from alexnet_cli.views.parts import run_line
+from alexnet_cli.views.parts import run_line, titled
 
 NAMES: dict[Kind, str] = {
     "weights": "weights",
@@ -81,9 +81,7 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
     if held.training is not None and any(layer.family == "dropout" and layer.saved_bytes for layer in held.layers):
         blocks.append(Note(_DROPOUT, "warning"))
     blocks.append(Note(_CONVENTION))
-    name = report.model.class_name
-    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
-    return Document(f"Memory of {title}", tuple(blocks), run_line(report.run))
+    return Document(f"Memory of {titled(report)}", tuple(blocks), run_line(report.run))
 
 
 def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:

@@ -11,6 +11,12 @@ from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
 MOST_PARTS = 5
 
 
+def titled(report: Report) -> str:
+    """Name a model by its class, and by its target if that says more."""
+    name = report.model.class_name
+    return name if report.model.target == name.lower() else f"{name} ({report.model.target})"
+
+
 def run_line(run: Run | None) -> str:
     """Say how a model was run: `meta · float32 · eval · batch 1`."""
     if run is None:
@@ -82,7 +88,7 @@ def notes(report: Report) -> tuple[Note, ...]:
         found.append(Note(report.model.description))
     if unused and report.error is None:
         params = sum(module.params for module in unused)
-        named = _some([module.path for module in unused])
+        named = some([module.path for module in unused])
         found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
     return tuple(found)
 
@@ -91,7 +97,7 @@ def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
     """Tell of work that was not counted."""
     return tuple(
         Note(
-            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {_some(op.paths)} (no MAC formula)",
+            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {some(op.paths)} (no MAC formula)",
             "warning",
         )
         for op in ops
@@ -112,6 +118,7 @@ def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def some(names: Sequence[str], most: int = 3) -> str:
+    """List names, of many only the first `most`."""
     listed = ", ".join(name or "the model itself" for name in names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+    return listed if len(names) <= most else f"{listed} and {len(names) - most:,} more"

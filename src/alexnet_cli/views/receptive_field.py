@@ -8,7 +8,7 @@ from alexnet_cli import units
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, share_seen
 from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
 from alexnet_cli.report import Report
-from alexnet_cli.views.parts import layer_name, run_line
+from alexnet_cli.views.parts import layer_name, run_line, titled
 
 NOTHING, ALL = "", "all"
 _WITH_A_FIELD = ("exact", "upper_bound")
@@ -40,9 +40,7 @@ def receptive_field_document(report: Report, fields: ReceptiveFields) -> Documen
     blocks: list[Block] = [Table("by_layer", _COLUMNS, rows)]
     if fields.axes:
         blocks.append(Facts(_facts(report, fields)))
-    name = report.model.class_name
-    title = name if report.model.target == name.lower() else f"{name} ({report.model.target})"
-    return Document(f"Receptive fields of {title}", (*blocks, *_notes(report, fields)), run_line(report.run))
+    return Document(f"Receptive fields of {titled(report)}", (*blocks, *_notes(report, fields)), run_line(report.run))
 
 
 def _row(report: Report, layer: LayerField, fields: ReceptiveFields) -> Row:

@@ -1,4 +1,4 @@
-"""The layer table with its totals."""
+"""The layer table with its totals, and whether a checkpoint fits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.analyses.weights import WeightsMatch
-from alexnet_cli.document import Block, Column, Document, Role, Row, Table
+from alexnet_cli.document import Block, Column, Document, Note, Role, Row, Table
 from alexnet_cli.report import Layer, Report, subtree_ends
-from alexnet_cli.views.parts import facts_of, layer_name, notes, run_line, split
-from alexnet_cli.views.weights import weights_notes
+from alexnet_cli.units import shape
+from alexnet_cli.views.parts import facts_of, layer_name, notes, run_line, some, split, titled
 
 COLUMNS = (
     Column("layer", "Layer", tree=True, priority=9),
@@ -33,7 +33,7 @@ def summary_document(
     if bars is not None:
         blocks.append(bars)
     return Document(
-        _title(report), (*blocks, *notes(report), *(weights_notes(match) if match else ())), run_line(report.run)
+        titled(report), (*blocks, *notes(report), *(weights_notes(match) if match else ())), run_line(report.run)
     )
 
 
@@ -49,11 +49,6 @@ def layer_table(report: Report, depth: int | None) -> Table:
     if report.error is not None and report.error.path is not None:
         rows.append(_failed_row(report))
     return Table("layers", COLUMNS, tuple(rows))
-
-
-def _title(report: Report) -> str:
-    name = report.model.class_name
-    return name if report.model.target == name.lower() else f"{name} ({report.model.target})"
 
 
 def _rows(layer: Layer, report: Report, *, group: bool, count: int) -> list[Row]:
@@ -81,3 +76,26 @@ def _failed_row(report: Report) -> Row:
     path = report.error.path if report.error and report.error.path else ""
     level = report.layers[-1].depth if report.layers else 0
     return Row((f"{path or 'the model itself'} failed", path, None, None, None, None), level, "failed")
+
+
+def weights_notes(match: WeightsMatch) -> tuple[Note, ...]:
+    """Say which keys are missing, unexpected or of another shape, and what would help."""
+    if match.holds:
+        return (Note(f"weights: all {match.matched} tensors fit"),)
+    mismatched = [
+        f"{item.path} ({shape(item.checkpoint)} in the file, {shape(item.model)} here)" for item in match.mismatched
+    ]
+    notes = [Note(f"weights: {match.matched} tensors fit", "warning")]
+    for what, names in (
+        ("missing in the file", match.missing),
+        ("not in the model", match.unexpected),
+        ("of another shape", mismatched),
+    ):
+        if names:
+            notes.append(Note(f"weights {what}: {some(names, 5)}", "warning"))
+    if match.prefix is not None:
+        where = "file's" if match.prefix.side == "checkpoint" else "model's"
+        notes.append(
+            Note(f"without {match.prefix.text!r} before the {where} keys {match.prefix.matched} tensors would fit")
+        )
+    return tuple(notes)

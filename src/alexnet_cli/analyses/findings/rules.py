@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from alexnet_cli.analyses.findings import cost, one_layer, parameters, structure
-from alexnet_cli.analyses.findings.changes import Changes
+from alexnet_cli.analyses.findings import one_layer, parameters, structure
 from alexnet_cli.analyses.findings.finding import Finding, Judged, fact, not_applicable
-from alexnet_cli.analyses.findings.one_layer import OneLayer
+from alexnet_cli.analyses.findings.one_layer import Changes, OneLayer
 from alexnet_cli.report import Report
 
 RULES: dict[str, Callable[[Report], Judged]] = {
@@ -18,8 +17,8 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "linear-dominates": parameters.linear_dominates,
     "mirror-images": parameters.mirror_images,
     "weight-sharing": parameters.weight_sharing,
-    "weights-outweigh-outputs": cost.weights_outweigh,
-    "grouping": cost.grouping,
+    "weights-outweigh-outputs": parameters.weights_outweigh,
+    "grouping": parameters.grouping,
     "size-in-one-layer": one_layer.size_in_one_layer,
     "work-in-one-layer": one_layer.work_in_one_layer,
     "outputs-in-one-layer": one_layer.outputs_in_one_layer,

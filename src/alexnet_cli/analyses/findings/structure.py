@@ -5,8 +5,20 @@ from __future__ import annotations
 from itertools import pairwise
 from math import prod
 
-from alexnet_cli.analyses.findings.finding import Evidence, Judged, Verdict, by_exceptions, fact, not_applicable
-from alexnet_cli.analyses.findings.rows import Weights, convolutions, map_in, map_out, of_family, steps
+from alexnet_cli.analyses.findings.finding import (
+    Evidence,
+    Judged,
+    Verdict,
+    Weights,
+    by_exceptions,
+    convolutions,
+    fact,
+    map_in,
+    map_out,
+    not_applicable,
+    of_family,
+    steps,
+)
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Shape
 

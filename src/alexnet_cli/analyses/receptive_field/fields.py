@@ -1,8 +1,8 @@
-"""The receptive field of every layer of a report."""
+"""The receptive field of every layer of a report: of which value, along which axes, and what that value sees."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Literal
@@ -10,15 +10,97 @@ from typing import Literal
 from msgspec import Struct
 
 from alexnet_cli.analyses.memory import tape_of
-from alexnet_cli.analyses.receptive_field.follow import Followed, follow
-from alexnet_cli.analyses.receptive_field.merging import merged
+from alexnet_cli.analyses.receptive_field.follow import FirstSum, Followed, follow
+from alexnet_cli.analyses.receptive_field.moves import merged
 from alexnet_cli.analyses.receptive_field.reach import Reach
-from alexnet_cli.analyses.receptive_field.rows import RowValues
 from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
-from alexnet_cli.analyses.receptive_field.spatial import spatial_axes, traced_axes
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Report, Run, subtree_ends
-from alexnet_cli.tape import Shape, Tape
+from alexnet_cli.report import Layer, Report, Run, subtree_ends
+from alexnet_cli.tape import Operation, Shape, Tape, Value
+
+
+class RowValues:
+    """Finds the values that rows put out."""
+
+    def __init__(self, tape: Tape, layers: Sequence[Layer]) -> None:
+        self._tape = tape
+        self._layers = layers
+        self._forward = [operation for operation in tape.operations if operation.phase == "forward"]
+        self._of_row = _by_row(self._forward)
+        self._last_read = {value: at for at, done in enumerate(self._forward) for value in done.reads}
+        self._made = {value: at for at, done in enumerate(self._forward) for value in reversed(done.makes)}
+
+    def of(self, first: int, end: int) -> tuple[int, ...]:
+        """Return the value that the rows from `first` to before `end` put out: the first of the first row's outputs.
+
+        A row that ran no operator put out what it was given. Which value that is, is not on the tape: all are
+        returned that it may be.
+        """
+        shapes = self._layers[first].output_shapes
+        if not shapes:
+            return ()
+        done = sorted(at for row in range(first, end) for at in self._of_row.get(row, ()))
+        if not done:
+            return tuple(self._given(first, shapes[0]))
+        for at in reversed(done):
+            for value in self._forward[at].makes:
+                if self._tape.values[value].shape == shapes[0]:
+                    return (value,)
+        return ()
+
+    def _given(self, row: int, shape: Shape) -> Iterator[int]:
+        """Yield the values of a shape that were there when a row ran and were read after it."""
+        now = 1 + max((at for other, places in self._of_row.items() if other < row for at in places), default=-1)
+        replaced = {
+            value
+            for done in self._forward[:now]
+            if done.op.endswith("_")
+            for value in done.reads[:1]
+            if self._tape.values[value].shape == self._tape.values[done.makes[0]].shape
+        }
+        for value in dict.fromkeys((*self._tape.inputs, *self._made, *self._last_read)):
+            died = self._tape.storages[self._tape.values[value].storage].died
+            is_there = self._made.get(value, -1) < now and (died is None or died >= now) and value not in replaced
+            is_used = self._last_read.get(value, -1) >= now or value in self._tape.outputs
+            if is_there and is_used and self._tape.values[value].shape == shape:
+                yield value
+
+
+def _by_row(operations: Sequence[Operation]) -> Mapping[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for at, done in enumerate(operations):
+        if done.row is not None:
+            found.setdefault(done.row, []).append(at)
+    return found
+
+
+def traced_axes(value: Value, run: Run) -> tuple[int, ...]:
+    """Return the axes of an input that may be spatial: all but the batch."""
+    return tuple(range(0 if run.batch_size is None else 1, len(value.shape)))
+
+
+def spatial_axes(value: Value, traced: Sequence[int], run: Run, first_sum: FirstSum | None) -> tuple[int, ...]:
+    """Return those of the traced axes that are spatial, or those of a sequence: the ones that have a receptive field.
+
+    The batch has none, and the channels have none: they are the axis over which the first convolution or matrix product
+    sums. So `(N, C, H, W)` has rows and columns, `(N, L, C)` of a transformer and `(N, C, L)` of a convolution both
+    have L, and `(N, L)` of tokens or of a waveform has L. An input that is flattened before the first sum, or never
+    summed over, has its channels first after the batch, unless it holds whole numbers. With whole shapes (`--no-batch`)
+    the batch is what the first convolution takes for it.
+    """
+    axes = list(traced)
+    summed = [] if first_sum is None else [traced[number] for number in sorted(first_sum.channels)]
+    if run.batch_size is None and first_sum is not None:
+        axes = [axis for axis in axes if traced.index(axis) not in first_sum.batch]
+    if first_sum is not None and not summed:
+        return tuple(axes)
+    if len(summed) == 1:
+        left = [axis for axis in axes if axis not in summed]
+        # The one channel of an image whose rows are read as a sequence is no axis to look along.
+        return tuple(left[1:] if len(left) > 1 and left[0] == axes[0] and value.shape[left[0]] == 1 else left)
+    has_channels = len(axes) > 1 and value.dtype.startswith(("float", "bfloat", "complex"))
+    return tuple(axes[1:] if has_channels else axes)
+
 
 Status = Literal["exact", "upper_bound", "global", "undefined"]
 Number = int | float

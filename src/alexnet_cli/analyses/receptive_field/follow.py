@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.receptive_field.rules.interpolation import INTERPOLATION
-from alexnet_cli.analyses.receptive_field.rules.joins import JOINS, pointwise
-from alexnet_cli.analyses.receptive_field.rules.products import CONVOLUTIONS, PRODUCTS, summed_axes
-from alexnet_cli.analyses.receptive_field.rules.sums import SUMS
-from alexnet_cli.analyses.receptive_field.rules.views import VIEWS
-from alexnet_cli.analyses.receptive_field.rules.windows import WINDOWS
+from alexnet_cli.analyses.receptive_field.rules import RULES
+from alexnet_cli.analyses.receptive_field.rules.joins import CONVOLUTIONS, pointwise, summed_axes
 from alexnet_cli.analyses.receptive_field.seen import Seen, everything, start, stepping
-from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
+from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Step
 from alexnet_cli.tape import Operation, Tape
-
-RULES: dict[str, Rule] = {**VIEWS, **JOINS, **WINDOWS, **INTERPOLATION, **SUMS, **PRODUCTS}
-"""What is known of operators beyond their nature. A pointwise one without a rule sees what is at its place; the results
-of any other are taken to see all of the input."""
 
 _HELD = ("parameter", "buffer")
 
@@ -123,6 +115,7 @@ def _results(step: Step) -> list[Seen | None]:
 
 def _outcome(step: Step) -> Outcome:
     all_of_it = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
+    """Apply the operator's rule. Without one, a pointwise operator sees what is at its place, any other everything."""
     default = pointwise if step.operation.nature == "pointwise" else None
     rule = RULES.get(step.operation.op.rstrip("_"), default)
     if rule is None:

@@ -7,44 +7,54 @@ from math import prod
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.receptive_field import moves, reshaping
+from alexnet_cli.analyses.receptive_field import moves
 from alexnet_cli.analyses.receptive_field.moves import Window
-from alexnet_cli.analyses.receptive_field.seen import Axis, mixed, plain, settled
+from alexnet_cli.analyses.receptive_field.seen import (
+    Axis,
+    expanded,
+    inserted,
+    mixed,
+    permuted,
+    plain,
+    regrouped,
+    settled,
+    squeezed,
+)
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step, named
 
 
 def _view(step: Step) -> Outcome:
     if prod(step.shape) != prod(step.read[0]):
         raise NotFollowedError  # elements of another size
-    return reshaping.regrouped(step.first(), step.shape)
+    return regrouped(step.first(), step.shape)
 
 
 def _permute(step: Step) -> Outcome:
-    return reshaping.permuted(step.first(), step.axes("dims"))
+    return permuted(step.first(), step.axes("dims"))
 
 
 def _transpose(step: Step) -> Outcome:
     order = list(range(len(step.read[0])))
     one, other = step.axis("dim0"), step.axis("dim1")
     order[one], order[other] = other, one
-    return reshaping.permuted(step.first(), order)
+    return permuted(step.first(), order)
 
 
 def _t(step: Step) -> Outcome:
-    return reshaping.permuted(step.first(), range(len(step.shape))[::-1])
+    return permuted(step.first(), range(len(step.shape))[::-1])
 
 
 def _unsqueeze(step: Step) -> Outcome:
-    return reshaping.inserted(step.first(), step.axis(rank=len(step.shape)))
+    return inserted(step.first(), step.axis(rank=len(step.shape)))
 
 
 def _squeeze(step: Step) -> Outcome:
     shape = step.read[0]
-    return reshaping.squeezed(step.first(), [axis for axis in step.axes() if shape[axis] == 1])
+    return squeezed(step.first(), [axis for axis in step.axes() if shape[axis] == 1])
 
 
 def _expand(step: Step) -> Outcome:
-    return reshaping.expanded(step.first(), step.shape)
+    return expanded(step.first(), step.shape)
 
 
 def _repeat(step: Step) -> Outcome:
@@ -113,9 +123,9 @@ def _im2col(step: Step) -> Outcome:
 def _pixel_shuffle(step: Step) -> Outcome:
     *batch, channels, height, width = step.read[0]
     factor, rank = step.argument("upscale_factor"), len(batch)
-    apart = reshaping.regrouped(step.first(), (*batch, channels // factor**2, factor, factor, height, width))
+    apart = regrouped(step.first(), (*batch, channels // factor**2, factor, factor, height, width))
     order = (*range(rank + 1), rank + 3, rank + 1, rank + 4, rank + 2)
-    shuffled = reshaping.regrouped(reshaping.permuted(apart, order), step.shape)
+    shuffled = regrouped(permuted(apart, order), step.shape)
     return moves.joined(moves.joined(shuffled, rank + 1), rank + 2)
 
 
@@ -123,22 +133,22 @@ def _pixel_unshuffle(step: Step) -> Outcome:
     *batch, channels, height, width = step.read[0]
     factor, rank = step.argument("downscale_factor"), len(batch)
     shape = (*batch, channels, height // factor, factor, width // factor, factor)
-    apart = reshaping.regrouped(step.first(), shape)
+    apart = regrouped(step.first(), shape)
     order = (*range(rank + 1), rank + 2, rank + 4, rank + 1, rank + 3)
-    return reshaping.regrouped(reshaping.permuted(apart, order), step.shape)
+    return regrouped(permuted(apart, order), step.shape)
 
 
 def _channel_shuffle(step: Step) -> Outcome:
     batch, channels, *rest = step.read[0]
     groups = step.argument("groups")
-    apart = reshaping.regrouped(step.first(), (batch, groups, channels // groups, *rest))
+    apart = regrouped(step.first(), (batch, groups, channels // groups, *rest))
     order = (0, 2, 1, *range(3, len(rest) + 3))
-    return reshaping.regrouped(reshaping.permuted(apart, order), step.shape)
+    return regrouped(permuted(apart, order), step.shape)
 
 
 def _view_as_real(step: Step) -> Outcome:
     seen = step.first()
-    return reshaping.inserted(seen, len(seen.axes), plain(2))
+    return inserted(seen, len(seen.axes), plain(2))
 
 
 def _view_as_complex(step: Step) -> Outcome:
