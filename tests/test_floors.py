@@ -18,8 +18,8 @@ BASE = {"report", "tape", "report_json", "document", "units", "quantities", "err
 MAY_IMPORT = {
     "cache": {"cache"},
     "models": {"models"},
-    "targets": {"models", "targets"},
-    "tracing": {"targets", "tracing"},
+    "targets": {"models", "targets", "torch_insides"},
+    "tracing": {"targets", "tracing", "torch_insides"},
     "messages": {"messages"},
     "analyses": {"analyses"},
     "views": {"analyses", "messages", "views"},

@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from alexnet_cli.errors import DeviceError, TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.torch_insides import own_buffers, own_parameters
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -86,7 +87,7 @@ def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
     """
     memo: dict[int, Any] = {}
     for part in module.modules():
-        for holder in (part._parameters, part._buffers, vars(part)):
+        for holder in (own_parameters(part), own_buffers(part), vars(part)):
             for value in holder.values():
                 if isinstance(value, Tensor) and id(value) not in memo:
                     memo[id(value)] = _moved(value, device)

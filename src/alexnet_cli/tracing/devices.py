@@ -14,6 +14,7 @@ import torch
 
 from alexnet_cli.errors import DeviceError
 from alexnet_cli.report import Measured
+from alexnet_cli.torch_insides import memory_events
 from alexnet_cli.tracing.options import META
 
 _BACKENDS = {"cuda": "CUDA", "mps": "MPS (Apple GPU)", "xpu": "XPU (Intel GPU)"}
@@ -83,7 +84,8 @@ def measure(forward: Callable[[], object], device: torch.device, resident_bytes:
     if device.type == "mps":
         return Measured("Apple GPU (MPS)", None, _seconds(forward, torch.mps.synchronize))
     seconds = _seconds(forward, lambda: None)
-    return Measured(_cpu_name(), resident_bytes + _cpu_peak(forward), seconds)
+    peak = _cpu_peak(forward)
+    return Measured(_cpu_name(), None if peak is None else resident_bytes + peak, seconds)
 
 
 def _seconds(forward: Callable[[], object], synchronize: Callable[[], None]) -> float:
@@ -94,13 +96,14 @@ def _seconds(forward: Callable[[], object], synchronize: Callable[[], None]) -> 
     return time.perf_counter() - start
 
 
-def _cpu_peak(forward: Callable[[], object]) -> int:
-    """Return the most bytes that the CPU allocator had given out at once during the forward."""
+def _cpu_peak(forward: Callable[[], object]) -> int | None:
+    """Return the most bytes that the CPU allocator had given out at once during the forward, None if not known."""
     from torch.profiler import ProfilerActivity, profile
 
     with _silent_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         forward()
-    return peak_of(profiler.profiler.kineto_results.events())
+    events = memory_events(profiler)
+    return None if events is None else peak_of(events)
 
 
 def peak_of(events: Any) -> int:

@@ -10,11 +10,11 @@ from math import prod
 from typing import Any
 
 from torch import nn
-from torch.nn.modules import batchnorm, conv, rnn
 
 from alexnet_cli.errors import ForwardError, first_line, told, users_frames
 from alexnet_cli.report import ErrorInfo, Layer
 from alexnet_cli.tape import Shape
+from alexnet_cli.torch_insides import ConvNd, NormBase
 from alexnet_cli.tracing.inputs.remedy import Remedy
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.units import shape as cross
@@ -56,7 +56,7 @@ def linear(failure: Failure, layer: nn.Linear) -> Diagnosis | None:
     return Diagnosis(what, f"in_features={given[-1]} fits this input")
 
 
-def convolution(failure: Failure, layer: conv._ConvNd) -> Diagnosis | None:
+def convolution(failure: Failure, layer: ConvNd) -> Diagnosis | None:
     """The number of dimensions or of channels is wrong, or the kernel is larger than the map."""
     given, rank = failure.given, len(layer.kernel_size)
     wanted = f"{layer.in_channels}×{'×'.join('DHW'[-rank:]) if rank > 1 else 'L'}"
@@ -73,7 +73,7 @@ def convolution(failure: Failure, layer: conv._ConvNd) -> Diagnosis | None:
     return None
 
 
-def batch_norm(failure: Failure, layer: batchnorm._NormBase) -> Diagnosis | None:
+def batch_norm(failure: Failure, layer: NormBase) -> Diagnosis | None:
     """The channels are not `num_features`, or there is one value for each of them in training."""
     given = failure.given
     if "more than 1 value per channel" in str(failure.error):
@@ -108,7 +108,7 @@ def layer_norm(failure: Failure, layer: nn.LayerNorm) -> Diagnosis | None:
     return Diagnosis(what, f"normalized_shape={list(last)} fits this input")
 
 
-def recurrent(failure: Failure, layer: rnn.RNNBase) -> Diagnosis | None:
+def recurrent(failure: Failure, layer: nn.RNNBase) -> Diagnosis | None:
     """The last dimension is not `input_size`."""
     given = failure.given
     if not given or given[-1] == layer.input_size:
@@ -204,11 +204,11 @@ def dtypes(failure: Failure, _: object) -> Diagnosis | None:
 
 LAYER_RULES: tuple[tuple[type[nn.Module], Rule], ...] = (
     (nn.Linear, linear),
-    (conv._ConvNd, convolution),
-    (batchnorm._NormBase, batch_norm),
+    (ConvNd, convolution),
+    (NormBase, batch_norm),
     (nn.GroupNorm, group_norm),
     (nn.LayerNorm, layer_norm),
-    (rnn.RNNBase, recurrent),
+    (nn.RNNBase, recurrent),
     (nn.MultiheadAttention, attention),
     (nn.Embedding, embedding),
 )

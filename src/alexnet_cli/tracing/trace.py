@@ -13,6 +13,7 @@ from alexnet_cli.report import Input, Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
+from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.doctor import Failure, diagnose, too_deep
@@ -88,7 +89,11 @@ def _trace_as_asked(
     if options.dtype not in (None, "float32"):
         given = f"--amp {options.step.amp} and --dtype {options.dtype}"
         raise UsageError(f"mixed precision keeps the weights in float32: {given} exclude each other", "leave one out")
-    with pretended_cpu():
+    fake = fake_tensor_mode()
+    if fake is None:
+        notify(f"torch {torch.__version__} cannot trace mixed precision without values: the step was run on the CPU")
+        return _trace_on(torch.device("cpu"), subject, options, notify)
+    with pretended_cpu(fake):
         report, failure = _trace_on(torch.device("cpu"), subject, options, notify)
     run = None if report.run is None else replace(report.run, device=META, measured=None)
     return replace(report, run=run), failure

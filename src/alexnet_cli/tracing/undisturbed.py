@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
 import torch
-from torch._C import _len_torch_function_stack
-from torch.overrides import _get_current_function_mode_stack, _pop_mode, _push_mode
-from torch.utils import _device
+
+from alexnet_cli.torch_insides import default_device_kept
 
 
 @contextmanager
@@ -22,7 +21,7 @@ def undisturbed() -> Iterator[None]:
         stack.enter_context(redirect_stdout(sys.stderr))
         stack.enter_context(_descriptor_of_stdout_to_stderr())
         stack.enter_context(_settings())
-        stack.enter_context(_default_device())
+        stack.enter_context(default_device_kept())
         yield
 
 
@@ -42,27 +41,6 @@ def _settings() -> Iterator[None]:
 
 def _deterministic() -> tuple[bool, bool]:
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-@contextmanager
-def _default_device() -> Iterator[None]:
-    """Put back the default device.
-
-    To set one inside `with torch.device(…)` and to set it back outside leaves that device behind, so what torch
-    keeps of it is put back instead: the global context, the current device and the stack of function modes.
-    """
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    device = _device.CURRENT_DEVICE
-    modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call] # torch leaves it untyped
-    try:
-        yield
-    finally:
-        torch._GLOBAL_DEVICE_CONTEXT.device_context = context
-        _device.CURRENT_DEVICE = device
-        while _len_torch_function_stack():
-            _pop_mode()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        for mode in modes:
-            _push_mode(mode)  # type: ignore[no-untyped-call] # torch leaves it untyped
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.units import shape as cross
 
@@ -77,12 +77,12 @@ def _make(given: Input, device: torch.device) -> Tensor:
 
 def _first_channels(model: nn.Module) -> int | None:
     """Return the channels of the images that a model takes, None where its first convolution is not one of images."""
-    convolutions = (module for module in model.modules() if isinstance(module, _ConvNd))
+    convolutions = (module for module in model.modules() if isinstance(module, ConvNd))
     first = next(convolutions, None)
     return image_channels(first) if isinstance(first, nn.Conv2d) else None
 
 
-def image_channels(layer: _ConvNd) -> int:
+def image_channels(layer: ConvNd) -> int:
     """Return the channels of a convolution's images: those of a colour image where a lazy one takes any."""
     return layer.in_channels or _COLOURS
 

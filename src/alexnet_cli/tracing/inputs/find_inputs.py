@@ -11,11 +11,11 @@ from itertools import islice, product
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules import batchnorm, conv, rnn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.inputs.feed import image_channels
 
 Fits = Callable[[Sequence[InputSpec]], bool]
@@ -120,11 +120,11 @@ def _configured(model: nn.Module, config: Any) -> Iterator[FoundInputs]:
 def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
     """Yield shapes that a model beginning with this layer may take."""
     match layer:
-        case conv._ConvNd():
+        case ConvNd():
             rank = len(layer.kernel_size)
             yield from (InputSpec((image_channels(layer), *size)) for size in _spatial(rank))
-        case batchnorm._NormBase() | nn.GroupNorm():
-            channels = layer.num_features if isinstance(layer, batchnorm._NormBase) else layer.num_channels
+        case NormBase() | nn.GroupNorm():
+            channels = layer.num_features if isinstance(layer, NormBase) else layer.num_channels
             yield from (InputSpec((channels, *size)) for size in ((), *_spatial(2), *_spatial(1)))
         case nn.Linear():
             yield from _features(layer.in_features, model)
@@ -133,9 +133,9 @@ def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
         case nn.Embedding() | nn.EmbeddingBag():
             yield from (InputSpec((length,), TOKENS) for length in _lengths(model))
             yield InputSpec((), TOKENS)
-        case rnn.RNNCellBase():
+        case nn.RNNCellBase():
             yield InputSpec((layer.input_size,))
-        case rnn.RNNBase():
+        case nn.RNNBase():
             yield from (InputSpec((length, layer.input_size)) for length in _lengths(model))
         case nn.MultiheadAttention():
             yield from (InputSpec((length, layer.embed_dim)) for length in _lengths(model))
@@ -164,8 +164,8 @@ def _lengths(model: nn.Module) -> list[int]:
     positions = [
         size
         for module in model.modules()
-        for parameter in module._parameters.values()
-        if parameter is not None and not is_lazy(parameter) and not isinstance(module, (nn.Linear, conv._ConvNd))
+        for parameter in own_parameters(module).values()
+        if parameter is not None and not is_lazy(parameter) and not isinstance(module, (nn.Linear, ConvNd))
         for size in parameter.shape[:-1]
         if 1 < size <= LENGTHS[6]
     ]

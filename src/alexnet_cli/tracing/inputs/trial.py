@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import linecache
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ class Origins:
         original = nn.Module.__init__
 
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self._lines[id(module)] = _users_line(sys._getframe(1), module) or ""
+            self._lines[id(module)] = _users_line(inspect.currentframe(), module) or ""
             original(module, *args, **kwargs)
 
         nn.Module.__init__ = init  # type: ignore[method-assign, assignment] # put back below
@@ -53,6 +53,7 @@ class Origins:
 
 def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
     """Return the innermost line of the user's code that is not a constructor of the module itself."""
+    frame = frame and frame.f_back  # past the wrapper around the constructor
     while frame is not None and not is_ours(frame.f_code.co_filename):
         own = frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
         if not own and is_users_file(frame.f_code.co_filename):

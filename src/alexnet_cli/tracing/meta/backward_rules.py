@@ -1,4 +1,4 @@
-"""Shape rules for the commonest operators of a training step; see `meta_rules`."""
+"""Shape rules for the commonest operators of a training step; see `rules`."""
 
 from __future__ import annotations
 
@@ -10,36 +10,24 @@ from torch import Tensor
 
 from alexnet_cli.tracing.meta.rules import empty, meta_rule, plain
 
-aten = torch.ops.aten
 Wanted = Sequence[bool]
 """Which gradients are asked for; the others are None."""
 
 
-@meta_rule(
-    *(
-        getattr(aten, name).default
-        for name in (
-            "threshold_backward",
-            "sigmoid_backward",
-            "tanh_backward",
-            "silu_backward",
-            "gelu_backward",
-        )
-    )
-)
+@meta_rule("threshold_backward", "sigmoid_backward", "tanh_backward", "silu_backward", "gelu_backward")
 def _pointwise(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
     same = plain(gradient, other) and gradient.shape == other.shape
     return empty(other.shape, other) if same and other.dim() > 0 else NotImplemented
 
 
-@meta_rule(aten.ones_like.default)
+@meta_rule("ones_like")
 def _ones_like(given: Tensor, *, memory_format: torch.memory_format = torch.preserve_format, **others: Any) -> Any:
     """Where backward begins: the gradient of the loss with respect to itself."""
     same = memory_format == torch.preserve_format and not any(others.values())
     return empty(given.shape, given) if same and plain(given) else NotImplemented
 
 
-@meta_rule(aten.sum.dim_IntList, aten.mean.dim)
+@meta_rule("sum.dim_IntList", "mean.dim")
 def _reduced(given: Tensor, dims: Sequence[int] | None, keepdim: bool = False, *, dtype: Any = None) -> Any:  # noqa: FBT001, FBT002 - torch's signature
     """A bias's gradient; the mean of adaptive pooling to one place."""
     if dtype is not None or not dims or not plain(given) or not all(-given.dim() <= dim < given.dim() for dim in dims):
@@ -49,7 +37,7 @@ def _reduced(given: Tensor, dims: Sequence[int] | None, keepdim: bool = False, *
     return empty(kept, given) if len(over) == len(dims) else NotImplemented
 
 
-@meta_rule(aten.add_.Tensor, aten.mul_.Tensor)
+@meta_rule("add_.Tensor", "mul_.Tensor")
 def _in_place(left: Tensor, right: Tensor, *, alpha: float = 1) -> Any:
     """An optimiser's update."""
     del alpha
@@ -57,22 +45,22 @@ def _in_place(left: Tensor, right: Tensor, *, alpha: float = 1) -> Any:
     return left if same else NotImplemented
 
 
-@meta_rule(aten._softmax_backward_data.default, aten._log_softmax_backward_data.default)
+@meta_rule("_softmax_backward_data", "_log_softmax_backward_data")
 def _softmax(gradient: Tensor, output: Tensor, _dim: int, dtype: torch.dtype) -> Any:
     same = plain(output) and gradient.shape == output.shape and gradient.dtype == output.dtype == dtype
     return empty(output.shape, output) if same and gradient.is_meta and output.dim() > 0 else NotImplemented
 
 
 @meta_rule(
-    aten.max_pool2d_with_indices_backward.default,
-    aten.avg_pool2d_backward.default,
-    aten._adaptive_avg_pool2d_backward.default,
+    "max_pool2d_with_indices_backward",
+    "avg_pool2d_backward",
+    "_adaptive_avg_pool2d_backward",
 )
 def _pool(gradient: Tensor, given: Tensor, *_: Any, **__: Any) -> Any:
     return empty(given.shape, given) if plain(gradient, given) and gradient.dim() == given.dim() else NotImplemented
 
 
-@meta_rule(aten.convolution_backward.default)
+@meta_rule("convolution_backward")
 def _convolution(gradient: Tensor, given: Tensor, weight: Tensor, bias_sizes: Any, *rest: Any) -> Any:
     wanted: Wanted = rest[-1]
     if not plain(gradient, given, weight) or (wanted[2] and not wanted[1]):
@@ -81,7 +69,7 @@ def _convolution(gradient: Tensor, given: Tensor, weight: Tensor, bias_sizes: An
     return tuple(empty(shape, weight) if want else None for shape, want in zip(shapes, wanted, strict=True))
 
 
-@meta_rule(aten.native_batch_norm_backward.default)
+@meta_rule("native_batch_norm_backward")
 def _batch_norm(gradient: Tensor, given: Tensor, weight: Tensor | None, *rest: Any) -> Any:
     wanted: Wanted = rest[-1]
     if weight is None or not plain(gradient, given, weight):
@@ -90,7 +78,7 @@ def _batch_norm(gradient: Tensor, given: Tensor, weight: Tensor | None, *rest: A
     return tuple(empty(shape, weight) if want else None for shape, want in zip(shapes, wanted, strict=True))
 
 
-@meta_rule(aten.native_layer_norm_backward.default)
+@meta_rule("native_layer_norm_backward")
 def _layer_norm(gradient: Tensor, given: Tensor, over: Sequence[int], *rest: Any) -> Any:
     weight, bias, wanted = rest[-3:]
     if weight is None or bias is None or not plain(given, weight, bias):
@@ -101,7 +89,7 @@ def _layer_norm(gradient: Tensor, given: Tensor, over: Sequence[int], *rest: Any
     return tuple(empty(shape, given) if want else None for shape, want in zip(shapes, wanted, strict=True))
 
 
-@meta_rule(aten.embedding_dense_backward.default)
+@meta_rule("embedding_dense_backward")
 def _embedding(gradient: Tensor, indices: Tensor, count: int, *_: Any) -> Any:
     if not plain(gradient) or gradient.dim() != indices.dim() + 1:
         return NotImplemented

@@ -14,18 +14,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alexnet_cli.torch_insides import operator_named
+
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
+MISSING: list[str] = []
+"""Names of operators that rules were given for and that are not there."""
 _LEAST_MAPS = 2
 """A batch of channels."""
-aten = torch.ops.aten
 
 
-def meta_rule(*overloads: Any) -> Callable[[Rule], Rule]:
-    """Register a rule for operator overloads."""
+def meta_rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register a rule for ATen operators, `relu` or `add.Tensor`; one that this torch does not have needs no rule."""
 
     def register(rule: Rule) -> Rule:
-        RULES.update(dict.fromkeys(overloads, rule))
+        for name in names:
+            overload = operator_named(name)
+            if overload is None:
+                MISSING.append(name)
+            else:
+                RULES[overload] = rule
         return rule
 
     return register
@@ -46,19 +54,14 @@ def plain(*tensors: Tensor | None) -> bool:
 
 
 @meta_rule(
-    *(
-        getattr(aten, name).default
-        for name in ("relu", "sigmoid", "tanh", "silu", "gelu", "rsqrt", "exp", "sqrt", "neg")
-    ),
-    aten.pow.Tensor_Scalar,
-    aten._softmax.default,
-    aten._log_softmax.default,
+    *("relu", "sigmoid", "tanh", "silu", "gelu", "rsqrt", "exp", "sqrt", "neg"),
+    *("pow.Tensor_Scalar", "_softmax", "_log_softmax"),
 )
 def _same_shape(given: Tensor, *_: Any, **__: Any) -> Any:
     return empty(given.shape, given) if plain(given) and given.dim() > 0 else NotImplemented
 
 
-@meta_rule(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+@meta_rule("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor")
 def _binary(left: Tensor, right: Any, *, alpha: float = 1) -> Any:
     del alpha
     if isinstance(right, (int, float)) and not isinstance(right, bool):
@@ -70,12 +73,12 @@ def _binary(left: Tensor, right: Any, *, alpha: float = 1) -> Any:
     return NotImplemented
 
 
-@meta_rule(aten.mm.default)
+@meta_rule("mm")
 def _mm(left: Tensor, right: Tensor) -> Any:
     return _product(left, right)
 
 
-@meta_rule(aten.addmm.default)
+@meta_rule("addmm")
 def _addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
     del beta, alpha
     if bias.dtype != left.dtype or bias.dim() != 1 or bias.shape[0] != right.shape[-1]:
@@ -83,7 +86,7 @@ def _addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha:
     return _product(left, right)
 
 
-@meta_rule(aten.bmm.default)
+@meta_rule("bmm")
 def _bmm(left: Tensor, right: Tensor) -> Any:
     if left.dim() != 3 or right.dim() != 3 or left.shape[0] != right.shape[0]:  # noqa: PLR2004 - batch, rows, columns
         return NotImplemented
@@ -98,7 +101,7 @@ def _product(left: Tensor, right: Tensor) -> Any:
     )
 
 
-@meta_rule(aten.convolution.default)
+@meta_rule("convolution")
 def _convolution(
     given: Tensor,
     weight: Tensor,
@@ -125,7 +128,7 @@ def _convolution(
     return empty((given.shape[0], weight.shape[0], *maps), given) if min(maps) > 0 else NotImplemented
 
 
-@meta_rule(aten.max_pool2d_with_indices.default)
+@meta_rule("max_pool2d_with_indices")
 def _max_pool(
     given: Tensor,
     kernel_size: Sequence[int],
@@ -142,7 +145,7 @@ def _max_pool(
     return empty(shape, given), torch.empty(shape, dtype=torch.int64, device=given.device)
 
 
-@meta_rule(aten.avg_pool2d.default)
+@meta_rule("avg_pool2d")
 def _avg_pool(
     given: Tensor,
     kernel_size: Sequence[int],
@@ -167,14 +170,14 @@ def _pooled(
     return (*given.shape[:2], *maps) if min(maps) > 0 else None
 
 
-@meta_rule(aten._adaptive_avg_pool2d.default)
+@meta_rule("_adaptive_avg_pool2d")
 def _adaptive_pool(given: Tensor, output_size: Sequence[int]) -> Any:
     if given.dim() != 4 or not plain(given) or not given.numel() or min(output_size) < 1:  # noqa: PLR2004 - N, C, H, W
         return NotImplemented
     return empty((*given.shape[:2], *output_size), given)
 
 
-@meta_rule(aten.native_layer_norm.default)
+@meta_rule("native_layer_norm")
 def _layer_norm(given: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, _: float) -> Any:
     rank = len(shape)
     if not plain(given, weight, bias) or tuple(given.shape[-rank:]) != tuple(shape) or not given.numel():
@@ -183,14 +186,14 @@ def _layer_norm(given: Tensor, shape: Sequence[int], weight: Tensor | None, bias
     return empty(given.shape, given), empty(outer, given), empty(outer, given)
 
 
-@meta_rule(aten.embedding.default)
+@meta_rule("embedding")
 def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     if weight.dim() != 2 or not plain(weight) or indices.dtype not in (torch.int64, torch.int32):  # noqa: PLR2004 - rows, columns
         return NotImplemented
     return empty((*indices.shape, weight.shape[1]), weight)
 
 
-@meta_rule(aten.cat.default)
+@meta_rule("cat")
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     first = tensors[0]
     if not plain(*tensors) or first.dim() == 0 or not -first.dim() <= dim < first.dim():
@@ -204,7 +207,7 @@ def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     return empty((*first.shape[:place], joined, *first.shape[place + 1 :]), first)
 
 
-@meta_rule(aten._scaled_dot_product_flash_attention_for_cpu.default)
+@meta_rule("_scaled_dot_product_flash_attention_for_cpu")
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Any:
     if query.dtype not in (torch.float32, torch.float64) or not all(t.is_meta for t in (query, key, value)):
         return NotImplemented
@@ -221,7 +224,7 @@ def _empty_like(given: Tensor) -> Tensor:
     return dense.permute([order.index(dim) for dim in range(given.dim())])
 
 
-@meta_rule(aten.native_batch_norm.default)
+@meta_rule("native_batch_norm")
 def _batch_norm(given: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any) -> Any:
     if given.dim() < _LEAST_MAPS or given.dtype not in (torch.float32, torch.float64):
         return NotImplemented

@@ -10,24 +10,27 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from alexnet_cli.torch_insides import kernel_replaced, operator_named
+
 _PLAIN_DIMS = 4
+_WRITTEN_OUT = operator_named("_scaled_dot_product_attention_math")
+_FUSED = operator_named("_scaled_dot_product_flash_attention_for_cpu")
 
 
-@contextmanager
-def fused_attention(key: str = "AutogradMeta") -> Iterator[None]:
-    """Let attention be one operator inside; `key` is torch's dispatch key of the device that is traced on."""
-    library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch leaves it untyped
-    library.impl("scaled_dot_product_attention", _attention, key)  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        library._destroy()  # type: ignore[no-untyped-call]
+def fused_attention(key: str = "AutogradMeta") -> AbstractContextManager[None]:
+    """Let attention be one operator inside; `key` is torch's dispatch key of the device that is traced on.
+
+    In a torch that has renamed these operators attention stays written out.
+    """
+    if _WRITTEN_OUT is None or _FUSED is None:
+        return nullcontext()
+    return kernel_replaced("scaled_dot_product_attention", _attention, key)
 
 
 def _attention(  # noqa: PLR0917 - torch's signature
@@ -42,14 +45,10 @@ def _attention(  # noqa: PLR0917 - torch's signature
     enable_gqa: bool = False,
 ) -> Any:
     if not _applies(query, key, value, attn_mask, enable_gqa=enable_gqa):
-        return torch.ops.aten._scaled_dot_product_attention_math(
-            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-        )[0]
+        return _WRITTEN_OUT(query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa)[0]
     if attn_mask is not None and attn_mask.dtype == torch.bool:
         attn_mask = _added(attn_mask, query.dtype)
-    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale
-    )[0]
+    return _FUSED(query, key, value, dropout_p, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
 
 def _applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, enable_gqa: bool) -> bool:
@@ -72,18 +71,16 @@ def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 @contextmanager
-def pretended_cpu() -> Iterator[None]:
-    """Let tensors made inside say that they are on the CPU, and hold nothing.
+def pretended_cpu(mode: Any) -> Iterator[None]:
+    """Let tensors made inside say that they are on the CPU, and hold nothing; `mode` is torch's `FakeTensorMode`.
 
     Autocast looks at a tensor's device and has no rules for `meta`.
     """
-    from torch._subclasses.fake_tensor import FakeTensorMode  # imports sympy and torch._dynamo
-
     log = logging.getLogger("torch._subclasses.fake_tensor")
     level = log.level
     log.setLevel(logging.CRITICAL)  # what a model raises is told once, by us
     try:
-        with warnings.catch_warnings(), fused_attention("AutogradCPU"), FakeTensorMode(allow_non_fake_inputs=True):
+        with warnings.catch_warnings(), fused_attention("AutogradCPU"), mode(allow_non_fake_inputs=True):
             warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy
             yield
     finally:

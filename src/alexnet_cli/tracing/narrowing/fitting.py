@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
+from alexnet_cli.torch_insides import DisableTorchFunction, own_buffers, own_parameters
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.inputs.feed import make_tensors
 from alexnet_cli.tracing.narrowing import Refusal
@@ -150,7 +150,7 @@ class _Fitting:
         path = self.paths[id(layer)]
         if any(self.holders[key] > 1 for key in _parameters_of(layer)):
             raise Refusal("shared_weights", at=path)
-        kept = [(held, dict(held)) for held in (layer._parameters, layer._buffers, vars(layer))]
+        kept = [(held, dict(held)) for held in (own_parameters(layer), own_buffers(layer), vars(layer))]
         self.undo.callback(_put_back, kept)
         try:
             change(layer, width)
@@ -159,7 +159,7 @@ class _Fitting:
 
 
 def _parameters_of(module: nn.Module) -> set[int]:
-    return {id(parameter) for parameter in module._parameters.values() if parameter is not None}
+    return {id(parameter) for parameter in own_parameters(module).values() if parameter is not None}
 
 
 def _put_back(kept: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import batchnorm, conv
 
 from alexnet_cli.tape import Shape
+from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.narrowing import Refusal
 
-Fixed = conv._ConvNd | nn.Linear | batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | nn.PReLU
+Fixed = ConvNd | nn.Linear | NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | nn.PReLU
 """The layers that take one width only, and can be made to take another."""
 
 
 def outputs_of(layer: nn.Module) -> int | None:
     """Return how many channels or features a layer puts out; None where that is not its own choice."""
     match layer:
-        case conv._ConvNd():
+        case ConvNd():
             return layer.out_channels
         case nn.Linear():
             return layer.out_features
@@ -34,7 +34,7 @@ def put_out(layer: nn.Module, width: int) -> None:
     """
     _check_weights(layer)
     match layer:
-        case conv._ConvNd():
+        case ConvNd():
             _check_groups(width, layer.groups)
             layer.out_channels = width
             _shape_filters(layer)
@@ -50,7 +50,7 @@ def put_out(layer: nn.Module, width: int) -> None:
 def axis_of(layer: Fixed, rank: int) -> int | None:
     """Return which dimension of an input of this rank is the width that a layer is made for; None if any will do."""
     match layer:
-        case conv._ConvNd():
+        case ConvNd():
             return rank - len(layer.kernel_size) - 1
         case nn.Linear():
             return rank - 1
@@ -70,7 +70,7 @@ def take_in(layer: Fixed, width: int) -> None:
     """
     _check_weights(layer)
     match layer:
-        case conv._ConvNd():
+        case ConvNd():
             _take_channels(layer, width)
         case nn.Linear():
             layer.in_features = width
@@ -85,7 +85,7 @@ def take_in(layer: Fixed, width: int) -> None:
         case nn.PReLU():
             layer.num_parameters = width
             _reshape_all(layer, (width,))
-        case batchnorm._NormBase():
+        case NormBase():
             layer.num_features = width
             _reshape_all(layer, (width,))
             for name in ("running_mean", "running_var"):
@@ -93,7 +93,7 @@ def take_in(layer: Fixed, width: int) -> None:
                 setattr(layer, name, None if buffer is None else _empty(buffer, (width,)))
 
 
-def _take_channels(layer: conv._ConvNd, width: int) -> None:
+def _take_channels(layer: ConvNd, width: int) -> None:
     if layer.groups == layer.in_channels > 1:  # depthwise: so many filters for each channel, however many there are
         layer.out_channels = layer.out_channels // layer.groups * width
         layer.groups = width
@@ -102,7 +102,7 @@ def _take_channels(layer: conv._ConvNd, width: int) -> None:
     _shape_filters(layer)
 
 
-def _shape_filters(layer: conv._ConvNd) -> None:
+def _shape_filters(layer: ConvNd) -> None:
     into, out = layer.in_channels, layer.out_channels
     first, second = (into, out) if layer.transposed else (out, into)
     _reshape(layer, "weight", (first, second // layer.groups, *layer.kernel_size))
@@ -116,20 +116,20 @@ def _check_groups(width: int, groups: int) -> None:
 
 def _check_weights(layer: nn.Module) -> None:
     """Refuse a layer whose weights are computed from others, or that has more than torch's own."""
-    if not {"weight"} <= set(layer._parameters) <= {"weight", "bias"}:
+    if not {"weight"} <= set(own_parameters(layer)) <= {"weight", "bias"}:
         raise Refusal("other_weights", type=type(layer).__name__)
 
 
 def _reshape_all(layer: nn.Module, shape: Shape) -> None:
-    for name in layer._parameters:
+    for name in own_parameters(layer):
         _reshape(layer, name, shape)
 
 
 def _reshape(layer: nn.Module, name: str, shape: Shape) -> None:
-    parameter = layer._parameters[name]
+    parameter = own_parameters(layer)[name]
     if parameter is not None:
         made = nn.Parameter(_empty(parameter, shape), requires_grad=parameter.requires_grad)
-        layer._parameters[name] = made
+        own_parameters(layer)[name] = made
 
 
 def _empty(like: Tensor, shape: Shape) -> Tensor:

@@ -8,10 +8,11 @@ from math import isfinite
 from typing import Any
 
 from torch import nn
-from torch.nn.modules import activation, batchnorm, conv, dropout, padding, pooling, rnn
+from torch.nn.modules import activation, padding, pooling
 
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Shape
+from alexnet_cli.torch_insides import ConvNd, DropoutNd, NormBase, own_parameters
 from alexnet_cli.tracing.recording.operators import Operator
 
 _SOFTMAX = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.AdaptiveLogSoftmaxWithLoss)
@@ -20,12 +21,12 @@ _ACTIVATIONS = tuple(
     cls for name in activation.__all__ if not issubclass(cls := getattr(activation, name), _NOT_ACTIVATIONS)
 )
 _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
-    ("conv", (conv._ConvNd,)),
+    ("conv", (ConvNd,)),
     ("linear", (nn.Linear, nn.Bilinear)),
     (
         "norm",
         (
-            batchnorm._NormBase,
+            NormBase,
             nn.LayerNorm,
             nn.GroupNorm,
             nn.RMSNorm,
@@ -37,9 +38,9 @@ _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
     ("softmax", _SOFTMAX),
     ("attention", (nn.MultiheadAttention,)),
     ("activation", _ACTIVATIONS),
-    ("dropout", (dropout._DropoutNd,)),
+    ("dropout", (DropoutNd,)),
     ("embedding", (nn.Embedding, nn.EmbeddingBag)),
-    ("recurrent", (rnn.RNNBase, rnn.RNNCellBase)),
+    ("recurrent", (nn.RNNBase, nn.RNNCellBase)),
     (
         "reshape",
         (
@@ -114,8 +115,9 @@ def module_settings(module: nn.Module) -> dict[str, Any]:
     """Return the constructor's arguments as far as the module keeps them, and whether it has a bias."""
     attributes = vars(module)
     settings = _plain_ones(attributes, _setting_names(tuple(attributes)))
-    if "bias" in module._parameters and "bias" not in settings:
-        settings["bias"] = module._parameters["bias"] is not None
+    parameters = own_parameters(module)
+    if "bias" in parameters and "bias" not in settings:
+        settings["bias"] = parameters["bias"] is not None
     return settings
 
 

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
-from torch.utils._device import _device_constructors
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from alexnet_cli.torch_insides import DispatchMode, compiler_is_loaded, device_constructors, kernel_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.rules import RULES, Rule
 from alexnet_cli.tracing.recording.operators import Operator, operator
@@ -38,7 +36,7 @@ class _Overload(NamedTuple):
     rule: Rule | None
 
 
-class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
+class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
     """Calls `saw` after every operator; on `meta` the arguments are checked first."""
 
     def __init__(self, saw: Saw, checks: MetaChecks | None) -> None:
@@ -66,8 +64,7 @@ class OperatorMode(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch 
         return output
 
     def _look_up(self, func: Any) -> _Overload:
-        run = func._op if type(func) is OpOverload else func  # what it calls itself, a tenth of the mode's time later
-        overload = self._overloads[id(func)] = _Overload(func, operator(func), run, RULES.get(func))
+        overload = self._overloads[id(func)] = _Overload(func, operator(func), kernel_of(func), RULES.get(func))
         return overload
 
     def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -88,7 +85,7 @@ class FunctionMode(TorchFunctionMode):
         super().__init__()
         self.run = run
         self.device = device
-        self.constructors = _device_constructors()
+        self.constructors = device_constructors()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
@@ -127,9 +124,8 @@ def plain_kernels() -> Iterator[None]:
     """Run attention and compiled code operator by operator, where a fused kernel would hide the work."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    dynamo = sys.modules.get("torch._dynamo")
     try:
-        with torch.compiler.set_stance("force_eager") if dynamo is not None else nullcontext():
+        with torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

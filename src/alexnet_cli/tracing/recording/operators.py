@@ -11,6 +11,7 @@ import torch
 
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Nature
+from alexnet_cli.torch_insides import has_kernel, has_tag, schema_of
 from alexnet_cli.tracing.formulas import formula_for
 
 OPS_BY_FAMILY: dict[Family, str] = {
@@ -104,7 +105,7 @@ class Operator:
 @cache
 def operator(overload: Any) -> Operator:
     """Classify an operator overload such as `aten.addmm.default`."""
-    schema = overload._schema
+    schema = schema_of(overload)
     packet = overload.overloadpacket
     name = schema.name.removeprefix("aten::")
     base = _base(name)
@@ -150,15 +151,15 @@ def _nature(name: str, overload: Any, *, view: bool) -> Nature:
 
     In-place variants and some overloads (`masked_fill.Tensor`) do not carry the tag of their functional sibling.
     """
-    if view or name in _VIEWS_WITHOUT_SAYING_SO or torch.Tag.inplace_view in overload.tags:
+    if view or name in _VIEWS_WITHOUT_SAYING_SO or has_tag(overload, "inplace_view"):
         return "view"
-    if torch.Tag.pointwise in overload.tags:
+    if has_tag(overload, "pointwise"):
         return "pointwise"
     siblings = getattr(torch.ops.aten, name.removesuffix("_"), None)
-    arguments = [argument.name for argument in overload._schema.arguments]
+    arguments = [argument.name for argument in schema_of(overload).arguments]
     for other in [] if siblings is None else siblings.overloads():
         sibling = getattr(siblings, other)
-        if torch.Tag.pointwise in sibling.tags and [a.name for a in sibling._schema.arguments] == arguments:
+        if has_tag(sibling, "pointwise") and [a.name for a in schema_of(sibling).arguments] == arguments:
             return "pointwise"
     return "compute"
 
@@ -170,17 +171,15 @@ def _is_free(base: str, overload: Any) -> bool:
 
 
 def _is_pointwise(base: str, overload: Any) -> bool:
-    if torch.Tag.pointwise in overload.tags:
+    if has_tag(overload, "pointwise"):
         return True
     functional = getattr(torch.ops.aten, base, None)  # the in-place variants do not carry the tag
     return functional is not None and any(
-        torch.Tag.pointwise in getattr(functional, other).tags for other in functional.overloads()
+        has_tag(getattr(functional, other), "pointwise") for other in functional.overloads()
     )
 
 
 def _is_composite(overload: Any) -> bool:
-    name = overload.name()
-    if name.startswith("prim::"):
+    if overload.name().startswith("prim::"):
         return False  # the dispatcher does not know these
-    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    return bool(has_kernel(name, "CompositeImplicitAutograd")) and not has_kernel(name, "CPU")  # as `silu_backward` has
+    return has_kernel(overload, "CompositeImplicitAutograd") and not has_kernel(overload, "CPU")  # as `silu_backward`

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import DisableTorchFunction
 
 from alexnet_cli.tape import Shape
+from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
 from alexnet_cli.tracing.options import META
@@ -226,4 +226,4 @@ def _is_closed(module: nn.Module) -> bool:
 
     That is known before it runs, and spares a `Call` for each of its functions.
     """
-    return not (module._modules or module._forward_hooks or module._forward_pre_hooks) and is_torchs_own(type(module))
+    return not has_parts_or_hooks(module) and is_torchs_own(type(module))

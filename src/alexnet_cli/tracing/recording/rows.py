@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
+from alexnet_cli.torch_insides import own_buffers, own_modules, own_parameters
 from alexnet_cli.tracing.recording.calls import Call, module_family, module_settings
 from alexnet_cli.tracing.recording.operators import row_family
 
@@ -117,7 +118,7 @@ class RowBuilder:
         return f"{path}_{before}" if before else path
 
     def _own(self, draft: _Draft, module: nn.Module) -> None:
-        for parameter in module._parameters.values():
+        for parameter in own_parameters(module).values():
             if parameter is None:
                 continue
             if id(parameter) in self._owner:
@@ -128,7 +129,7 @@ class RowBuilder:
         self._own_buffers(draft.owned, module, draft.path)
 
     def _own_buffers(self, owned: Owned, module: nn.Module, path: str) -> None:
-        for buffer in module._buffers.values():
+        for buffer in own_buffers(module).values():
             if buffer is not None and id(buffer) not in self._owner:
                 self._owner[id(buffer)] = path
                 owned.buffers += _numel(buffer)
@@ -140,7 +141,7 @@ class RowBuilder:
             if id(module) in self._calls:
                 continue
             self._own_buffers(self._without_row, module, path)
-            parameters = [parameter for parameter in module._parameters.values() if parameter is not None]
+            parameters = [parameter for parameter in own_parameters(module).values() if parameter is not None]
             fresh = [parameter for parameter in parameters if id(parameter) not in self._owner]
             self._owner.update((id(parameter), path) for parameter in fresh)
             row = self._row_above(path)
@@ -149,7 +150,7 @@ class RowBuilder:
             owned = row.owned if row is not None and is_part else self._without_row
             for parameter in fresh:
                 owned.add(parameter)
-            if not is_part and (fresh or not (isinstance(module, _STRUCTURAL) or module._modules)):
+            if not is_part and (fresh or not (isinstance(module, _STRUCTURAL) or own_modules(module))):
                 unused.append(UnusedModule(path, sum(map(_numel, fresh))))
         return tuple(unused)
 
@@ -256,8 +257,7 @@ def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         yield path, module
-        if module._modules:
-            children = module._modules.items()
+        if children := own_modules(module).items():
             below = [(f"{path}.{name}" if path else name, child) for name, child in children if child is not None]
             waiting.extend(reversed(below))
 

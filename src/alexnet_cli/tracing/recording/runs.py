@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.tape import Role
+from alexnet_cli.torch_insides import spare_compiler
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.recorder import Recorder
@@ -110,7 +110,7 @@ class Step:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         if self.how.optimizer == "none" or not trained:
             return None
-        _spare_dynamo()
+        spare_compiler()
         match self.how.optimizer:
             case "adam":
                 return torch.optim.Adam(trained, foreach=self.how.foreach)
@@ -125,15 +125,6 @@ def _update(optimizer: torch.optim.Optimizer) -> None:
     """Do what `optimizer.step()` does, without what is around it: that imports the compiler first."""
     with torch.no_grad():
         inspect.unwrap(type(optimizer).step)(optimizer)
-
-
-def _spare_dynamo() -> None:
-    """Tell torch that its optimisers need no hiding from the compiler: to hide them it imports the compiler."""
-    if "torch._dynamo" not in sys.modules:
-        for method in (torch.optim.Optimizer.add_param_group, torch.optim.Optimizer.zero_grad):
-            plain = getattr(method, "__wrapped__", None)
-            if plain is not None:
-                plain.__dynamo_disable = plain
 
 
 def _held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Nature, Operation, Phase, Role, Tape, Value
+from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, flat_tensors, tensors_in
@@ -109,7 +109,7 @@ class TapeRecorder:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
         self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature))
-        if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not args[0]._is_view():
+        if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not is_view(args[0]):
             self._sums.append(position)  # of a view torch knows what else sees its memory
         self.storages.clock = position + 1
 
@@ -159,16 +159,15 @@ class TapeRecorder:
         """Return where the current operator belongs, and its unit."""
         if self.phase == "forward":
             here = self.where()
-            self._forward_marks.append(torch._C._autograd._get_sequence_nr())
+            self._forward_marks.append(sequence_number())
             self._forward_places.append(here)
             return here, self._unit(len(self._drafts) if here.function is None else ("function", here.function))
-        node = torch._C._current_autograd_node() if self.phase == "backward" else None
+        node = backward_node() if self.phase == "backward" else None
         if node is None:
             return _NOWHERE, self._unit(len(self._drafts))
-        number = node._sequence_nr()
-        after = bisect_right(self._forward_marks, number)
+        after = bisect_right(self._forward_marks, node[1])
         place = self._forward_places[after] if after < len(self._forward_places) else _NOWHERE
-        return place, self._unit((node.name(), number))
+        return place, self._unit(node)
 
     def _unit(self, key: object) -> int:
         return self._units.setdefault(key, len(self._units))

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import DisableTorchFunction
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Role, Shape, Storage
+from alexnet_cli.torch_insides import DisableTorchFunction, storage_identity
 
 BEFORE = -1
 _STRIDED = torch.strided
@@ -79,7 +79,7 @@ def storage_of(tensor: Tensor) -> int:
     A tensor that has none to show (sparse, batched by vmap) stands for itself.
     """
     try:
-        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return] # an int
+        return storage_identity(tensor.untyped_storage())  # type: ignore[no-any-return] # an int
     except (RuntimeError, NotImplementedError):
         return id(tensor)
 
@@ -182,5 +182,5 @@ def _held(tensor: Tensor) -> tuple[Any, int]:
             storage = tensor.untyped_storage()
         except (RuntimeError, NotImplementedError):
             return tensor, id(tensor)
-        return storage, storage._cdata
+        return storage, storage_identity(storage)
     return tensor, id(tensor)

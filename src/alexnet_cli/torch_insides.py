@@ -1,0 +1,273 @@
+"""The private names of torch that this program uses, all in one place.
+
+Each name is looked up tolerantly: a torch without it costs speed or exactness, as the comment beside the name says,
+but never a failed import. A torch upgrade starts here. Imported only where torch is needed anyway.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABCMeta
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from operator import attrgetter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import batchnorm, conv, dropout
+
+from alexnet_cli.errors import AlexnetError
+
+if TYPE_CHECKING:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+with suppress(ImportError):  # not all of them come with `import torch`
+    import torch.overrides
+    import torch.utils._device
+    import torch.utils._python_dispatch
+
+NAMES: dict[str, bool] = {}
+"""Every name that was looked up below, and whether this torch has it."""
+
+
+def _look_up(path: str, fallback: Any = None) -> Any:
+    found: Any = torch
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    NAMES[path] = found is not None
+    return fallback if found is None else found
+
+
+# --- What runs: modes, nodes of the autograd graph, storages --------------------------------------------------------
+
+DisableTorchFunction: Any = _look_up("_C.DisableTorchFunction", nullcontext)
+"""Looks at tensors without the recorder's own function mode seeing it. Without it the mode counts those looks too."""
+
+sequence_number: Any = _look_up("_C._autograd._get_sequence_nr", lambda: 0)
+"""Returns the number of the next autograd node. Without it no row is named for the operators of the backward."""
+
+_current_node: Any = _look_up("_C._current_autograd_node", lambda: None)
+"""Returns the autograd node that is running. Without it no row is named for the operators of the backward."""
+
+storage_identity: Any = attrgetter("_cdata") if _look_up("UntypedStorage._cdata") else id
+"""Returns what a storage is known by. Without `_cdata` that is the Python object, which torch keeps for a storage."""
+
+
+def backward_node() -> tuple[str, int] | None:
+    """Return the name and number of the autograd node that is running, None outside of one."""
+    node = _current_node()
+    number = getattr(node, "_sequence_nr", None)
+    return None if number is None else (node.name(), number())
+
+
+def is_view(tensor: Tensor) -> bool:
+    """Tell whether autograd knows a tensor as a view. Without `_is_view` all are: no gradient is summed in place."""
+    return bool(getattr(tensor, "_is_view", lambda: True)())
+
+
+if TYPE_CHECKING:
+    DispatchMode = TorchDispatchMode
+else:
+
+    class _NoDispatchMode:
+        """Stands where torch has no dispatch modes: nothing else shows the operators, so no trace can be had."""
+
+        def __enter__(self) -> None:
+            said = f"torch {torch.__version__} has no dispatch modes, which show the operators that run"
+            raise AlexnetError(said, "install a version of torch that the README names")
+
+        def __exit__(self, *_: object) -> None:
+            """Nothing was entered."""
+
+    DispatchMode = _look_up("utils._python_dispatch.TorchDispatchMode", _NoDispatchMode)
+"""The base of modes that see every operator. Without it a trace says that this torch has none."""
+
+
+_CONSTRUCTORS = """
+    arange as_tensor asarray empty empty_permuted empty_strided eye full linspace logspace ones rand randint randn
+    randperm scalar_tensor sparse_coo_tensor tensor tril_indices triu_indices zeros
+"""
+
+
+device_constructors: Any = _look_up(
+    "utils._device._device_constructors", lambda: {getattr(torch, name) for name in _CONSTRUCTORS.split()}
+)
+"""Returns the functions that make tensors on the default device. Without it those listed above."""
+
+
+def fake_tensor_mode() -> Any:
+    """Return the mode whose tensors have a device and no values, None without it. Imports sympy and torch._dynamo."""
+    try:
+        from torch._subclasses import fake_tensor
+    except ImportError:
+        return None
+    return getattr(fake_tensor, "FakeTensorMode", None)
+
+
+# --- Operators ------------------------------------------------------------------------------------------------------
+
+
+_OVERLOAD = _look_up("_ops.OpOverload")
+
+
+def operator_named(name: str) -> Any:
+    """Return an ATen operator by name, `relu` or `add.Tensor`; None if this torch has none of that name."""
+    packet, _, overload = name.partition(".")
+    return getattr(getattr(torch.ops.aten, packet, None), overload or "default", None)
+
+
+def schema_of(overload: Any) -> Any:
+    """Return an operator's schema. Without it the operator has a name only: no argument names, no views."""
+    unknown = SimpleNamespace(name=str(overload).replace(".", "::", 1), arguments=(), returns=(), is_mutable=False)
+    return getattr(overload, "_schema", unknown)
+
+
+def has_tag(overload: Any, name: str) -> bool:
+    """Tell whether torch tags an operator so; it does not where it knows no such tag."""
+    return getattr(torch.Tag, name, None) in getattr(overload, "tags", ())
+
+
+def has_kernel(overload: Any, key: str) -> bool:
+    """Tell whether an operator has a kernel for a dispatch key; without that knowledge it has none."""
+    known = getattr(overload, "has_kernel_for_dispatch_key", None)
+    return known is not None and bool(known(key))
+
+
+def kernel_of(overload: Any) -> Any:
+    """Return what an operator overload calls itself, a tenth of a trace faster; without it the overload."""
+    return getattr(overload, "_op", overload) if type(overload) is _OVERLOAD else overload
+
+
+@contextmanager
+def kernel_replaced(name: str, kernel: Any, key: str) -> Iterator[None]:
+    """Run an ATen operator by another kernel inside. Without `_destroy` it lasts until the library is collected."""
+    library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch leaves it untyped
+    library.impl(name, kernel, key)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        getattr(library, "_destroy", lambda: None)()
+
+
+# --- Modules --------------------------------------------------------------------------------------------------------
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
+    """Return the parameters registered in a module itself, those that are None too."""
+    return module._parameters
+
+
+def own_buffers(module: nn.Module) -> dict[str, Tensor | None]:
+    """Return the buffers registered in a module itself, those that are None too."""
+    return module._buffers
+
+
+def own_modules(module: nn.Module) -> Mapping[str, nn.Module | None]:
+    """Return the modules registered in a module itself, those that are None too."""
+    return module._modules
+
+
+def has_parts_or_hooks(module: nn.Module) -> bool:
+    """Tell whether a call of a module runs more than its own forward; without torch's own lists it may."""
+    try:
+        return bool(module._modules or module._forward_hooks or module._forward_pre_hooks)
+    except AttributeError:
+        return True
+
+
+def _base_class(where: Any, name: str, public: str) -> Any:
+    """Return the private base class of torch's layers of a kind; without it a class that the public ones count as."""
+    stand_in = ABCMeta(name, (), {})
+    for layer in public.split():
+        stand_in.register(getattr(nn, layer))
+    NAMES[f"nn.modules.{where.__name__.rpartition('.')[2]}.{name}"] = hasattr(where, name)
+    return getattr(where, name, stand_in)
+
+
+if TYPE_CHECKING:
+    ConvNd = conv._ConvNd
+    NormBase = batchnorm._NormBase
+    DropoutNd = dropout._DropoutNd
+else:
+    ConvNd = _base_class(conv, "_ConvNd", "Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d")
+    NormBase = _base_class(
+        batchnorm,
+        "_NormBase",
+        "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm InstanceNorm1d InstanceNorm2d InstanceNorm3d",
+    )
+    DropoutNd = _base_class(
+        dropout, "_DropoutNd", "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout"
+    )
+
+
+# --- The compiler, the profiler, the default device -----------------------------------------------------------------
+
+
+def compiler_is_loaded() -> bool:
+    """Tell whether torch's compiler was imported, which takes a second."""
+    return "torch._dynamo" in sys.modules
+
+
+def spare_compiler() -> None:
+    """Let optimisers be made without importing the compiler, which they do to be hidden from it.
+
+    A torch that does that in another way imports it: a second of start-up.
+    """
+    if not compiler_is_loaded():
+        for method in (torch.optim.Optimizer.add_param_group, torch.optim.Optimizer.zero_grad):
+            plain = getattr(method, "__wrapped__", None)
+            if plain is not None:
+                plain.__dynamo_disable = plain
+
+
+def memory_events(profiler: Any) -> Iterable[Any] | None:
+    """Return a profiler's raw events, allocations among them; None where it does not keep them: no peak is known."""
+    results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
+    return None if results is None else results.events()
+
+
+_DEFAULT_DEVICE: Any = tuple(
+    map(
+        _look_up,
+        (
+            "_GLOBAL_DEVICE_CONTEXT",
+            "utils._device",
+            "_C._len_torch_function_stack",
+            "overrides._get_current_function_mode_stack",
+            "overrides._pop_mode",
+            "overrides._push_mode",
+        ),
+    )
+)
+
+
+@contextmanager
+def default_device_kept() -> Iterator[None]:
+    """Put back the default device.
+
+    To set one inside `with torch.device(…)` and to set it back outside leaves that device behind, so what torch
+    keeps of it is put back instead: the global context, the current device and the stack of function modes. A torch
+    that keeps it in another way is told to set the device back.
+    """
+    if None in _DEFAULT_DEVICE:
+        before = torch.get_default_device()
+        try:
+            yield
+        finally:
+            if torch.get_default_device() != before:
+                torch.set_default_device(before)
+        return
+    holder, current, count, stack, pop, push = _DEFAULT_DEVICE
+    context, modes = getattr(holder, "device_context", None), stack()
+    device = getattr(current, "CURRENT_DEVICE", None)
+    try:
+        yield
+    finally:
+        holder.device_context = context
+        current.CURRENT_DEVICE = device
+        while count():
+            pop()
+        for mode in modes:
+            push(mode)
