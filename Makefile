@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots docs bench clean
+.PHONY: run test lint types check format snapshots docs bench matrix clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -38,8 +38,11 @@ bench: ## measure against other tools, in an environment of its own; takes some 
 	.venv-bench/bin/python -m compileall -q src # as pip does for the others, which are not editable
 	.venv-bench/bin/python benchmarks/run.py
 
+matrix: ## run the tests with every supported torch; downloads several gigabytes for each, see CONTRIBUTING.md
+	$(PYTHON) benchmarks/matrix.py $(MATRIX)
+
 clean:
-	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-torch-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "alexnet needs Python 3.10 or newer, this is " + sys.version)'

@@ -9,6 +9,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import matrix
+
 PACKAGES = ("torch", "torchsummary", "torchinfo", "fvcore", "ptflops", "thop", "torchlens", "typer", "rich")
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
@@ -23,14 +25,14 @@ SECTIONS = {
 
 
 def machine() -> str:
-    """Name what was measured on."""
+    """Name the machine and the versions that were measured."""
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return f"{system}, Python {platform.python_version()}; {versions}."
 
 
 def table(module: str) -> str:
-    """Return one section, measured in a process of its own: a child's peak memory begins with its parent's."""
+    """Return one section, measured in a process of its own: a child's peak memory includes its parent's."""
     code = f"import {module}; print({module}.table())"
     done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -41,7 +43,8 @@ def main() -> None:
     sections = {title: table(module) for title, module in SECTIONS.items()}
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     head = "# Benchmark results\n\nWritten by `make bench`. Medians; ratios are within one run, tools in turns.\n"
-    RESULTS.write_text(f"{head}\n{machine()}\n\n{body}\n\n{NOTES.read_text(encoding='utf-8')}", encoding="utf-8")
+    parts = [head, machine(), matrix.section(), body, NOTES.read_text(encoding="utf-8")]
+    RESULTS.write_text("\n\n".join(part.strip() for part in parts if part) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
