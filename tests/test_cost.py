@@ -411,6 +411,15 @@ def test_a_dtype_without_a_peak_has_no_bound():
     assert linear.seconds == pytest.approx((10 + 77 + 7) * 2 / 192.4e9)
 
 
+def test_hardware_without_stated_peaks_still_bounds_time_by_its_bandwidth(alexnet):
+    answer = alexnet("cost", "--gpu", "m4", "--json")
+    totals = answer.json["totals"]
+    assert answer.json["hardware"]["peak_flops_per_s"] == {}
+    assert totals["seconds"] == pytest.approx((totals["bytes_read"] + totals["bytes_written"]) / 120e9)
+    assert totals["bound"] is None
+    assert "the Apple M4 has no peak for float32" in alexnet("cost", "--gpu", "m4").out
+
+
 def test_unknown_work_stays_unknown():
     found = cost(step("Distance", (3, 4)), Roof(HARDWARE["t4"]))
     distance = next(layer for layer in found.layers if layer.type == "cdist")

@@ -1,11 +1,12 @@
-"""What GPUs can do at most: peak arithmetic by dtype, memory bandwidth and capacity, each with its source.
+"""The peak arithmetic by dtype, the memory bandwidth and the capacity of GPUs, each with its source.
 
 All peaks are dense, without structured sparsity: data sheets since Ampere print twice as much "with sparsity". float16
-and bfloat16 are those of tensor (AMD: matrix) cores that add up in float32, as torch's kernels do; GeForce cards are
-twice as fast in float16 only where they add up in float16. float32 and float64 are the plain units', `tf32` is float32
-rounded to TF32 on tensor cores. A dtype that a GPU has no such units for is not in its peaks. A peak is that of the
-rated boost clock: GeForce cards with a good cooler run some per cent above it. Capacities are the nominal ones,
-binary; a driver keeps some of it.
+and bfloat16 peaks are those of tensor (AMD: matrix) cores that accumulate in float32, as torch's kernels do; GeForce
+cards are twice as fast only if they accumulate in float16. float32 and float64 peaks are those of the plain units,
+`tf32` is float32 rounded to TF32 on tensor cores. A dtype is missing from the peaks if the GPU has no such units or its
+vendor states no number. Peaks assume the rated boost clock; GeForce cards with a good cooler run a few per cent above
+it. Capacities are nominal and binary; the driver keeps a part. Where CPU and GPU share the memory (Apple, Jetson,
+MI300A), the capacity is the whole of it, for Apple that of the largest configuration.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16")
 
 
 class Hardware(Struct, frozen=True):
-    """A device's peaks: FLOP per second by dtype, bytes per second from and to its memory, and bytes of it."""
+    """A device's peak FLOP per second by dtype, its memory bandwidth and its memory."""
 
     name: str
     peak_flops_per_s: dict[str, float]
@@ -48,13 +49,40 @@ _TURING = "NVIDIA Turing GPU Architecture whitepaper"
 _PASCAL = "NVIDIA Tesla P100 whitepaper"
 _GTX_1080_TI = "NVIDIA GeForce GTX 1080 Ti specifications"
 _MI300X = "AMD Instinct MI300X data sheet"
+_DERIVED = "peaks follow from cores and boost clock in the ratios of its generation's whitepaper"
+_H20 = "NVIDIA H20 specifications as server vendors publish them; NVIDIA has no public datasheet"
+_B300 = "NVIDIA HGX B300 datasheet, per GPU, halved where with sparsity; 288 GB and 8 TB/s from NVIDIA's announcement"
+_APPLE = "Apple press release and technical specifications"
+_UNSTATED = f"{_APPLE}; Apple states no FLOP per second"
+_ORIN = "NVIDIA Jetson {} datasheet, GPU only, halved where with sparsity"
+_AGX, _NX, _NANO = (_ORIN.format(name) for name in ("AGX Orin Series", "Orin NX Series", "Orin Nano Series"))
 _FERMI = "NVIDIA GeForce GTX 580 specifications (512 cores, 1.544 GHz); 3 GB as in Krizhevsky et al. 2012"
+
+
+def _geforce(name: str, gib: int, gigabytes: float, cores: int, gigahertz: float) -> _Row:
+    """Derive a card's peaks, to three digits, from cores and boost clock: two operations a core and clock in float32.
+
+    The other ratios hold for GeForce cards since Ampere: float64 at 1/64 of float32, TF32 at the same rate, float16
+    with float32 accumulation at twice the rate.
+    """
+    float32 = 2 * cores * gigahertz / 1e3
+    peaks = tuple(float(f"{ratio * float32:.3g}") for ratio in (1 / 64, 1, 1, 2, 2))
+    source = f"NVIDIA product page ({cores:,} cores, {gigahertz} GHz); {_DERIVED}"
+    return f"NVIDIA GeForce {name}", gib, gigabytes, peaks, source
+
+
+def _apple(name: str, gib: int, gigabytes: float, float32: float | None = None) -> _Row:
+    source = _UNSTATED if float32 is None else _APPLE
+    return f"Apple {name}", gib, gigabytes, (None, float32, None, None, None), source
+
 
 _TABLE: dict[str, _Row] = {
     # name, GiB, GB per second, TFLOP per second in the order of DTYPES, source
+    "b300": ("NVIDIA B300 SXM", 288, 8000, (1.25, 75, 1125, 2250, 2250), _B300),
     "b200": ("NVIDIA B200 SXM", 180, 7700, (37, 75, 1100, 2250, 2250), _BLACKWELL),
     "h200": ("NVIDIA H200 SXM", 141, 4800, (33.5, 66.9, 494.7, 989.4, 989.4), f"{_H200}; peaks as H100 SXM"),
     "h200-nvl": ("NVIDIA H200 NVL", 141, 4800, (30, 60, 417.5, 835.5, 835.5), _H200),
+    "h20": ("NVIDIA H20", 96, 4000, (1, 44, 74, 148, 148), _H20),
     "h100-sxm": ("NVIDIA H100 SXM", 80, 3352, (33.5, 66.9, 494.7, 989.4, 989.4), _HOPPER),
     "h100-pcie": ("NVIDIA H100 PCIe", 80, 2039, (25.6, 51.2, 378, 756, 756), _HOPPER),
     "h100-nvl": ("NVIDIA H100 NVL", 94, 3900, (30, 60, 417.5, 835.5, 835.5), _H100_NVL),
@@ -76,15 +104,64 @@ _TABLE: dict[str, _Row] = {
     "rtx-6000-ada": ("NVIDIA RTX 6000 Ada", 48, 960, (None, 91.1, 182.1, 364.2, 364.2), _RTX_6000_ADA),
     "rtx-5090": ("NVIDIA GeForce RTX 5090", 32, 1792, (1.64, 104.8, 104.8, 209.5, 209.5), _RTX_BLACKWELL),
     "rtx-5080": ("NVIDIA GeForce RTX 5080", 16, 960, (0.88, 56.3, 56.3, 112.6, 112.6), _RTX_BLACKWELL),
+    "rtx-5070-ti": _geforce("RTX 5070 Ti", 16, 896, 8960, 2.452),
+    "rtx-5070": _geforce("RTX 5070", 12, 672, 6144, 2.512),
+    "rtx-5060-ti-8gb": _geforce("RTX 5060 Ti 8GB", 8, 448, 4608, 2.572),
+    "rtx-5060-ti-16gb": _geforce("RTX 5060 Ti 16GB", 16, 448, 4608, 2.572),
+    "rtx-5060": _geforce("RTX 5060", 8, 448, 3840, 2.497),
     "rtx-4090": ("NVIDIA GeForce RTX 4090", 24, 1008, (1.29, 82.6, 82.6, 165.2, 165.2), _ADA),
     "rtx-4080": ("NVIDIA GeForce RTX 4080", 16, 716.8, (0.76, 48.7, 48.7, 97.5, 97.5), _ADA),
+    "rtx-4070-ti": _geforce("RTX 4070 Ti", 12, 504, 7680, 2.61),
+    "rtx-4070": _geforce("RTX 4070", 12, 504, 5888, 2.475),
+    "rtx-4060-ti-8gb": _geforce("RTX 4060 Ti 8GB", 8, 288, 4352, 2.535),
+    "rtx-4060-ti-16gb": _geforce("RTX 4060 Ti 16GB", 16, 288, 4352, 2.535),
+    "rtx-4060": _geforce("RTX 4060", 8, 272, 3072, 2.46),
     "rtx-3090": ("NVIDIA GeForce RTX 3090", 24, 936, (0.56, 35.6, 35.6, 71, 71), _GA102),
     "rtx-3080": ("NVIDIA GeForce RTX 3080 10GB", 10, 760, (0.47, 29.8, 29.8, 59.5, 59.5), _GA102),
+    "rtx-3070-ti": _geforce("RTX 3070 Ti", 8, 608, 6144, 1.77),
+    "rtx-3070": _geforce("RTX 3070", 8, 448, 5888, 1.725),
+    "rtx-3060-ti": _geforce("RTX 3060 Ti", 8, 448, 4864, 1.665),
+    "rtx-3060": _geforce("RTX 3060 12GB", 12, 360, 3584, 1.777),
     "rtx-2080-ti": ("NVIDIA GeForce RTX 2080 Ti", 11, 616, (0.42, 13.4, None, 53.8, None), _TURING),
     "gtx-1080-ti": ("NVIDIA GeForce GTX 1080 Ti", 11, 484, (0.35, 11.3, None, None, None), _GTX_1080_TI),
     "gtx-580": ("NVIDIA GeForce GTX 580 3GB", 3, 192.4, (0.198, 1.581, None, None, None), _FERMI),
     "mi300x": ("AMD Instinct MI300X", 192, 5300, (81.7, 163.4, 653.7, 1307.4, 1307.4), _MI300X),
+    "mi300a": ("AMD Instinct MI300A", 128, 5300, (61.3, 122.6, 490.3, 980.6, 980.6), "AMD Instinct MI300A data sheet"),
+    "mi325x": (
+        "AMD Instinct MI325X",
+        256,
+        6000,
+        (81.7, 163.4, 653.7, 1307.4, 1307.4),
+        "AMD Instinct MI325X data sheet",
+    ),
+    "mi355x": ("AMD Instinct MI355X", 288, 8000, (78.6, 157.3, None, 2516.6, 2516.6), "AMD Instinct MI355X data sheet"),
     "mi210": ("AMD Instinct MI210", 64, 1638.4, (22.6, 22.6, None, 181, 181), "AMD Instinct MI210 brochure"),
+    "m1": _apple("M1", 16, 68.25, 2.6),
+    "m1-pro": _apple("M1 Pro", 32, 200, 5.2),
+    "m1-max": _apple("M1 Max", 64, 400, 10.4),
+    "m1-ultra": _apple("M1 Ultra", 128, 800, 21),
+    "m2": _apple("M2", 24, 100, 3.6),
+    "m2-pro": _apple("M2 Pro", 32, 200),
+    "m2-max": _apple("M2 Max", 96, 400),
+    "m2-ultra": _apple("M2 Ultra", 192, 800, 27.2),
+    "m3": _apple("M3", 24, 100),
+    "m3-pro": _apple("M3 Pro", 36, 150),
+    "m3-max": _apple("M3 Max", 128, 400),
+    "m3-ultra": _apple("M3 Ultra", 512, 819),
+    "m4": _apple("M4", 32, 120),
+    "m4-pro": _apple("M4 Pro", 64, 273),
+    "m4-max": _apple("M4 Max", 128, 546),
+    "jetson-agx-orin-64gb": ("NVIDIA Jetson AGX Orin 64GB", 64, 204.8, (None, 5.3, None, 42.5, None), _AGX),
+    "jetson-agx-orin-32gb": ("NVIDIA Jetson AGX Orin 32GB", 32, 204.8, (None, 3.33, None, 27, None), _AGX),
+    "jetson-orin-nx-16gb": ("NVIDIA Jetson Orin NX 16GB", 16, 102.4, (None, 1.88, None, 15, None), f"{_NX}; 918 MHz"),
+    "jetson-orin-nx-8gb": ("NVIDIA Jetson Orin NX 8GB", 8, 102.4, (None, 1.57, None, 12.5, None), f"{_NX}; 765 MHz"),
+    "jetson-orin-nano-8gb": (
+        "NVIDIA Jetson Orin Nano 8GB",
+        8,
+        102,
+        (None, 2.09, None, 16.7, None),
+        f"{_NANO}; 1.02 GHz",
+    ),
 }
 
 
@@ -118,17 +195,24 @@ ALIASES = {
     "h100-80gb-hbm3": "h100-sxm",
     "a6000": "rtx-a6000",
     "p100-sxm2": "p100",
+    "b300-sxm": "b300",
+    "rtx-4060-ti": "rtx-4060-ti-8gb",
+    "rtx-5060-ti": "rtx-5060-ti-8gb",
+    "rtx-3060-12gb": "rtx-3060",
+    "jetson-agx-orin": "jetson-agx-orin-64gb",
+    "jetson-orin-nx": "jetson-orin-nx-16gb",
+    "jetson-orin-nano": "jetson-orin-nano-8gb",
 }
 """Further names, with those that drivers use. A bare family name is its first model; what is shown says which."""
 
-_NOT_IN_NAMES = re.compile(r"nvidia|geforce|tesla|amd|instinct|[^a-z0-9]")
+_NOT_IN_NAMES = re.compile(r"nvidia|geforce|tesla|jetson|amd|instinct|apple|[^a-z0-9]")
 
 
 def find_hardware(name: str, otherwise: str = "") -> Hardware:
     """Return a GPU by its name, however it is written: `rtx-4090`, `RTX4090`, `NVIDIA GeForce RTX 4090`, `4090`.
 
     Raises:
-        UsageError: it is not known; the hint names the nearest, all that are, and `otherwise`, what else can be given.
+        UsageError: it is unknown; the hint suggests the nearest name, lists all, and says what to do `otherwise`.
     """
     names = {_plain(key): key for key in HARDWARE}
     names |= {_plain(alias): key for alias, key in ALIASES.items()}
@@ -146,7 +230,7 @@ def given_hardware(peak_flops: str, bandwidth: str) -> Hardware:
     """Return hardware that is not in the table, from `312T` and `2.0TB`; the peak holds for every dtype.
 
     Raises:
-        UsageError: one of them does not parse or makes no sense.
+        UsageError: one of them does not parse or is out of range.
     """
     peaks = dict.fromkeys(DTYPES, float(SPEED.read(peak_flops, "--peak-flops")))
     bytes_per_s = float(BANDWIDTH.read(bandwidth, "--bandwidth"))
