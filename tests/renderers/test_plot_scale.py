@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from alexnet_cli.document import Axis
-from alexnet_cli.renderers.plot_scale import Scale, fitting_ticks, spanning, ticks, title_of
+from alexnet_cli.graphics.scale import Scale, fitting_ticks, spanning, ticks, title_of
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 

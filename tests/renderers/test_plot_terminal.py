@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from alexnet_cli.document import Axis, Document, Mark, Plot, Series
+from alexnet_cli.graphics.plot import drawable, tallest, thinned
+from alexnet_cli.graphics.scale import Scale
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.plot_data import drawable, tallest, thinned
-from alexnet_cli.renderers.plot_scale import Scale
 
 ROWS = 14
 

@@ -11,9 +11,10 @@ import plots
 import pytest
 
 from alexnet_cli.document import Axis, Document, Mark, Plot, Series
+from alexnet_cli.graphics.palette import DARK, LIGHT
+from alexnet_cli.graphics.plot_svg import draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.vector_plot import draw
 
 WIDTH = 800
 SVG = "{http://www.w3.org/2000/svg}"
@@ -250,8 +251,8 @@ def test_svg_plots_follow_light_and_dark_pages():
     text = svg(plots.DOCUMENTS["roofline"])
     identity = re.search(r'id="(alexnet-\w+)"', text)[1]
     light, dark = text.rsplit("@media (prefers-color-scheme: dark)", 1)
-    assert f"#{identity} .plot .grid {{ stroke: #d0d7de; }}" in light
-    assert f"#{identity} .plot .grid {{ stroke: #30363d; }}" in dark
+    assert f"#{identity} .plot .grid {{ stroke: {LIGHT.faint}; }}" in light
+    assert f"#{identity} .plot .grid {{ stroke: {DARK.faint}; }}" in dark
     assert f"#{identity} .plot text {{ fill: #e6edf3;" in dark
 
 

@@ -1,61 +1,33 @@
-"""Writes a figure as SVG: text stays text, nothing comes from the network, equal figures give equal bytes."""
+"""Writes a figure as SVG: text stays text, and nothing comes from the network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
-from html import escape
+from functools import partial
 from itertools import pairwise
-from json import dumps
 from math import hypot
-from typing import Literal
 
-from alexnet_cli.graphics.palette import DARK, LIGHT, Page, hue, mixed
+from alexnet_cli.graphics.palette import Page, Theme, hue, mixed
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark, Point, Polygon, Scene
-from alexnet_cli.graphics.text import visible
+from alexnet_cli.graphics.svg import Drawing, element, hover, number, picture, themed, tied, words
 
-Theme = Literal["auto", "light", "dark"]
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 CORNER, ARROW, ARROW_HALF = 0.55, 0.6, 0.26
 EDGE, THIN, OUTLINE, HALO = 0.12, 0.065, 0.08, 0.33
 """In em: the radius of corners, length and half width of arrowheads; widths of lines."""
-_ROUND_TO = 2
-
-_PAGE = """\
-<svg xmlns="http://www.w3.org/2000/svg" id="{id}" role="img" aria-labelledby="{id}-title {id}-about" \
-width="{width}" height="{height}" viewBox="0 0 {inner_width} {inner_height}">
-<title id="{id}-title">{title}</title>
-<desc id="{id}-about">{about}</desc>
-<style>
-{style}
-</style>
-<rect class="page" width="{inner_width}" height="{inner_height}"/>
-{marks}
-</svg>
-"""
 
 
 def write(scene: Scene, theme: Theme, scale: float = 1) -> str:
     """Write a figure, shown `scale` times as large; the theme `auto` follows the viewer's preference."""
-    marks = "\n".join(_mark(mark, scene.em) for mark in scene.marks)
-    identity = f"alexnet-{sha256((scene.title + marks).encode()).hexdigest()[:10]}"
-    shown = scale * scene.shown_width
-    return _PAGE.format(
-        id=identity,
-        width=_n(shown),
-        height=_n(scene.height * shown / scene.width),
-        inner_width=_n(scene.width),
-        inner_height=_n(scene.height),
-        title=escape(scene.title),
-        about=escape(scene.description),
-        style="\n".join(_style(identity, scene, theme)),
-        marks=marks,
-    )
+    page = element("rect", class_="page", width=scene.width, height=scene.height)
+    drawing = Drawing(scene.width, scene.height, tuple(_mark(mark, scene.em) for mark in scene.marks))
+    shown = scale * scene.shown_width / scene.width
+    style = partial(_style, scene=scene, theme=theme)
+    return picture(page, drawing, style, title=scene.title, about=scene.description, scale=shown)
 
 
-def _style(identity: str, scene: Scene, theme: Theme) -> Iterator[str]:
-    here = f"#{identity}"
-    edge, thin, outline, halo = (_n(width * scene.em) for width in (EDGE, THIN, OUTLINE, HALO))
+def _style(here: str, scene: Scene, theme: Theme) -> Iterator[str]:
+    edge, thin, outline, halo = (number(width * scene.em) for width in (EDGE, THIN, OUTLINE, HALO))
     families = sorted({mark.family for mark in scene.marks})
     yield f"{here} text {{ font-family: {FONTS}; }}"
     yield f"{here} .bold {{ font-weight: bold; }}"
@@ -66,11 +38,7 @@ def _style(identity: str, scene: Scene, theme: Theme) -> Iterator[str]:
     yield f"{here} .node.gap {{ stroke-dasharray: 3 2; }}"
     faces = ", ".join(f"{here} .{face}" for face in ("front", "top", "side", "window"))
     yield f"{faces} {{ stroke-width: {outline}; stroke-linejoin: round; }}"
-    yield from _colors(here, families, DARK if theme == "dark" else LIGHT)
-    if theme == "auto":
-        yield "@media (prefers-color-scheme: dark) {"
-        yield from _colors(here, families, DARK)
-        yield "}"
+    yield from themed(theme, partial(_colors, here, families))
 
 
 def _colors(here: str, families: Sequence[str], page: Page) -> Iterator[str]:
@@ -86,67 +54,53 @@ def _colors(here: str, families: Sequence[str], page: Page) -> Iterator[str]:
     for family in families:
         color = hue(family)
         own = f"{here} .{family}"
-        yield f"{own} .front {{ fill: {mixed(color, page.background, 0.55)}; stroke: {color}; }}"
-        yield f"{own} .top {{ fill: {mixed(color, page.background, 0.72)}; stroke: {color}; }}"
-        yield f"{own} .side {{ fill: {mixed(color, page.background, 0.36)}; stroke: {color}; }}"
-        yield f"{own} .node {{ fill: {mixed(color, page.background, 0.86)}; stroke: {color}; }}"
-        yield f"{own} .swatch {{ fill: {mixed(color, page.background, 0.45)}; stroke: {color}; }}"
+        for face, paler in (("front", 0.55), ("top", 0.72), ("side", 0.36), ("node", 0.86), ("swatch", 0.45)):
+            yield f"{own} .{face} {{ fill: {mixed(color, page.background, paler)}; stroke: {color}; }}"
         yield f"{own} .window {{ fill: {mixed(color, page.background, 0.8)}; stroke: {page.ink}; }}"
         yield f"{own} .dot, {own} .bar {{ fill: {color}; }}"
 
 
 def _mark(mark: Mark, em: float) -> str:
-    items = "".join(piece for item in mark.items for piece in _item(item, em))
-    if mark.role == "text":
-        return f'<g class="text {mark.family}">{items}</g>'
-    if mark.role == "edge":
-        return items
-    title = f"<title>{escape(mark.told)}</title>" if mark.told else ""
-    return f'<g class="{mark.role} {mark.family}"{_data(mark.paths)}>{title}{items}</g>'
-
-
-def _data(paths: Sequence[str]) -> str:
-    """Name the rows that a mark stands for, so that a page around the figure can find it.
-
-    Characters that XML cannot hold, or changes, are written as in the texts.
-    """
-    if not paths:
-        return ""
-    names = [visible(path) for path in paths]
-    several = f' data-paths="{escape(dumps(names, ensure_ascii=False))}"' if len(names) > 1 else ""
-    return f' data-path="{escape(names[0])}"{several}'
+    items = [piece for item in mark.items for piece in _item(item, em)]
+    match mark.role:
+        case "edge":
+            return "".join(items)
+        case "text":
+            return element("g", *items, class_=f"text {mark.family}")
+        case _:
+            return element("g", hover(mark.told), *items, class_=f"{mark.role} {mark.family}", **tied(mark.paths))
 
 
 def _item(item: Item, em: float) -> Iterator[str]:
     match item:
         case Polygon():
-            points = " ".join(f"{_n(x)},{_n(y)}" for x, y in item.points)
-            yield f'<polygon class="{item.look}" points="{points}"/>'
+            yield _polygon(item.points, item.look)
         case Box():
-            place = f'x="{_n(item.x)}" y="{_n(item.y)}" width="{_n(item.width)}" height="{_n(item.height)}"'
-            radius = f' rx="{_n(item.radius)}"' if item.radius else ""
-            yield f'<rect class="{item.look}" {place}{radius}/>'
+            place = {"x": item.x, "y": item.y, "width": item.width, "height": item.height}
+            yield element("rect", class_=item.look, **place, rx=item.radius or None)
         case Label():
-            yield _text(item)
+            yield _label(item)
         case Line():
-            yield f'<path class="{item.look}" d="{_path(item, CORNER * em)}"/>'
+            yield element("path", class_=item.look, d=_path(item, CORNER * em))
             if item.arrow:
                 yield _arrow(item, em)
 
 
-def _text(label: Label) -> str:
+def _polygon(points: Sequence[Point], look: str) -> str:
+    return element("polygon", class_=look, points=" ".join(f"{number(x)},{number(y)}" for x, y in points))
+
+
+def _label(label: Label) -> str:
     names = [name for name, has in (("bold", label.bold), ("dim", label.dim), ("halo", label.halo)) if has]
-    x, y = _n(label.x), _n(label.y)
-    attributes = {
-        "x": x,
-        "y": y,
-        "font-size": _n(label.size),
-        "text-anchor": "" if label.anchor == "start" else label.anchor,
-        "transform": f"rotate(-90 {x} {y})" if label.turned else "",
-        "class": " ".join(names),
-    }
-    written = "".join(f' {name}="{value}"' for name, value in attributes.items() if value)
-    return f"<text{written}>{escape(label.text)}</text>"
+    return words(
+        label.text,
+        label.x,
+        label.y,
+        font_size=label.size,
+        text_anchor="" if label.anchor == "start" else label.anchor,
+        transform=f"rotate(-90 {number(label.x)} {number(label.y)})" if label.turned else "",
+        class_=" ".join(names),
+    )
 
 
 def _path(line: Line, corner_radius: float) -> str:
@@ -165,17 +119,17 @@ def _step(before: Point, after: Point) -> str:
     if before[0] == after[0]:
         return f"L{_p(after)}"
     middle = (before[1] + after[1]) / 2
-    return f"C{_n(before[0])} {_n(middle)} {_n(after[0])} {_n(middle)} {_p(after)}"
+    return f"C{_p((before[0], middle))} {_p((after[0], middle))} {_p(after)}"
 
 
 def _arrow(line: Line, em: float) -> str:
-    """Draw an arrowhead as a shape: markers are drawn differently from viewer to viewer."""
+    """Draw an arrowhead as a shape: viewers draw SVG markers differently."""
     length, half = ARROW * em, ARROW_HALF * em
     before, tip = line.points[-2:]
     dx, dy = (0.0, 1.0) if line.bend == "smooth" else _direction(before, tip)
     base = (tip[0] - dx * length, tip[1] - dy * length)
     points = [tip, (base[0] - dy * half, base[1] + dx * half), (base[0] + dy * half, base[1] - dx * half)]
-    return f'<polygon class="arrow" points="{" ".join(f"{_n(x)},{_n(y)}" for x, y in points)}"/>'
+    return _polygon(points, "arrow")
 
 
 def _direction(start: Point, end: Point) -> Point:
@@ -193,8 +147,4 @@ def _distance(a: Point, b: Point) -> float:
 
 
 def _p(point: Point) -> str:
-    return f"{_n(point[0])} {_n(point[1])}"
-
-
-def _n(number: float) -> str:
-    return f"{round(number, _ROUND_TO):g}" if abs(number) < 10**5 else f"{number:.0f}"
+    return f"{number(point[0])} {number(point[1])}"

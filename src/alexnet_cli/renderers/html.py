@@ -7,10 +7,12 @@ from html import escape
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.graphics.palette import Page
+from alexnet_cli.graphics.plot_svg import described, draw, rules
+from alexnet_cli.graphics.svg import inline
 from alexnet_cli.graphics.text import Style, clean, cross
 from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text
 from alexnet_cli.renderers.plot_tables import plot_blocks
-from alexnet_cli.renderers.vector_plot import described, draw, rules
 
 _CSS = """\
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c9; --page: #fff; }
@@ -41,7 +43,7 @@ _PLOT_CSS = f"""
 .plot figcaption {{ font-weight: 600; padding-bottom: .4rem; }}
 .plot svg {{ display: block; max-width: 100%; height: auto; font-variant-numeric: tabular-nums; }}
 .plot summary {{ color: var(--faint); }}
-{rules(".plot", ink="var(--ink)", faint="var(--faint)", rule="var(--rule)", page="var(--page)")}"""
+{rules(".plot", Page("var(--page)", "var(--ink)", "var(--faint)", "var(--faint)", "var(--rule)"))}"""
 _PLOT_WIDTH = 800
 
 
@@ -115,14 +117,10 @@ def _facts(facts: Facts, style: Style) -> Iterator[str]:
 
 def _plot(plot: Plot, style: Style) -> Iterator[str]:
     """Draw a plot, and list its points where one asks for them."""
-    drawing = draw(plot, _PLOT_WIDTH, style)
-    size = f'width="{_PLOT_WIDTH}" height="{drawing.height:g}" viewBox="0 0 {_PLOT_WIDTH} {drawing.height:g}"'
     yield '<figure class="plot">'
     if plot.title:
         yield f"<figcaption>{_escaped(plot.title, style)}</figcaption>"
-    yield f'<svg role="img" aria-label="{escape(described(plot, style))}" {size}>'
-    yield from drawing.elements
-    yield "</svg>"
+    yield inline(draw(plot, _PLOT_WIDTH, style), described(plot, style))
     yield "<details><summary>The numbers</summary>"
     for block in plot_blocks(plot, None):
         yield from _block(block, style)

@@ -9,10 +9,10 @@ from rich.style import Style as Look
 
 from alexnet_cli.document import Bars, Block, Document, Facts, Note, Plot, Table
 from alexnet_cli.graphics.lines import BOLD, DIM, ERROR, PLAIN, WARNING, Line, length, line
+from alexnet_cli.graphics.plot_cells import plot_lines
 from alexnet_cli.graphics.text import Style, clean, shorten, width_of, wrap
 from alexnet_cli.renderers.page_bars import bars_lines
 from alexnet_cli.renderers.page_facts import facts_lines
-from alexnet_cli.renderers.page_plot import plot_lines
 from alexnet_cli.renderers.page_table import table_lines
 
 LEAST_WIDTH = 40

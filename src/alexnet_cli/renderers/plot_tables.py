@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from alexnet_cli import units
-from alexnet_cli.document import Axis, Column, Note, Plot, Row, Series, Table, Value
-from alexnet_cli.renderers.plot_data import Stack, drawable, left_out, name_at
-from alexnet_cli.renderers.plot_scale import title_of
+from alexnet_cli.document import Axis, Column, Note, Plot, Row, Series, Table
+from alexnet_cli.graphics.plot import Stack, drawable, left_out, name_at, whole
+from alexnet_cli.graphics.scale import title_of
 
 MOST_LISTED = 40
 """Areas with more places than this are not listed on a page."""
-
-_EXACT = 2**53
 
 
 def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note]:
@@ -37,19 +34,12 @@ def every_point(plot: Plot) -> Table:
         Column(f"y_{plot.y.unit}", plot.y.label, plot.y.unit),
     )
     rows = [
-        Row((series.kind, series.label, name_at(series, index), number(x), number(y)), family=series.family)
+        Row((series.kind, series.label, name_at(series, index), whole(x), whole(y)), family=series.family)
         for series in plot.series
         for index, (x, y) in enumerate(series.points)
     ]
-    rows += [Row(("mark", "", mark.label, number(mark.x), number(mark.y))) for mark in plot.marks]
+    rows += [Row(("mark", "", mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks]
     return Table(plot.name, columns, tuple(rows), plot.title)
-
-
-def number(value: float) -> Value:
-    """Return a coordinate as a cell: whole numbers as such, None for what is not finite."""
-    if not math.isfinite(value):
-        return None
-    return int(value) if float(value).is_integer() and abs(value) < _EXACT else value
 
 
 def _points(plot: Plot, title: str) -> Iterator[Table]:
@@ -64,7 +54,7 @@ def _points(plot: Plot, title: str) -> Iterator[Table]:
     )
     rows = [
         Row(
-            (series.label, *([name_at(series, index)] if named else []), number(x), number(y)),
+            (series.label, *([name_at(series, index)] if named else []), whole(x), whole(y)),
             family=series.family,
         )
         for series in apart
@@ -88,8 +78,8 @@ def _areas(plot: Plot, title: str, most: int | None) -> Iterator[Table | Note]:
 def _sentence(plot: Plot, stack: Stack, title: str) -> str:
     """Say of areas too long to list how many places they have and where they are highest."""
     at = max(range(len(stack.x)), key=stack.total)
-    most = units.text(number(stack.total(at)), plot.y.unit)
-    where = f"{plot.x.label} {units.text(number(stack.x[at]), plot.x.unit)}".strip()
+    most = units.text(whole(stack.total(at)), plot.y.unit)
+    where = f"{plot.x.label} {units.text(whole(stack.x[at]), plot.x.unit)}".strip()
     name = f" ({stack.names[at]})" if stack.names[at] else ""
     return f"{title}: {units.count(len(stack.x))} places, too many to list here; the most is {most}, at {where}{name}."
 
@@ -104,15 +94,15 @@ def _side_by_side(plot: Plot, areas: tuple[Series, ...], stack: Stack, title: st
     )
     rows = []
     for index, (x, tops) in enumerate(zip(stack.x, stack.tops, strict=True)):
-        heights = [number(top - bottom) for bottom, top in zip((0.0, *tops), tops, strict=False)]
-        total = [number(stack.total(index))] if len(areas) > 1 else []
-        rows.append(Row((number(x), *([stack.names[index]] if named else []), *heights, *total)))
+        heights = [whole(top - bottom) for bottom, top in zip((0.0, *tops), tops, strict=False)]
+        total = [whole(stack.total(index))] if len(areas) > 1 else []
+        rows.append(Row((whole(x), *([stack.names[index]] if named else []), *heights, *total)))
     return Table("areas", columns, tuple(rows), title)
 
 
 def _marks(plot: Plot) -> Iterator[Table]:
     columns = (Column("mark", "Mark"), _column(plot.x, "x"), _column(plot.y, "y"))
-    rows = tuple(Row((mark.label, number(mark.x), number(mark.y))) for mark in plot.marks)
+    rows = tuple(Row((mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks)
     if rows:
         yield Table("marks", columns, rows, "Marked")
 

@@ -10,12 +10,13 @@ from itertools import accumulate, pairwise
 from msgspec import Struct
 
 from alexnet_cli import units
-from alexnet_cli.document import Axis, Mark, Plot, Series
-from alexnet_cli.renderers.plot_scale import LARGEST, SMALLEST, Scale, spanning
+from alexnet_cli.document import Axis, Mark, Plot, Series, Value
+from alexnet_cli.graphics.scale import LARGEST, SMALLEST, Scale, spanning
 
 _MARGIN = 0.04
 _HEADROOM = 0.09
 _NEAR = 1e-6
+_EXACT = 2**53
 
 
 class Shown(Struct, frozen=True):
@@ -86,6 +87,13 @@ def left_out(plot: Plot) -> str:
         list(_placed(series.points, plot, missing, area=series.kind == "area"))
     list(_placed([(mark.x, mark.y) for mark in plot.marks], plot, missing))
     return _sentence(missing)
+
+
+def whole(value: float) -> Value:
+    """Return a coordinate as a cell: whole numbers as such, None for what is not finite."""
+    if not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() and abs(value) < _EXACT else value
 
 
 def name_at(series: Series, index: int) -> str:

@@ -185,7 +185,7 @@ def _linear_labels(values: Sequence[float], step: float, unit: Unit) -> list[str
         scale, suffix = _common(0.0, unit)
         digits = math.ceil(math.log10(largest / step)) + 1
         return [f"{value / scale:.{digits}g}{suffix}" if value else "0" for value in values]
-    decimals = next((d for d in range(12) if _is_exact(values, step, scale, d)), 12)
+    decimals = next((d for d in range(15) if _is_exact(values, step, scale, d)), 15)
     return [f"{value / scale:,.{decimals}f}{suffix}" if value else "0" for value in values]
 
 

@@ -1,0 +1,113 @@
+"""SVG written as text: elements, themes, whole pictures and pictures inside a page. Equal input gives equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from html import escape
+from json import dumps
+
+from msgspec import Struct
+
+from alexnet_cli.graphics.palette import DARK, LIGHT, Page, Theme
+from alexnet_cli.graphics.text import visible
+
+_PICTURE = """\
+<svg xmlns="http://www.w3.org/2000/svg" id="{id}" role="img" aria-labelledby="{labels}" \
+width="{width}" height="{height}" viewBox="0 0 {inner_width} {inner_height}">
+<title id="{id}-title">{title}</title>
+{about}<style>
+{rules}
+</style>
+{page}
+{content}
+</svg>
+"""
+
+
+class Drawing(Struct, frozen=True):
+    """Elements that fill a rectangle of this size in pixels."""
+
+    width: float
+    height: float
+    elements: tuple[str, ...]
+
+
+def number(value: float) -> str:
+    """Write a coordinate, to a hundredth of a pixel."""
+    return f"{round(value, 2) + 0.0:.10g}"
+
+
+def element(name: str, *children: str, **attributes: str | float | None) -> str:
+    """Write an element around children that are SVG already.
+
+    In the names of attributes `_` stands for `-`, and one at the end is dropped: `class_`, `text_anchor`. Attributes
+    that are None or empty are left out; texts are escaped.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(value) if isinstance(value, str) else number(value)}"'
+        for key, value in attributes.items()
+        if value is not None and value != ""
+    )
+    return f"<{name}{written}>{''.join(children)}</{name}>" if any(children) else f"<{name}{written}/>"
+
+
+def words(text: str, x: float, y: float, **attributes: str | float | None) -> str:
+    """Write a line of text that stands on `y`."""
+    return element("text", escape(text).replace("\xa0", "&#160;"), x=x, y=y, **attributes)
+
+
+def hover(text: str) -> str:
+    """Write the text shown when its parent element is pointed at."""
+    return element("title", escape("\n".join(map(visible, text.split("\n"))))) if text else ""
+
+
+def tied(paths: Sequence[str]) -> dict[str, str]:
+    """Return the attributes that name the layers an element stands for, so that the page around it can find them.
+
+    Characters that XML cannot hold, or changes, are written as in the texts.
+    """
+    names = [visible(path) for path in paths]
+    several = {"data_paths": dumps(names, ensure_ascii=False)} if len(names) > 1 else {}
+    return {"data_path": names[0], **several} if names else {}
+
+
+def themed(theme: Theme, colors: Callable[[Page], Iterable[str]]) -> Iterator[str]:
+    """Yield style rules in the colours of a theme; those of `auto` follow the viewer's preference."""
+    yield from colors(DARK if theme == "dark" else LIGHT)
+    if theme == "auto":
+        yield "@media (prefers-color-scheme: dark) {"
+        yield from colors(DARK)
+        yield "}"
+
+
+def picture(
+    page: str, drawing: Drawing, rules: Callable[[str], Iterable[str]], *, title: str, about: str = "", scale: float = 1
+) -> str:
+    """Write a picture that stands alone, shown `scale` times its size: the page, a drawing on it, and style rules.
+
+    `rules` makes the rules for the picture's selector.
+    """
+    content = "\n".join(drawing.elements)
+    identity = f"alexnet-{sha256((title + content).encode()).hexdigest()[:10]}"
+    return _PICTURE.format(
+        id=identity,
+        labels=f"{identity}-title {identity}-about" if about else f"{identity}-title",
+        width=number(drawing.width * scale),
+        height=number(drawing.height * scale),
+        inner_width=number(drawing.width),
+        inner_height=number(drawing.height),
+        title=escape(title),
+        about=f'<desc id="{identity}-about">{escape(about)}</desc>\n' if about else "",
+        rules="\n".join(rules(f"#{identity}")),
+        page=page,
+        content=content,
+    )
+
+
+def inline(drawing: Drawing, label: str) -> str:
+    """Write a picture for inside a page, which has the style rules; `label` says what it shows."""
+    size = {"width": drawing.width, "height": drawing.height}
+    view = f"0 0 {number(drawing.width)} {number(drawing.height)}"
+    content = "\n".join(["", *drawing.elements, ""])
+    return element("svg", content, class_="plot", role="img", aria_label=visible(label), **size, viewBox=view)
