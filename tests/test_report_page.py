@@ -9,6 +9,7 @@ from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from importlib.util import find_spec
+from xml.etree import ElementTree as ET
 
 import pytest
 from helpers import trace_target
@@ -17,11 +18,13 @@ from report_pages import MODELS
 from test_floors import run_without_torch
 
 from alexnet_cli.document import Axis, Plot, Series
-from alexnet_cli.graphics.text import visible
+from alexnet_cli.graphics import bar_chart, plot_svg
+from alexnet_cli.graphics.bar_chart import BarRow, Panel
+from alexnet_cli.graphics.plot_marks import Band
+from alexnet_cli.graphics.plot_svg import Divider
+from alexnet_cli.graphics.text import Style, text_width, visible
 from alexnet_cli.report_page import needed
-from alexnet_cli.report_page.charts.draw import Mark, Specification, draw
-from alexnet_cli.report_page.charts.look import NARROW, WIDE, clipped
-from alexnet_cli.report_page.charts.plot import Band, Divider, plot_chart
+from alexnet_cli.report_page.charts import NARROW, WIDE, chart
 from alexnet_cli.report_page.page import comparison_page, model_page
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.report_page.sections import layers as layer_table
@@ -196,52 +199,63 @@ def test_of_many_layers_that_no_module_holds_the_largest_are_shown():
     assert "1,976 others" in content.second.wide
 
 
-def test_labels_of_dividers_that_are_near_stand_one_above_the_other():
+def test_labels_of_near_dividers_stand_above_one_another():
     plot = Plot("p", Axis("x"), Axis("y"), (Series("s", ((0.0, 1.0), (100.0, 2.0)), "conv", "area"),))
     dividers = [Divider(at, "training") for at in (0.0, 1.0, 2.0, 60.0, 99.0)]
-    chart = plot_chart(plot, WIDE, dividers=dividers)
-    assert chart is not None
-    heights = [
-        layer["mark"]["y"]
-        for layer in chart.vega_lite["layer"]
-        if layer["mark"]["type"] == "text" and layer["data"]["values"][0].get("label") == "training"
-    ]
-    assert heights == [-12, -28, -44, -12, -12]
+    drawing = "".join(plot_svg.draw(plot, WIDE, Style(), dividers=dividers).elements)
+    heights = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>training<', drawing)]
+    assert [max(heights) - height for height in heights] == [0, 16, 32, 0, 0]
 
 
-def test_the_course_of_memory_keeps_its_peak():
+def test_a_chart_of_many_operators_keeps_the_memory_peak():
     steps = 10_000
     points = tuple((float(at), 90.0 if at == 7_777 else 1.0) for at in range(steps))
     plot = Plot("p", Axis("x"), Axis("y"), (Series("s", points, "conv", "area"),))
-    values = [layer["data"]["values"] for layer in plot_chart(plot, WIDE).vega_lite["layer"] if "data" in layer]
-    assert max(value["y"] for value in values[0]) == 90.0
-    assert len(values[0]) < WIDE
+    drawing = "".join(plot_svg.draw(plot, WIDE, Style(), bands=[Band("a", "b", 0.0, 9.0)]).elements)
+    outline = re.search(r'class="area"[^>]* d="M[\d.]+ ([\d.]+)(.*?)"', drawing)
+    foot, tops = float(outline[1]), [float(y) for y in re.findall(r"V([\d.]+)", outline[2])]
+    heights = sorted({round(foot - y, 2) for y in tops} - {0})
+    assert heights[-1] / heights[0] == pytest.approx(90, rel=0.01)
+    assert len(tops) < WIDE
 
 
-def test_nothing_to_plot_is_no_chart():
-    assert plot_chart(Plot("p", Axis("x"), Axis("y"), ()), WIDE) is None
+def test_a_mark_names_all_its_layers():
+    row = BarRow("name", "conv", (1.0,), ("1",), "two <layers>", ("a.<b>", 'c"d'))
+    drawn = chart("label & <more>", lambda width: bar_chart.draw([row], [Panel("p")], width))
+    assert 'data-path="a.&lt;b&gt;" data-paths="[&quot;a.&lt;b&gt;&quot;, &quot;c\\&quot;d&quot;]"' in drawn.wide
+    assert "<title>two &lt;layers&gt;</title>" in drawn.wide
+    assert 'role="img" aria-label="label &amp; &lt;more&gt;"' in drawn.wide
 
 
-def test_a_mark_is_tied_to_all_its_layers():
-    plot = Plot("p", Axis("x"), Axis("y"), (Series("s", ((0.0, 1.0), (9.0, 2.0)), "conv", "line"),))
-    marks = {"m": Mark(("a.<b>", 'c"d'), "two <layers>")}
-    chart = draw(lambda width: plot_chart(plot, width, bands=[Band("m", 2.0, 5.0)]), marks, "label & <more>")
-    assert 'data-path="a.&lt;b&gt;" data-paths="[&quot;a.&lt;b&gt;&quot;, &quot;c\\&quot;d&quot;]"' in chart.wide
-    assert "<title>two &lt;layers&gt;</title>" in chart.wide
-    assert 'role="img" aria-label="label &amp; &lt;more&gt;"' in chart.wide
+def test_points_at_one_place_name_all_their_layers():
+    series = Series("conv", ((1.0, 1.0), (1.0, 1.0), (2.0, 2.0)), "conv", names=("a", "b", "c"))
+    layers = {"a": "the first", "b": "the second", "c": "the third"}
+    drawing = "".join(plot_svg.draw(Plot("p", Axis("x"), Axis("y"), (series,)), WIDE, Style(), layers=layers).elements)
+    assert (
+        'data-path="a" data-paths="[&quot;a&quot;, &quot;b&quot;]"><title>the first; and 1 more here</title>' in drawing
+    )
+    assert 'data-path="c"><title>the third</title>' in drawing
 
 
 def test_characters_that_no_svg_can_hold_are_shown():
-    text = {"data": {"values": [{"t": "\x1b\ud800\uffff"}]}, "mark": "text", "encoding": {"text": {"field": "t"}}}
-    assert "\\x1b\\ud800\\uffff" in draw(lambda _: Specification(text), {}, "").wide
+    row = BarRow("\x1b\ud800\uffff", "conv", (1.0,), ("1",), "\x1b\ud800\uffff")
+    drawing = "".join(bar_chart.draw([row], [Panel("p")], WIDE).elements)
+    assert drawing.count("\\x1b\\ud800\\uffff") == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "most", "shown"), [("short", 5, "short"), ("layers.0.attention", 9, "laye…tion"), ("abcdef", 4, "a…ef")]
-)
-def test_long_names_keep_both_ends(text, most, shown):
-    assert clipped(text, most) == shown
-    assert len(shown) <= most
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_bars_and_their_texts_stay_in_the_chart(width):
+    rows = [BarRow("a layer with a long name " * 9, "conv", (n, 0.0), (f"{n} of some", "0")) for n in (0.0, 1.0, 99.0)]
+    drawing = bar_chart.draw(rows, [Panel("first", 120.0), Panel("second")], width)
+    root = ET.fromstring(f"<g>{''.join(drawing.elements)}</g>")
+    for text in root.iter("text"):
+        wide = text_width(text.text, 13)
+        x = float(text.get("x")) - (wide if text.get("text-anchor") == "end" else 0)
+        assert x >= -0.1
+        assert x + wide <= width + 0.1
+    for bar in root.iter("rect"):
+        assert float(bar.get("x")) + float(bar.get("width")) <= width + 0.1
+        assert float(bar.get("y")) + float(bar.get("height")) <= drawing.height
 
 
 # The layer table
@@ -330,11 +344,11 @@ def test_usage_errors(alexnet, arguments, told):
 
 
 def test_a_missing_package_is_told_before_any_work(alexnet, monkeypatch):
-    monkeypatch.setattr(needed, "find_spec", lambda name: None if name == "vl_convert" else find_spec(name))
+    monkeypatch.setattr(needed, "find_spec", lambda name: None if name == "jinja2" else find_spec(name))
     answer = alexnet("report", "no_such_file.py:Net")
     assert answer.code == 2
     assert answer.err == (
-        "error: a report needs the package vl-convert-python\nhint: install with: pip install 'alexnet-cli[report]'\n"
+        "error: a report needs the package jinja2\nhint: install with: pip install 'alexnet-cli[report]'\n"
     )
 
 

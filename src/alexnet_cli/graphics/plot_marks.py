@@ -13,16 +13,17 @@ from alexnet_cli.document import Axis, Mark, Series
 from alexnet_cli.graphics.palette import hue
 from alexnet_cli.graphics.plot import Drawable, Shown, Stack, tallest, whole
 from alexnet_cli.graphics.svg import element, hover, number, tied, words
-from alexnet_cli.graphics.text import Style, clean, shorten, width_of
+from alexnet_cli.graphics.text import Style, Width, clean, sans, shorten, width_of
 
+FONT = 12
 CHAR = 7.3
-"""The most that a character of plot text is wide, in pixels: 12 pixels of a monospaced font."""
+"""The most that a character of a monospaced font of that size is wide, in pixels."""
 
 _RADIUS = 4.0
 _COLUMN = 1.5
 _COINCIDENT = 3.0
 _MOST_NAMES = 6
-_LEAST_WORD = 8
+_LEAST_WORD = 60
 _ASIDE = 9
 _FADED = (1.0, 0.6, 0.35)
 _SHAPES = (
@@ -37,6 +38,15 @@ _DASHES = ("", "7 4", "2 4")
 
 Run = tuple[float, float, float, float]
 """A piece of an area: its left, right, top and bottom edge."""
+
+
+def in_picture(text: str) -> float:
+    """Measure a text of a plot in a picture, whose font is monospaced."""
+    return width_of(text) * CHAR
+
+
+in_page = sans(FONT)
+"""Measures a text of a plot in a page."""
 
 
 class Band(Struct, frozen=True):
@@ -62,6 +72,7 @@ class Frame(Struct, frozen=True):
     height: float
     bands: Sequence[Band] = ()
     layers: Mapping[str, str] = {}
+    measure: Width = in_picture
 
     @property
     def right(self) -> float:
@@ -249,9 +260,9 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
     text = clean(mark.label, frame.style)
     yield element("circle", hover(text), class_="ring", cx=x, cy=y, r=5)
     after, before = frame.right - x - _ASIDE, x - frame.left - _ASIDE
-    right = width_of(text) * CHAR <= after or after >= before
-    most = max(int((after if right else before) / CHAR), _LEAST_WORD)
-    shown = shorten(text, most, unicode=frame.style.unicode)
+    right = frame.measure(text) <= after or after >= before
+    most = max(after if right else before, _LEAST_WORD)
+    shown = shorten(text, most, unicode=frame.style.unicode, measure=frame.measure)
     aside, anchor = (_ASIDE, "") if right else (-_ASIDE, "end")
     yield words(shown, x + aside, y - _ASIDE, text_anchor=anchor, class_="said")
 

@@ -13,10 +13,20 @@ from msgspec.structs import replace
 from alexnet_cli.document import Plot
 from alexnet_cli.graphics.palette import Page
 from alexnet_cli.graphics.plot import drawable, left_out, thinned
-from alexnet_cli.graphics.plot_marks import CHAR, Band, Frame, filled, marked, marker, opacities, polyline
+from alexnet_cli.graphics.plot_marks import (
+    FONT,
+    Band,
+    Frame,
+    filled,
+    in_picture,
+    marked,
+    marker,
+    opacities,
+    polyline,
+)
 from alexnet_cli.graphics.scale import Tick, fitting_ticks, ticks, title_of
-from alexnet_cli.graphics.svg import Drawing, element, number, words
-from alexnet_cli.graphics.text import Style, clean, shorten, width_of, wrap
+from alexnet_cli.graphics.svg import Drawing, element, number, straight, words
+from alexnet_cli.graphics.text import Style, Width, clean, shorten, wrap
 
 HEIGHT, FLATTEST = 288, 0.6
 """The height of a frame, and its most as a share of a narrow picture's width."""
@@ -26,6 +36,7 @@ _LINE = 18
 _ROW = 16
 _GAP = 16
 _SWATCH = 16
+_LABEL = 0.75  # the most of a frame that a label of the legend takes
 _MOST_Y_TICKS = 7
 
 
@@ -37,20 +48,17 @@ class Divider(Struct, frozen=True):
 
 
 class _Item(Struct, frozen=True):
-    """An entry of the legend: an element drawn around (0, 0), and what it stands for."""
+    """An entry of the legend: an element drawn around (0, 0), what it stands for, and the width of both."""
 
     swatch: str
     label: str
-
-    @property
-    def width(self) -> float:
-        return _SWATCH + 6 + width_of(self.label) * CHAR
+    width: float
 
 
 def rules(scope: str, page: Page) -> str:
     """Return the style rules of the plots inside `scope`, in the colours of a page."""
     declared = {
-        "text": f"fill: {page.ink}; font-size: 12px;",
+        "text": f"fill: {page.ink}; font-size: {FONT}px;",
         ".d": f"fill: {page.dim};",
         ".grid": f"stroke: {page.faint};",
         ".axis": f"stroke: {page.dim};",
@@ -72,19 +80,21 @@ def draw(
     layers: Mapping[str, str] | None = None,
     bands: Sequence[Band] = (),
     dividers: Sequence[Divider] = (),
+    measure: Width = in_picture,
 ) -> Drawing:
     """Draw a plot without its title, `width` pixels wide: the frame, the legend, and notes below.
 
-    In a page, `layers` says which names of points are paths of layers, and what to show when one is pointed at.
+    In a page, whose font `measure` knows, `layers` says which names of points are paths of layers, and what to show
+    when one is pointed at.
     """
     found = drawable(plot)
     if found is None:
-        foot, lines = _below(["no points", left_out(plot)], 12, width)
+        foot, lines = _below(["no points", left_out(plot)], 12, width, measure)
         return Drawing(width, foot, lines)
     labels = ticks(found.y, _MOST_Y_TICKS)
-    left = max(width_of(tick.label) for tick in labels) * CHAR + 8
+    left = max(measure(tick.label) for tick in labels) + 8
     size = width - left - _RIGHT, min(HEIGHT, FLATTEST * width)
-    frame = Frame(found, style, left, _TOP, *size, bands, layers or {})
+    frame = Frame(found, style, left, _TOP, *size, bands, layers or {}, measure)
     rows = _divider_rows(dividers, frame)
     frame = replace(frame, top=_TOP + _ROW * (max(rows, default=-1) + 1))
     between = _dividers(dividers, rows, frame)
@@ -92,7 +102,7 @@ def draw(
     legend_rows = _rows(_items(frame), width)
     legend = [entry for row, items in enumerate(legend_rows, 1) for entry in _row(items, foot + row * (_LINE + 2))]
     foot += len(legend_rows) * (_LINE + 2) + _LINE + 6
-    height, notes = _below([thinned(found.stack, frame.columns), found.left_out], foot, width)
+    height, notes = _below([thinned(found.stack, frame.columns), found.left_out], foot, width, measure)
     return Drawing(width, height, (*_axes(frame, labels), *marked(frame, between), *legend, *notes))
 
 
@@ -108,14 +118,14 @@ def described(plot: Plot, style: Style) -> str:
 
 def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
     """Draw the grid, the two axes, and what is written at them."""
-    plot, style = frame.found.plot, frame.style
+    plot, style, measure = frame.found.plot, frame.style, frame.measure
     yield from _title(clean(title_of(plot.y), style), 0, 12, frame)
     for tick in labels:
         y = frame.y(tick.value)
         yield straight(frame.left, y, frame.right, y, "grid")
         yield words(tick.label, frame.left - 8, y + 4, text_anchor="end", class_="d")
-    for tick in fitting_ticks(frame.found.x, frame.width, lambda text: width_of(text) * CHAR, _GAP):
-        x, half = frame.x(tick.value), width_of(tick.label) * CHAR / 2
+    for tick in fitting_ticks(frame.found.x, frame.width, measure, _GAP):
+        x, half = frame.x(tick.value), measure(tick.label) / 2
         yield straight(x, frame.top, x, frame.foot, "grid")
         yield words(
             tick.label, min(x, frame.right + _RIGHT - half), frame.foot + _LINE, text_anchor="middle", class_="d"
@@ -123,19 +133,13 @@ def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
     yield straight(frame.left, frame.top, frame.left, frame.foot, "axis")
     yield straight(frame.left, frame.foot, frame.right, frame.foot, "axis")
     title = clean(title_of(plot.x), style)
-    half = min(width_of(title) * CHAR, frame.width) / 2
+    half = min(measure(title), frame.width) / 2
     yield from _title(title, frame.left + frame.width / 2 - half, frame.foot + 2 * _LINE, frame)
-
-
-def straight(x: float, y: float, to_x: float, to_y: float, class_: str) -> str:
-    """Draw a straight line."""
-    return element("path", class_=class_, d=f"M{number(x)} {number(y)}L{number(to_x)} {number(to_y)}")
 
 
 def _title(text: str, x: float, y: float, frame: Frame) -> Iterator[str]:
     if text:
-        most = int((frame.right - x) / CHAR)
-        yield words(shorten(text, most, unicode=frame.style.unicode), x, y)
+        yield words(shorten(text, frame.right - x, unicode=frame.style.unicode, measure=frame.measure), x, y)
 
 
 def _divider_rows(dividers: Sequence[Divider], frame: Frame) -> list[int]:
@@ -143,7 +147,7 @@ def _divider_rows(dividers: Sequence[Divider], frame: Frame) -> list[int]:
     ends: list[float] = []
     rows = []
     for divider in dividers:
-        length = (width_of(divider.label) + 1) * CHAR
+        length = frame.measure(divider.label) + 8
         x = frame.x(divider.x)
         start = x if x + length <= frame.right else x - length
         row = next((row for row, end in enumerate(ends) if end <= start), len(ends))
@@ -156,7 +160,7 @@ def _dividers(dividers: Sequence[Divider], rows: Sequence[int], frame: Frame) ->
     """Draw lines across with their labels above."""
     for divider, row in zip(dividers, rows, strict=True):
         x, label = frame.x(divider.x), clean(divider.label, frame.style)
-        before = x + (width_of(label) + 1) * CHAR > frame.right
+        before = x + frame.measure(label) + 8 > frame.right
         y = frame.top - 6 - row * _ROW
         yield straight(x, frame.top, x, frame.foot, "divider")
         yield words(label, x - 4 if before else x + 4, y, text_anchor="end" if before else "", class_="d")
@@ -165,20 +169,21 @@ def _dividers(dividers: Sequence[Divider], rows: Sequence[int], frame: Frame) ->
 def _items(frame: Frame) -> Iterator[_Item]:
     """Yield the legend: areas from the lowest up, lines, points with their number."""
     found = frame.found
-    most = int(frame.width / CHAR / 2)
 
-    def label(text: str) -> str:
-        return shorten(clean(text, frame.style), most, unicode=frame.style.unicode)
+    def item(swatch: str, text: str, note: str = "") -> _Item:
+        shown = shorten(
+            clean(text, frame.style), frame.width * _LABEL, unicode=frame.style.unicode, measure=frame.measure
+        )
+        return _Item(swatch, shown + note, _SWATCH + 6 + frame.measure(shown + note))
 
     if found.stack:
         for series, opacity in zip(found.stack.series, opacities(found.stack), strict=True):
             swatch = element("rect", x=0, y=-5, width=_SWATCH, height=10, **filled(series, opacity))
-            yield _Item(swatch, label(series.label))
+            yield item(swatch, series.label)
     for index, shown in enumerate(found.lines):
-        yield _Item(polyline(index, [(1, 0), (_SWATCH - 1, 0)], shown.series), label(shown.series.label))
+        yield item(polyline(index, [(1, 0), (_SWATCH - 1, 0)], shown.series), shown.series.label)
     for index, shown in enumerate(found.points):
-        said = f"{label(shown.series.label)} ({len(shown.points)})"
-        yield _Item(marker(index, _SWATCH / 2, 0, shown.series), said)
+        yield item(marker(index, _SWATCH / 2, 0, shown.series), shown.series.label, f" ({len(shown.points)})")
 
 
 def _rows(items: Iterator[_Item], width: float) -> list[list[_Item]]:
@@ -202,8 +207,8 @@ def _row(items: Sequence[_Item], y: float) -> Iterator[str]:
         x += item.width + _GAP
 
 
-def _below(texts: Sequence[str], y: float, width: float) -> tuple[float, tuple[str, ...]]:
+def _below(texts: Sequence[str], y: float, width: float, measure: Width) -> tuple[float, tuple[str, ...]]:
     """Write sentences from a base line on; return also where the picture ends."""
-    lines = [part for text in texts if text for part in wrap(text, int(width / CHAR))]
+    lines = [part for text in texts if text for part in wrap(text, width, measure)]
     drawn = tuple(words(text, 0, y + number * _LINE, class_="d") for number, text in enumerate(lines))
     return y + (len(lines) - 1) * _LINE + 8, drawn

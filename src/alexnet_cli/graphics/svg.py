@@ -57,6 +57,11 @@ def words(text: str, x: float, y: float, **attributes: str | float | None) -> st
     return element("text", escape(text).replace("\xa0", "&#160;"), x=x, y=y, **attributes)
 
 
+def straight(x: float, y: float, to_x: float, to_y: float, class_: str) -> str:
+    """Draw a straight line."""
+    return element("path", class_=class_, d=f"M{number(x)} {number(y)}L{number(to_x)} {number(to_y)}")
+
+
 def hover(text: str) -> str:
     """Write the text shown when its parent element is pointed at."""
     return element("title", escape("\n".join(map(visible, text.split("\n"))))) if text else ""

@@ -8,6 +8,7 @@ from html import escape
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
 from alexnet_cli.graphics.palette import Page
+from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
 from alexnet_cli.graphics.svg import inline
 from alexnet_cli.graphics.text import Style, clean, cross
@@ -120,7 +121,7 @@ def _plot(plot: Plot, style: Style) -> Iterator[str]:
     yield '<figure class="plot">'
     if plot.title:
         yield f"<figcaption>{_escaped(plot.title, style)}</figcaption>"
-    yield inline(draw(plot, _PLOT_WIDTH, style), described(plot, style))
+    yield inline(draw(plot, _PLOT_WIDTH, style, measure=in_page), described(plot, style))
     yield "<details><summary>The numbers</summary>"
     for block in plot_blocks(plot, None):
         yield from _block(block, style)

@@ -12,6 +12,7 @@ from alexnet_cli.analyses.compare import compare
 from alexnet_cli.document import Note
 from alexnet_cli.report import Generator, Report
 from alexnet_cli.report_json import generator
+from alexnet_cli.report_page import charts
 from alexnet_cli.report_page.comparison.figures import figures
 from alexnet_cli.report_page.comparison.layers import layers as lined_up
 from alexnet_cli.report_page.comparison.models import models
@@ -70,7 +71,7 @@ def _page(template: str, made: Sequence[Section | LeftOut], by: Generator, **val
         sections=[item for item in made if isinstance(item, Section)],
         left_out=[item for item in made if isinstance(item, LeftOut)],
         generator=by,
-        style=Markup().join(asset(name) for name in STYLES),
+        style=charts.style() + Markup().join(asset(name) for name in STYLES),
         script=script,
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         **values,

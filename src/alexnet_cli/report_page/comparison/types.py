@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.analyses.shares import TypeShare, by_type
-from alexnet_cli.report_page.charts.bars import BarRow, Panel, row_bars
-from alexnet_cli.report_page.charts.draw import Chart, Mark, draw
-from alexnet_cli.report_page.charts.look import hue
+from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
+from alexnet_cli.report_page.charts import Chart, chart
 from alexnet_cli.report_page.comparison.sides import Sides, colour
 from alexnet_cli.report_page.section import LeftOut, Section
 from alexnet_cli.views.compare import label
@@ -49,18 +48,17 @@ def _weight(item: TypeShare | None) -> float:
 
 def _chart(names: Sequence[str], shares: Sequence[dict[str, TypeShare]], *, ran: bool) -> Chart:
     rows: list[BarRow] = []
-    marks: dict[str, Mark] = {}
     for name in names:
         for number, found in enumerate(shares):
-            key, item = f"m{len(rows)}", found.get(name)
+            item = found.get(name)
             params, macs = (item.params, item.macs) if item else (0, 0)
             numbers = (params, macs) if ran else (params,)
             texts = tuple(
                 "0" if value == 0 else units.UNKNOWN if value is None else units.si(value) for value in numbers
             )
             title = f"{label(number)} {name}"
-            rows.append(BarRow(key, title, hue(colour(number)), tuple(float(value or 0) for value in numbers), texts))
-            marks[key] = Mark((), f"{title}: {' and '.join(f'{value:,}' for value in numbers if value is not None)}")
+            told = f"{title}: {' and '.join(f'{value:,}' for value in numbers if value is not None)}"
+            rows.append(BarRow(title, colour(number), tuple(float(value or 0) for value in numbers), texts, told))
     panels = [Panel("Parameters"), *([Panel("MACs")] if ran else [])]
     text = f"{' and '.join(panel.title for panel in panels)} by layer type of {len(shares)} models"
-    return draw(lambda width: row_bars(rows, panels, width), marks, text)
+    return chart(text, lambda width: draw(rows, panels, width))

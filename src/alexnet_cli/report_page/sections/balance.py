@@ -9,10 +9,9 @@ from msgspec import Struct
 from alexnet_cli import units
 from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.shares import by_type, fraction
+from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts.bars import BarRow, Panel, row_bars
-from alexnet_cli.report_page.charts.draw import Chart, Mark, draw
-from alexnet_cli.report_page.charts.look import NARROW, hue
+from alexnet_cli.report_page.charts import NARROW, Chart, chart
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
@@ -88,29 +87,21 @@ def _largest(holders: Sequence[Holder], report: Report) -> tuple[list[Holder], H
 def _chart(holders: Sequence[Holder], report: Report, title: str) -> Chart:
     """Draw the holders' shares side by side."""
     panels = [Panel("Parameters"), *([Panel("MACs")] if report.run is not None else [])]
-    marks = {
-        f"m{place}": Mark((holder.path,) if holder.path else (), _sentence(holder, report))
-        for place, holder in enumerate(holders)
-    }
     label = f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: " + "; ".join(
         f"{holder.name} {' and '.join(map(units.share, _shares(holder, report)))}" for holder in holders[:6]
     )
-    return draw(
-        lambda width: row_bars(
-            [_row(f"m{place}", holder, report, short=width <= NARROW) for place, holder in enumerate(holders)],
-            panels,
-            width,
-        ),
-        marks,
+    return chart(
         label,
+        lambda width: draw([_row(holder, report, short=width <= NARROW) for holder in holders], panels, width),
     )
 
 
-def _row(mark: str, holder: Holder, report: Report, *, short: bool) -> BarRow:
+def _row(holder: Holder, report: Report, *, short: bool) -> BarRow:
     amounts = _shares(holder, report)
     numbers = [holder.params, *([holder.macs] if report.run is not None else [])]
     texts = [_text(number, share, short=short) for number, share in zip(numbers, amounts, strict=True)]
-    return BarRow(mark, holder.name, hue(holder.family), tuple(amounts), tuple(texts))
+    paths = (holder.path,) if holder.path else ()
+    return BarRow(holder.name, holder.family, tuple(amounts), tuple(texts), _sentence(holder, report), paths)
 
 
 def _text(number: int | None, share: float, *, short: bool) -> str:

@@ -12,9 +12,11 @@ from alexnet_cli import units
 from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.memory import Moment, Peak
 from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.graphics.plot_marks import Band, in_page
+from alexnet_cli.graphics.plot_svg import Divider, draw
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts.draw import Chart, Mark, Specification, draw
-from alexnet_cli.report_page.charts.plot import Band, Divider, plot_chart
+from alexnet_cli.report_page.charts import Chart, chart
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.views.memory import NAMES, timeline_plot
 
@@ -73,16 +75,9 @@ def _chart(report: Report, moments: Sequence[Moment], what: str, peak: Peak) -> 
     plot = timeline_plot(moments, "")
     plot = replace(plot, marks=tuple(replace(mark, label=units.size(peak.bytes)) for mark in plot.marks))
     bands = _bands(moments)
-    marks = {band.mark: Mark((path,), f"{path}: {phase}") for band, path, phase in bands}
     dividers = [Divider(float(start), phase) for start, phase in _phases(moments)]
-
-    def specification(width: int) -> Specification:
-        found = plot_chart(plot, width, bands=[band for band, *_ in bands], dividers=dividers)
-        assert found is not None  # noqa: S101 - bytes and positions all have a place
-        return found
-
     label = f"Live memory over {what} of {report.model.class_name}: {units.size(peak.bytes)} at its peak, {where(peak)}"
-    return draw(specification, marks, label)
+    return chart(label, lambda width: draw(plot, width, Style(), bands=bands, dividers=dividers, measure=in_page))
 
 
 def where(peak: Peak) -> str:
@@ -99,7 +94,7 @@ def _phases(moments: Sequence[Moment]) -> Iterator[tuple[int, str]]:
         place += len(list(group))
 
 
-def _bands(moments: Sequence[Moment]) -> list[tuple[Band, str, str]]:
+def _bands(moments: Sequence[Moment]) -> list[Band]:
     """Return when each layer runs; where there are too many, when the modules at a lesser depth do."""
     deepest = max((moment.path.count(".") for moment in moments if moment.path), default=0)
     for dots in range(deepest, -1, -1):
@@ -109,7 +104,7 @@ def _bands(moments: Sequence[Moment]) -> list[tuple[Band, str, str]]:
     return []
 
 
-def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[tuple[Band, str, str]]:
+def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[Band]:
     def key(moment: Moment) -> tuple[str, str]:
         return ".".join((moment.path or "").split(".")[: dots + 1]), moment.phase
 
@@ -117,7 +112,7 @@ def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[tuple[Band, str,
     for (path, phase), group in groupby(moments, key=key):
         end = place + len(list(group))
         if path:
-            yield Band(f"b{place}", place - 0.5, end - 0.5), path, phase
+            yield Band(path, f"{path}: {phase}", place - 0.5, end - 0.5)
         place = end
 
 

@@ -9,10 +9,9 @@ from msgspec import Struct
 from alexnet_cli import units
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, receptive_fields
 from alexnet_cli.errors import UsageError
+from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts.bars import BarRow, Panel, row_bars
-from alexnet_cli.report_page.charts.draw import Chart, Mark, draw
-from alexnet_cli.report_page.charts.look import NARROW, hue
+from alexnet_cli.report_page.charts import NARROW, Chart, chart
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
@@ -95,26 +94,16 @@ def _spread(fields: list[Field]) -> list[Field]:
 
 def _chart(fields: Sequence[Field], sizes: tuple[int, ...]) -> Chart:
     largest = max(sizes)
-    marks = {
-        f"m{i}": Mark((field.path,), f"{field.name} ({field.path}): {text_of(field, sizes)}")
-        for i, field in enumerate(fields)
-    }
 
-    def row(place: int, field: Field, *, short: bool) -> BarRow:
+    def row(field: Field, *, short: bool) -> BarRow:
         amount = max((size or whole for size, whole in zip(field.size or sizes, sizes, strict=True)), default=largest)
         text = text_of(field, sizes, short=short)
-        return BarRow(f"m{place}", field.name, hue(field.family), (float(amount),), (text,))
+        told = f"{field.name} ({field.path}): {text_of(field, sizes)}"
+        return BarRow(field.name, field.family, (float(amount),), (text,), told, (field.path,))
 
     label = "Receptive field by layer: " + "; ".join(f"{field.name} {text_of(field, sizes)}" for field in fields[:8])
-    return draw(
-        lambda width: row_bars(
-            [row(place, field, short=width <= NARROW) for place, field in enumerate(fields)],
-            [Panel("Places along an axis (dashed: all)", float(largest))],
-            width,
-        ),
-        marks,
-        label,
-    )
+    panels = [Panel("Places along an axis (dashed: all)", float(largest))]
+    return chart(label, lambda width: draw([row(field, short=width <= NARROW) for field in fields], panels, width))
 
 
 def text_of(field: Field, sizes: tuple[int, ...], *, short: bool = False) -> str:

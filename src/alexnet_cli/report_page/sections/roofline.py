@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from math import log10
-
 from msgspec import Struct
-from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses.cost import Cost, LayerCost, Roof
 from alexnet_cli.analyses.cost import cost as analyse
-from alexnet_cli.document import Plot, Series
+from alexnet_cli.document import Plot
 from alexnet_cli.errors import UsageError
+from alexnet_cli.graphics.plot_marks import in_page
+from alexnet_cli.graphics.plot_svg import draw
+from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts.draw import Chart, Mark, Specification, draw
-from alexnet_cli.report_page.charts.plot import plot_chart
+from alexnet_cli.report_page.charts import Chart, chart
 from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 from alexnet_cli.views.roofline import roofline_plot
 
 TITLE = "Roofline"
-APART = 0.005
-"""Nearer points, in decades, are one point: it is about a pixel."""
-
-
-class Key(Struct, frozen=True):
-    """A family of layers in the chart, or a roof where `family` is None."""
-
-    label: str
-    family: str | None
 
 
 class Roofline(Struct, frozen=True):
-    """The chart, what its colours and lines stand for, and the totals that follow."""
+    """The chart, and the totals that follow."""
 
     chart: Chart
-    keys: tuple[Key, ...]
     cost: Cost
     roof: Roof
     without_peak: tuple[str, ...]
@@ -55,10 +43,8 @@ def roofline(material: Material) -> Section | LeftOut:
         return LeftOut(
             TITLE, f"no layer has FLOPs that are known, in a dtype that the {roof.hardware.name} has a peak for"
         )
-    keys = tuple(Key(series.label, None if series.kind == "line" else series.family) for series in plot.series)
     missing = tuple(dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None)
-    chart = _chart(plot, found, material.report, roof)
-    return Section("roofline", TITLE, Roofline(chart, keys, found, roof, missing))
+    return Section("roofline", TITLE, Roofline(_chart(plot, found, material.report, roof), found, roof, missing))
 
 
 def cost_of(report: Report, roof: Roof | None) -> Cost | str:
@@ -75,34 +61,9 @@ def cost_of(report: Report, roof: Roof | None) -> Cost | str:
 
 def _chart(plot: Plot, cost: Cost, report: Report, roof: Roof) -> Chart:
     """Draw the plot with its points tied to their layers."""
-    by_path = {layer.path: layer for layer in cost.layers}
-    marks: dict[str, Mark] = {}
-    series = []
-    for one in plot.series:
-        kept = _apart(one) if one.kind == "points" else {}
-        names = tuple(f"p{len(marks) + place}" for place in range(len(kept)))
-        for name, paths in zip(names, kept.values(), strict=True):
-            more = f"; and {len(paths) - 1:,} more here" if len(paths) > 1 else ""
-            marks[name] = Mark(tuple(paths), f"{_sentence(by_path[paths[0]], report)}{more}")
-        series.append(replace(one, points=tuple(kept), names=names) if kept else one)
-    tied = replace(plot, series=tuple(series))
-
-    def specification(width: int) -> Specification:
-        found = plot_chart(tied, width)
-        assert found is not None  # noqa: S101 - the view has no plot where nothing has a place
-        return found
-
-    return draw(specification, marks, f"Roofline of {report.model.class_name} on the {roof.hardware.name}")
-
-
-def _apart(series: Series) -> dict[tuple[float, float], list[str]]:
-    """Return the points that can be told apart, each with the names of all that fall together there."""
-    first: dict[tuple[int, int], tuple[float, float]] = {}
-    found: dict[tuple[float, float], list[str]] = defaultdict(list)
-    for (x, y), name in zip(series.points, series.names, strict=True):
-        place = round(log10(x) / APART), round(log10(y) / APART)
-        found[first.setdefault(place, (x, y))].append(name)
-    return found
+    layers = {layer.path: _sentence(layer, report) for layer in cost.layers}
+    label = f"Roofline of {report.model.class_name} on the {roof.hardware.name}"
+    return chart(label, lambda width: draw(plot, width, Style(), layers=layers, measure=in_page))
 
 
 def _sentence(layer: LayerCost, report: Report) -> str:

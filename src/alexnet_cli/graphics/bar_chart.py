@@ -1,0 +1,91 @@
+"""Rows of bars as SVG for a page: a row for each thing, a panel for each quantity, the amounts beside the bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from alexnet_cli.graphics.palette import Page, hue
+from alexnet_cli.graphics.svg import Drawing, element, hover, straight, tied, words
+from alexnet_cli.graphics.text import sans, shorten, text_width, visible
+
+_FONT = 13
+_HEAD, _STEP, _THICKNESS = 28, 22, 12
+_BASE = 15.5
+_GAP = 16
+_BESIDE, _AFTER = 5, 8
+"""Free space before and after the text beside a bar, in pixels."""
+_LABELS_SHARE = 0.3
+_LEAST_SHARE = 0.25
+
+
+class BarRow(Struct, frozen=True):
+    """A row: its name, its colour, and for each panel an amount and how it is written.
+
+    `told` is shown when the row is pointed at, `paths` are the layers that it stands for.
+    """
+
+    label: str
+    family: str
+    amounts: tuple[float, ...]
+    texts: tuple[str, ...]
+    told: str = ""
+    paths: tuple[str, ...] = ()
+
+
+class Panel(Struct, frozen=True):
+    """A column of bars; `limit` draws a line across it at this amount."""
+
+    title: str
+    limit: float | None = None
+
+
+class _Column(Struct, frozen=True):
+    """Where a panel's bars begin, and the pixels of one in its amounts."""
+
+    x: float
+    scale: float
+
+
+def rules(scope: str, page: Page) -> str:
+    """Return the style rules of the rows inside `scope`, in the colours of a page."""
+    sized = f"{scope} .head, {scope} .row text {{ font-size: {_FONT}px; }}\n{scope} .head {{ font-weight: 600; }}"
+    return f"{sized}\n{scope} .limit {{ stroke: {page.ink}; stroke-dasharray: 4 3; }}"
+
+
+def draw(rows: Sequence[BarRow], panels: Sequence[Panel], width: float) -> Drawing:
+    """Draw rows of bars, `width` pixels wide."""
+    measure = sans(_FONT)
+    labels = [shorten(visible(row.label), width * _LABELS_SHARE, measure=measure) for row in rows]
+    left = max(map(measure, labels), default=0.0)
+    room = (width - left) / len(panels) - _GAP
+    columns = [_Column(left + _GAP + n * (room + _GAP), _scale(rows, n, panel, room)) for n, panel in enumerate(panels)]
+    foot = _HEAD + _STEP * len(rows)
+    drawn = []
+    for panel, column in zip(panels, columns, strict=True):
+        drawn += [words(panel.title, column.x, 16, class_="head"), straight(column.x, _HEAD, column.x, foot, "grid")]
+        if panel.limit is not None:
+            x = column.x + panel.limit * column.scale
+            drawn.append(straight(x, _HEAD, x, foot, "limit"))
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        y = _HEAD + number * _STEP
+        hit = element("rect", hover(row.told), class_="hit", x=0, y=y, width=width, height=_STEP, **tied(row.paths))
+        name = words(label, left, y + _BASE, text_anchor="end")
+        drawn.append(element("g", hit, name, *_bars(row, columns, y), class_="row"))
+    return Drawing(width, foot + 2, tuple(drawn))
+
+
+def _scale(rows: Sequence[BarRow], number: int, panel: Panel, room: float) -> float:
+    """Return the pixels of one in a column's amounts, so that the texts beside its bars fit."""
+    most = max([*(row.amounts[number] for row in rows), panel.limit or 0]) or 1
+    text = max((text_width(row.texts[number], _FONT) for row in rows), default=0.0) + _BESIDE + _AFTER
+    return max(room - text, room * _LEAST_SHARE) / most
+
+
+def _bars(row: BarRow, columns: Sequence[_Column], y: float) -> Iterator[str]:
+    for column, amount, text in zip(columns, row.amounts, row.texts, strict=True):
+        length = amount * column.scale
+        size = {"x": column.x, "y": y + (_STEP - _THICKNESS) / 2, "width": length, "height": _THICKNESS}
+        yield element("rect", fill=hue(row.family), **size)
+        yield words(text, column.x + length + _BESIDE, y + _BASE)
