@@ -23,10 +23,10 @@ from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.graphics.plot_marks import Band
 from alexnet_cli.graphics.plot_svg import Divider
 from alexnet_cli.graphics.text import Style, text_width, visible
-from alexnet_cli.report_page import needed
+from alexnet_cli.report_page import material
 from alexnet_cli.report_page.charts import NARROW, WIDE, chart
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.page import comparison_page, model_page
-from alexnet_cli.report_page.section import LeftOut, Material, Section
 from alexnet_cli.report_page.sections import layers as layer_table
 from alexnet_cli.report_page.sections.balance import MOST_BARS, balance
 from alexnet_cli.report_page.sections.memory import memory
@@ -121,9 +121,9 @@ def test_a_checkpoint_has_what_can_be_known_of_it(tmp_path, alexnet):
     save_file({"body.weight": torch.zeros(8, 4), "body.bias": torch.zeros(8)}, file)
     page = alexnet("report", str(file)).out
     texts = " ".join(seen(page).texts)
-    assert "Memory over the step: a checkpoint is not run." in texts
-    assert "Roofline: a checkpoint is not run." in texts
-    assert "Receptive field: a checkpoint is not run." in texts
+    assert "Memory over the step: a checkpoint cannot be run." in texts
+    assert "Roofline: a checkpoint cannot be run." in texts
+    assert "Receptive field: a checkpoint cannot be run." in texts
     assert 'data-key="macs"' not in page
     assert ">40<" in page  # 8 · 4 + 8 parameters
 
@@ -275,7 +275,7 @@ def test_too_many_rows_are_folded_where_they_are_alike(monkeypatch):
     content = layer_table.layers(Material(tower)).content
     assert len(content.rows) < 60
     assert "Block ×12 identical" in [row.name for row in content.rows]
-    assert "are one row" in content.note
+    assert "share one row" in content.note
     assert sum(row.cells[1].value for row in content.rows if row.role != "group") == tower.totals.params
 
 
@@ -284,7 +284,7 @@ def test_too_many_rows_that_are_not_alike_are_cut_to_the_largest(monkeypatch):
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
     content = layer_table.layers(Material(unlike)).content
     assert [row.path for row in content.rows] == ["", *(str(place) for place in range(1951, 2000))]
-    assert "these are the 50 with the most" in content.note
+    assert "these 50 have the most" in content.note
 
 
 # The command line
@@ -344,7 +344,7 @@ def test_usage_errors(alexnet, arguments, told):
 
 
 def test_a_missing_package_is_told_before_any_work(alexnet, monkeypatch):
-    monkeypatch.setattr(needed, "find_spec", lambda name: None if name == "jinja2" else find_spec(name))
+    monkeypatch.setattr(material, "find_spec", lambda name: None if name == "jinja2" else find_spec(name))
     answer = alexnet("report", "no_such_file.py:Net")
     assert answer.code == 2
     assert answer.err == (

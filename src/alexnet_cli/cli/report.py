@@ -25,8 +25,7 @@ from alexnet_cli.cli.sides import SideOptions, finish_all, obtain_reports, per_t
 from alexnet_cli.cli.training import Amp, Optimizer, Tracer, as_found, training_step
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.needed import need_packages
-from alexnet_cli.report_page.section import Material
+from alexnet_cli.report_page.material import Material, need_packages
 from alexnet_cli.tracing.options import META, TrainingStep
 
 EPILOG = """

@@ -1,35 +1,34 @@
-"""The page as a whole: its head, its sections in their order, its style and its script."""
+"""The page as a whole: its head, its sections in order, its style and its script, all in one file."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
+from typing import Any, get_args
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from alexnet_cli.analyses.compare import compare
-from alexnet_cli.document import Note
-from alexnet_cli.report import Generator, Report
+from alexnet_cli import units
+from alexnet_cli.document import Unit
+from alexnet_cli.graphics.palette import hue
+from alexnet_cli.graphics.text import visible
+from alexnet_cli.renderers.cells import NUMERIC
+from alexnet_cli.report import Family, Generator, Report
 from alexnet_cli.report_json import generator
 from alexnet_cli.report_page import charts
-from alexnet_cli.report_page.comparison.figures import figures
-from alexnet_cli.report_page.comparison.layers import layers as lined_up
-from alexnet_cli.report_page.comparison.models import models
-from alexnet_cli.report_page.comparison.sides import Sides
-from alexnet_cli.report_page.comparison.types import types
-from alexnet_cli.report_page.comparison.verdicts import verdicts
-from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.comparison import Sides, figures, lined_up, models, types, verdicts
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.sections.balance import balance
-from alexnet_cli.report_page.sections.figure import figure
 from alexnet_cli.report_page.sections.findings import findings
 from alexnet_cli.report_page.sections.layers import layers
 from alexnet_cli.report_page.sections.memory import memory
-from alexnet_cli.report_page.sections.overview import headline, overview
+from alexnet_cli.report_page.sections.overview import figure, headline, overview
 from alexnet_cli.report_page.sections.receptive_field import receptive_field
 from alexnet_cli.report_page.sections.roofline import roofline
-from alexnet_cli.report_page.templating import asset, rendered
-from alexnet_cli.views.compare import compare_document
 
 SECTIONS: tuple[Callable[[Material], Section | LeftOut], ...] = (
     overview,
@@ -42,7 +41,6 @@ SECTIONS: tuple[Callable[[Material], Section | LeftOut], ...] = (
     findings,
 )
 COMPARED: tuple[Callable[[Sides], Section | LeftOut], ...] = (models, figures, types, lined_up, verdicts)
-STYLES = ("page.css", "print.css")
 SCRIPTS = ("highlight.js", "table.js")
 
 
@@ -56,23 +54,56 @@ def model_page(material: Material) -> str:
 
 
 def comparison_page(reports: Sequence[Report]) -> str:
-    """Return a page that shows models, two or more, side by side; the first is what the others are compared with."""
-    sides = Sides(tuple(reports), compare(reports))
+    """Return a page that compares two or more models with the first of them."""
+    sides = Sides(reports)
     made = [section(sides) for section in COMPARED]
-    document = compare_document(sides.comparison)
-    counted = next(block.text for block in document.blocks if isinstance(block, Note))
-    return _page("comparison.html", made, generator(), title=document.title, counted=counted)
+    return _page("comparison.html", made, generator(), title=sides.document.title, counted=sides.notes[0].text)
 
 
 def _page(template: str, made: Sequence[Section | LeftOut], by: Generator, **values: object) -> str:
-    script = Markup().join(asset(name) for name in SCRIPTS)
-    return rendered(
-        template,
-        sections=[item for item in made if isinstance(item, Section)],
-        left_out=[item for item in made if isinstance(item, LeftOut)],
-        generator=by,
-        style=charts.style() + Markup().join(asset(name) for name in STYLES),
-        script=script,
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
-        **values,
+    script = Markup().join(_asset(name) for name in SCRIPTS)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            sections=[item for item in made if isinstance(item, Section)],
+            left_out=[item for item in made if isinstance(item, LeftOut)],
+            generator=by,
+            style=charts.style() + _asset("page.css"),
+            script=script,
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+            **values,
+        )
     )
+
+
+def _asset(name: str) -> Markup:
+    """Return a file of `assets`, unescaped."""
+    return Markup(files(__package__).joinpath("assets").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704 - our own text
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {unit: _filter(unit) for unit in get_args(Unit)},
+        written=units.text,
+    )
+    environment.globals.update(hues={family: hue(family) for family in get_args(Family)}, numeric=NUMERIC)
+    return environment
+
+
+def _filter(unit: Unit) -> Any:
+    return lambda value: units.text(value, unit)
+
+
+def _shown(value: Any) -> Any:
+    """Write invisible characters as escapes, in text and in attributes."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -68,14 +68,20 @@ def _verdicts(findings: Sequence[ToldFinding], language: str) -> Table:
     return Table("findings", columns, tuple(rows))
 
 
-def _evidence(finding: ToldFinding, language: str) -> Iterator[Note]:
-    """Say each piece; of many that are alike only the first few."""
+def first_alike(evidence: Sequence[ToldEvidence]) -> tuple[list[ToldEvidence], int]:
+    """Return the first few pieces of each kind, and how many are left out."""
     seen: Counter[str] = Counter()
-    for item in finding.evidence:
+    shown = []
+    for item in evidence:
         seen[item.key] += 1
         if seen[item.key] <= MOST_ALIKE:
-            yield Note(f"- {item.text}")
-    left_out = sum(max(count - MOST_ALIKE, 0) for count in seen.values())
+            shown.append(item)
+    return shown, len(evidence) - len(shown)
+
+
+def _evidence(finding: ToldFinding, language: str) -> Iterator[Note]:
+    shown, left_out = first_alike(finding.evidence)
+    yield from (Note(f"- {item.text}") for item in shown)
     if left_out:
         yield Note(f"- {say(language, 'unshown', {'count': left_out})}")
 

@@ -12,7 +12,7 @@ from alexnet_cli.analyses.shares import by_type, fraction
 from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import NARROW, Chart, chart
-from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
 MOST_BARS = 24

@@ -1,20 +1,27 @@
-"""What people say of such a network, checked: the findings of `alexnet explain`."""
+"""Common claims about such networks, checked: the findings of `alexnet explain`."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from msgspec import Struct
 
 from alexnet_cli.analyses.findings.finding import Verdict
-from alexnet_cli.analyses.findings.rules import findings as judged
+from alexnet_cli.analyses.findings.rules import findings as check
 from alexnet_cli.messages import say
-from alexnet_cli.report_page.section import Material, Section
-from alexnet_cli.views.explain import MOST_ALIKE, ToldEvidence, tell
+from alexnet_cli.report_page.material import Material, Section
+from alexnet_cli.views.explain import ToldFinding, first_alike, tell
 
 LANGUAGE = "en"
-MARKS: dict[Verdict, str] = {"holds": "✓", "partly": "≈", "fails": "✗", "not_applicable": "–"}
+_MARKS: dict[Verdict, str] = {"holds": "✓", "partly": "≈", "fails": "✗", "not_applicable": "–"}
+
+
+class Judged(Struct, frozen=True):
+    """A verdict, with its sign and its words."""
+
+    verdict: Verdict
+    mark: str
+    said: str
 
 
 class Piece(Struct, frozen=True):
@@ -25,19 +32,16 @@ class Piece(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """A claim with its verdict and what speaks for it; `unshown` says how much more of the same was found."""
+    """A claim with its verdict and evidence; `unshown` says how much similar evidence is left out."""
 
-    code: str
     text: str
-    verdict: Verdict
-    mark: str
-    said: str
+    judged: Judged
     evidence: tuple[Piece, ...]
     unshown: str
 
 
 class Findings(Struct, frozen=True):
-    """All claims, and how many got which verdict."""
+    """All claims, and how many have which verdict."""
 
     counts: str
     claims: tuple[Claim, ...]
@@ -45,41 +49,24 @@ class Findings(Struct, frozen=True):
 
 def findings(material: Material) -> Section:
     """Return the claims with their evidence."""
-    told = tell(judged(material.report, changes=material.changes), LANGUAGE)
-    claims = tuple(
-        Claim(
-            item.code,
-            item.claim,
-            item.verdict,
-            MARKS[item.verdict],
-            verdict_name(item.verdict),
-            *_evidence(item.evidence),
-        )
-        for item in told
+    told = tell(check(material.report, changes=material.changes), LANGUAGE)
+    counts = Counter(item.verdict for item in told)
+    parts = ", ".join(f"{judged(verdict).said} {counts[verdict]}" for verdict in _MARKS if counts[verdict])
+    claims = tuple(map(_claim, told))
+    return Section("findings", "Findings", Findings(f"Common claims about such networks, checked: {parts}.", claims))
+
+
+def judged(verdict: Verdict) -> Judged:
+    """Return a verdict in a sign and in words."""
+    return Judged(verdict, _MARKS[verdict], say(LANGUAGE, f"verdict.{verdict}"))
+
+
+def _claim(told: ToldFinding) -> Claim:
+    shown, left_out = first_alike(told.evidence)
+    paths = [piece.values.get("path") for piece in shown]
+    pieces = tuple(
+        Piece(piece.text, path if isinstance(path, str) and path else None)
+        for piece, path in zip(shown, paths, strict=True)
     )
-    return Section("findings", "Findings", Findings(_counted([claim.verdict for claim in claims]), claims))
-
-
-def verdict_name(verdict: Verdict) -> str:
-    """Return a verdict in words."""
-    return say(LANGUAGE, f"verdict.{verdict}")
-
-
-def _evidence(pieces: Sequence[ToldEvidence]) -> tuple[tuple[Piece, ...], str]:
-    """Return the evidence, of many pieces that are alike the first few, and how many were left out."""
-    seen: Counter[str] = Counter()
-    shown = []
-    for piece in pieces:
-        seen[piece.key] += 1
-        if seen[piece.key] <= MOST_ALIKE:
-            path = piece.values.get("path")
-            shown.append(Piece(piece.text, path if isinstance(path, str) and path else None))
-    left_out = len(pieces) - len(shown)
     more = f"{left_out:,} more like {'these' if left_out > 1 else 'this'}: `alexnet explain --json` lists them all."
-    return tuple(shown), more if left_out else ""
-
-
-def _counted(verdicts: Sequence[Verdict]) -> str:
-    counts = Counter(verdicts)
-    parts = [f"{verdict_name(verdict)} {counts[verdict]}" for verdict in MARKS if counts[verdict]]
-    return f"What is said of such networks, checked: {', '.join(parts)}."
+    return Claim(told.claim, judged(told.verdict), pieces, more if left_out else "")

@@ -17,7 +17,7 @@ from alexnet_cli.graphics.plot_svg import Divider, draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
-from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.memory import NAMES, timeline_plot
 
 MOST_BANDS = 300
@@ -48,10 +48,8 @@ def memory(material: Material) -> Section | LeftOut:
     """Return the memory of a training step, or of the forward."""
     title = "Memory over the step"
     report = material.report
-    if report.run is None:
-        return LeftOut(title, "a checkpoint is not run")
-    if report.error is not None:
-        return LeftOut(title, "the forward failed")
+    if material.not_run:
+        return LeftOut(title, material.not_run)
     if report.tape is None:
         return LeftOut(title, "what ran, operator by operator, was not recorded")
     held = analysis.memory(report, material.training, material.recipe)

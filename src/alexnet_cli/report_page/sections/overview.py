@@ -1,17 +1,22 @@
-"""What the model is and how it was traced: the numbers at the head of the page and the section below them."""
+"""What the model is and how it was traced, the numbers at the head of the page, and the figure of the architecture."""
 
 from __future__ import annotations
 
+from markupsafe import Markup
 from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Facts, Note
+from alexnet_cli.drawing import draw_svg
+from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Model, Report, Run
-from alexnet_cli.report_page.section import Material, Section
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import facts_of, notes, run_line, split
 
+WIDE, NARROW = 1000, 300
 
-class Figure(Struct, frozen=True):
+
+class Number(Struct, frozen=True):
     """A number at the head of the page: short, and in full where that says more."""
 
     label: str
@@ -32,6 +37,13 @@ class Overview(Struct, frozen=True):
     notes: tuple[Note, ...]
 
 
+class Drawing(Struct, frozen=True):
+    """The figure at two widths."""
+
+    wide: Markup
+    narrow: Markup
+
+
 def overview(material: Material) -> Section:
     """Return what the model is and how it was traced."""
     report = material.report
@@ -42,22 +54,37 @@ def overview(material: Material) -> Section:
     return Section("overview", "Overview", content)
 
 
-def headline(report: Report) -> tuple[Figure, ...]:
+def headline(report: Report) -> tuple[Number, ...]:
     """Return the numbers that a reader wants first."""
     totals = report.totals
     until = "of one forward" if report.error is None else "until the failure"
     frozen = f"{totals.frozen_params:,} of them frozen" if totals.frozen_params else "all trainable"
-    ran = [] if report.run is None else [_figure("MACs", totals.macs, until)]
+    ran = [] if report.run is None else [_number("MACs", totals.macs, until)]
     return (
-        _figure("Parameters", totals.params, frozen if totals.params else ""),
+        _number("Parameters", totals.params, frozen if totals.params else ""),
         *ran,
-        Figure("Weights", units.size(totals.param_bytes)),
-        Figure("Layers", units.count(totals.layers)),
+        Number("Weights", units.size(totals.param_bytes)),
+        Number("Layers", units.count(totals.layers)),
     )
 
 
-def _figure(label: str, value: int | None, note: str) -> Figure:
+def _number(label: str, value: int | None, note: str) -> Number:
     if value is None:
-        return Figure(label, units.UNKNOWN, note=note)
+        return Number(label, units.UNKNOWN, note=note)
     short, full = units.si(value), units.count(value)
-    return Figure(label, short, full if full != short else "", note)
+    return Number(label, short, full if full != short else "", note)
+
+
+def figure(material: Material) -> Section | LeftOut:
+    """Return the figure of the architecture."""
+    drawn = drawing_of(material.report)
+    return LeftOut("Figure", drawn) if isinstance(drawn, str) else Section("figure", "Figure", drawn)
+
+
+def drawing_of(report: Report) -> Drawing | str:
+    """Return the figure, or why there is none."""
+    try:
+        wide, narrow = (Markup(draw_svg(report, width=width)) for width in (WIDE, NARROW))  # noqa: S704 - it escapes
+    except UsageError as error:
+        return error.message
+    return Drawing(wide, narrow)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from alexnet_cli import units
-from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, receptive_fields
-from alexnet_cli.errors import UsageError
+from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields
 from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import NARROW, Chart, chart
-from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
 MOST_BARS = 32
@@ -41,7 +40,7 @@ class Fields(Struct, frozen=True):
 
 def receptive_field(material: Material) -> Section | LeftOut:
     """Return how the receptive field grows."""
-    known = fields_of(material.report)
+    known = material.fields
     if isinstance(known, str):
         return LeftOut(TITLE, known)
     grown = _grown(known, material.report)
@@ -51,19 +50,6 @@ def receptive_field(material: Material) -> Section | LeftOut:
     note = "" if len(shown) == len(grown) else f"{len(shown)} of the {len(grown):,} layers at which it grows."
     bounds = any(field.bound for field in shown)
     return Section("receptive-field", TITLE, Fields(_chart(shown, known.input_sizes), known.input_sizes, bounds, note))
-
-
-def fields_of(report: Report) -> ReceptiveFields | str:
-    """Return the receptive fields, or why there are none."""
-    if report.run is None:
-        return "a checkpoint is not run"
-    if report.error is not None:
-        return "the forward failed"
-    try:
-        found = receptive_fields(report)
-    except UsageError as error:
-        return error.message
-    return found if found.axes else "the input has no axis of space or time to see a part of"
 
 
 def _grown(known: ReceptiveFields, report: Report) -> list[Field]:

@@ -6,15 +6,13 @@ from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.analyses.cost import Cost, LayerCost, Roof
-from alexnet_cli.analyses.cost import cost as analyse
 from alexnet_cli.document import Plot
-from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
-from alexnet_cli.report_page.section import LeftOut, Material, Section
+from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 from alexnet_cli.views.roofline import roofline_plot
 
@@ -35,7 +33,7 @@ def roofline(material: Material) -> Section | LeftOut:
     roof = material.roof
     if roof is None:
         return LeftOut(TITLE, "no hardware was named: --gpu NAME draws it")
-    found = cost_of(material.report, roof)
+    found = material.cost
     if isinstance(found, str):
         return LeftOut(TITLE, found)
     plot = roofline_plot([found], roof)
@@ -45,18 +43,6 @@ def roofline(material: Material) -> Section | LeftOut:
         )
     missing = tuple(dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None)
     return Section("roofline", TITLE, Roofline(_chart(plot, found, material.report, roof), found, roof, missing))
-
-
-def cost_of(report: Report, roof: Roof | None) -> Cost | str:
-    """Return what a forward costs, or why that is not known."""
-    if report.run is None:
-        return "a checkpoint is not run"
-    if report.error is not None:
-        return "the forward failed"
-    try:
-        return analyse(report, roof)
-    except UsageError as error:
-        return error.message
 
 
 def _chart(plot: Plot, cost: Cost, report: Report, roof: Roof) -> Chart:

@@ -1,0 +1,86 @@
+"""What a page is made from, and what a section of it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.cost import Cost, Roof, cost
+from alexnet_cli.analyses.findings.one_layer import Changes
+from alexnet_cli.analyses.memory import Recipe
+from alexnet_cli.analyses.receptive_field.fields import ReceptiveFields, receptive_fields
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Report
+
+
+def need_packages() -> None:
+    """Check before any work that the package for the templates is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if find_spec("jinja2") is None:
+        raise UsageError("a report needs the package jinja2", "install with: pip install 'alexnet-cli[report]'")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a page about one model is made from.
+
+    `training` is the report of a training step by `recipe`; where it is None, `untrained` says why. `roof` is the
+    hardware of the roofline, if any. `changes` has the traces of the changes that findings propose, None if the model
+    cannot be run again. Analyses that several sections need are computed once; where one is a string, it says why
+    there is no result.
+    """
+
+    report: Report
+    training: Report | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    untrained: str = ""
+    roof: Roof | None = None
+    changes: Changes | None = None
+
+    @property
+    def not_run(self) -> str:
+        """Why nothing that needs a whole forward is known; empty if it ran."""
+        if self.report.run is None:
+            return "a checkpoint cannot be run"
+        return "" if self.report.error is None else "the forward failed"
+
+    @cached_property
+    def cost(self) -> Cost | str:
+        """What a forward costs."""
+        try:
+            return self.not_run or cost(self.report, self.roof)
+        except UsageError as error:
+            return error.message
+
+    @cached_property
+    def fields(self) -> ReceptiveFields | str:
+        """The receptive fields of the layers."""
+        try:
+            found = self.not_run or receptive_fields(self.report)
+        except UsageError as error:
+            return error.message
+        if isinstance(found, str) or found.axes:
+            return found
+        return "the input has no axis of space or time"
+
+
+class Section(Struct, frozen=True):
+    """A section: `name` is its id in the page and selects its part of the template, which finds `content` as `it`."""
+
+    name: str
+    title: str
+    content: Any
+
+
+class LeftOut(Struct, frozen=True):
+    """A section that cannot be shown; `why` continues after the title: "it was not run"."""
+
+    title: str
+    why: str
