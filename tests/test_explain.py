@@ -306,7 +306,7 @@ def test_long_lists_are_cut_and_said_to_be():
     names = [f"layer{number}" for number in range(MOST_NAMES + 2)]
     assert say("en", "any.uncounted", {"operators": names}).endswith("layer3 and 2 more.")
     assert "외 2개" in say("ko", "any.uncounted", {"operators": names})
-    assert "the width of the model itself before" in say("en", "any.last_layer", {"path": ""})
+    assert "the outputs of the model itself before" in say("en", "any.last_layer", {"path": ""})
 
 
 # The command
@@ -353,10 +353,10 @@ def test_wrong_options_exit_2(alexnet, arguments, said):
 def test_verdicts_are_words_and_evidence_stands_beneath_its_claim(alexnet):
     out = alexnet("explain", "--width", "100").out
     parts = (
-        "Every layer but the max-poolings",
+        "Every layer except max-pooling",
         "partly  relu-outputs",
         "- No ReLU runs between architecture.18 (Linear) and log_softmax.",
-        "Shapes go from wide",
+        "Feature maps go from wide",
         "partly  narrow-and-deep",
     )
     places = [out.index(part) for part in parts]

@@ -4,10 +4,10 @@ MESSAGES: dict[str, str] = {
     "title": "Claims about {model}, checked",
     "root": "the model itself",
     "more": "{names} and {rest} more",
-    "unshown": "{count:count} more like this: --json lists them all",
+    "unshown": "{count:count} more like this; --json lists them all",
     "macs": (
-        "MACs are multiply-accumulates of one forward, bias additions not included. "
-        "What is called traced was run with that change, on shapes alone; what is called computed was not run."
+        "MACs are multiply-accumulates of one forward, without bias additions. "
+        "Traced means that the changed model was run, on shapes only; computed means that it was not."
     ),
     "column.code": "Finding",
     "column.verdict": "Verdict",
@@ -15,69 +15,71 @@ MESSAGES: dict[str, str] = {
     "verdict.partly": "partly",
     "verdict.fails": "fails",
     "verdict.not_applicable": "not applicable",
-    # What any finding may say
+    # Any finding
     "any.failed": "The forward failed at {path:layer}, so the model cannot be judged.",
-    "any.not_run": "The model was not run, and its parameters alone do not tell.",
-    "any.nothing_of_these": "There are no such layers here.",
-    "any.no_parameters": "There are no parameters here.",
-    "any.no_convolutions": "No convolution ran here as a layer of its own.",
-    "any.not_both": "This compares convolutions with linear layers, and there are not both.",
+    "any.not_run": "The model was not run, and its parameters alone do not show this.",
+    "any.nothing_of_these": "The model has no such layers.",
+    "any.no_parameters": "The model has no parameters.",
+    "any.no_convolutions": "The model has no convolution layer.",
+    "any.not_both": "This compares convolutions with linear layers; the model does not have both.",
     "any.not_traced": (
-        "What half the outputs of {path:layer} would save was not traced: a saved report or a checkpoint cannot be run."
+        "Halving the outputs of {path:layer} was not traced: a saved report or a checkpoint cannot be run."
     ),
     "any.needs_values": (
-        "What half the outputs of {path:layer} would save was not traced: the model needs values to run, and changes "
-        "are traced on shapes alone."
+        "Halving the outputs of {path:layer} was not traced: the model needs values to run, and changes are traced "
+        "on shapes only."
     ),
-    "any.not_built": "What half the outputs of {path:layer} would save was not traced: {error}.",
+    "any.not_built": "Halving the outputs of {path:layer} was not traced: {error}.",
     "any.other_kind": (
-        "{path:layer} ({type}) is no convolution, linear layer or embedding: only of these the outputs are halved."
+        "{path:layer} ({type}) is not a convolution, linear layer or embedding; only their outputs are halved."
     ),
-    "any.too_few": "{path:layer} has {width:n output|outputs}: too few to halve.",
+    "any.too_few": "{path:layer} has {width:n output|outputs}, too few to halve.",
     "any.last_layer": (
-        "No other layer takes up the width of {path:layer} before the model returns: half its outputs would be another "
-        "answer, not a smaller model."
+        "No other layer reads the outputs of {path:layer} before the model returns them: halving them would change "
+        "the answer, not shrink the model."
     ),
     "any.does_not_fit": (
-        "With half the outputs of {path:layer} alone the forward fails at {at:layer}, which needs all of them: more "
-        "would have to change."
+        "With half the outputs of {path:layer} the forward fails at {at:layer}, which needs all of them; other layers "
+        "would have to change too."
     ),
     "any.not_divisible": (
-        "With half the outputs of {path:layer}, {at:layer} would have {width:n channel|channels}, which its "
-        "{groups:n group|groups} cannot share out."
+        "With half the outputs of {path:layer}, {at:layer} would have {width:n channel|channels}, which do not divide "
+        "into its {groups:n group|groups}."
     ),
     "any.shared_weights": (
-        "With half the outputs of {path:layer} the weights of {at:layer} would have to change, and they are used "
-        "elsewhere too."
+        "With half the outputs of {path:layer} the weights of {at:layer} would have to change, but other layers "
+        "share them."
     ),
     "any.other_weights": (
-        "With half the outputs of {path:layer} the weights of {at:layer} ({type}) would have to change, and they are "
-        "not held as in torch's own layers."
+        "With half the outputs of {path:layer} the weights of {at:layer} ({type}) would have to change, but it does "
+        "not store them as torch's own layers do."
     ),
-    "any.uncounted": "Not counted, as there is no formula for it: {operators:names}.",
-    # The notebook's claims
-    "claim.stack": "Convolutions and poolings are stacked; after a flatten come the linear layers.",
+    "any.uncounted": "Not counted, for lack of a MAC formula: {operators:names}.",
+    # The course notebook's claims
+    "claim.stack": "Convolutions and poolings are stacked, followed by a flatten and linear layers.",
     "stack.counts": (
         "{convolutions:n convolution|convolutions}, {poolings:n pooling|poolings}, "
         "{linears:n linear layer|linear layers}."
     ),
-    "stack.other_kinds": "Layers of another kind do a main part: {paths:layers}.",
-    "stack.no_pooling": "Nothing is pooled.",
-    "stack.no_linear": "No linear layer follows.",
+    "stack.other_kinds": "Other kinds of layers play a main part: {paths:layers}.",
+    "stack.no_pooling": "There is no pooling layer.",
+    "stack.no_linear": "There is no linear layer.",
     "stack.linear_before": "Linear layers run before the last convolution or pooling, {last:layer}: {paths:layers}.",
-    "stack.no_flatten": "There is no flatten before {path:layer}.",
-    "stack.branches": "Branches join, so it is no single stack: at {count:n place|places}, {paths:layers}.",
-    "claim.relu-outputs": "Every layer but the max-poolings and the last softmax puts out through a ReLU.",
+    "stack.no_flatten": "No flatten comes before {path:layer}.",
+    "stack.branches": "Branches join at {count:n place|places}, so this is not a single stack: {paths:layers}.",
+    "claim.relu-outputs": "Every layer except max-pooling and the final softmax is followed by a ReLU.",
     "relu-outputs.through_relu": (
-        "{kept:count} of {layers:n layer|layers} do; poolings, reshapes, dropouts and softmax are left aside."
+        "{kept:count} of {layers:n layer|layers}, not counting pooling, reshaping, dropout and softmax."
     ),
     "relu-outputs.goes_to": "No ReLU runs between {path:layer} ({type}) and {next:layer}.",
-    "relu-outputs.comes_out": "{path:layer} ({type}) puts out as it is: nothing follows.",
-    "relu-outputs.other_activation": "{path:layer} ({type}) goes through {activation}, not ReLU.",
-    "claim.narrow-and-deep": "Shapes go from wide to narrow and deep, and the deeper, the more parameters.",
+    "relu-outputs.comes_out": "{path:layer} ({type}) has no activation after it: its output is the model's.",
+    "relu-outputs.other_activation": "{path:layer} ({type}) is followed by {activation}, not ReLU.",
+    "claim.narrow-and-deep": (
+        "Feature maps go from wide and shallow to narrow and deep, and deeper layers have more parameters."
+    ),
     "narrow-and-deep.shapes": "The map goes from {first:shape} at the input to {last:shape} at {path:layer}.",
     "narrow-and-deep.too_few_convolutions": (
-        "There is nothing to compare: {convolutions:n convolution|convolutions} with known settings."
+        "Nothing to compare: only {convolutions:n convolution|convolutions} with known settings."
     ),
     "narrow-and-deep.wider": "{path:layer} widens the map from {before:shape} to {shape:shape}.",
     "narrow-and-deep.shallower": "{path:layer} goes back from {before:count} to {channels:count} channels.",
@@ -85,89 +87,89 @@ MESSAGES: dict[str, str] = {
         "{path:layer} has {params:count} parameters, fewer than the {most:count} of {other:layer} before it."
     ),
     "narrow-and-deep.same_shape": (
-        "{path:layer} has {params:count} parameters, fewer than the {most:count} of {other:layer}, though both put out "
-        "{shape:shape}: the depth of the input counts too."
+        "{path:layer} has {params:count} parameters, fewer than the {most:count} of {other:layer}, though both output "
+        "{shape:shape}: the depth of the input matters too."
     ),
     "claim.parameters-in-conv-and-linear": (
-        "Only convolutions and linear layers have parameters; ReLU and max-pooling have no weights to update."
+        "Only convolutions and linear layers have parameters; ReLU and max-pooling have no weights to train."
     ),
     "parameters-in-conv-and-linear.holders": (
         "{convolutions:n convolution|convolutions} and {linears:n linear layer|linear layers} hold {share:share} of "
         "the parameters."
     ),
     "parameters-in-conv-and-linear.other_holder": (
-        "{type} holds {params:count} too ({share:share}), in {paths:layers}."
+        "{type} also holds {params:count} ({share:share}), in {paths:layers}."
     ),
-    "parameters-in-conv-and-linear.none_to_learn": "None to learn: {types:names}.",
-    "parameters-in-conv-and-linear.unused": "Not judged, as no call reached them: {paths:layers}.",
-    "claim.linear-dominates": "Linear layers have overwhelmingly more parameters than convolutions.",
+    "parameters-in-conv-and-linear.none_to_learn": "Without parameters: {types:names}.",
+    "parameters-in-conv-and-linear.unused": "Not considered, because they are never called: {paths:layers}.",
+    "claim.linear-dominates": "Linear layers have far more parameters than convolutions.",
     "linear-dominates.parameters": "Linear layers have {linear:count} parameters, convolutions {conv:count}.",
     "linear-dominates.ratio": "That is {ratio:ratio} times as many.",
-    "linear-dominates.other_way": "It is the other way round: convolutions have {ratio:ratio} times as many.",
-    # What a teacher would add
+    "linear-dominates.other_way": "The opposite holds: convolutions have {ratio:ratio} times as many.",
+    # Claims that a teacher would add
     "claim.mirror-images": (
-        "Parameters and work are mirror images: linear layers hold the one, convolutions do the other."
+        "Parameters and work mirror each other: linear layers hold most parameters, convolutions do most of the work."
     ),
-    "mirror-images.params": "Of the parameters, linear layers hold {linear:share} and convolutions {conv:share}.",
-    "mirror-images.macs": "Of the MACs, linear layers do {linear:share} and convolutions {conv:share}.",
+    "mirror-images.params": "Linear layers hold {linear:share} of the parameters, convolutions {conv:share}.",
+    "mirror-images.macs": "Linear layers do {linear:share} of the MACs, convolutions {conv:share}.",
     "mirror-images.why": (
-        "Why: a parameter of a convolution does {conv:ratio} MACs on average, as it is used at every place of a map; "
-        "one of a linear layer does {linear:ratio}."
+        "Why: a convolution's parameter does {conv:ratio} MACs on average, because it is used at every position of a "
+        "feature map; a linear layer's does {linear:ratio}."
     ),
-    "claim.weight-sharing": "A convolution shares its weights: it uses each of them at many places.",
+    "claim.weight-sharing": "A convolution shares its weights: it uses each of them at many positions.",
     "weight-sharing.used": (
-        "{path:layer} uses each of its {weights:count} weights at {places:n place|places}; "
+        "{path:layer} uses each of its {weights:count} weights at {places:n position|positions}; "
         "a dense layer between the same maps would need {dense_params:count} parameters instead of {params:count}."
     ),
-    "claim.weights-outweigh-outputs": "The weights take more memory than what the layers put out.",
+    "claim.weights-outweigh-outputs": "The weights take more memory than the layers' outputs.",
     "weights-outweigh-outputs.bytes": (
-        "Weights: {weights:bytes}; outputs of one forward, all kept: {outputs:bytes}; that is {ratio:ratio} to one."
+        "Weights: {weights:bytes}; all outputs of one forward: {outputs:bytes}; weights to outputs: {ratio:ratio}."
     ),
-    "weights-outweigh-outputs.heaviest": "The heaviest weights: {path:layer} with {amount:bytes}, {share:share}.",
-    "weights-outweigh-outputs.largest_output": "The largest output: {path:layer} with {amount:bytes}, {share:share}.",
-    "weights-outweigh-outputs.batch": "From a batch of {batch:count} on the outputs take more.",
+    "weights-outweigh-outputs.heaviest": "Largest weights: {path:layer}, {amount:bytes} ({share:share}).",
+    "weights-outweigh-outputs.largest_output": "Largest output: {path:layer}, {amount:bytes} ({share:share}).",
+    "weights-outweigh-outputs.batch": "From batch size {batch:count} on, the outputs take more.",
     "claim.grouping": "Convolutions are split into groups, which divides their parameters and their work.",
-    "grouping.nothing_to_split": "No convolution here could be split into two groups.",
+    "grouping.nothing_to_split": "No convolution can be split into two groups.",
     "grouping.grouped": (
         "{path:layer} has {groups:count} groups: {params:count} parameters instead of {whole_params:count}, "
         "{macs:count} MACs instead of {whole_macs:count}."
     ),
     "grouping.could_be_grouped": (
-        "{path:layer} has none; {groups:count} groups would leave {split_params:count} of {params:count} parameters "
-        "and {split_macs:count} of {macs:count} MACs."
+        "{path:layer} has no groups; {groups:count} would leave {split_params:count} of its {params:count} parameters "
+        "and {split_macs:count} of its {macs:count} MACs."
     ),
     "grouping.together": (
-        "Together {groups:count} groups in each of these would save {params:count} parameters and {macs:count} MACs "
+        "{groups:count} groups in each of these would save {params:count} parameters and {macs:count} MACs in all "
         "(computed)."
     ),
-    "claim.size-in-one-layer": "One layer holds most of the parameters: change it first for a smaller model.",
-    "size-in-one-layer.nothing_to_share": "There are no parameters here.",
+    "claim.size-in-one-layer": "One layer holds most of the parameters: to shrink the model, change it first.",
+    "size-in-one-layer.nothing_to_share": "The model has no parameters.",
     "size-in-one-layer.largest": "{path:layer} holds {amount:count} parameters, {share:share}.",
     "size-in-one-layer.halved": (
         "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, the "
         "model has {after:count} parameters instead of {before:count}, {share:share} fewer (traced)."
     ),
-    "claim.work-in-one-layer": "One layer does most of the work: change it first for a faster model.",
-    "work-in-one-layer.nothing_to_share": "Nothing was counted here.",
+    "claim.work-in-one-layer": "One layer does most of the work: to speed the model up, change it first.",
+    "work-in-one-layer.nothing_to_share": "No MACs were counted.",
     "work-in-one-layer.largest": "{path:layer} does {amount:count} MACs, {share:share}.",
     "work-in-one-layer.halved": (
         "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, a "
         "forward takes {after:count} MACs instead of {before:count}, {share:share} fewer (traced)."
     ),
     "claim.outputs-in-one-layer": (
-        "One layer's output takes most of the memory that all outputs take: change it first for leaner training."
+        "One layer's output takes most of the memory of all outputs: to save memory in training, change it first."
     ),
-    "outputs-in-one-layer.nothing_to_share": "No layer puts out anything new.",
-    "outputs-in-one-layer.largest": "{path:layer} puts out {amount:bytes}, {share:share} of all outputs.",
+    "outputs-in-one-layer.nothing_to_share": "No layer allocates an output.",
+    "outputs-in-one-layer.largest": "{path:layer} outputs {amount:bytes}, {share:share} of all outputs.",
     "outputs-in-one-layer.halved": (
         "With {half:count} outputs instead of {width:count} in {path:layer}, and {followers:layers} to match, all "
         "outputs together take {after:bytes} instead of {before:bytes}, {share:share} less (traced)."
     ),
     "outputs-in-one-layer.no_step": (
-        "What a training step keeps for backward was not traced: it fails here, or there is nothing to train."
+        "What a training step saves for backward was not traced: the step fails, or there is nothing to train."
     ),
     "outputs-in-one-layer.kept": (
-        "A training step so changed keeps {after:bytes} for backward, the model's input included, instead of "
+        "With that change a training step saves {after:bytes} for backward, the model's input included, instead of "
         "{before:bytes}, {share:share} less (traced)."
     ),
 }
