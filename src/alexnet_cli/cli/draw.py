@@ -15,9 +15,9 @@ from alexnet_cli.cli import options
 from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
 from alexnet_cli.cli.output import Output, check_place
 from alexnet_cli.cli.progress import progress
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.drawing.words import Plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import convert
 from alexnet_cli.graphics.palette import Theme

@@ -6,9 +6,9 @@ from typing import Literal
 
 from alexnet_cli import units
 from alexnet_cli.drawing import bars, blocks, graph, languages
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width, compose, sheet_for
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.drawing.words import Plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import scene_svg
 from alexnet_cli.graphics.palette import Theme

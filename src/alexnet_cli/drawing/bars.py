@@ -8,8 +8,8 @@ from math import ceil, log10
 from msgspec import Struct
 
 from alexnet_cli import units
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Body, Sheet
-from alexnet_cli.drawing.words import Plan
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark
 from alexnet_cli.graphics.text import sans, shorten, text_width
 

@@ -11,8 +11,8 @@ from math import sqrt
 
 from msgspec import Struct
 
+from alexnet_cli.drawing.content import Block, Node, Plan
 from alexnet_cli.drawing.page import Body, Sheet, split_rows
-from alexnet_cli.drawing.words import Block, Node, Plan
 from alexnet_cli.graphics.scene import Area, Item, Label, Line, Mark, Point, Polygon
 from alexnet_cli.graphics.text import text_width
 

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Body, Sheet, balanced
 from alexnet_cli.drawing.parts import Level, top_level
 from alexnet_cli.drawing.region import Placed, place
 from alexnet_cli.drawing.ushape import nest_of, place_u
-from alexnet_cli.drawing.words import Plan
 from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GUTTER = 4.0

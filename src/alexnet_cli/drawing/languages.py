@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from alexnet_cli.drawing.words import Frame, Node, Plan
+from alexnet_cli.drawing.content import Frame, Node, Plan
 from alexnet_cli.graphics.palette import DARK, LIGHT, Page, hue, mixed
 from alexnet_cli.graphics.text import visible
 

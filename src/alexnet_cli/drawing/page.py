@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from alexnet_cli.drawing.words import Plan
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.graphics.scene import Box, Label, Mark, Scene
 from alexnet_cli.graphics.text import sans, shorten, text_width, visible, wrap
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from alexnet_cli.drawing.content import Frame, Node, Plan
 from alexnet_cli.drawing.lanes import Tie
 from alexnet_cli.drawing.region import PORT, Part, place
-from alexnet_cli.drawing.words import Frame, Node, Plan
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark
 from alexnet_cli.graphics.text import sans, shorten, text_width
 

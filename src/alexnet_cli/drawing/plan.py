@@ -9,7 +9,8 @@ from typing import Literal
 from alexnet_cli.analyses.dataflow import dataflow, with_function_settings
 from alexnet_cli.analyses.flow import Flow, merge_small, narrow, shorten
 from alexnet_cli.analyses.flow_repeats import fold_flow
-from alexnet_cli.drawing.words import Plan, settle, without_batch
+from alexnet_cli.drawing.content import Plan
+from alexnet_cli.drawing.words import settle, without_batch
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 

@@ -9,8 +9,8 @@ from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style as Look
 
+from alexnet_cli.drawing.content import Block, Frame, Node, Plan
 from alexnet_cli.drawing.railway import Rails, rails_of, signs
-from alexnet_cli.drawing.words import Block, Frame, Node, Plan
 from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar
 from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of, wrap
 from alexnet_cli.units import text
