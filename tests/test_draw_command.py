@@ -294,9 +294,9 @@ def test_bars_say_what_they_sum_and_where_shared_parameters_are(alexnet):
     target = [f"{MODELS}:Steps", "-i", "8", "-f", "svg"]
     said = " ".join(texts(parsed(alexnet("draw", *target, "--style", "bars").out)))
     assert "Shared parameters are shown once, at the layer that runs first." in said
-    assert "×N: N that are alike, their parameters and MACs in sum." in said
+    assert "×N: N equal layers, parameters and MACs summed." in said
     graph = " ".join(texts(parsed(alexnet("draw", *target, "--style", "graph").out)))
-    assert "×N: N that are alike, one drawn." in graph
+    assert "×N: N equal layers, one drawn." in graph
     assert "Shared" not in graph
 
 

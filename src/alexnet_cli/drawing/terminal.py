@@ -55,7 +55,7 @@ def _blocks(plan: Plan, style: Style) -> Iterator[Line]:
         )
     yield []
     maps, features = _FILLS[style.unicode]
-    note = f"{maps} height of the map, {features} features: as square roots; sizes are height × width × channels"
+    note = f"{maps} height of the map, {features} features, as square roots; sizes are height × width × channels"
     yield from (line((text, DIM)) for text in wrap(clean(note, style), style.width))
 
 

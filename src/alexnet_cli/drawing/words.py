@@ -32,10 +32,9 @@ MOST_PATHS = 500
 MOST_BESIDE, BLOCK_ROOM = 3, 11.0
 """The most lines of small layers below a block, and how wide its lines are at most, in em."""
 _NOTES = {
-    "blocks": "Above a block: height × width of the map, or features; below it: channels. Lengths are the square roots "
-    "of these: maps and the windows on them on one scale, channels and features each on another. 3×3 /2: window and "
-    "stride.",
-    "bars": "Output: elements, on a logarithmic scale; parameters and MACs on linear ones.",
+    "blocks": "Above a block: height × width of its map, or its features; below it: its channels. Lengths are square "
+    "roots: maps and their windows share one scale, channels and features have their own. 3×3 /2: window and stride.",
+    "bars": "Output: elements, on a logarithmic scale; parameters and MACs: linear scales.",
 }
 _SHARED = "Shared parameters are shown once, at the layer that runs first."
 _MAP, _IMAGE = 2, 3
@@ -228,14 +227,13 @@ class _Writer:
             yield _SHARED
         run = self.report.run
         if run is not None and run.batch_size is not None:
-            yield f"Sizes are without the batch of {units.count(run.batch_size)}."
+            yield f"Sizes exclude the batch of {units.count(run.batch_size)}."
         if any(node.count > 1 for node in self.flow.nodes):
-            shown = "their parameters and MACs in sum" if style == "bars" else "one drawn"
-            yield f"×N: N that are alike, {shown}."
+            yield f"×N: N equal layers, {'parameters and MACs summed' if style == 'bars' else 'one drawn'}."
         if not self.flow.recorded:
-            yield "The data flow was not recorded: layers are in the order they ran."
+            yield "The data flow was not recorded: layers are in execution order."
         if self.report.error is not None:
-            yield "The model failed: what ran until then."
+            yield "The model failed: only the layers that ran are drawn."
 
     def descriptions(self) -> Iterator[str]:
         """Describe each layer in words, for readers who do not see the figure."""

@@ -106,7 +106,7 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
 def _inference_facts(held: Inference) -> Facts:
     return Facts(
         (
-            Fact("Peak", held.peak_bytes, "bytes", _where(held.peak)),
+            Fact("Peak", held.peak_bytes, "bytes", where(held.peak)),
             *_parts(held.peak),
         ),
         "A forward without gradients",
@@ -118,7 +118,7 @@ def _training_facts(held: Training) -> Facts:
     precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
     return Facts(
         (
-            Fact("Peak", held.peak_bytes, "bytes", _where(held.peak)),
+            Fact("Peak", held.peak_bytes, "bytes", where(held.peak)),
             *_parts(held.peak),
             Fact("Saved for backward", held.saved_activation_bytes, "bytes", "with the input"),
             Fact("Gradients", held.gradient_bytes, "bytes", "all of them"),
@@ -133,7 +133,8 @@ def _parts(peak: Peak) -> list[Fact]:
     return [Fact(NAMES[kind], peak.live_bytes[kind], "bytes", level=1) for kind in KINDS if kind in peak.live_bytes]
 
 
-def _where(peak: Peak) -> str:
+def where(peak: Peak) -> str:
+    """Say where a peak is."""
     if peak.op is None:
         return "before the first operator"
     layer = f" of {peak.path}" if peak.path else ""

@@ -1,4 +1,4 @@
-"""Parameters against MACs, by type and by layer: who holds the one and who does the other."""
+"""Parameters against MACs, by type and by layer: who holds the parameters, who does the work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLE = "Parameters against MACs"
 
 
 class Balance(Struct, frozen=True):
-    """Two charts; `title` says what the second is by, `note` what it leaves out or sums up."""
+    """Two charts; `title` says how the second is grouped, `note` what it leaves out or sums."""
 
     by_type: Chart
     title: str
@@ -29,98 +29,91 @@ class Balance(Struct, frozen=True):
 
 
 class Holder(Struct, frozen=True):
-    """What a bar stands for, a module by its path; `path` None where it is no single layer.
+    """A layer, a module or several layers with their parameters and MACs, and the shares of the model's totals.
 
-    MACs are None where nothing was run.
+    `path` is None unless it is a single layer or module. Without a forward there are only parameters.
     """
 
     name: str
     family: str
     path: str | None
-    params: int
-    macs: int | None
+    amounts: tuple[int | None, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def told(self) -> str:
+        """Its numbers in a sentence."""
+        path = f" ({self.path})" if self.path and self.path != self.name else ""
+        params, *macs = (
+            f"{units.text(amount, 'count')} {what}, {units.share(share)}"
+            for amount, share, what in zip(self.amounts, self.shares, ("parameters", "MACs"), strict=False)
+        )
+        return "; ".join((f"{self.name}{path}: {params}", *macs))
+
+    def row(self, *, short: bool) -> BarRow:
+        """Return its bars."""
+        texts = tuple(
+            _text(amount, share, short=short) for amount, share in zip(self.amounts, self.shares, strict=True)
+        )
+        return BarRow(self.name, self.family, self.shares, texts, self.told, (self.path,) if self.path else ())
 
 
 def balance(material: Material) -> Section | LeftOut:
     """Return who holds the parameters and who does the work."""
     report = material.report
     if not any(row.params or row.macs for row in report.layers):
-        return LeftOut(TITLE, "no layer has parameters and none does work that is counted")
-    types = [Holder(t.type, t.family, None, t.params, t.macs) for t in by_type(report) if t.params or t.macs]
+        return LeftOut(TITLE, "no layer has parameters or counted MACs")
+    types = [_holder(report, t.type, t.family, None, (t.params, t.macs)) for t in by_type(report) if t.params or t.macs]
     holders, title, note = _chosen(report)
     first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(holders, report, title)
     return Section("balance", TITLE, Balance(first, title, second, note))
 
 
+def _holder(report: Report, name: str, family: str, path: str | None, amounts: tuple[int, int | None]) -> Holder:
+    shares = fraction(amounts[0], report.totals.params), fraction(amounts[1] or 0, report.totals.macs)
+    known = 1 if report.run is None else 2
+    return Holder(name, family, path, amounts[:known], shares[:known])
+
+
 def _chosen(report: Report) -> tuple[list[Holder], str, str]:
-    """Return all layers; where they are too many the modules at a depth, and where these are too the largest layers."""
-    every = _holders(report)
+    """Return all layers; if they are too many, the modules at a depth; if those are too many, the largest layers."""
+    every = _holders(report, report)
     if len(every) <= MOST_BARS:
         return every, "By layer", ""
     deepest = max(row.depth for row in report.layers)
     for depth in range(deepest - 1, 0, -1):
-        modules = _holders(fold(report, depth))
+        modules = _holders(fold(report, depth), report)
         if len(modules) <= MOST_BARS:
-            return modules, "By module", f"{len(every):,} layers, each summed up into the module at depth {depth}."
-    kept, others = _largest(every, report)
-    note = f"The {len(kept)} of {len(every):,} layers that hold or do most; all are in the layer table."
-    return [*kept, others], "By layer", note
+            return modules, "By module", f"{len(every):,} layers, summed into the modules at depth {depth}."
+    ranked = sorted(range(len(every)), key=lambda place: max(every[place].shares), reverse=True)
+    kept, others = sorted(ranked[:MOST_BARS]), [every[place].amounts for place in ranked[MOST_BARS:]]
+    macs = None if report.totals.macs is None else sum(macs[0] or 0 for _, *macs in others)
+    rest = _holder(report, f"{len(others):,} others", "other", None, (sum(params or 0 for params, *_ in others), macs))
+    note = f"The {len(kept)} largest of {len(every):,} layers; the layer table has all of them."
+    return [*(every[place] for place in kept), rest], "By layer", note
 
 
-def _holders(report: Report) -> list[Holder]:
+def _holders(shown: Report, report: Report) -> list[Holder]:
     return [
-        Holder((not row.leaf and row.path) or layer_name(row), row.family, row.path, row.params, row.macs)
-        for row in report.layers
+        _holder(report, (not row.leaf and row.path) or layer_name(row), row.family, row.path, (row.params, row.macs))
+        for row in shown.layers
         if row.params or row.macs
     ]
 
 
-def _largest(holders: Sequence[Holder], report: Report) -> tuple[list[Holder], Holder]:
-    """Return the holders of most, in the order in which they run, and all others as one."""
-    ranked = sorted(range(len(holders)), key=lambda place: max(_shares(holders[place], report)), reverse=True)
-    others = [holders[place] for place in ranked[MOST_BARS:]]
-    macs = None if report.totals.macs is None else sum(holder.macs or 0 for holder in others)
-    rest = Holder(f"{len(others):,} others", "other", None, sum(holder.params for holder in others), macs)
-    return [holders[place] for place in sorted(ranked[:MOST_BARS])], rest
-
-
 def _chart(holders: Sequence[Holder], report: Report, title: str) -> Chart:
-    """Draw the holders' shares side by side."""
+    """Draw the shares of the holders side by side."""
     panels = [Panel("Parameters"), *([Panel("MACs")] if report.run is not None else [])]
-    label = f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: " + "; ".join(
-        f"{holder.name} {' and '.join(map(units.share, _shares(holder, report)))}" for holder in holders[:6]
-    )
+    said = "; ".join(f"{holder.name} {' and '.join(map(units.share, holder.shares))}" for holder in holders[:6])
     return chart(
-        label,
-        lambda width: draw([_row(holder, report, short=width <= NARROW) for holder in holders], panels, width),
+        f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: {said}",
+        lambda width: draw([holder.row(short=width <= NARROW) for holder in holders], panels, width),
     )
 
 
-def _row(holder: Holder, report: Report, *, short: bool) -> BarRow:
-    amounts = _shares(holder, report)
-    numbers = [holder.params, *([holder.macs] if report.run is not None else [])]
-    texts = [_text(number, share, short=short) for number, share in zip(numbers, amounts, strict=True)]
-    paths = (holder.path,) if holder.path else ()
-    return BarRow(holder.name, holder.family, tuple(amounts), tuple(texts), _sentence(holder, report), paths)
-
-
-def _text(number: int | None, share: float, *, short: bool) -> str:
-    if number is None:
+def _text(amount: int | None, share: float, *, short: bool) -> str:
+    if amount is None:
         return units.UNKNOWN
-    if not number:
+    if not amount:
         return "0"
-    return units.share(share) if short else f"{units.si(number)} · {units.share(share)}"
-
-
-def _shares(holder: Holder, report: Report) -> list[float]:
-    shares = [fraction(holder.params, report.totals.params)]
-    return shares if report.run is None else [*shares, fraction(holder.macs or 0, report.totals.macs)]
-
-
-def _sentence(holder: Holder, report: Report) -> str:
-    shares = [units.share(share) for share in _shares(holder, report)]
-    path = f" ({holder.path})" if holder.path and holder.path != holder.name else ""
-    said = f"{holder.name}{path}: {holder.params:,} parameters, {shares[0]}"
-    if report.run is None:
-        return said
-    return f"{said}; {units.text(holder.macs, 'macs')} MACs, {shares[1]}"
+    return units.share(share) if short else f"{units.si(amount)} · {units.share(share)}"

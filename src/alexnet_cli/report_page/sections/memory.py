@@ -1,4 +1,4 @@
-"""Memory over a training step, or over a forward where there is no step: its course, its peak, what that is made of."""
+"""Memory over a training step, or over a forward if there is none: its course, its peak and what that consists of."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
-from alexnet_cli.views.memory import NAMES, timeline_plot
+from alexnet_cli.views.memory import NAMES, timeline_plot, where
 
 MOST_BANDS = 300
 
 
 class Held(Struct, frozen=True):
-    """What a part of the memory at the peak is held for; `family` is whose colour it has in the chart."""
+    """A part of the memory at the peak and what it is held for; `family` gives its colour in the chart."""
 
     name: str
     family: str
@@ -33,7 +33,7 @@ class Held(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """The course of memory; `forward_bytes` is the peak of a forward without gradients, None where not known."""
+    """The course of memory; `forward_bytes` is the peak of a forward without gradients, None if unknown."""
 
     what: str
     chart: Chart
@@ -51,7 +51,7 @@ def memory(material: Material) -> Section | LeftOut:
     if material.not_run:
         return LeftOut(title, material.not_run)
     if report.tape is None:
-        return LeftOut(title, "what ran, operator by operator, was not recorded")
+        return LeftOut(title, "its operators were not recorded")
     held = analysis.memory(report, material.training, material.recipe)
     if len(held.timeline) == 1:
         return LeftOut(title, "no operator ran")
@@ -78,13 +78,6 @@ def _chart(report: Report, moments: Sequence[Moment], what: str, peak: Peak) -> 
     return chart(label, lambda width: draw(plot, width, Style(), bands=bands, dividers=dividers, measure=in_page))
 
 
-def where(peak: Peak) -> str:
-    """Say where a peak is."""
-    if peak.op is None:
-        return "before the first operator"
-    return f"{peak.phase}, in {peak.op}{f' of {peak.path}' if peak.path else ''}"
-
-
 def _phases(moments: Sequence[Moment]) -> Iterator[tuple[int, str]]:
     place = 0
     for phase, group in groupby(moments, key=lambda moment: moment.phase):
@@ -93,7 +86,7 @@ def _phases(moments: Sequence[Moment]) -> Iterator[tuple[int, str]]:
 
 
 def _bands(moments: Sequence[Moment]) -> list[Band]:
-    """Return when each layer runs; where there are too many, when the modules at a lesser depth do."""
+    """Return when each layer runs; if there are too many, when the modules at a lesser depth run."""
     deepest = max((moment.path.count(".") for moment in moments if moment.path), default=0)
     for dots in range(deepest, -1, -1):
         found = list(_bands_at(moments, dots))
@@ -115,7 +108,7 @@ def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[Band]:
 
 
 def _held(moments: Sequence[Moment], peak: Peak) -> tuple[Held, ...]:
-    """Return what is live at the peak, in the order of the chart from above, each with its colour there."""
+    """Return what is live at the peak, from top to bottom of the chart, with the colours used there."""
     families = {series.label: series.family for series in timeline_plot(moments, "").series}
     kinds = [kind for kind in reversed(analysis.KINDS) if kind in peak.live_bytes]
     return tuple(

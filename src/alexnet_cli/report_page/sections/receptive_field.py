@@ -1,4 +1,4 @@
-"""How much of the input a unit of each layer sees."""
+"""The part of the input that one unit of each layer sees."""
 
 from __future__ import annotations
 
@@ -18,19 +18,8 @@ MOST_BARS = 32
 TITLE = "Receptive field"
 
 
-class Field(Struct, frozen=True):
-    """A layer from which on more of the input is seen, or units are further apart; `size` None is all of it."""
-
-    name: str
-    path: str
-    family: str
-    size: tuple[int | None, ...] | None
-    jump: tuple[float | None, ...] | None
-    bound: bool
-
-
 class Fields(Struct, frozen=True):
-    """The chart, the input that is seen, and which layers it leaves out."""
+    """The chart, the size of the input, and the layers left out."""
 
     chart: Chart
     input_sizes: tuple[int, ...]
@@ -39,65 +28,70 @@ class Fields(Struct, frozen=True):
 
 
 def receptive_field(material: Material) -> Section | LeftOut:
-    """Return how the receptive field grows."""
+    """Return how the receptive field grows from layer to layer."""
     known = material.fields
     if isinstance(known, str):
         return LeftOut(TITLE, known)
-    grown = _grown(known, material.report)
+    grown = _grown(known)
     if not grown:
-        return LeftOut(TITLE, "no layer sees more of the input than one place")
+        return LeftOut(TITLE, "no layer sees more than one place of the input")
     shown = _spread(grown)
     note = "" if len(shown) == len(grown) else f"{len(shown)} of the {len(grown):,} layers at which it grows."
-    bounds = any(field.bound for field in shown)
-    return Section("receptive-field", TITLE, Fields(_chart(shown, known.input_sizes), known.input_sizes, bounds, note))
+    bounds = any(item.status == "upper_bound" for item in shown)
+    drawn = _chart(shown, known.input_sizes, material.report)
+    return Section("receptive-field", TITLE, Fields(drawn, known.input_sizes, bounds, note))
 
 
-def _grown(known: ReceptiveFields, report: Report) -> list[Field]:
+def _grown(known: ReceptiveFields) -> list[LayerField]:
     """Return the first layer of each size and jump."""
-    found: list[Field] = []
+    found: list[LayerField] = []
     for item in known.layers:
         if item.status == "undefined" or (found and (found[-1].size, found[-1].jump) == (item.size, item.jump)):
             continue
         if found or item.size is None or any(size != 1 for size in item.size):
-            found.append(_field(item, report))
+            found.append(item)
         if item.status == "global":
             break
     return found
 
 
-def _field(item: LayerField, report: Report) -> Field:
-    row = report.layers[item.row]
-    return Field(layer_name(row), row.path, row.family, item.size, item.jump, item.status == "upper_bound")
-
-
-def _spread(fields: list[Field]) -> list[Field]:
-    """Return not too many, evenly, with the first and the last."""
+def _spread(fields: list[LayerField]) -> list[LayerField]:
+    """Return at most `MOST_BARS`, evenly spread, including the first and the last."""
     if len(fields) <= MOST_BARS:
         return fields
     last = len(fields) - 1
     return [fields[round(place * last / (MOST_BARS - 1))] for place in range(MOST_BARS)]
 
 
-def _chart(fields: Sequence[Field], sizes: tuple[int, ...]) -> Chart:
-    largest = max(sizes)
+def _chart(fields: Sequence[LayerField], sizes: tuple[int, ...], report: Report) -> Chart:
+    names = [layer_name(report.layers[item.row]) for item in fields]
 
-    def row(field: Field, *, short: bool) -> BarRow:
-        amount = max((size or whole for size, whole in zip(field.size or sizes, sizes, strict=True)), default=largest)
-        text = text_of(field, sizes, short=short)
-        told = f"{field.name} ({field.path}): {text_of(field, sizes)}"
-        return BarRow(field.name, field.family, (float(amount),), (text,), told, (field.path,))
+    def rows(*, short: bool) -> list[BarRow]:
+        return [
+            BarRow(
+                name,
+                report.layers[item.row].family,
+                (float(max((size or whole for size, whole in zip(item.size or sizes, sizes, strict=True)))),),
+                (_text(item, sizes, short=short),),
+                f"{name} ({item.path}): {_text(item, sizes)}",
+                (item.path,),
+            )
+            for name, item in zip(names, fields, strict=True)
+        ]
 
-    label = "Receptive field by layer: " + "; ".join(f"{field.name} {text_of(field, sizes)}" for field in fields[:8])
-    panels = [Panel("Places along an axis (dashed: all)", float(largest))]
-    return chart(label, lambda width: draw([row(field, short=width <= NARROW) for field in fields], panels, width))
+    said = (f"{name} {_text(item, sizes)}" for name, item in zip(names[:8], fields[:8], strict=True))
+    panels = [Panel("Places along an axis (dashed: all)", float(max(sizes)))]
+    return chart(
+        f"Receptive field by layer: {'; '.join(said)}", lambda width: draw(rows(short=width <= NARROW), panels, width)
+    )
 
 
-def text_of(field: Field, sizes: tuple[int, ...], *, short: bool = False) -> str:
-    """Write a field: its size along each axis, and how far apart the fields of neighbours are."""
+def _text(field: LayerField, sizes: tuple[int, ...], *, short: bool = False) -> str:
+    """Write a field: its size along each axis, and the distance between the fields of neighbouring units."""
     if field.size is None:
         return "the whole input"
     seen = tuple(whole if size is None else size for size, whole in zip(field.size, sizes, strict=True))
-    text = f"{'at most ' if field.bound else ''}{units.shape(seen)}"
+    text = f"{'at most ' if field.status == 'upper_bound' else ''}{units.shape(seen)}"
     if short or field.jump is None:
         return text
     steps = sorted({jump for jump in field.jump if jump is not None})

@@ -1,4 +1,4 @@
-"""The roofline: how fast each layer can be at most on some hardware, by how much it computes for each byte it moves."""
+"""The roofline: the highest speed of each layer on some hardware, given its FLOPs per byte moved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLE = "Roofline"
 
 
 class Roofline(Struct, frozen=True):
-    """The chart, and the totals that follow."""
+    """The chart, and the totals of the model."""
 
     chart: Chart
     cost: Cost
@@ -29,7 +29,7 @@ class Roofline(Struct, frozen=True):
 
 
 def roofline(material: Material) -> Section | LeftOut:
-    """Return the roofline, where there is hardware to hold the model to."""
+    """Return the roofline, if there is hardware to compare with."""
     roof = material.roof
     if roof is None:
         return LeftOut(TITLE, "no hardware was named: --gpu NAME draws it")
@@ -38,9 +38,7 @@ def roofline(material: Material) -> Section | LeftOut:
         return LeftOut(TITLE, found)
     plot = roofline_plot([found], roof)
     if plot is None:
-        return LeftOut(
-            TITLE, f"no layer has FLOPs that are known, in a dtype that the {roof.hardware.name} has a peak for"
-        )
+        return LeftOut(TITLE, f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak")
     missing = tuple(dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None)
     return Section("roofline", TITLE, Roofline(_chart(plot, found, material.report, roof), found, roof, missing))
 
