@@ -7,7 +7,7 @@ scratch folder with the same files: the models of OLD_CHECKOUT's `tests/` and `d
 checkpoints. Exit codes, stdout, and whether stderr is empty must be equal. Of stdout, these are masked:
 
 - `generator.version`;
-- texts for people: the values of `message`, `hint`, `claim`, `text`, `description`, `title`, where they are strings;
+- texts for people: the values of `message`, `hint`, `claim`, `text`, `description`, `title`, `detail`, if strings;
 - what was measured on the CPU: `run.measured.seconds` and `.peak_allocated_bytes`;
 - keys that are meant to be new, listed in `ADDED`.
 
@@ -552,7 +552,7 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
         raise SystemExit(f"{shlex.join(map(str, process.args))} failed with {process.returncode}")
 
 
-_TEXT = re.compile(r'^( *"(?:message|hint|claim|text|description|title)": )".*"(,?)$')
+_TEXT = re.compile(r'^( *"(?:message|hint|claim|text|description|title|detail)": )".*"(,?)$')
 _VERSION = re.compile(r'^(    "version": )".*"(,?)$')
 _MEASURED = re.compile(r'^(      "(?:seconds|peak_allocated_bytes)": )[0-9.e+-]+(,?)$')
 _NEW_KEY = re.compile(rf'^( *)"(?:{"|".join(ADDED)})"(?:: (.*))?$')

@@ -78,9 +78,9 @@ def test_the_layers_that_changed_most_are_named_first():
     before = made(layer("Linear", "a", 10), layer("Linear", "b", 10), layer("ReLU", "c"))
     now = made(layer("Linear", "a", 11), layer("Linear", "b", 40), layer("ReLU", "c"), layer("Conv2d", "d", 20))
     params, *_, layers = check_baseline(now, before, Decimal(0))
-    assert params.detail == "+51 since then: b (+30), added d (+20), a (+1)"
+    assert params.detail == "+51 since the baseline: b (+30), added d (+20), a (+1)"
     assert sentence(params) == f"71 parameters, more than 20; {params.detail}"
-    assert layers.detail == "+1 since then: added d"
+    assert layers.detail == "+1 since the baseline: added d"
 
 
 def test_what_is_not_known_does_not_pass():
@@ -93,7 +93,7 @@ def test_what_is_not_known_does_not_pass():
         assert set(passed.values()) == {(True, True), (False, False)}
     now = check_baseline(failed, report, Decimal(0))
     assert [check.passed for check in now] == [True, False, True, False]
-    assert "not known" in sentence(now[1])
+    assert "unknown" in sentence(now[1])
     assert [check.name for check in check_baseline(report, made(*report.layers, run=None), Decimal(0))] == [
         "baseline-params",
         "baseline-weights",
@@ -338,5 +338,5 @@ def test_a_ci_script_passes_and_fails_as_it_should(folder):
     errors = (folder / "errors.txt").read_text()
     # one more channel: 3·3·3 weights and a bias before it, 4·3·3 weights behind it
     more = [4 * 3 * 3, 3 * 3 * 3 + 1]
-    assert f"+{sum(more)} since then: 2 (+{more[0]}), 0 (+{more[1]})" in errors
+    assert f"+{sum(more)} since the baseline: 2 (+{more[0]}), 0 (+{more[1]})" in errors
     assert "Traceback" not in errors

@@ -380,7 +380,7 @@ def test_a_model_against_its_checkpoint(alexnet, nets, tmp_path):
     answer = alexnet("compare", f"{nets}:Small", str(tmp_path / "weights.pt"), "-i", "3,8,8")
     assert answer.code == 0, answer.err
     assert "Nothing changed in 2 layers." in answer.out
-    assert "B holds weights only" in answer.out
+    assert "B has weights only" in answer.out
 
 
 @pytest.mark.parametrize("name", ["table", "csv", "markdown", "latex", "html", "svg"])

@@ -112,7 +112,7 @@ def test_a_saved_report_tells_of_its_forward(alexnet, tmp_path):
     saved, fresh = (alexnet("memory", target, "--json").json for target in (str(path), "alexnet"))
     assert saved["inference"] == fresh["inference"]
     assert saved["training"] is None
-    assert "no training step is known" in alexnet("memory", str(path)).out
+    assert "no training step: there is nothing to train" in alexnet("memory", str(path)).out
 
 
 def test_a_report_that_was_folded_says_what_is_missing(alexnet, tmp_path):

@@ -669,7 +669,7 @@ def test_an_input_without_an_axis_is_said(alexnet):
         "receptive-field", "torch.nn:Linear", "--arg", "in_features=4", "--arg", "out_features=2", "-i", "4"
     )
     assert answer.code == 0
-    assert "no input has an axis of space or time" in answer.out
+    assert "no input has a spatial or time axis" in answer.out
 
 
 def test_the_rows_before_a_failure_are_shown(alexnet):

@@ -44,9 +44,9 @@ def test_one_that_does_not(alexnet, net, checkpoint):
     path = checkpoint(**{"0__weight": (5, 3), "0__bias": (4,), "2__weight": (2, 4), "head__bias": (2,)})
     answer = alexnet("summary", str(net), "--weights", path)
     assert answer.code == 0
-    assert "weights missing in the file: 2.bias" in answer.out
+    assert "weights missing from the file: 2.bias" in answer.out
     assert "weights not in the model: head.bias" in answer.out
-    assert "weights of another shape: 0.weight (5×3 in the file, 4×3 here)" in answer.out
+    assert "weights with a different shape: 0.weight (5×3 in the file, 4×3 here)" in answer.out
     assert alexnet("summary", str(net), "--weights", path, "--strict").code == 1
     result = alexnet("summary", str(net), "--weights", path, "--strict", "--json")
     assert result.code == 1
@@ -59,7 +59,7 @@ def test_one_that_does_not(alexnet, net, checkpoint):
 def test_a_prefix_that_is_in_the_way_is_named(alexnet, net, checkpoint):
     path = checkpoint(**{f"module__{name}": shape for name, shape in FITTING.items()})
     answer = alexnet("summary", str(net), "--weights", path)
-    assert "without 'module.' before the file's keys 4 tensors would fit" in answer.out
+    assert "without 'module.' at the start of the file's keys, 4 tensors would fit" in answer.out
 
 
 def test_bad_uses(alexnet, net, checkpoint, tmp_path):

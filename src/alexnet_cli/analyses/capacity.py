@@ -47,11 +47,11 @@ def room_of(gpu: str | None, capacity: str | None) -> Room | None:
         UsageError: both are given, the GPU is not known, or the size does not parse.
     """
     if gpu is not None and capacity is not None:
-        raise UsageError("--gpu and --capacity both say how much memory there is", "give one of them")
+        raise UsageError("--gpu and --capacity both set the memory size", "give one of them")
     if gpu is not None:
         found = find_hardware(gpu, "for any other device give --capacity, as in --capacity 24GiB")
         if found.capacity_bytes is None:
-            raise UsageError(f"how much memory {found.name} has is not known", "say it with --capacity")
+            raise UsageError(f"the memory size of the {found.name} is unknown", "give it with --capacity")
         return Room(found.name, found.capacity_bytes)
     if capacity is None:
         return None

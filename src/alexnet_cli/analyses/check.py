@@ -52,7 +52,7 @@ def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tupl
         if before is not None:
             now = limit.of(report)
             most = before + int(before * tolerance)
-            detail = "" if now is None else f"{_signed(now - before, limit.unit)} since then"
+            detail = "" if now is None else f"{_signed(now - before, limit.unit)} since the baseline"
             detail += "" if now is None else _changed_most(limit, layers)
             checks.append(_check(f"baseline-{limit.measure}", limit, most, now, detail))
     return tuple(checks)
@@ -62,7 +62,7 @@ def sentence(check: Check) -> str:
     """Say in one line what a check found."""
     if check.value is None:
         why = "no training step was run" if check.name in STEP_LIMITS else "the model was not run to its end"
-        said = f"{check.unit} not known, as {why}"
+        said = f"{check.unit} unknown, because {why}"
     else:
         unit = check.unit.removesuffix("s") if check.value == 1 else check.unit
         said = _amount(check.value, check.unit) + ("" if check.unit == "bytes" else f" {unit}")

@@ -163,7 +163,7 @@ def backward_of(report: Report) -> Report:
     """
     if report.error is None and all(operation.phase != "backward" for operation in tape_of(report).operations):
         raise UsageError(
-            f"{report.model.target} holds a forward only", "give --backward the model itself, not a saved report"
+            f"{report.model.target} was traced forward only", "for --backward give the model itself, not a saved report"
         )
     return report
 

@@ -66,7 +66,7 @@ class Limit:
 LIMITS: tuple[Limit, ...] = (
     Limit(
         "max-params",
-        "At most so many parameters, as 65M.",
+        "Maximum number of parameters, e.g. 65M.",
         "count",
         "parameters",
         lambda report: report.totals.params,
@@ -77,7 +77,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "max-macs",
-        "At most so many MACs in a forward, as 1.2G.",
+        "Maximum MACs of a forward, e.g. 1.2G.",
         "macs",
         "MACs",
         lambda report: report.totals.macs,
@@ -87,7 +87,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "max-weights",
-        "At most so many bytes of parameters, as 240MiB or 250MB.",
+        "Maximum size of the parameters, e.g. 240MiB or 250MB.",
         "bytes",
         "bytes",
         lambda report: report.totals.param_bytes,
@@ -98,7 +98,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "max-train-memory",
-        "At most so many bytes at the peak of a training step, as 12GiB; see --optimizer and --batch-size.",
+        "Maximum peak memory of a training step, e.g. 12GiB; see --optimizer and --batch-size.",
         "bytes",
         "bytes",
         lambda report: peak_of(timeline(report)).bytes,
@@ -107,7 +107,7 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "max-layers",
-        "At most so many layers that run.",
+        "Maximum number of layers that run.",
         "count",
         "layers",
         lambda report: report.totals.layers,
@@ -116,14 +116,14 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit(
         "no-uncounted",
-        "Fail where work has no MAC formula.",
+        "Fail if an operator has no MAC formula.",
         "count",
         "uncounted operators",
         lambda report: len(report.totals.uncounted_ops),
     ),
     Limit(
         "no-unused",
-        "Fail where no call reaches a module.",
+        "Fail if a module is never called.",
         "count",
         "unused modules",
         lambda report: len(report.totals.unused_modules),

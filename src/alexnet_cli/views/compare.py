@@ -51,10 +51,10 @@ def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
         Column("layers", "Layers", "count", priority=4),
         Column("params", "Parameters", "count", priority=9),
         Column("params_difference", "Difference", "count", priority=8),
-        Column("params_ratio", "of A", "share", priority=6),
+        Column("params_ratio", "% of A", "share", priority=6),
         Column("param_bytes", "Weights", "bytes", priority=5),
         Column("macs", "MACs", "macs", priority=8),
-        Column("macs_ratio", "of A", "share", priority=7),
+        Column("macs_ratio", "% of A", "share", priority=7),
     )
     first = subjects[0].totals
     rows = []
@@ -85,7 +85,7 @@ def _layers(comparison: Comparison) -> Table:
         Column("layer", "Layer"),
         Column("change", "", priority=8),
         *(Column(key, "Path" if key == "path" else f"Path in {label(i)}", priority=2) for i, key in enumerate(places)),
-        Column("differences", "What differs", priority=7),
+        Column("differences", "Differences", priority=7),
         *(Column(f"params_{label(i).lower()}_less_a", f"Parameters {label(i)}-A", "count", priority=6) for i in others),
         *(Column(f"macs_{label(i).lower()}_less_a", f"MACs {label(i)}-A", "macs", priority=5) for i in others if ran),
     )
@@ -155,14 +155,14 @@ def _notes(subjects: Sequence[ComparedModel]) -> Iterator[Note]:
     """Say what keeps the numbers from being comparable."""
     weights = [label(i) for i, subject in enumerate(subjects) if subject.run is None]
     if weights:
-        holds = "hold" if len(weights) > 1 else "holds"
-        text = f"{' and '.join(weights)} {holds} weights only: just the layers that have some are compared"
+        has = "have" if len(weights) > 1 else "has"
+        text = f"{' and '.join(weights)} {has} weights only, so only layers with weights are compared"
         yield Note(text, "warning")
     for number, subject in enumerate(subjects):
         name, totals = label(number), subject.totals
         if subject.error is not None:
             where = subject.error.path or "its start"
-            text = f"{name} failed at {where}: its MACs are those until then, and what comes later is missing"
+            text = f"{name} failed at {where}: its MACs stop there, and later layers are missing"
             yield Note(text, "warning")
             continue
         if totals.uncounted_ops:

@@ -13,18 +13,18 @@ from alexnet_cli.views.parts import layer_name, run_line, titled, uncounted_note
 from alexnet_cli.views.roofline import peak_name, roofline_plot
 
 _BYTES = (
-    "Bytes: each function call, or node of the backward graph, is one kernel that reads what it needs from memory once "
-    "and leaves there what is used after it."
+    "Bytes: each function call, and each node of the backward graph, counts as one kernel that reads its inputs from "
+    "memory once and writes only what is used later."
 )
 _FLOOR = (
-    "Times are floors: the longer of FLOPs at the peak and bytes at the full bandwidth, summed over the kernels. "
-    "Launches, latencies and lower clocks come on top. Caches that keep data between kernels, and clocks above the "
-    "rated boost, can save some."
+    "Times are lower bounds: for each kernel, the longer of its FLOPs at the peak and its bytes at the full bandwidth. "
+    "Launch overhead, latency and lower clocks add to them. Caches that keep data between kernels, and clocks above "
+    "the rated boost, can undercut them."
 )
 _WHOLE = 100
 _PLAIN_FLOAT32 = (
-    "float32 is held to its plain peak. torch lets convolutions use tensor cores in TF32 by default, matrix products "
-    "not: --tf32 holds both to that peak."
+    "float32 is compared with the peak without tensor cores. By default torch runs convolutions, but not matrix "
+    "products, on TF32 tensor cores; --tf32 compares both with the TF32 peak."
 )
 
 
@@ -65,7 +65,7 @@ def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
     if roof is not None:
         columns += [
             Column("bound", "Bound by"),
-            Column("seconds", "At least", "seconds"),
+            Column("seconds", "Min. time", "seconds"),
             Column("seconds_share", "Share", "share", priority=6, bar=True),
         ]
     rows = [_layer_row(report, layer, cost, roof) for layer in cost.layers]
@@ -116,11 +116,11 @@ def _type_table(cost: Cost, roof: Roof | None) -> Table:
     columns = [
         Column("type", "Type"),
         Column("layers", "Layers", "count", priority=3),
-        Column("flops_share", "of FLOPs", "share"),
-        Column("bytes_share", "of bytes", "share", bar=roof is None),
+        Column("flops_share", "% of FLOPs", "share"),
+        Column("bytes_share", "% of bytes", "share", bar=roof is None),
     ]
     if roof is not None:
-        columns += [Column("seconds", "At least", "seconds"), Column("seconds_share", "of time", "share", bar=True)]
+        columns += [Column("seconds", "Min. time", "seconds"), Column("seconds_share", "% of time", "share", bar=True)]
     rows = tuple(
         Row(
             (
@@ -144,7 +144,7 @@ def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -
         columns.append(Column(f"intensity_{key}", f"{title} intensity", "intensity", 2 if roof else priority))
         if roof is not None:
             columns.append(Column(f"bound_{key}", f"{title} bound by", priority=priority))
-            columns.append(Column(f"seconds_{key}", f"{title} at least", "seconds", priority))
+            columns.append(Column(f"seconds_{key}", f"{title} min. time", "seconds", priority))
     rows = []
     for layers in zip(*(cost.layers for cost in costs), strict=True):
         cells: list[Value] = []
@@ -166,8 +166,8 @@ def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
     if roof is not None:
         columns += [
             Column("bound", "Bound by"),
-            Column("seconds", "At least", "seconds"),
-            Column("samples_per_s", "Samples/s at most", "count"),
+            Column("seconds", "Min. time", "seconds"),
+            Column("samples_per_s", "Max. samples/s", "count"),
         ]
     rows = []
     for cost in costs:
@@ -184,7 +184,7 @@ def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
     facts.append(Fact("Bandwidth", f"{si(hardware.bandwidth_bytes_per_s)}B/s"))
     for dtype in totals.dtypes:
         peak, name = roof.peak(dtype), peak_name(dtype, roof)
-        facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", note if peak else "no peak in the table"))
+        facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", note if peak else "no peak is known"))
         if peak:
             ridge = peak / hardware.bandwidth_bytes_per_s
             facts.append(Fact("ridge", ridge, "intensity", "bound by memory below, by compute above", level=1))
@@ -218,7 +218,7 @@ def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str)
     if what == "flops":
         whole = Fact("FLOPs", totals.flops, "flops", note)
         return [whole, *(Fact(name, part.flops, "flops", level=1) for name, part in parts)]
-    whole = Fact("Time, at least", totals.seconds, "seconds", note)
+    whole = Fact("Minimum time", totals.seconds, "seconds", note)
     return [whole, *(Fact(name, part.seconds, "seconds", level=1) for name, part in parts)]
 
 
@@ -227,12 +227,14 @@ def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[N
         return []
     name, capacity, weights = roof.hardware.name, roof.hardware.capacity_bytes, report.totals.param_bytes
     notes = [
-        Note(f"the {name} has no peak for {dtype} here: its FLOPs take no time above", "warning")
+        Note(f"no {dtype} peak is known for the {name}: the times above ignore its FLOPs", "warning")
         for dtype in totals.dtypes
         if roof.peak(dtype) is None
     ]
     if capacity is not None and weights > capacity:
-        notes.append(Note(f"the weights, {size(weights)}, do not fit in the {size(capacity)} of one {name}", "warning"))
+        notes.append(
+            Note(f"the weights ({size(weights)}) do not fit in the memory of one {name} ({size(capacity)})", "warning")
+        )
     peaks = roof.hardware.peak_flops_per_s
     faster = peaks.get("tf32", 0.0) > peaks.get("float32", 0.0)
     plain = "float32" in totals.dtypes and faster and not roof.tf32

@@ -40,18 +40,18 @@ _OPTIMIZERS = {
     "none": "no optimiser",
 }
 _CONVENTION = (
-    "Predicted from the lifetimes of the tensors' storages, each counted once. What kernels allocate for themselves, "
-    "what the allocator rounds up, and the device's own context come on top."
+    "Predicted from the lifetimes of the tensors' storages, each counted once. Kernel workspaces, allocator rounding "
+    "and the device's context add to it."
 )
 
 _RECURRENT = (
-    "recurrent layers are predicted operator by operator; cuDNN's and oneDNN's kernels take a workspace of their own "
-    "instead, of a size that they do not state"
+    "recurrent layers are predicted operator by operator; cuDNN's and oneDNN's kernels allocate a workspace of "
+    "undocumented size instead"
 )
 
 _DROPOUT = (
-    "a dropout's mask is predicted as on the CPU, in the dtype of what it drops; CUDA's kernel keeps one byte for each "
-    "element instead"
+    "dropout masks are predicted as on the CPU, in the dtype of their input; CUDA's kernel stores one byte per element "
+    "instead"
 )
 
 
@@ -72,7 +72,7 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
     elif held.inference is not None:
         blocks.append(
             Note(
-                "no training step is known: there is nothing to train, it failed, or the target cannot be run",
+                "no training step: there is nothing to train, it failed, or the target cannot be run",
                 "warning",
             )
         )
@@ -100,7 +100,7 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
     )
     at, most = max(enumerate(moments), key=lambda pair: pair[1].bytes)
     mark = Mark(float(at), float(most.bytes), f"{size(most.bytes)} at {most.op or 'the start'}")
-    return Plot("timeline", Axis("operators run"), Axis("live", "bytes"), series, title, (mark,))
+    return Plot("timeline", Axis("operators executed"), Axis("live", "bytes"), series, title, (mark,))
 
 
 def _inference_facts(held: Inference) -> Facts:
@@ -114,14 +114,14 @@ def _inference_facts(held: Inference) -> Facts:
 
 
 def _training_facts(held: Training) -> Facts:
-    optimizer = _OPTIMIZERS[held.optimizer] + (", on all parameters at once" if held.foreach else "")
+    optimizer = _OPTIMIZERS[held.optimizer] + (", all parameters at once" if held.foreach else "")
     precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
     return Facts(
         (
             Fact("Peak", held.peak_bytes, "bytes", where(held.peak)),
             *_parts(held.peak),
-            Fact("Saved for backward", held.saved_activation_bytes, "bytes", "with the input"),
-            Fact("Gradients", held.gradient_bytes, "bytes", "all of them"),
+            Fact("Saved for backward", held.saved_activation_bytes, "bytes", "input included"),
+            Fact("Gradients", held.gradient_bytes, "bytes", "in total"),
             Fact("Optimiser", optimizer),
             *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
         ),
@@ -158,7 +158,7 @@ def _largest(batch: int | None, fit: Fit) -> list[Fact]:
         return []
     if batch == fit.largest_batch_tried:
         return [Fact("largest batch", f"{count(batch)} or more", level=1)]
-    return [Fact("largest batch", batch or "none: 1 is too many", "count", level=1)]
+    return [Fact("largest batch", batch or "none: not even 1 fits", "count", level=1)]
 
 
 def _layer_table(layers: Sequence[LayerMemory], training: Training) -> Table:
@@ -182,4 +182,4 @@ def _layer_table(layers: Sequence[LayerMemory], training: Training) -> Table:
         )
         for layer in layers
     )
-    return Table("by_layer", columns, tuple(rows), "Saved for backward, by the layer that is first to save it")
+    return Table("by_layer", columns, tuple(rows), "Saved for backward, by the layer that saves it first")

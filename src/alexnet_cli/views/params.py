@@ -45,7 +45,7 @@ def _type_table(types: Sequence[TypeShare]) -> Table:
         _PARAMS,
         _SHARE,
         Column("macs", "MACs", "macs", priority=4),
-        Column("macs_share", "of MACs", "share", priority=3),
+        Column("macs_share", "% of MACs", "share", priority=3),
     )
     rows = (
         Row((t.type, t.family, t.layers, t.params, t.params_share, t.macs, t.macs_share), family=t.family)
@@ -80,17 +80,17 @@ def _module_table(modules: Sequence[ModuleShare]) -> Table:
         Column("macs", "MACs", "macs", priority=4),
     )
     rows = (Row((m.type, m.path, m.params, m.params_share, m.macs), m.depth) for m in modules)
-    return Table("by_module", columns, tuple(rows), "By module, each with all below it")
+    return Table("by_module", columns, tuple(rows), "By module, submodules included")
 
 
 def _sentence(report: Report) -> str:
-    """Say what the assignment draws from the table, with this model's numbers."""
+    """State what the course assignment concludes from the table, with this model's numbers."""
     holders = [item for item in by_type(report) if item.params]
     without = [item.type for item in by_type(report) if not item.params and item.layers]
     if not holders:
         return "No layer has parameters."
     names = _listed([item.type for item in holders])
-    none = f"; {_listed(without)} have none to learn" if without else ""
+    none = f"; {_listed(without)} have none" if without else ""
     said = f"Only {names} {'have' if len(holders) > 1 else 'has'} parameters{none}."
     if len(holders) == 1:
         return said

@@ -21,7 +21,7 @@ def run_line(run: Run | None) -> str:
     """Say how a model was run: `meta · float32 · eval · batch 1`."""
     if run is None:
         return "not run"
-    batch = "whole shapes" if run.batch_size is None else f"batch {run.batch_size}"
+    batch = "no batch dimension" if run.batch_size is None else f"batch {run.batch_size}"
     return f"{run.device} · {run.dtype} · {run.mode} · {batch}"
 
 
@@ -56,7 +56,7 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
         Fact("FLOPs", totals.flops, "flops", "2 per MAC"),
     ]
     for item in run.inputs:
-        note = f"{item.dtype}, found by trying" if item.found else item.dtype
+        note = f"{item.dtype}, found by trial" if item.found else item.dtype
         facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))
     if run.measured is not None:
         facts += [

@@ -20,18 +20,15 @@ _COLUMNS = (
     Column("jump", "Jump", "count", priority=7),
     Column("start", "Start", "count", priority=4),
     Column("status", "Status", priority=8),
-    Column("share", "Of the input", "share", priority=6, bar=True),
+    Column("share", "% of input", "share", priority=6, bar=True),
 )
 _CONVENTION = (
-    "Field: the pixels from the first to the last that a unit in the middle of the map sees, along each axis. Jump: "
-    "how many pixels further its neighbour looks. Start: the middle of what the first unit sees, where the first "
-    "pixel's middle is 0 (Araujo, Norris, Sim, Distill 2019)."
+    "Field: how many input pixels, from the first to the last, a unit in the middle of the map sees along each axis. "
+    "Jump: how many pixels its neighbour's field is shifted. Start: the centre of the first unit's field, where the "
+    "first pixel's centre is 0 (Araujo, Norris, Sim, Distill 2019)."
 )
-_BOUND = (
-    "upper bound: no unit sees more than that, some may see less; where units are closer than pixels, jump is an "
-    "average."
-)
-_NO_AXIS = "no input has an axis of space or time, of which a layer could see a part"
+_BOUND = "upper bound: no unit sees more, some may see less; after upsampling, jump is an average."
+_NO_AXIS = "no input has a spatial or time axis, so layers have no receptive field"
 
 
 def receptive_field_document(report: Report, fields: ReceptiveFields) -> Document:
@@ -82,7 +79,7 @@ def _facts(report: Report, fields: ReceptiveFields) -> tuple[Fact, ...]:
     if last is not None:
         seen = f"{units.text(_size(last), 'shape')} of the input's {units.shape(fields.input_sizes)}"
         share = units.share(share_seen(last, fields.input_sizes) or 0.0)
-        facts.append(Fact("Last with a field", _named(report, last)))
+        facts.append(Fact("Last local layer", _named(report, last)))
         facts.append(Fact("sees", seen, note=f"{last.status.replace('_', ' ')}, {share} of it", level=1))
     whole = next((layer for layer in fields.layers if layer.status == "global"), None)
     if whole is not None:
@@ -115,7 +112,7 @@ def _notes(report: Report, fields: ReceptiveFields) -> tuple[Note, ...]:
         found.append(
             Note(
                 f"{what} larger than the input, from {_named(report, larger[0])} on: a unit in the middle sees all of "
-                "it along that axis, and padding beyond."
+                "the input along that axis, and padding."
             )
         )
     return tuple(found)

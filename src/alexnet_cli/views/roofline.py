@@ -40,7 +40,7 @@ def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
         Series(label, tuple(_points(found)), colour, names=tuple(layer.path for layer in found))
         for label, colour, found in groups
     )
-    x, y = Axis("intensity", "intensity", log=True), Axis("attainable, at most", "flops_per_s", log=True)
+    x, y = Axis("intensity", "intensity", log=True), Axis("attainable", "flops_per_s", log=True)
     return Plot("roofline", x, y, (*lines, *clouds), f"Roofline of the {roof.hardware.name}: layers with FLOPs")
 
 

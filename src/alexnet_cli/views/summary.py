@@ -87,15 +87,14 @@ def weights_notes(match: WeightsMatch) -> tuple[Note, ...]:
     ]
     notes = [Note(f"weights: {match.matched} tensors fit", "warning")]
     for what, names in (
-        ("missing in the file", match.missing),
+        ("missing from the file", match.missing),
         ("not in the model", match.unexpected),
-        ("of another shape", mismatched),
+        ("with a different shape", mismatched),
     ):
         if names:
             notes.append(Note(f"weights {what}: {some(names, 5)}", "warning"))
     if match.prefix is not None:
         where = "file's" if match.prefix.side == "checkpoint" else "model's"
-        notes.append(
-            Note(f"without {match.prefix.text!r} before the {where} keys {match.prefix.matched} tensors would fit")
-        )
+        prefix, matched = match.prefix.text, match.prefix.matched
+        notes.append(Note(f"without {prefix!r} at the start of the {where} keys, {matched} tensors would fit"))
     return tuple(notes)

@@ -212,7 +212,8 @@ _UNDEFINED: _Field = (None, None, None, "undefined")
 def _tape(report: Report) -> tuple[Tape, Run]:
     if report.run is None:
         raise UsageError(
-            "a checkpoint is not run, so its layers have no receptive fields", "give the model's code, as file.py:NAME"
+            "a checkpoint cannot be run, so its layers have no receptive fields",
+            "give the model's code, as file.py:NAME",
         )
     return tape_of(report, natures=True), report.run
 
@@ -220,7 +221,7 @@ def _tape(report: Report) -> tuple[Tape, Run]:
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
     """Return the input that is asked for, or the first that has a spatial axis."""
     if argument is not None and not 0 <= argument < len(tape.inputs):
-        raise UsageError(f"there is no input {argument + 1}", f"the model was given {len(tape.inputs)}")
+        raise UsageError(f"the model has no input {argument + 1}", f"it was given {len(tape.inputs)}")
     for number, value in enumerate(tape.inputs):
         if argument not in (None, number):
             continue
