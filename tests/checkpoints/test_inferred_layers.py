@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from alexnet_cli.targets.checkpoint.infer import infer, is_buffer
-from alexnet_cli.targets.checkpoint.stored import Stored
+from alexnet_cli.targets.checkpoint.contents import Stored
+from alexnet_cli.targets.checkpoint.layers import infer, is_buffer
 from alexnet_cli.tracing.recording.calls import module_family
 
 
@@ -40,7 +40,7 @@ def stored(module):
     ],
     ids=str,
 )
-def test_torchs_own_layers(module):
+def test_torchs_own_layers_are_inferred_with_their_settings(module):
     found = infer("layer", stored(module))
     assert found.type == type(module).__name__
     assert found.family == module_family(type(module))
@@ -51,19 +51,19 @@ def test_torchs_own_layers(module):
 
 
 @pytest.mark.parametrize("name", ["embed_tokens", "wte", "wpe", "word_embeddings", "tok_emb", "shared"])
-def test_embeddings_are_told_by_their_names(name):
+def test_embeddings_are_recognised_by_name(name):
     found = infer(name, stored(nn.Embedding(10, 4)))
     assert found.type == "Embedding"
     assert found.settings == {"num_embeddings": 10, "embedding_dim": 4}
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_batch_norm_has_statistics(affine):
+def test_batch_norm_is_recognised_by_its_statistics(affine):
     found = infer("bn", stored(nn.BatchNorm2d(6, affine=affine)))
     assert (found.type, found.family, found.settings) == ("BatchNorm", "norm", {"num_features": 6, "affine": affine})
 
 
-def test_transposed_linear_layers_as_in_gpt2():
+def test_transposed_linear_layers_of_gpt2_are_recognised():
     found = infer("c_attn", {"weight": Stored((4, 12), "float32", 192), "bias": Stored((12,), "float32", 48)})
     assert found.settings == {"in_features": 4, "out_features": 12, "bias": True}
 
@@ -82,12 +82,12 @@ def test_transposed_linear_layers_as_in_gpt2():
         {"weight_hh_l0": (8,)},
     ],
 )
-def test_what_shapes_do_not_tell_is_not_guessed(shapes):
+def test_ambiguous_shapes_are_not_guessed(shapes):
     found = infer("layer", {name: Stored(shape, "float32", 0) for name, shape in shapes.items()})
     assert (found.type, found.family) == ("Parameters", "other")
 
 
-def test_odd_shapes_do_no_harm():
+def test_scalars_with_familiar_names_raise_no_error():
     for name in ("running_mean", "in_proj_weight", "weight_hh", "weight_v", "gamma"):
         infer("", {name: Stored((), "float32", 4)})
 
@@ -105,11 +105,11 @@ def test_odd_shapes_do_no_harm():
         ("weight", (8, 8), "int8", False),
     ],
 )
-def test_buffers(name, shape, dtype, buffer):
+def test_buffers_are_recognised_by_name_shape_and_dtype(name, shape, dtype, buffer):
     assert is_buffer(name, Stored(shape, dtype, 0)) is buffer
 
 
-def test_a_real_models_buffers_and_parameters(tmp_path, read):
+def test_buffers_and_parameters_of_a_saved_model_are_counted_apart(tmp_path, read):
     model = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 2))
     torch.save(model.state_dict(), tmp_path / "model.pt")
     report = read(tmp_path / "model.pt")

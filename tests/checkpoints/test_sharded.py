@@ -16,7 +16,7 @@ def index(tmp_path):
     return write
 
 
-def test_a_terabyte_in_200_files_is_summed_up(sparse, index, read, alexnet, tmp_path):
+def test_a_terabyte_in_200_files_is_added_up(sparse, index, read, alexnet, tmp_path):
     places = {}
     for number in range(200):
         name = f"model-{number}.safetensors"
@@ -40,16 +40,16 @@ def test_missing_files_are_named(sparse, index, refusal):
     assert "2.safetensors, 3.safetensors" in said
 
 
-def test_a_tensor_that_is_not_in_its_file_is_named(sparse, index, refusal):
+def test_a_tensor_missing_from_its_file_is_named(sparse, index, refusal):
     sparse({"a": ("F32", [2])}, "1.safetensors")
     assert "astray" in refusal(index({"a": "1.safetensors", "astray": "1.safetensors"}))
 
 
-def test_tensors_outside_the_index_are_told(sparse, index, read):
+def test_tensors_outside_the_index_are_mentioned(sparse, index, read):
     sparse({"a": ("F32", [2]), "b": ("F32", [3])}, "1.safetensors")
     report = read(index({"a": "1.safetensors"}))
     assert report.totals.params == 2
-    assert "1 tensors in them are not in the index" in report.model.description
+    assert "1 tensors in them are missing from the index" in report.model.description
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_an_index_without_a_map_is_refused(index, refusal, weight_map):
     assert "weight_map" in refusal(index(weight_map))
 
 
-def test_an_index_of_torch_files(tmp_path, index, read):
+def test_an_index_of_torch_files_is_read(tmp_path, index, read):
     torch.save({"a.weight": torch.zeros(4, 3)}, tmp_path / "1.bin")
     torch.save({"b.weight": torch.zeros(2, 3)}, tmp_path / "2.bin")
     report = read(index({"a.weight": "1.bin", "b.weight": "2.bin"}, "pytorch_model.bin.index.json"))

@@ -12,8 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from alexnet_cli import torch_insides
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.resolve import resolve
+
+TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 
 
 @pytest.fixture(params=["zip", "legacy"])
@@ -24,6 +27,13 @@ def save(request, tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def newer_than_2_6(request):
+    """Skip what needs `skip_data` for the older format, which torch 2.6 has for saving only."""
+    if request.node.callspec.params["save"] == "legacy" and TORCH < (2, 7):
+        pytest.skip("torch 2.6 cannot skip the data of the older format: it is read on meta, without ties")
 
 
 class RunsCode:
@@ -45,7 +55,7 @@ class Tied(nn.Module):
         self.head.weight = self.embed.weight
 
 
-def test_tied_tensors_count_once(save, read):
+def test_tied_tensors_count_once(newer_than_2_6, save, read):
     report = read(save(Tied().state_dict()))
     rows = {row.path: row for row in report.layers}
     assert report.totals.params == 10 * 4 + 2 * 4
@@ -71,7 +81,7 @@ def test_the_state_dict_is_found(save, read, key):
     assert f"under {key!r}" in report.model.description
 
 
-def test_a_dict_that_contains_itself_does_no_harm(save, read):
+def test_a_dict_that_contains_itself_is_read_once(save, read):
     value: dict[str, object] = {"model": {"weight": torch.zeros(2, 3)}}
     value["again"] = value
     for _ in range(100):
@@ -80,7 +90,7 @@ def test_a_dict_that_contains_itself_does_no_harm(save, read):
 
 
 @pytest.mark.parametrize("value", [{}, [torch.zeros(2)], torch.zeros(2), 7, {"a": 1}, {0: torch.zeros(2)}], ids=repr)
-def test_what_holds_no_state_dict_is_refused(save, refusal, value):
+def test_a_file_without_a_state_dict_is_refused(save, refusal, value):
     assert "not a state_dict" in refusal(save(value))
 
 
@@ -119,7 +129,7 @@ def test_objects_that_could_fill_the_memory_or_run_are_refused(save, refusal, va
     assert "contains Python objects" in refusal(save({"w": torch.zeros(2), "x": value}))
 
 
-def test_a_whole_module_is_refused_with_what_to_do(save, refusal):
+def test_a_pickled_module_is_refused_with_a_hint(save, refusal):
     said = refusal(save(nn.Linear(2, 2)))
     assert "torch.nn.modules.linear.Linear" in said
     assert "state_dict" in said
@@ -156,7 +166,8 @@ def test_tensors_larger_than_the_file_are_refused(tmp_path, refusal):
     with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(path, "w") as cut:
         for name in whole.namelist():
             cut.writestr(name, whole.read(name)[: 10 if "/data/" in name else None])
-    assert "4,000 bytes, the file has 10" in refusal(path)
+    marked = torch_insides.meta_storages_are_marked()
+    assert ("4,000 bytes, but the file has 10" if marked else "torch cannot load it") in refusal(path)
 
 
 @pytest.mark.parametrize("part", [0.01, 0.3, 0.6, 0.99])
@@ -167,7 +178,7 @@ def test_truncated_files_are_refused(save, refusal, part):
     assert str(path) in refusal(path)
 
 
-def test_what_is_no_checkpoint_is_refused(tmp_path, refusal):
+def test_folders_and_other_files_are_refused(tmp_path, refusal):
     (tmp_path / "folder.pt").mkdir()
     (tmp_path / "empty.pth").touch()
     (tmp_path / "text.bin").write_text("hello")
@@ -176,7 +187,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, refusal):
     assert "not written by torch.save" in refusal(tmp_path / "text.bin")
 
 
-def test_tensors_saved_from_the_meta_device(save, read):
+def test_tensors_saved_from_the_meta_device_are_counted(save, read):
     report = read(save({"a.weight": torch.empty(2**20, 2**20, device="meta")}))
     assert report.totals.params == 2**40
 
@@ -187,16 +198,87 @@ def test_sizes_beyond_any_file_are_refused(tmp_path, refusal):
     assert "larger than any file" in refusal(path)
 
 
-def test_parameters_and_other_kinds_of_tensors(save, read):
-    report = read(
-        save({"a": nn.Parameter(torch.zeros(3)), "b": torch.eye(4).to_sparse(), "c": torch.zeros(0), "d": "text"})
-    )
-    assert report.totals.params == 3 + 16
+def test_parameters_and_empty_tensors_are_counted_and_texts_are_not(save, read):
+    report = read(save({"a": nn.Parameter(torch.zeros(3)), "c": torch.zeros(0), "d": "text"}))
+    assert report.totals.params == 3
+
+
+SPARSE = {
+    "coo": lambda: torch.eye(4).to_sparse(),
+    "csr": lambda: torch.eye(4).to_sparse_csr(),
+    "bsr": lambda: torch.eye(4).to_sparse_bsr((2, 2)),
+}
+
+
+@pytest.mark.parametrize("layout", SPARSE)
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state")
+def test_sparse_tensors_count_all_their_elements(save, read, layout):
+    assert read(save({"a": torch.zeros(3), "b": SPARSE[layout]()})).totals.params == 3 + 16
+
+
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state")
+def test_reading_a_checkpoint_leaves_no_sparse_tensor_for_torch_to_check(save, read, tmp_path):
+    read(save({"b": SPARSE["csr"]()}))
+    torch.save({"a": torch.zeros(3)}, tmp_path / "plain.pt")
+    torch.load(tmp_path / "plain.pt", weights_only=True)  # would check what is left from before
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_tensors_count_a_byte_for_each_element(save, read, newer_than_2_6):
+    weight = torch.quantize_per_tensor(torch.ones(3, 4), 0.1, 0, torch.qint8)
+    report = read(save({"a.weight": weight, "b.bias": torch.zeros(3)}))
+    assert (report.totals.params, report.totals.param_bytes) == (12 + 3, 12 + 3 * 4)
+
+
+def without_marks_on_meta(monkeypatch):
+    monkeypatch.setattr(torch_insides, "meta_storages_are_marked", lambda: False)
+    monkeypatch.setattr(torch_insides, "place_in_file", lambda storage: None)
+
+
+def test_without_marks_on_meta_a_zip_archive_is_mapped_and_ties_are_found(tmp_path, read, monkeypatch):
+    without_marks_on_meta(monkeypatch)
+    torch.save(Tied().state_dict(), tmp_path / "model.pt")
+    report = read(tmp_path / "model.pt")
+    assert report.totals.params == 10 * 4 + 2 * 4
+    assert "share memory" not in report.model.description
+
+
+def test_without_marks_or_a_mapping_the_report_says_that_ties_are_unknown(tmp_path, read, monkeypatch):
+    without_marks_on_meta(monkeypatch)
+    load = torch.load
+
+    def load_unmapped(*args, mmap, **kwargs):
+        if mmap:
+            raise RuntimeError("unable to mmap")
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(torch, "load", load_unmapped)
+    torch.save(Tied().state_dict(), tmp_path / "model.pt")
+    report = read(tmp_path / "model.pt")
+    assert report.totals.params == 2 * 10 * 4 + 2 * 4
+    assert "does not tell which tensors share memory" in report.model.description
+
+
+def test_without_skipping_data_the_older_format_is_read_on_meta(tmp_path, read, monkeypatch):
+    def refuse():
+        raise RuntimeError("`torch.load` called within a torch.serialization.skip_data context manager")
+
+    monkeypatch.setattr(torch.serialization, "skip_data", refuse)
+    torch.save(Tied().state_dict(), tmp_path / "model.pt", _use_new_zipfile_serialization=False)
+    report = read(tmp_path / "model.pt")
+    assert report.totals.params == 2 * 10 * 4 + 2 * 4
+    assert "does not tell which tensors share memory" in report.model.description
+
+
+def test_without_the_check_to_replace_sparse_tensors_are_mapped(tmp_path, read, monkeypatch):
+    monkeypatch.setattr(torch_insides, "_check_sparse", None)
+    torch.save({"b": SPARSE["coo"]()}, tmp_path / "model.pt")
+    assert read(tmp_path / "model.pt").totals.params == 16
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_bytes_give_a_report_or_an_error_of_ours(save, data):
+def test_any_bytes_give_a_report_or_a_target_error(save, data):
     path = save({"a.weight": torch.zeros(2, 3), "b": {"c": torch.zeros(2)}})
     good = path.read_bytes()
     start = data.draw(st.integers(0, len(good)))

@@ -1,1 +1,1 @@
-"""Checkpoints as targets: which tensors a file holds, without loading their values or running anything in it."""
+"""Checkpoints as targets: which tensors a file holds, without loading their values or running any code in it."""

@@ -1,33 +1,40 @@
-"""A checkpoint as a report of its parameters: nothing is run, so nothing is said about MACs."""
+"""A checkpoint of any kind, in one file or in several with an index, as a report of its parameters."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.checkpoint.files import damaged
+from alexnet_cli.targets.checkpoint.contents import (
+    LARGEST,
+    LARGEST_HEADER,
+    Contents,
+    Stored,
+    damaged,
+    opened,
+    read_json,
+)
+from alexnet_cli.targets.checkpoint.layers import module_tree, rows
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
-from alexnet_cli.targets.checkpoint.sharded import read_sharded
-from alexnet_cli.targets.checkpoint.stored import LARGEST, Contents
-from alexnet_cli.targets.checkpoint.tree import module_tree, rows
 
 SAFETENSORS = (".safetensors",)
 TORCH = (".pt", ".pth", ".bin")
 _INDEX = ".index.json"
-_SAFETENSORS_INDEX = tuple(suffix + _INDEX for suffix in SAFETENSORS)
-_TORCH_INDEX = tuple(suffix + _INDEX for suffix in TORCH)
-SUFFIXES = (*SAFETENSORS, *TORCH, *_SAFETENSORS_INDEX, *_TORCH_INDEX)
+SUFFIXES = (*SAFETENSORS, *TORCH, *(suffix + _INDEX for suffix in (*SAFETENSORS, *TORCH)))
+_LISTED = 5
 
 
 def is_checkpoint(target: str) -> bool:
-    """Tell by its suffix whether a target is a checkpoint."""
+    """Recognise a checkpoint by its suffix."""
     return target.endswith(SUFFIXES)
 
 
 def checkpoint_report(target: str) -> Report:
-    """Return the report of a checkpoint: a row for each module that its keys name, with inferred layer types.
+    """Return the report of a checkpoint: a row for each module in its keys, with inferred layer types and no MACs.
 
     Raises:
         TargetError: the file cannot be read, is damaged, or holds more than tensors.
@@ -51,10 +58,10 @@ def checkpoint_report(target: str) -> Report:
         flops=None,
         layers=sum(layer.leaf for layer in layers),
     )
-    about = (
-        f"{contents.description}; layer types are inferred from names and shapes, "
-        "and which parameters are trainable is not known"
+    known = (
+        "layer types are inferred from names and shapes, and a checkpoint does not say which parameters are trainable"
     )
+    about = "; ".join(filter(None, (contents.description, contents.note, known)))
     return Report(generator(), Model(target, "Checkpoint", about), None, None, layers, totals)
 
 
@@ -71,17 +78,75 @@ def read_contents(path: Path) -> Contents:
     """Read which tensors a checkpoint of any kind holds.
 
     Raises:
-        TargetError: as for `checkpoint_report`, or the suffix is none of a checkpoint.
+        TargetError: as for `checkpoint_report`, or the suffix is not one of a checkpoint.
     """
-    name = path.name
-    if name.endswith(SAFETENSORS):
-        return read_safetensors(path)
-    if name.endswith(_SAFETENSORS_INDEX):
-        return read_sharded(path, SAFETENSORS, read_safetensors)
-    from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
-
+    name, read = path.name.removesuffix(_INDEX), read_safetensors
     if name.endswith(TORCH):
-        return read_torch_file(path)
-    if name.endswith(_TORCH_INDEX):
-        return read_sharded(path, TORCH, read_torch_file)
-    raise damaged(path, f"its name ends in none of {', '.join(SUFFIXES)}")
+        from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
+
+        read = read_torch_file
+    elif not name.endswith(SAFETENSORS):
+        raise damaged(path, f"its name does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if name == path.name:
+        return read(path)
+    return _sharded(path, SAFETENSORS if read is read_safetensors else TORCH, read)
+
+
+def _sharded(path: Path, suffixes: tuple[str, ...], read: Callable[[Path], Contents]) -> Contents:
+    """Read which tensors the files of an index hold; they are beside it, and end in one of `suffixes`."""
+    places = _weight_map(path, suffixes)
+    names = list(dict.fromkeys(places.values()))
+    missing = [name for name in names if not (path.parent / name).exists()]
+    if missing:
+        raise TargetError(
+            f"{len(missing)} of the {len(names)} files listed in {path} are missing: {_some(missing)}",
+            "put them in the same folder",
+        )
+    shards = {name: read(path.parent / name) for name in names}
+    astray = [key for key, name in places.items() if key not in shards[name].tensors]
+    if astray:
+        raise damaged(path, f"{len(astray):,} tensors are not in the files it names: {_some(astray)}")
+    tensors = {key: shards[name].tensors[key] for key, name in places.items()}
+    notes = [shard.note for shard in shards.values() if shard.note]
+    return Contents(_with_own_ties(tensors, places), _description(tensors, shards), notes[0] if notes else None)
+
+
+def _weight_map(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
+    with opened(path) as (file, size):
+        if size > LARGEST_HEADER:
+            raise damaged(path, f"{size:,} bytes are too many for an index")
+        index = read_json(file.read(), path, "content")
+    places = index.get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise damaged(path, "it has no weight_map from tensors to files")
+    for name in dict.fromkeys(places.values()):
+        if not _is_plain_name(name) or not name.endswith(suffixes):
+            raise damaged(path, f"it names {name!r}, which is not a {' or '.join(suffixes)} file beside it")
+    return places
+
+
+def _is_plain_name(name: str) -> bool:
+    """Tell whether a name stays in the folder, on any system."""
+    return name == PurePosixPath(name).name == PureWindowsPath(name).name and "\0" not in name
+
+
+def _with_own_ties(tensors: dict[str, Stored], places: dict[str, str]) -> dict[str, Stored]:
+    """Drop ties to tensors that the index takes from another file, or leaves out."""
+    return {
+        key: tensor
+        if tensor.same_as is None or places.get(tensor.same_as) == places[key]
+        else Stored(tensor.shape, tensor.dtype, tensor.size_bytes)
+        for key, tensor in tensors.items()
+    }
+
+
+def _description(tensors: dict[str, Stored], shards: dict[str, Contents]) -> str:
+    left = sum(len(shard.tensors) for shard in shards.values()) - len(tensors)
+    unlisted = f" ({left:,} tensors in them are missing from the index and not counted)" if left else ""
+    return f"a checkpoint in {len(shards)} files{unlisted}"
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - _LISTED:,} more" if len(first) > _LISTED else ""
+    return ", ".join(first[:_LISTED]) + more

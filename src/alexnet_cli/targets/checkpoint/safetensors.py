@@ -1,7 +1,8 @@
-"""`*.safetensors`: the header alone says all that is asked, so nothing else is read.
+"""`*.safetensors`: only the header is read, which has all names, shapes and dtypes.
 
 The file is 8 bytes with the length of the header (little-endian), the header as JSON, and the values. The checks are
-those of the format's description: https://github.com/huggingface/safetensors#format
+those of the format's description: https://github.com/huggingface/safetensors#format. CONTRIBUTING.md says why this is
+not the `safetensors` package.
 """
 
 from __future__ import annotations
@@ -10,8 +11,15 @@ from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alexnet_cli.targets.checkpoint.files import LARGEST_HEADER, damaged, opened, read_json
-from alexnet_cli.targets.checkpoint.stored import LARGEST, Contents, Stored
+from alexnet_cli.targets.checkpoint.contents import (
+    LARGEST,
+    LARGEST_HEADER,
+    Contents,
+    Stored,
+    damaged,
+    opened,
+    read_json,
+)
 
 DTYPES = {
     "BOOL": ("bool", 8),
@@ -37,7 +45,7 @@ DTYPES = {
     "F64": ("float64", 64),
     "C64": ("complex64", 64),
 }
-"""The format's dtypes: torch's name, and bits an element."""
+"""The format's dtypes: torch's name, and bits per element."""
 
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
@@ -54,12 +62,12 @@ def read_safetensors(path: Path) -> Contents:
     with opened(path) as (file, size):
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         if size < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
-            raise damaged(path, f"the header should have {length:,} bytes, the file has {size:,}")
+            raise damaged(path, f"its header should have {length:,} bytes, but the file has {size:,}")
         if length > LARGEST_HEADER:
-            raise damaged(path, f"the header should have {length:,} bytes, more than {LARGEST_HEADER:,} cannot be")
+            raise damaged(path, f"its header should have {length:,} bytes; at most {LARGEST_HEADER:,} are allowed")
         header = file.read(length)
     if not header.startswith(b"{"):
-        raise damaged(path, "the header is not a JSON object")
+        raise damaged(path, "its header is not a JSON object")
     entries = read_json(header, path, "header")
     entries.pop(_METADATA, None)
     spans = {key: _span(path, key, entry) for key, entry in entries.items()}
@@ -78,28 +86,28 @@ def _span(path: Path, key: str, entry: Any) -> _Span:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [begin, end]} if len(entry) == _ENTRY_KEYS:
             pass
         case _:
-            raise damaged(path, f"the tensor {key!r} has not just a dtype, a shape and two data_offsets")
+            raise damaged(path, f"the tensor {key!r} needs a dtype, a shape and two data_offsets, and nothing else")
     if dtype not in DTYPES:
         raise damaged(path, f"the tensor {key!r} has the unknown dtype {dtype!r}")
     if len(shape) > _MOST_DIMENSIONS or not all(_is_size(number) for number in (*shape, begin, end)):
-        raise damaged(path, f"the tensor {key!r} has a shape or data_offsets that cannot be")
+        raise damaged(path, f"the tensor {key!r} has an impossible shape or data_offsets")
     name, bits = DTYPES[dtype]
     taken, odd_bits = divmod(prod(shape) * bits, 8)
     if odd_bits or end - begin != taken:
-        raise damaged(path, f"the tensor {key!r} needs {taken:,} bytes, and its data_offsets say {end - begin:,}")
+        raise damaged(path, f"the tensor {key!r} needs {taken:,} bytes, but its data_offsets say {end - begin:,}")
     return _Span(begin, end, Stored(tuple(shape), name, taken))
 
 
 def _check_layout(path: Path, spans: dict[str, _Span], size: int) -> None:
-    """Hold the tensors to the format: they lie side by side and fill the file."""
+    """Check that the tensors lie side by side and fill the file, as the format demands."""
     reached = 0
     for key, span in sorted(spans.items(), key=lambda item: item[1][:2]):
         if span.begin != reached:
-            what = "overlaps another one" if span.begin < reached else "has a gap before it"
+            what = "overlaps another" if span.begin < reached else "has a gap before it"
             raise damaged(path, f"the tensor {key!r} {what}")
         reached = span.end
     if reached != size:
-        raise damaged(path, f"its tensors should take {reached:,} bytes, the file has {size:,} for them")
+        raise damaged(path, f"its tensors should take {reached:,} bytes, but the file has {size:,} for them")
 
 
 def _is_size(number: object) -> bool:

@@ -1,24 +1,54 @@
-"""`*.pt`, `*.pth`, `*.bin`: what `torch.save` wrote, by torch's own weights-only loader."""
+"""`*.pt`, `*.pth`, `*.bin`: what `torch.save` wrote.
+
+A file is first checked without unpickling it: its opcodes are read one by one. That keeps from torch what it would
+refuse or what would make it fill the memory, and names the reason. Then torch's own weights-only loader reads it, with
+tensors that have shapes but no values.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import pickletools
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.checkpoint.files import damaged, opened
-from alexnet_cli.targets.checkpoint.pickles import Checked, check_pickled, python_objects
-from alexnet_cli.targets.checkpoint.stored import Contents, Stored
+from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, Stored, damaged, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_ZIP = b"PK\x03\x04"
+_LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the magic number 0x1950a86a20f9469cfc6c, pickled
+_PICKLE = b"\x80"
+_TENSORS = "data/"
+_LEGACY_PICKLES = 5  # magic number, protocol version, system, object, keys of the storages
+_LARGEST_RATIO = 20  # torch compresses nothing
+_LARGEST_DIRECTORY = 100_000_000
+_HARMLESS = frozenset(
+    {
+        "collections OrderedDict",
+        "collections Counter",
+        "_codecs encode",
+        "builtins set",
+        "builtins complex",
+        "__builtin__ set",
+        "__builtin__ complex",
+    }
+)
+"""What torch's weights-only unpickler takes beside its own names; not bytearray, which can ask for any memory."""
+
 _REFUSED = re.compile(r"(?:unsupported )?GLOBAL ([\w.]+)")
+_UNAVAILABLE = re.compile("mmap|skip_data")
+"""In what torch says where the file is larger than a mapping may be, or where it cannot skip data while loading."""
+
 _NOT_THE_MODEL = ("optim", "lr_sched", "scheduler", "scaler", "callbacks", "loops")
+_TIES_UNKNOWN = "this torch does not tell which tensors share memory, so shared ones are counted each time"
 
 
 def read_torch_file(path: Path) -> Contents:
@@ -28,8 +58,8 @@ def read_torch_file(path: Path) -> Contents:
         TargetError: it cannot be read, holds Python objects or no state_dict, or is cut short.
     """
     with opened(path) as (file, size):
-        checked = check_pickled(path, file, size)
-    loaded = _load(path, checked)
+        checked = _check(path, file, size)
+    loaded, ties_known = _load(path, checked.format)
     place, state = _state_dict(path, loaded)
     try:
         tensors, taken = _describe(state)
@@ -37,37 +67,193 @@ def read_torch_file(path: Path) -> Contents:
         raise damaged(path, f"its tensors cannot be described ({error})") from error
     if taken > checked.tensor_bytes:
         there = checked.tensor_bytes
-        raise damaged(path, f"its tensors should take {taken:,} bytes, the file has {there:,} for them")
+        raise damaged(path, f"its tensors should take {taken:,} bytes, but the file has {there:,} for them")
     what = "a file of torch.save"
-    return Contents(tensors, f"{what}, its state_dict under {place!r}" if place else what)
+    return Contents(
+        tensors, f"{what}, its state_dict under {place!r}" if place else what, None if ties_known else _TIES_UNKNOWN
+    )
 
 
-def _load(path: Path, checked: Checked) -> Any:
-    """Load the object with tensors that have shapes but no values.
+class _Checked(NamedTuple):
+    """A file that torch may load: its format, and how many of its bytes are tensors."""
 
-    Zip archives are loaded to the meta device, which reads no value. Loading the older format there would forget
-    which tensors share memory; with the data skipped, it gets memory that is never touched.
+    format: Literal["zip", "legacy"]
+    tensor_bytes: int
+
+
+def _check(path: Path, file: BinaryIO, size: int) -> _Checked:
+    """Check a file before torch sees it.
+
+    Raises:
+        TargetError: `torch.save` did not write it, it would unpack to far more, or its pickle names Python objects.
     """
+    start = file.read(len(_LEGACY))
+    file.seek(0)
+    if start.startswith(_ZIP):
+        return _Checked("zip", _check_zip(path, file, size))
+    if start == _LEGACY:
+        _check_pickle(path, _Limited(file, path), _LEGACY_PICKLES)
+        return _Checked("legacy", size - file.tell())
+    if start.startswith(_PICKLE):
+        _check_pickle(path, _Limited(file, path), 1)
+        raise damaged(path, "it is a pickle, but not one that torch.save wrote")
+    raise damaged(path, "it was not written by torch.save")
+
+
+def _python_objects(path: Path, names: str) -> TargetError:
+    return TargetError(
+        f"{path} contains Python objects ({names}); loading them would run code, so they are never loaded",
+        "save the state_dict: torch.save(model.state_dict(), path)",
+    )
+
+
+class _Limited:
+    """A file of which only so much can be read: the lengths that a file states may be lies."""
+
+    def __init__(self, file: BinaryIO, path: Path, limit: int = LARGEST_HEADER) -> None:
+        self._file = file
+        self._path = path
+        self._left = limit
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """Read `size` bytes, or to the end if that is negative.
+
+        Raises:
+            TargetError: that is more than the limit.
+        """
+        if size > self._left:
+            raise damaged(self._path, "its directory or pickle is too large")
+        data = self._file.read(self._left + 1 if size < 0 else size)
+        if len(data) > self._left:
+            raise damaged(self._path, "its directory or pickle is too large")
+        self._left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        """Read a line; the names of Python objects are lines of a pickle."""
+        line = self._file.readline(self._left)
+        self._left -= len(line)
+        return line
+
+
+def _check_zip(path: Path, file: BinaryIO, size: int) -> int:
+    """Check an archive, and return how many bytes of tensors it has."""
+    limited: Any = _Limited(file, path, _LARGEST_DIRECTORY + LARGEST_HEADER)
+    try:
+        with ZipFile(limited) as archive:
+            entries = archive.infolist()
+            _check_entries(path, entries, size)
+            for entry in entries:
+                if _name(entry) == "data.pkl":
+                    with archive.open(entry) as pickle:
+                        _check_pickle(path, _Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
+            return sum(entry.file_size for entry in entries if _name(entry).startswith(_TENSORS))
+    except TargetError:
+        raise
+    except Exception as error:  # zipfile raises a dozen kinds for damaged archives
+        raise damaged(path, f"its zip archive is damaged ({error or type(error).__name__})") from error
+
+
+def _check_entries(path: Path, entries: list[ZipInfo], size: int) -> None:
+    names = [_name(entry) for entry in entries]
+    if "constants.pkl" in names:
+        raise TargetError(
+            f"{path} is a TorchScript archive, which is a program; programs are never loaded",
+            "save the state_dict: torch.save(torch.jit.load(path).state_dict(), path)",
+        )
+    if names.count("data.pkl") != 1:
+        raise damaged(path, "it is a zip archive, but not one that torch.save wrote")
+    unpacked = sum(entry.file_size for entry in entries)
+    compressed = any(entry.compress_type != ZIP_STORED for entry in entries)
+    read = sum(entry.file_size for entry, name in zip(entries, names, strict=True) if not name.startswith(_TENSORS))
+    if unpacked > size * (_LARGEST_RATIO if compressed else 1) or read > LARGEST_HEADER:
+        raise damaged(path, f"it has {size:,} bytes and would unpack to {unpacked:,} (a zip bomb)")
+
+
+def _name(entry: ZipInfo) -> str:
+    """Return the name of an entry below the folder into which torch.save puts all entries."""
+    return entry.filename.partition("/")[2]
+
+
+def _check_pickle(path: Path, file: _Limited, count: int) -> None:
+    names: list[str] = []
+    try:
+        for _ in range(count):
+            names += _named_objects(file)
+    except TargetError:
+        raise
+    except Exception as error:  # pickletools raises many kinds for what is not a pickle
+        raise damaged(path, f"its pickle is damaged ({error})") from error
+    refused = dict.fromkeys(
+        name.replace(" ", ".") for name in names if name not in _HARMLESS and not name.startswith("torch")
+    )
+    if refused:
+        raise _python_objects(path, ", ".join(list(refused)[:3]))
+
+
+def _named_objects(file: _Limited) -> list[str]:
+    """List the Python objects that one pickle names, as `module name`."""
+    names = []
+    texts = ["?", "?"]
+    for opcode, argument, _ in pickletools.genops(file):  # type: ignore[arg-type] # it uses only read and readline
+        if opcode.name in {"GLOBAL", "INST"}:
+            names.append(str(argument))
+        elif opcode.name == "STACK_GLOBAL":  # takes the last two strings; good enough to name them
+            names.append(" ".join(texts[-2:]))
+        elif opcode.name.startswith("EXT"):
+            names.append(f"copyreg extension_{argument}")
+        elif isinstance(argument, str):
+            texts = [texts[-1], argument]
+    return names
+
+
+def _load(path: Path, file_format: Literal["zip", "legacy"]) -> tuple[Any, bool]:
+    """Load the object, and tell whether its tensors show which memory they share.
+
+    On `meta`, no value is read; but only newer torches mark the storages of a zip archive with their place in the
+    file there, and never those of the older format. Mapped into memory, or with the data skipped, storages have
+    addresses, and memory that is never touched. A mapping may not be larger than the machine's memory, so it is the
+    second choice; it is needed for quantised tensors, which do not exist on `meta`.
+    """
+    from alexnet_cli import torch_insides
+
+    marked = file_format == "zip" and torch_insides.meta_storages_are_marked()
+    other = {"zip": "mapped", "legacy": "skipped"}[file_format]
+    failures: list[Exception] = []
+    for way in ("meta", other) if marked else (other, "meta"):
+        loaded, failure = _attempt(path, way)
+        if failure is None:
+            return loaded, way != "meta" or marked
+        failures.append(failure)
+        if isinstance(failure, UnpicklingError) or (way == other and not _UNAVAILABLE.search(str(failure))):
+            break
+    refused = _REFUSED.search(str(failures[-1]))
+    if refused:
+        raise _python_objects(path, refused[1]) from failures[-1]
+    said = str(failures[0])
+    reason = said.partition("WeightsUnpickler error:")[2].strip() or said or type(failures[0]).__name__
+    raise damaged(path, f"torch cannot load it with weights_only ({reason.splitlines()[0]})") from failures[0]
+
+
+def _attempt(path: Path, way: str) -> tuple[Any, Exception | None]:
     import torch
 
-    meta = checked.format == "zip"
-    skipped = contextlib.nullcontext() if meta else torch.serialization.skip_data()
+    from alexnet_cli import torch_insides
+
+    device = "meta" if way == "meta" else "cpu"
     try:
-        with skipped, warnings.catch_warnings():
+        skipped = torch.serialization.skip_data() if way == "skipped" else contextlib.nullcontext()
+        with skipped, torch_insides.sparse_tensors_unchecked(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            # not mmap=True: on the meta device it does nothing but map the file, which fails if that exceeds the memory
-            return torch.load(path, map_location="meta" if meta else "cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes torch raise nearly anything
-        said = str(error)
-        refused = _REFUSED.search(said)
-        if refused:
-            raise python_objects(path, refused[1]) from error
-        reason = said.partition("WeightsUnpickler error:")[2].strip() or said or type(error).__name__
-        raise damaged(path, f"torch cannot load it with weights_only ({reason.splitlines()[0]})") from error
+            mapped = True if way == "mapped" else None
+            return torch.load(path, map_location=device, weights_only=True, mmap=mapped), None
+    except Exception as error:  # noqa: BLE001 - a damaged file makes torch raise nearly anything
+        return None, error
 
 
 def _state_dict(path: Path, loaded: Any) -> tuple[str, dict[str, Tensor]]:
-    """Find the dict with the most tensors, and the keys that lead to it; what optimizers keep comes last."""
+    """Find the dict with the most tensors, and the keys that lead to it; those of optimizers come last."""
     best: tuple[str, dict[str, Tensor]] | None = None
     for place, mapping in _mappings(loaded):
         tensors = _tensors_in(mapping)
@@ -80,10 +266,10 @@ def _state_dict(path: Path, loaded: Any) -> tuple[str, dict[str, Tensor]]:
 
 
 def _mappings(loaded: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    """Go through the dicts in dicts, each once however often it is referred to."""
+    """Yield the dicts in dicts with the keys that lead to them, each once however often it is referred to."""
     waiting = [("", loaded)] if isinstance(loaded, dict) else []
     seen = {id(loaded)}
-    for place, mapping in waiting:  # grows while it is gone through
+    for place, mapping in waiting:  # grows during the loop
         yield place, mapping
         for key, value in mapping.items():
             if isinstance(value, dict) and id(value) not in seen:
@@ -103,7 +289,7 @@ def _rank(place: str, tensors: dict[str, Tensor]) -> tuple[bool, int]:
 
 
 def _describe(state: dict[str, Tensor]) -> tuple[dict[str, Stored], int]:
-    """Return the tensors as plain values, and the bytes that their storages take in the file."""
+    """Return the tensors as plain values, and how many bytes of the file their storages take."""
     first: dict[tuple[int, ...], str] = {}
     storages: dict[int, int] = {}
     found = {}
@@ -124,12 +310,13 @@ def _describe(state: dict[str, Tensor]) -> tuple[dict[str, Stored], int]:
 
 
 def _place(tensor: Tensor) -> tuple[int, int] | None:
-    """Tell where a tensor's values are: an id of its storage, negative if it has none in the file, and the offset."""
+    """Return an id of a tensor's storage, negative if it has none in the file, and the tensor's offset in it."""
     import torch
+
+    from alexnet_cli import torch_insides
 
     if tensor.layout is not torch.strided or not tensor.numel():
         return None
     storage = tensor.untyped_storage()
-    # torch marks meta storages with their place in the file; tensors that were saved from meta have none
-    place = getattr(storage, "_checkpoint_offset", None) or (storage.data_ptr() if tensor.device.type == "cpu" else 0)
+    place = torch_insides.place_in_file(storage) or (storage.data_ptr() if tensor.device.type == "cpu" else 0)
     return (place or -id(tensor), int(tensor.storage_offset()))

@@ -1,4 +1,4 @@
-"""Opening files that may be anything, and reading JSON from them that may be anything too."""
+"""What a checkpoint holds, as plain values, and how to open and read files whose content may be anything."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import json
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msgspec import Struct
+
 from alexnet_cli.errors import TargetError
+from alexnet_cli.tape import Shape
+
+LARGEST = 2**63 - 1
+"""The largest size that is accepted: no file is larger, and JSON readers take no larger integers."""
 
 LARGEST_HEADER = 100_000_000
 """Bytes of names and shapes, without the values; the limit of the safetensors library."""
@@ -17,17 +24,39 @@ LARGEST_HEADER = 100_000_000
 _LFS_POINTER = b"version https://git-lfs"
 
 
+class Stored(Struct, frozen=True):
+    """One tensor: its size in bytes, and the key of an earlier tensor if both share one memory."""
+
+    shape: Shape
+    dtype: str
+    size_bytes: int
+    same_as: str | None = None
+
+    @property
+    def elements(self) -> int:
+        """The number of values."""
+        return prod(self.shape)
+
+
+class Contents(Struct, frozen=True):
+    """The tensors of a checkpoint by key, in the order of the file, a phrase that describes it, and what is unknown."""
+
+    tensors: dict[str, Stored]
+    description: str
+    note: str | None = None
+
+
 def damaged(path: Path, what: str) -> TargetError:
-    """Return the error that a file is not what its name says."""
-    return TargetError(f"{path} is not a checkpoint that can be read: {what}", "download or save it again")
+    """Return the error for a file that is not what its name says."""
+    return TargetError(f"{path} is not a readable checkpoint: {what}", "download or save it again")
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a regular file for reading, and tell its size in bytes.
+    """Open a regular file for reading; yield it with its size in bytes.
 
     Raises:
-        TargetError: there is no such file, it is a folder or a pipe, it is empty, or it may not be read.
+        TargetError: the file does not exist, is a folder or a pipe, is empty, or may not be read.
     """
     try:
         status = path.stat()  # first, because opening a pipe waits for a writer
@@ -38,25 +67,25 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
             if not status.st_size:
                 raise damaged(path, "it is empty")
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                raise TargetError(f"{path} is a pointer to a file that Git LFS keeps", "fetch it with `git lfs pull`")
+                raise TargetError(f"{path} is a pointer to a file in Git LFS", "fetch the file with `git lfs pull`")
             file.seek(0)
             yield file, status.st_size
     except FileNotFoundError as error:
-        raise TargetError(f"there is no file {path}") from error
+        raise TargetError(f"file not found: {path}") from error
     except (OSError, ValueError) as error:
         raise TargetError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_json(data: bytes, path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object in which no key comes twice; `what` names it in the error.
+    """Read a JSON object without duplicate keys; `what` names the data in errors.
 
     Raises:
-        TargetError: it is no JSON, no object, nested too deeply, or a key comes twice.
+        TargetError: it is not JSON, not an object, nested too deeply, or a key is repeated.
     """
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
-    except ValueError as error:  # not JSON, not UTF-8, a key twice, or an integer of thousands of digits
-        raise damaged(path, f"its {what} is not JSON as it should be ({error})") from error
+    except ValueError as error:  # not JSON, not UTF-8, a repeated key, or an integer of thousands of digits
+        raise damaged(path, f"its {what} is not valid JSON ({error})") from error
     except RecursionError as error:
         raise damaged(path, f"its {what} is nested too deeply") from error
     if not isinstance(value, dict):
@@ -68,6 +97,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {key!r} comes twice")
+            raise ValueError(f"the key {key!r} is repeated")
         found[key] = value
     return found
