@@ -201,7 +201,7 @@ def test_a_device_that_is_not_there_exits_5(alexnet):
     answer = alexnet("summary", "--device", "cuda")
     assert answer.code == 5
     assert "has no CUDA" in answer.err
-    assert "devices here: meta, cpu" in answer.err
+    assert "available devices: meta, cpu" in answer.err
 
 
 def test_memory_that_is_not_there_exits_5(alexnet):

@@ -145,7 +145,7 @@ def line_of(code: str) -> int:
         ("LeNet -i 1,3,3", ["conv1", "has a kernel of 5×5, larger than its input of 1×1×3×3", "from 28 to 31 fit"]),
         (
             "Viewed -i 1,32,32",
-            ["view in the model itself", "cannot see 1×16×5×5 (400 elements) as (-1, 256)", "flatten(1)"],
+            ["view in the model itself", "cannot view 1×16×5×5 (400 elements) as (-1, 256)", "flatten(1)"],
         ),
         (
             "WrongNorm",
@@ -168,7 +168,7 @@ def line_of(code: str) -> int:
         ("Positions -i 6", ["tokens", "takes integer indices but got floats", "16:int64"]),
         ("After --arg kind=attention -i 3,10", ["takes embeddings of 32 but got 24", "embed_dim=24 fits"]),
         ("After --arg kind=lstm -i 3,10", ["takes 32 features a step but got 24", "input_size=24 fits"]),
-        ("After --arg kind=norm -i 3,10", ["normalises over 32", "1×3×24 are 24", "normalized_shape=[24] fits"]),
+        ("After --arg kind=norm -i 3,10", ["normalizes over 32", "1×3×24 are 24", "normalized_shape=[24] fits"]),
         ("After --arg kind=double -i 3,10", ["two dtypes", "float64", "float32"]),
         ("After --arg kind=mlp -i 1,2,5", ["project", "10 = 1×2×5: flatten it first"]),
         ("Product -i 4,7", ["matmul in the model itself", "cannot multiply 1×4×7 and 5×6: 7 columns meet 5 rows"]),
@@ -207,7 +207,7 @@ def test_one_value_a_channel_in_training(alexnet, tmp_path):
     path.write_text("import torch.nn as nn\ndef net(): return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))\n")
     answer = alexnet("summary", f"{path}:net", "-i", "1,4", "--no-batch", "--train")
     assert answer.code == 4
-    assert "more than one value for each channel" in answer.err
+    assert "more than one value per channel" in answer.err
     assert "--batch-size 2 runs, and so does the model in eval mode" in answer.err
     assert alexnet("summary", f"{path}:net", "-b", "2", "--train").code == 0
 

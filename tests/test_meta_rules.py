@@ -164,6 +164,9 @@ LAYOUTS = [
 ]
 
 
+INITIALIZING_IMPORTS_SYMPY = tuple(map(int, torch.__version__.split(".")[:2])) < (2, 13)
+
+
 @pytest.mark.parametrize(
     ("change", "op"), list(itertools.product(LAYOUTS, [aten.relu.default, aten.pow.Tensor_Scalar]))
 )
@@ -248,6 +251,7 @@ print(sorted({"sympy", "torch._dynamo", "torch._inductor"} & sys.modules.keys())
 """
 
 
+@pytest.mark.skipif(INITIALIZING_IMPORTS_SYMPY, reason="before 2.13 torch imports sympy to initialize weights on meta")
 @pytest.mark.parametrize(
     "command",
     [

@@ -393,7 +393,7 @@ def test_a_formula_of_the_users_own(alexnet, tmp_path):
     assert (before["macs"], [op["op"] for op in before["uncounted_ops"]]) == (0, ["_linalg_svd"])
     answer = alexnet("summary", *target, "--formulas", str(formulas))
     assert (answer.json["totals"]["macs"], answer.json["totals"]["uncounted_ops"]) == (7 * 6, [])
-    assert "'no::such', an operator that is not there" in answer.err
+    assert "'no::such', an operator that torch does not have" in answer.err
     assert alexnet("summary", *target).json["totals"] == before
     assert alexnet("summary", *target, "--formulas", str(tmp_path / "none.py")).code == 3
 

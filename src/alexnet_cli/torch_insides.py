@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from io import BytesIO
 from operator import attrgetter
 from threading import get_ident
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -208,9 +210,12 @@ else:
 # --- The compiler, the profiler, the default device -----------------------------------------------------------------
 
 
+_COMPILER = "torch._dynamo"
+
+
 def compiler_is_loaded() -> bool:
     """Tell whether torch's compiler was imported, which takes a second."""
-    return "torch._dynamo" in sys.modules
+    return _COMPILER in sys.modules
 
 
 def spare_compiler() -> None:
@@ -231,30 +236,75 @@ def memory_events(profiler: Any) -> Iterable[Any] | None:
     return None if results is None else results.events()
 
 
-_DEFAULT_DEVICE: Any = tuple(
-    map(
-        _look_up,
-        (
-            "_GLOBAL_DEVICE_CONTEXT",
-            "utils._device",
-            "_C._len_torch_function_stack",
-            "overrides._get_current_function_mode_stack",
-            "overrides._pop_mode",
-            "overrides._push_mode",
-        ),
-    )
-)
+_function_modes: Any = _look_up("overrides._get_current_function_mode_stack")
+_push_mode: Any = _look_up("overrides._push_mode")
+_pop_mode: Any = _look_up("overrides._pop_mode")
+_DEVICE_HOLDERS: Any = _look_up("_GLOBAL_DEVICE_CONTEXT"), _look_up("utils._device")
+_MODES_KNOWN = None not in (_function_modes, _push_mode, _pop_mode)
+
+
+def _set_function_modes(modes: list[Any]) -> None:
+    while _function_modes():
+        _pop_mode()
+    for mode in modes:
+        _push_mode(mode)
+
+
+class _ImportedWithoutModes(MetaPathFinder):
+    """Imports the compiler with no mode active: it tries operators out, which would be recorded, or fail on `meta`."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find only the compiler."""
+        spec = PathFinder.find_spec(name, path, target) if name == _COMPILER else None
+        loader: Any = spec and spec.loader
+        if loader is not None:
+            loader.exec_module = self._without_modes(loader.exec_module)
+        return spec
+
+    @staticmethod
+    def _without_modes(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+        def run(module: ModuleType) -> None:
+            modes = _function_modes()
+            _set_function_modes([])
+            try:
+                with _no_dispatch_modes():
+                    execute(module)
+            finally:
+                _set_function_modes(modes)
+
+        return run
+
+
+_no_dispatch_modes: Any = _look_up("utils._python_dispatch._disable_current_modes", nullcontext)
+"""Switches all dispatch modes off. Without it the operators that an import runs may be recorded."""
+
+
+@contextmanager
+def imports_unwatched() -> Iterator[None]:
+    """Keep the modes that are active from seeing what an import of the compiler runs, if one happens inside.
+
+    Without torch's functions for its stack of modes they see it.
+    """
+    if compiler_is_loaded() or not _MODES_KNOWN:
+        yield
+        return
+    finder = _ImportedWithoutModes()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 @contextmanager
 def default_device_kept() -> Iterator[None]:
-    """Put back the default device.
+    """Restore the default device.
 
-    To set one inside `with torch.device(…)` and to set it back outside leaves that device behind, so what torch
-    keeps of it is put back instead: the global context, the current device and the stack of function modes. A torch
-    that keeps it in another way is told to set the device back.
+    Setting one inside `with torch.device(…)` and setting it back outside leaves that device behind, so torch's own
+    state is restored instead: the global context, the current device and the stack of function modes. Without these
+    names the device is set back.
     """
-    if None in _DEFAULT_DEVICE:
+    if None in _DEVICE_HOLDERS or not _MODES_KNOWN:
         before = torch.get_default_device()
         try:
             yield
@@ -262,18 +312,17 @@ def default_device_kept() -> Iterator[None]:
             if torch.get_default_device() != before:
                 torch.set_default_device(before)
         return
-    holder, current, count, stack, pop, push = _DEFAULT_DEVICE
-    context, modes = getattr(holder, "device_context", None), stack()
-    device = getattr(current, "CURRENT_DEVICE", None)
+    states = [(vars(_DEVICE_HOLDERS[0]), "device_context"), (vars(_DEVICE_HOLDERS[1]), "CURRENT_DEVICE")]
+    kept = [(state, name, state[name]) for state, name in states if name in state]
+    modes = _function_modes()
     try:
         yield
     finally:
-        holder.device_context = context
-        current.CURRENT_DEVICE = device
-        while count():
-            pop()
-        for mode in modes:
-            push(mode)
+        for state, name in states:
+            state.pop(name, None)
+        for state, name, value in kept:
+            state[name] = value
+        _set_function_modes(modes)
 
 
 # --- Checkpoints ----------------------------------------------------------------------------------------------------

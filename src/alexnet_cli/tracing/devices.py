@@ -1,4 +1,4 @@
-"""Devices: whether one is there, and what a forward on it takes."""
+"""Devices: which are available, and the memory and time a forward takes on them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def require_device(name: str) -> torch.device:
     """Return the device of that name.
 
     Raises:
-        DeviceError: this build of torch has no such backend, or the machine no such device.
+        DeviceError: this build of torch lacks the backend, or the machine the device.
     """
     kind, _, number = name.partition(":")
     if kind in (META, "cpu"):
         return torch.device(name)
     count = _device_count(kind)
-    hint = f"devices here: {', '.join(available_devices())}"
+    hint = f"available devices: {', '.join(available_devices())}"
     if count == 0:
-        raise DeviceError(f"the device {name!r} is not there: {_why_absent(kind)}", hint)
+        raise DeviceError(f"device {name!r} is not available: {_why_absent(kind)}", hint)
     if number and int(number) >= count:
-        raise DeviceError(f"the device {name!r} is not there: this machine has {count} of that kind", hint)
+        raise DeviceError(f"device {name!r} is not available: this machine has {count} of that kind", hint)
     return torch.device(name)
 
 
@@ -59,28 +59,25 @@ def _why_absent(kind: str) -> str:
     }[kind]
     if not built:
         return f"this build of torch ({torch.__version__}) has no {_BACKENDS[kind]}"
-    return f"torch {torch.__version__} is built with {_BACKENDS[kind]} but finds no device (is the driver installed?)"
+    return f"torch {torch.__version__} supports {_BACKENDS[kind]} but finds no device (is the driver installed?)"
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory ran out; the CPU's allocator raises a plain RuntimeError."""
+    """Tell whether an exception means out of memory; the CPU's allocator raises a plain RuntimeError."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
 def measure(forward: Callable[[], object], device: torch.device, resident_bytes: int) -> Measured:
-    """Run a warmed-up forward on a real device and say what it took.
+    """Run a forward, already warmed up, on a real device and measure its peak memory and time.
 
-    `resident_bytes` is what was allocated before (weights, buffers, inputs). The peak includes it: it is the
-    device allocator's own count where there is one; on the CPU the profiler's allocation events are added to it.
+    `resident_bytes` were allocated before (weights, buffers, inputs) and count towards the peak: the device
+    allocator's own number if it keeps one; on the CPU the profiler's allocation events on top of the resident bytes.
     """
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        seconds = _seconds(forward, lambda: torch.cuda.synchronize(device))
-        return Measured(torch.cuda.get_device_name(device), int(torch.cuda.max_memory_allocated(device)), seconds)
-    if device.type == "xpu":
-        torch.xpu.reset_peak_memory_stats(device)
-        seconds = _seconds(forward, lambda: torch.xpu.synchronize(device))
-        return Measured(torch.xpu.get_device_name(device), int(torch.xpu.max_memory_allocated(device)), seconds)
+    if device.type in ("cuda", "xpu"):
+        backend = getattr(torch, device.type)
+        backend.reset_peak_memory_stats(device)
+        seconds = _seconds(forward, lambda: backend.synchronize(device))
+        return Measured(backend.get_device_name(device), int(backend.max_memory_allocated(device)), seconds)
     if device.type == "mps":
         return Measured("Apple GPU (MPS)", None, _seconds(forward, torch.mps.synchronize))
     seconds = _seconds(forward, lambda: None)
@@ -97,7 +94,7 @@ def _seconds(forward: Callable[[], object], synchronize: Callable[[], None]) -> 
 
 
 def _cpu_peak(forward: Callable[[], object]) -> int | None:
-    """Return the most bytes that the CPU allocator had given out at once during the forward, None if not known."""
+    """Return the CPU allocator's peak during the forward, None if the profiler does not tell."""
     from torch.profiler import ProfilerActivity, profile
 
     with _silent_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
@@ -107,7 +104,7 @@ def _cpu_peak(forward: Callable[[], object]) -> int | None:
 
 
 def peak_of(events: Any) -> int:
-    """Return the highest running sum of the allocations and frees among a profiler's events."""
+    """Return the highest running sum of allocations and frees among a profiler's events."""
     live = peak = 0
     memory = ((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
     for _, change in sorted(memory, key=lambda event: event[0]):

@@ -1,8 +1,8 @@
-"""Multiply-accumulates of an operator, from the shapes it works on.
+"""Multiply-accumulates of an operator, from its shapes.
 
-torch's own formulas (`torch.utils.flop_counter.flop_registry`) count FLOPs as twice the MACs without bias
-additions. `EXTRA` adds what they lack, and the plain matrix products, which torch's walk through all arguments makes
-slow; a function there takes the operator's arguments and `out_val`, its result.
+torch's own formulas (`torch.utils.flop_counter.flop_registry`) count FLOPs as twice the MACs, without bias additions.
+`EXTRA` adds operators that they lack, and replaces the formulas of plain matrix products, which are slow as torch
+walks through all arguments. A formula gets the operator's arguments and its result as `out_val`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from alexnet_cli.errors import TargetError, users_frames
 Macs = Callable[..., int]
 EXTRA: dict[Any, Macs] = {}
 MISSING: list[str] = []
-"""Names of operators that formulas were given for and that are not there."""
+"""Operators with a formula that this version of torch does not have."""
 
 
 def formula_for(packet: Any) -> Macs | None:
-    """Return the formula of an operator, ours before torch's, or None."""
+    """Return an operator's formula, preferring ours to torch's, or None."""
     if packet in EXTRA:
         return EXTRA[packet]
     flops = flop_registry.get(packet)
@@ -46,10 +46,10 @@ def _shape(value: Any) -> Any:
 
 
 def macs_formula(*names: str) -> Callable[[Macs], Macs]:
-    """Register a formula for operators: `mv` of ATen, `mylib::myop` of another library.
+    """Register a formula for operators: `mv` for ATen, `mylib::myop` for another library.
 
-    The function gets the operator's arguments, and its result as `out_val`, and returns MACs. A name that is not
-    there is passed over: operators come and go with torch's versions.
+    The function gets the operator's arguments, and its result as `out_val`, and returns MACs. Names that torch does
+    not have are skipped, as operators come and go with its versions.
     """
 
     def register(formula: Macs) -> Macs:
@@ -96,7 +96,7 @@ def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object
 
 @macs_formula("_grouped_mm", "_scaled_grouped_mm")
 def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
-    """Products of groups of rows, or of columns where only `left` is three-dimensional: a group meets its own share."""
+    """Products of groups of rows, or of columns if only `left` is three-dimensional; each group has its own share."""
     del rest
     groups = left.shape[0] if left.dim() > right.dim() else 1
     return left.numel() // groups * right.shape[-1]
@@ -104,9 +104,9 @@ def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) ->
 
 @macs_formula("_trilinear")
 def _trilinear(*factors: Any, **_: object) -> int:
-    """`nn.Bilinear` and its gradients: three factors, each with dimensions put in where it is the same.
+    """`nn.Bilinear` and its gradients: three factors, each with extra dimensions along which it is constant.
 
-    One MAC for each place of the broadcast product: (N, a), (o, a, b), (N, b) make N*o*a*b, whichever is the result.
+    One MAC per element of the broadcast product: (N, a), (o, a, b), (N, b) give N*o*a*b, whatever the result.
     """
     sides = zip(*map(_with_ones, factors[:3], factors[3:6]), strict=True)
     return prod(max(side) if all(side) else 0 for side in sides)
@@ -121,7 +121,7 @@ def _with_ones(factor: Tensor, dims: list[int]) -> list[int]:
 
 @macs_formula("convolution")
 def _convolution(given: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: object) -> int:
-    """Each place of the result meets the weights of its channel; each of the input, where it is transposed."""
+    """Each element of the result (of the input if transposed) meets the weights of its channel."""
     transposed = rest[4]
     places = given if transposed else out_val
     return places.numel() * prod(weight.shape[1:])
@@ -129,7 +129,7 @@ def _convolution(given: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_
 
 @macs_formula("convolution_backward")
 def _convolution_backward(gradient: Tensor, given: Tensor, weight: Tensor, *rest: Any, **_: object) -> int:
-    """Each of the two gradients that are wanted takes as many MACs as the forward: every product is used once.
+    """Each of the two gradients needed takes as many MACs as the forward: every product is used once.
 
     torch's own formula (2.13) forgets the groups of the weight's gradient.
     """
@@ -147,9 +147,9 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: ob
 
 @macs_formula("_scaled_dot_product_flash_attention_for_cpu_backward")
 def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: object) -> int:
-    """Five products, as in torch's `sdpa_backward_flop_count`: scores again (they are not saved), and four gradients.
+    """Five products, as in torch's `sdpa_backward_flop_count`: the scores again (not saved), and four gradients.
 
-    These are of the scores and the values, whose width is V, and of query and key, whose width is E.
+    Those of the scores and values have width V, those of query and key width E.
     """
     del gradient, rest
     scores = prod(query.shape[:-1]) * key.shape[-2]
@@ -172,7 +172,7 @@ def _rnn(steps: Tensor, weights: list[Tensor], *rest: object, **_: object) -> in
 
 @macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")
 def _fft(signal: Tensor, dims: list[int], *rest: object, out_val: Tensor, **_: object) -> int:
-    """Half of 5 N log2 N operations, as FFTW's benchmarks count N complex points; real: half of that."""
+    """Half of the 5 N log2 N operations that FFTW's benchmarks count for N complex points; half of that if real."""
     del rest
     longer = signal if signal.numel() >= out_val.numel() else out_val
     points = prod(longer.shape[dim] for dim in dims)
@@ -183,12 +183,12 @@ def _fft(signal: Tensor, dims: list[int], *rest: object, out_val: Tensor, **_: o
 
 @contextmanager
 def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Callable[[], None]) -> Iterator[None]:
-    """Run a file that registers formulas by `macs_formula` or torch's `register_flop_formula`; forget them after.
+    """Run a file that registers formulas with `macs_formula` or torch's `register_flop_formula`; drop them afterwards.
 
-    `forget` clears what was derived from the formulas so far.
+    `forget` clears whatever was derived from the formulas so far.
 
     Raises:
-        TargetError: there is no such file, or its code fails.
+        TargetError: the file does not exist, or its code fails.
     """
     if path is None:
         yield
@@ -197,7 +197,7 @@ def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Cal
     try:
         _run(path)
         for name in MISSING[len(missing) :]:
-            notify(f"{path} has a formula for {name!r}, an operator that is not there")
+            notify(f"{path} has a formula for {name!r}, an operator that torch does not have")
         forget()
         yield
     finally:
@@ -210,7 +210,7 @@ def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Cal
 
 def _run(path: Path) -> None:
     if not path.is_file():
-        raise TargetError(f"there is no file {path}", "--formulas takes a Python file that registers MAC formulas")
+        raise TargetError(f"no such file: {path}", "--formulas takes a Python file that registers MAC formulas")
     try:
         runpy.run_path(str(path))
     except (Exception, SystemExit) as error:

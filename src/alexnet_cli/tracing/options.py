@@ -1,4 +1,4 @@
-"""How to run a model. No torch here: the command line fills this in before it knows whether torch is needed."""
+"""How to run a model. No torch here: the command line needs this before it knows whether torch is needed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ AMP_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """What follows the forward in a training step: backward from the sum of the outputs, and the optimiser's update.
+    """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
 
-    `amp` runs the forward under autocast in that dtype; `foreach` lets the optimiser work on all parameters at once,
-    as torch does on CUDA, where it works on one after the other on the CPU.
+    `amp` runs the forward under autocast in that dtype. `foreach` lets the optimizer update all parameters at once, as
+    torch does on CUDA; on the CPU it updates them one by one.
     """
 
     optimizer: str = "sgd"
@@ -32,10 +32,10 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class TraceOptions:
-    """How to run a model; None for `inputs` and `dtype` means the model's own, for `batch_size` whole shapes.
+    """How to run a model. `inputs` and `dtype` default to the model's own.
 
-    `formulas` is a file of the user's own MAC formulas, `traceback` shows all frames of a failure. With `step` the
-    forward is that of a training step, and the tape goes on to its end.
+    A `batch_size` of None means that the shapes already include the batch. `formulas` is a file with the user's own
+    MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step.
     """
 
     inputs: tuple[InputSpec, ...] | None = None

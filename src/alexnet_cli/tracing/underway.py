@@ -1,4 +1,4 @@
-"""How far the forward is that is being recorded, for whoever tells the user; free of torch."""
+"""How far the current recording has come, for progress messages; this file imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Recording(Protocol):
-    """What is under way: `operators` have run so far."""
+    """A recording in progress."""
 
     @property
     def operators(self) -> int:
@@ -20,7 +20,7 @@ _recordings: list[Recording] = []
 
 @contextmanager
 def under_way(recording: Recording) -> Iterator[None]:
-    """Let it be known inside that this is being recorded."""
+    """Announce a recording while it lasts."""
     _recordings.append(recording)
     try:
         yield
@@ -29,6 +29,6 @@ def under_way(recording: Recording) -> Iterator[None]:
 
 
 def operators_so_far() -> int | None:
-    """Return how many operators the recording that is under way has seen, None if there is none."""
-    latest = _recordings[-1:]  # at once: another thread may ask
+    """Return how many operators the current recording has seen, None if there is none."""
+    latest = _recordings[-1:]  # one step: another thread may ask
     return latest[0].operators if latest else None

@@ -1,4 +1,4 @@
-"""What a model's code changes beside itself, put back: torch's settings, the random state, and where stdout goes."""
+"""Restores what a model's code may change: torch's settings, the random state, and where stdout goes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alexnet_cli.torch_insides import default_device_kept
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Leave torch as it was, and keep off stdout what is printed inside, by other programs and libraries too."""
+    """Leave torch as it was, and send what is printed inside to stderr, also by C libraries and child processes."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call] # torch leaves it untyped
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices))
@@ -27,14 +27,14 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Put back what would change how the next model is built or run."""
+    """Restore the settings that affect how the next model is built or run."""
     dtype, gradients, deterministic = torch.get_default_dtype(), torch.is_grad_enabled(), _deterministic()
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(gradients)
-        if _deterministic() != deterministic:  # to set it imports the compiler
+        if _deterministic() != deterministic:  # setting it imports the compiler
             mode, only_warns = deterministic
             torch.use_deterministic_algorithms(mode, warn_only=only_warns)
 
@@ -45,11 +45,11 @@ def _deterministic() -> tuple[bool, bool]:
 
 @contextmanager
 def _descriptor_of_stdout_to_stderr() -> Iterator[None]:
-    """Let what writes to descriptor 1 past Python's `sys.stdout` write to stderr."""
+    """Send to stderr what is written to descriptor 1 without Python's `sys.stdout`."""
     try:
         sys.stdout.flush()
         kept = os.dup(1)
-    except OSError:  # there is nowhere to write to: whoever writes the answer will say so
+    except OSError:  # stdout is closed: the code that writes the answer reports it
         yield
         return
     try:

@@ -1,1 +1,1 @@
-"""The inputs of a model: making them, and finding some that fit."""
+"""A model's inputs: making them, and finding some that fit."""

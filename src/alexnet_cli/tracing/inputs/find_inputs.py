@@ -1,4 +1,4 @@
-"""An input that fits a model, found by looking at its layers and trying on `meta`."""
+"""Inputs that fit a model, found from its layers and by trying on `meta`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKENS = "int64"
 
 @dataclass(frozen=True)
 class FoundInputs:
-    """Shapes without the batch, where they come from, and whether the model runs on them."""
+    """Shapes without the batch, where they were found, and whether the model runs on them."""
 
     specs: tuple[InputSpec, ...]
     how: str
@@ -42,8 +42,8 @@ class FoundInputs:
 def find_inputs(model: nn.Module, fits: Fits, *, scan: bool = True) -> FoundInputs | None:
     """Return the first candidate that the model runs on.
 
-    Where none does within `SECONDS`, the first candidate is returned with `fits` False, None if there is none.
-    `scan` tries every size of an image where the usual ones do not fit.
+    If none does within `SECONDS`, return the first candidate with `fits` False, or None if there are no candidates.
+    `scan` tries every image size if the usual ones do not fit.
     """
     deadline = time.monotonic() + SECONDS
     first = None
@@ -81,13 +81,13 @@ def _named(specs: Sequence[InputSpec], names: Sequence[str | None]) -> tuple[Inp
 
 
 def _declared(model: nn.Module) -> Iterator[FoundInputs]:
-    """Yield what the model itself says it takes; nothing where it means something else by these names."""
+    """Yield what the model says it takes; nothing if the attributes mean something else to it."""
     with contextlib.suppress(Exception):
         yield from _by_convention(model)
 
 
 def _by_convention(model: nn.Module) -> Iterator[FoundInputs]:
-    """Yield what the attributes say that Lightning, transformers and timm give their models."""
+    """Read the attributes by which Lightning, transformers and timm models describe their inputs."""
     example = getattr(model, "example_input_array", None)
     if isinstance(example, Tensor):
         example = (example,)
@@ -160,7 +160,7 @@ def _spatial(rank: int) -> Iterator[tuple[int, ...]]:
 
 
 def _lengths(model: nn.Module) -> list[int]:
-    """Return sequence lengths to try, those of learned position embeddings among them."""
+    """Return sequence lengths to try, among them those of learned position embeddings."""
     positions = [
         size
         for module in model.modules()
@@ -173,7 +173,7 @@ def _lengths(model: nn.Module) -> list[int]:
 
 
 def _first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the first layers in the order of registration whose input shape says something."""
+    """Return the first layers, in registration order, that restrict their input's shape."""
     telling = (
         (name, module)
         for name, module in model.named_modules()
@@ -185,7 +185,7 @@ def _first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _takes_anything(module: nn.Module) -> bool:
-    """Tell whether a layer is made to fit what it gets; one of images is taken to get images in colour."""
+    """Tell whether a lazy layer adapts to any input; one for images is assumed to get colour images."""
     lazy = isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
     return lazy and not isinstance(module, nn.LazyConv2d)
 
@@ -196,7 +196,7 @@ def _inside_attention(name: str, model: nn.Module) -> bool:
 
 
 def _required_arguments(model: nn.Module) -> tuple[str | None, ...]:
-    """Return the name of each argument that forward needs where it goes by name only, None for the others."""
+    """Return an entry for each argument that forward requires: its name if it is keyword-only, else None."""
     try:
         parameters = inspect.signature(model.forward).parameters.values()
     except (TypeError, ValueError):

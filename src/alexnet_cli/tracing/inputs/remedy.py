@@ -1,4 +1,4 @@
-"""Which input would fit, found by trying on `meta`."""
+"""Which inputs would fit a model, found by trying on `meta`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import cache
 
 from torch import nn
 
-from alexnet_cli.tape import Shape
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.inputs.find_inputs import find_inputs
 from alexnet_cli.units import shape as cross
@@ -20,19 +19,19 @@ RADIUS = 64
 LARGEST = 4096
 USUAL = (28, 32, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
 SECONDS = 5.0
-"""The search gives up after this long; what it says by then was tried."""
+"""The search gives up after this long; whatever it reports was tried."""
 
 
+@dataclass(frozen=True)
 class Remedy:
-    """Looks for inputs that a model runs on, near to the one that failed."""
+    """Looks for inputs that a model runs on, close to the one that failed; `fits` tries one."""
 
-    def __init__(self, model: nn.Module, specs: Sequence[InputSpec], fits: Fits) -> None:
-        self.model = model
-        self.specs = specs
-        self.fits = fits
+    model: nn.Module
+    specs: Sequence[InputSpec]
+    fits: Fits
 
     def advice(self) -> str | None:
-        """Say which square images run, or else which other input does; nothing where the forward did not fail."""
+        """Say which square images run, or else which other input does; None if the failed input runs on `meta`."""
         return None if self.fits(self.specs) else self._sizes() or self._other()
 
     def _sizes(self) -> str | None:
@@ -41,42 +40,42 @@ class Remedy:
         spec = self.specs[0]
         channels, height, width = spec.shape
         sides = fitting_sides(max(height, width), lambda side: self.fits([replace(spec, shape=(channels, side, side))]))
-        return f"{sides}, as in {option((channels, sides.low, sides.low))}" if sides else None
+        return f"{sides}, as in {_option(replace(spec, shape=(channels, sides.low, sides.low)))}" if sides else None
 
     def _other(self) -> str | None:
         found = find_inputs(self.model, self.fits, scan=False)
         if found is None or not (found.fits and found.specs):
             return None
         shapes = " and ".join(cross(spec.shape) for spec in found.specs)
-        return f"an input of {shapes} fits, as in {' '.join(option(spec.shape, spec) for spec in found.specs)}"
+        return f"an input of {shapes} fits, as in {' '.join(map(_option, found.specs))}"
 
 
-def option(shape: Shape, spec: InputSpec | None = None) -> str:
-    """Return the option that gives a shape: `--input-size 3,227,227`."""
-    name = f"{spec.name}=" if spec and spec.name else ""
-    dtype = f":{spec.dtype}" if spec and spec.dtype else ""
-    return f"--input-size {name}{','.join(map(str, shape))}{dtype}"
+def _option(spec: InputSpec) -> str:
+    """Return the option for an input: `--input-size 3,227,227`."""
+    name = f"{spec.name}=" if spec.name else ""
+    dtype = f":{spec.dtype}" if spec.dtype else ""
+    return f"--input-size {name}{','.join(map(str, spec.shape))}{dtype}"
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Square sizes that run: all from `low` to `high`, or from `low` upwards where `high` is None."""
+    """Square sizes that run: all from `low` to `high`, or from `low` up if `high` is None."""
 
     low: int
     high: int | None
 
     def __str__(self) -> str:
         if self.high is None:
-            return f"square inputs from {self.low} upwards fit"
+            return f"square inputs from {self.low} up fit"
         if self.high == self.low:
             return f"a square input of {self.low} fits"
         return f"square inputs from {self.low} to {self.high} fit"
 
 
 def fitting_sides(given: int, runs: Callable[[int], bool]) -> Sides | None:
-    """Find the stretch of square sizes nearest to `given` on which `runs` is true, None if there is none at hand.
+    """Find the range of square sizes nearest to `given` for which `runs` is true, None if none is close.
 
-    Both ends of what is returned were tried, and so was every size between them up to `RADIUS` from the first hit.
+    Both ends were tried, and so was every size between them up to `RADIUS` from the first hit.
     """
     deadline = time.monotonic() + SECONDS
     tried = cache(runs)
@@ -97,7 +96,7 @@ def _candidates(given: int) -> Iterator[int]:
 
 
 def _edge(side: int, step: int, runs: Callable[[int], bool]) -> int | None:
-    """Return the last size that runs, going from `side` by `step`; None if there is no end to be seen."""
+    """Return the last size that runs, going from `side` by `step`; None if no end is in sight."""
     end = LARGEST if step > 0 else 1
     near = side
     while abs(near - side) < RADIUS:

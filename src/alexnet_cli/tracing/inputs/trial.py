@@ -25,15 +25,55 @@ from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
 
 
-class Origins:
-    """Notes, while modules are being built, the line of the user's code that makes each."""
+class Trial:
+    """Tells whether a model runs on other inputs, tried on `meta`; the model is built when it is first needed.
 
-    def __init__(self) -> None:
+    `needs_values` tells whether the last inputs tried with `but_for_values` ran until values were needed.
+    """
+
+    def __init__(self, subject: Subject, options: TraceOptions) -> None:
+        self.subject = subject
+        self.options = options
+        self.needs_values = False
+        self._built: nn.Module | None = None
         self._lines: dict[int, str] = {}
 
+    def __call__(self, specs: Sequence[InputSpec]) -> bool:
+        """Try shapes, without the batch."""
+        return self._failure(specs) is None
+
+    def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
+        """Try shapes; stopping where values are needed, which `meta` lacks, does not count as a failure."""
+        failure = self._failure(specs)
+        self.needs_values = failure is not None and needs_values(failure)
+        return failure is None or self.needs_values
+
+    def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
+        device = torch.device(META)
+        model = self._model()
+        try:
+            inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
+            args, kwargs = make_tensors(inputs, device)
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
+                model(*args, **kwargs)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
+            return error
+        return None
+
+    def origin(self, path: str) -> str | None:
+        """Return the line of the user's code that makes a module: `net.py:14: self.fc1 = nn.Linear(400, 120)`."""
+        module = dict(self._model().named_modules()).get(path)
+        return self._lines.get(id(module)) or None
+
+    def _model(self) -> nn.Module:
+        if self._built is None:
+            with self._watching():
+                self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
+        return self._built
+
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch every module that is built inside."""
+    def _watching(self) -> Iterator[None]:
+        """Note the line of the user's code that makes each module built inside."""
         original = nn.Module.__init__
 
         def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -45,10 +85,6 @@ class Origins:
             yield
         finally:
             nn.Module.__init__ = original  # type: ignore[method-assign]
-
-    def of(self, module: nn.Module) -> str | None:
-        """Return `net.py:14: self.fc1 = nn.Linear(400, 120)`, None where the user's code did not make it."""
-        return self._lines.get(id(module)) or None
 
 
 def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
@@ -70,53 +106,6 @@ def needs_values(error: BaseException) -> bool:
 
 
 def _is_left_to_the_user(error: NotImplementedError) -> bool:
-    """Tell whether a method is not there, of the user's or `forward` itself, rather than an operator."""
+    """Tell whether the user's code lacks a method, `forward` itself perhaps, rather than torch an operator."""
     innermost = traceback.extract_tb(error.__traceback__)[-1]
     return innermost.name == "_forward_unimplemented" or is_users_file(innermost.filename)
-
-
-class Trial:
-    """Tells whether a model runs on other inputs, tried on `meta`. The model is built when it is first needed.
-
-    `needs_values` is whether the last one tried `but_for_values` ran until it needed values.
-    """
-
-    def __init__(self, subject: Subject, options: TraceOptions) -> None:
-        self.subject = subject
-        self.options = options
-        self.needs_values = False
-        self._built: nn.Module | None = None
-        self._origins = Origins()
-
-    def __call__(self, specs: Sequence[InputSpec]) -> bool:
-        """Try shapes without the batch."""
-        return self._failure(specs) is None
-
-    def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
-        """Try shapes; that the model stops where it needs values, which `meta` has not, does not speak against them."""
-        failure = self._failure(specs)
-        self.needs_values = failure is not None and needs_values(failure)
-        return failure is None or self.needs_values
-
-    def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
-        device = torch.device(META)
-        model = self._model()
-        try:
-            inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
-            args, kwargs = make_tensors(inputs, device)
-            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
-                model(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
-            return error
-        return None
-
-    def origin(self, path: str) -> str | None:
-        """Return the line of the user's code that makes the module at `path`."""
-        modules = dict(self._model().named_modules())
-        return self._origins.of(modules[path]) if path in modules else None
-
-    def _model(self) -> nn.Module:
-        if self._built is None:
-            with self._origins.watching():
-                self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
-        return self._built

@@ -1,1 +1,1 @@
-"""What the `meta` device lacks: cheap shape rules, checks of arguments, and stand-ins for real kernels."""
+"""What torch's `meta` device lacks: cheap shape rules, argument checks, and stand-ins for real kernels."""

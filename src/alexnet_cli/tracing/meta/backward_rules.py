@@ -1,4 +1,4 @@
-"""Shape rules for the commonest operators of a training step; see `rules`."""
+"""Shape rules for common operators of a training step; see `rules`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from alexnet_cli.tracing.meta.rules import empty, meta_rule, plain
 
 Wanted = Sequence[bool]
-"""Which gradients are asked for; the others are None."""
+"""Which gradients are needed; the others are None."""
 
 
 @meta_rule("threshold_backward", "sigmoid_backward", "tanh_backward", "silu_backward", "gelu_backward")
@@ -22,14 +22,14 @@ def _pointwise(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
 
 @meta_rule("ones_like")
 def _ones_like(given: Tensor, *, memory_format: torch.memory_format = torch.preserve_format, **others: Any) -> Any:
-    """Where backward begins: the gradient of the loss with respect to itself."""
+    """The gradient of the loss with respect to itself, where backward begins."""
     same = memory_format == torch.preserve_format and not any(others.values())
     return empty(given.shape, given) if same and plain(given) else NotImplemented
 
 
 @meta_rule("sum.dim_IntList", "mean.dim")
 def _reduced(given: Tensor, dims: Sequence[int] | None, keepdim: bool = False, *, dtype: Any = None) -> Any:  # noqa: FBT001, FBT002 - torch's signature
-    """A bias's gradient; the mean of adaptive pooling to one place."""
+    """A bias's gradient, or adaptive pooling to a single value."""
     if dtype is not None or not dims or not plain(given) or not all(-given.dim() <= dim < given.dim() for dim in dims):
         return NotImplemented
     over = {dim % given.dim() for dim in dims}

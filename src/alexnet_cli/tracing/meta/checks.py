@@ -1,4 +1,4 @@
-"""Mistakes that real devices refuse and torch's `meta` kernels let pass, refused on `meta` too."""
+"""Mistakes that real devices reject and torch's `meta` kernels let pass, rejected on `meta` too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, t
 class MetaChecks:
     """Checks an operator's arguments before it runs.
 
-    The values of `torch.arange` are known without running it; they are followed through views, so that positions
-    beyond the end of an embedding table are seen.
+    The values of `torch.arange` are known without computing them. They are followed through views, to catch
+    positions past the end of an embedding table.
     """
 
     def __init__(self, storage_of: Callable[[Tensor], int]) -> None:
@@ -24,11 +24,11 @@ class MetaChecks:
         self.largest: dict[int, int] = {}
 
     def before(self, name: str, args: Any) -> None:
-        """Raise what the CPU would.
+        """Raise what the CPU would raise.
 
         Raises:
             RuntimeError: dtypes or channels do not match.
-            IndexError: an index is beyond the end of an embedding table.
+            IndexError: an index is past the end of an embedding table.
         """
         if name in _MATRIX_OPERANDS:
             left, right = (args[place].dtype for place in _MATRIX_OPERANDS[name])
@@ -44,7 +44,7 @@ class MetaChecks:
                 raise IndexError(f"index {largest} is out of range for {args[0].shape[0]} embeddings")
 
     def after(self, name: str, args: Any, output: Any) -> None:
-        """Remember the largest value of a range; a storage that is written anew forgets it."""
+        """Remember the largest value of a range, until its storage is reused."""
         if not isinstance(output, Tensor):
             return
         if name != "arange":

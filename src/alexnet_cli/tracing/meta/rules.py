@@ -1,8 +1,8 @@
-"""Shape rules for the commonest operators on `meta`, in place of torch's Python kernels.
+"""Shape rules for common operators on `meta`, in place of torch's Python kernels.
 
-Those import sympy and torch.fx when the first of them runs, a second or more of start-up. A rule answers for plain
+The first of torch's kernels to run imports sympy and torch.fx, which takes a second or more. A rule handles plain
 contiguous tensors of one dtype and returns NotImplemented for everything else, invalid arguments included, so that
-torch's own kernel answers or raises. Tests hold every rule to what the CPU gives.
+torch's own kernel answers or raises. Tests compare every rule with the CPU.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from alexnet_cli.torch_insides import operator_named
 Rule = Callable[..., Any]
 RULES: dict[Any, Rule] = {}
 MISSING: list[str] = []
-"""Names of operators that rules were given for and that are not there."""
-_LEAST_MAPS = 2
-"""A batch of channels."""
+"""Operators with a rule that this version of torch does not have."""
+_BATCH_AND_CHANNELS = 2
 
 
 def meta_rule(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule for ATen operators, `relu` or `add.Tensor`; one that this torch does not have needs no rule."""
+    """Register a rule for ATen operators, such as `relu` or `add.Tensor`; names that torch lacks are skipped."""
 
     def register(rule: Rule) -> Rule:
         for name in names:
@@ -40,12 +39,12 @@ def meta_rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def empty(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Return a contiguous meta tensor with the dtype of another."""
+    """Return a contiguous tensor with the dtype and device of another."""
     return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
 def plain(*tensors: Tensor | None) -> bool:
-    """Tell whether all are contiguous floats of one dtype on `meta`, in the default memory format."""
+    """Tell whether all tensors are on `meta`, contiguous, and of one floating-point dtype."""
     present = [tensor for tensor in tensors if tensor is not None]
     dtype = present[0].dtype
     return dtype.is_floating_point and all(
@@ -94,7 +93,7 @@ def _bmm(left: Tensor, right: Tensor) -> Any:
 
 
 def _product(left: Tensor, right: Tensor) -> Any:
-    """Multiply matrices of any strides: the result is contiguous all the same."""
+    """Multiply matrices of any strides; the result is contiguous anyway."""
     fits = left.dtype == right.dtype and left.dtype.is_floating_point and left.shape[-1] == right.shape[-2]
     return (
         empty((*left.shape[:-1], right.shape[-1]), left) if fits and left.numel() and right.numel() else NotImplemented
@@ -217,7 +216,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) ->
 
 
 def _empty_like(given: Tensor) -> Tensor:
-    """Return a dense tensor whose dimensions lie in memory in the order of another's, as `torch.empty_like` does."""
+    """Return a dense tensor with its dimensions in the memory order of another's, as `torch.empty_like` does."""
     strides = given.stride()
     order = sorted(range(given.dim()), key=lambda dim: -strides[dim])
     dense = empty([given.shape[dim] for dim in order], given)
@@ -226,7 +225,7 @@ def _empty_like(given: Tensor) -> Tensor:
 
 @meta_rule("native_batch_norm")
 def _batch_norm(given: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *_: Any) -> Any:
-    if given.dim() < _LEAST_MAPS or given.dtype not in (torch.float32, torch.float64):
+    if given.dim() < _BATCH_AND_CHANNELS or given.dtype not in (torch.float32, torch.float64):
         return NotImplemented
     of_channels = [tensor for tensor in (weight, bias, mean, variance) if tensor is not None]
     if not plain(given, *of_channels) or any(tensor.shape != given.shape[1:2] for tensor in of_channels):

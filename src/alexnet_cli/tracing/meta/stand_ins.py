@@ -1,8 +1,8 @@
 """What stands in on `meta` for real devices: attention as one operator, and a CPU that computes nothing.
 
-On `meta` torch writes `scaled_dot_product_attention` out as matrix products and a softmax, with the whole matrix of
-scores in memory. The CPU and CUDA have kernels that never hold it; where such a kernel applies, the operator of the
-CPU stands for it while a run is recorded. With dropout only CUDA has one: there too.
+On `meta` torch decomposes `scaled_dot_product_attention` into matrix products and a softmax, with the whole matrix of
+scores in memory. The CPU and CUDA have kernels that never hold it; where such a kernel applies, the CPU's operator
+stands for it while a run is recorded. With dropout only CUDA has one; the CPU's operator stands for that one too.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _FUSED = operator_named("_scaled_dot_product_flash_attention_for_cpu")
 
 
 def fused_attention(key: str = "AutogradMeta") -> AbstractContextManager[None]:
-    """Let attention be one operator inside; `key` is torch's dispatch key of the device that is traced on.
+    """Run attention as one operator inside; `key` is torch's dispatch key for the traced device.
 
-    In a torch that has renamed these operators attention stays written out.
+    If torch has renamed these operators, attention stays decomposed.
     """
     if _WRITTEN_OUT is None or _FUSED is None:
         return nullcontext()
@@ -52,9 +52,9 @@ def _attention(  # noqa: PLR0917 - torch's signature
 
 
 def _applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, enable_gqa: bool) -> bool:
-    """Tell whether the fused kernels take these: batches of heads of one size, and a mask that is not trained.
+    """Tell whether the fused kernels support these: batches of heads of one size, and a mask that is not trained.
 
-    Several heads of the query may share one of key and value where that is asked for.
+    With `enable_gqa` several query heads may share one head of key and value.
     """
     plain = all(tensor.dim() == _PLAIN_DIMS for tensor in (query, key, value)) and key.shape == value.shape
     if not plain or not query.is_floating_point() or (mask is not None and mask.requires_grad):
@@ -65,20 +65,20 @@ def _applies(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, 
 
 
 def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return a mask of booleans as one that is added to the scores: the kernels take only that, so torch makes it."""
+    """Turn a boolean mask into one to add to the scores, the only kind that the kernels accept, as torch does."""
     kept, masked = (torch.scalar_tensor(value, dtype=dtype, device=mask.device) for value in (0.0, float("-inf")))
     return torch.where(mask, kept, masked)
 
 
 @contextmanager
 def pretended_cpu(mode: Any) -> Iterator[None]:
-    """Let tensors made inside say that they are on the CPU, and hold nothing; `mode` is torch's `FakeTensorMode`.
+    """Make tensors that claim to be on the CPU but hold no values; `mode` is torch's `FakeTensorMode`.
 
-    Autocast looks at a tensor's device and has no rules for `meta`.
+    Autocast decides by a tensor's device and has no rules for `meta`.
     """
     log = logging.getLogger("torch._subclasses.fake_tensor")
     level = log.level
-    log.setLevel(logging.CRITICAL)  # what a model raises is told once, by us
+    log.setLevel(logging.CRITICAL)  # we report what a model raises
     try:
         with warnings.catch_warnings(), fused_attention("AutogradCPU"), mode(allow_non_fake_inputs=True):
             warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy

@@ -1,7 +1,7 @@
-"""Halves the outputs of one layer, and makes every layer further on fit as one forward on `meta` meets it.
+"""Halves the outputs of one layer, and makes the layers after it fit as a forward on `meta` reaches them.
 
-Nothing need be known of how the layers are connected: a layer that is given another width than in the model as it is
-must be one that takes the new one in. Where the forward fails, or returns another shape, more would have to change.
+How the layers are connected need not be known: a layer that gets another width than in the unchanged model is resized
+to take it. If the forward fails or returns another shape, more than that would have to change.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import shapes_of, shapes_of_arguments
 
 SMALLEST = 4
-"""Outputs that can be halved: fewer would leave one, which goes together with any width, whether it fits or not."""
+"""The fewest outputs to halve: less would leave a single one, which broadcasts to any width."""
 
 
 def load_halved(subject: Subject, path: str, report: Report, options: TraceOptions, undo: ExitStack) -> nn.Module:
-    """Return the subject's model on `meta` with half the outputs of the layer at `path`; `undo` puts it back.
+    """Return the subject's model on `meta` with half the outputs of the layer at `path`; `undo` restores it.
 
     Raises:
-        Refusal: that cannot be done.
+        Refusal: the change is impossible.
         TargetError: the target's code fails.
     """
     model = build(subject, torch.device(META), options, notify=lambda _: None)
@@ -49,7 +49,7 @@ def load_halved(subject: Subject, path: str, report: Report, options: TraceOptio
 
 
 class _Fitting:
-    """A model whose layers are made to fit; `report` is that of the model as it was."""
+    """A model whose layers are resized; `report` is the unchanged model's."""
 
     def __init__(self, model: nn.Module, report: Report, undo: ExitStack) -> None:
         self.model = model
@@ -64,7 +64,7 @@ class _Fitting:
         self.refusal: Refusal | None = None
 
     def halve(self, path: str) -> None:
-        """Halve the outputs of a layer and run the model, with all that takes them in made to fit."""
+        """Halve the outputs of a layer, then run the model and resize every layer that takes them in."""
         layer = self.modules.get(path)
         width = None if layer is None else outputs_of(layer)
         if layer is None or width is None:
@@ -98,7 +98,7 @@ class _Fitting:
         return shapes_of(output)
 
     def _where(self, recorder: Recorder) -> str:
-        """Return the path of the row that failed: of a module, or of a function that its code called."""
+        """Return the path of the row that failed: a module, or a function that its code called."""
         module, function = recorder.failed, recorder.failed_function
         path = self.paths.get(id(module.module), "") if module is not None else ""
         if module is None or function is None:
@@ -119,7 +119,7 @@ class _Fitting:
                 hook.remove()
 
     def _meet(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """Look at what a layer is about to be given, and make it fit."""
+        """Resize a layer to fit its input, just before it runs."""
         try:
             with DisableTorchFunction():
                 self._fit(layer, shapes_of_arguments(args, kwargs))

@@ -1,4 +1,4 @@
-"""A model with half the outputs of one layer, as a subject that can be traced like any other. No torch before it is."""
+"""A subject for a model with half the outputs of one layer; torch is imported when the subject is loaded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from alexnet_cli.tracing.options import TraceOptions
 
 
 def narrowed(subject: Subject, path: str, report: Report, options: TraceOptions) -> Subject:
-    """Return the subject of the model in which the layer at `path` puts out half, and what takes it in is made to fit.
+    """Return a subject in which the layer at `path` has half its outputs, and the layers after it are made to fit.
 
-    `report` is the model's own, traced on `meta` with these options. Loading the subject runs the model once, and
-    raises `Refusal` where the change cannot be made. Leaving `within` puts everything back: what the target's code
-    hands out may be handed out again.
+    `report` is the unchanged model's, traced on `meta` with these options. Loading the subject runs the model once
+    and raises `Refusal` if the change is impossible. Leaving `within` undoes it, as the target's code may return the
+    same module again.
     """
     undo = ExitStack()
 

@@ -1,4 +1,4 @@
-"""Layers made to put out, or to take in, another width: their weights get new shapes, on the device where they are."""
+"""Changes the number of outputs or inputs of a layer: its weights get new shapes, on the device they are on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.narrowing import Refusal
 
 Fixed = ConvNd | nn.Linear | NormBase | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm | nn.PReLU
-"""The layers that take one width only, and can be made to take another."""
+"""The layers with a fixed input width that can be changed."""
 
 
 def outputs_of(layer: nn.Module) -> int | None:
-    """Return how many channels or features a layer puts out; None where that is not its own choice."""
+    """Return how many channels or features a layer outputs, None if its input determines that."""
     match layer:
         case ConvNd():
             return layer.out_channels
@@ -27,10 +27,10 @@ def outputs_of(layer: nn.Module) -> int | None:
 
 
 def put_out(layer: nn.Module, width: int) -> None:
-    """Have a convolution, linear layer or embedding put out another width.
+    """Change the number of outputs of a convolution, linear layer or embedding.
 
     Raises:
-        Refusal: its groups do not divide it, or it holds its weights in a way of its own.
+        Refusal: its groups do not divide the width, or it does not store its weights as torch's layers do.
     """
     _check_weights(layer)
     match layer:
@@ -48,7 +48,7 @@ def put_out(layer: nn.Module, width: int) -> None:
 
 
 def axis_of(layer: Fixed, rank: int) -> int | None:
-    """Return which dimension of an input of this rank is the width that a layer is made for; None if any will do."""
+    """Return which dimension of an input of this rank must have the layer's width, None if any width works."""
     match layer:
         case ConvNd():
             return rank - len(layer.kernel_size) - 1
@@ -63,10 +63,10 @@ def axis_of(layer: Fixed, rank: int) -> int | None:
 
 
 def take_in(layer: Fixed, width: int) -> None:
-    """Have a layer take in another width.
+    """Change the number of inputs of a layer.
 
     Raises:
-        Refusal: its groups do not divide it, or it holds its weights in a way of its own.
+        Refusal: its groups do not divide the width, or it does not store its weights as torch's layers do.
     """
     _check_weights(layer)
     match layer:
@@ -94,7 +94,7 @@ def take_in(layer: Fixed, width: int) -> None:
 
 
 def _take_channels(layer: ConvNd, width: int) -> None:
-    if layer.groups == layer.in_channels > 1:  # depthwise: so many filters for each channel, however many there are
+    if layer.groups == layer.in_channels > 1:  # depthwise: a fixed number of filters per channel
         layer.out_channels = layer.out_channels // layer.groups * width
         layer.groups = width
     _check_groups(width, layer.groups)
@@ -115,7 +115,7 @@ def _check_groups(width: int, groups: int) -> None:
 
 
 def _check_weights(layer: nn.Module) -> None:
-    """Refuse a layer whose weights are computed from others, or that has more than torch's own."""
+    """Refuse a layer that computes its weights from others, or has more of them than torch's own layers."""
     if not {"weight"} <= set(own_parameters(layer)) <= {"weight", "bias"}:
         raise Refusal("other_weights", type=type(layer).__name__)
 

@@ -1,1 +1,1 @@
-"""Watch a run: the modules, functions and operators that ran, and what becomes of them in the report."""
+"""Watches a run: the modules, functions and operators that run, and the rows and tape made from them."""

@@ -58,7 +58,7 @@ _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
 )
 LONGEST_TEXT = 200
 LONGEST_SEQUENCE = 32
-LARGEST_INTEGER = 2**63 - 1  # what JSON readers can be trusted with
+LARGEST_INTEGER = 2**63 - 1  # what JSON readers handle reliably
 _NOT_SETTINGS = frozenset({"training", "call_super_init", "dump_patches"})
 
 
@@ -66,8 +66,8 @@ _NOT_SETTINGS = frozenset({"training", "call_super_init", "dump_patches"})
 class Call:
     """A call of a module or a function; `parts` are the calls inside it, in the order they ran.
 
-    Its own work is what its operators did, those of modules below it left out: `counted` tells whether any of them had
-    a MAC formula, `uncounted` names those that compute and have none. `mutated` are the storages written to.
+    Its own work excludes that of modules below it. `counted` tells whether any of its operators had a MAC formula,
+    `uncounted` names those that compute but have none, `mutated` holds the storages written to.
     """
 
     module: nn.Module | None
@@ -88,7 +88,7 @@ class Call:
     parts: list[Call] = field(default_factory=list)
 
     def absorb_parts(self) -> None:
-        """Take the work of the parts for one's own."""
+        """Make the parts' work the call's own."""
         for part in self.parts:
             self.macs += part.macs
             self.counted = self.counted or part.counted
@@ -99,7 +99,7 @@ class Call:
 
 
 def module_family(cls: type[nn.Module]) -> Family | None:
-    """Return the family that a torch layer or a subclass of one belongs to, None for any other class."""
+    """Return the family of a torch layer or a subclass of one, None for any other class."""
     for family, classes in _CLASSES:
         if issubclass(cls, classes):
             return family
@@ -107,12 +107,12 @@ def module_family(cls: type[nn.Module]) -> Family | None:
 
 
 def is_torchs_own(cls: type[nn.Module]) -> bool:
-    """Tell whether a class is a layer that torch itself defines, not one derived from it."""
+    """Tell whether a class is one of torch's own layers, not derived from one."""
     return cls.__module__.startswith("torch.nn.") and module_family(cls) is not None
 
 
 def module_settings(module: nn.Module) -> dict[str, Any]:
-    """Return the constructor's arguments as far as the module keeps them, and whether it has a bias."""
+    """Return the constructor arguments that the module keeps as attributes, and whether it has a bias."""
     attributes = vars(module)
     settings = _plain_ones(attributes, _setting_names(tuple(attributes)))
     parameters = own_parameters(module)
@@ -128,7 +128,7 @@ def call_settings(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _setting_names(attributes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which attributes can be settings; layers of one class mostly have the same, two dozen of torch's own."""
+    """Return which attributes may be settings; cached, as layers of one class mostly have the same attributes."""
     return tuple(name for name in attributes if not name.startswith("_") and name not in _NOT_SETTINGS)
 
 
@@ -146,7 +146,7 @@ def _plain_ones(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether JSON has a value as it is; by type, as subclasses of str and int need not be values."""
+    """Tell whether JSON can hold a value unchanged; by exact type, as subclasses of str and int may be anything."""
     kind = type(value)
     if kind is int:
         return bool(abs(value) <= LARGEST_INTEGER)

@@ -1,4 +1,4 @@
-"""Ways to watch a forward: a mode for operators, one for functions, and a wrapper around module calls."""
+"""How a run is watched: a mode for operators, one for functions, and a wrapper around module calls."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
 ModuleCall = Callable[..., Any]
 _NESTED_CALLS = 4 if sys.version_info < (3, 12) else 3
-"""What a module in a module takes of Python's recursion limit: three calls, until 3.12 the step through C too."""
+"""How much of Python's recursion limit a nested module takes: three calls, before 3.12 also the step through C."""
 _CALLS_AT_THE_BOTTOM = 30
-"""What the modes add to where an operator runs."""
+"""What the modes add where an operator runs."""
 
 
 class _Overload(NamedTuple):
-    """What is needed of an operator overload whenever it runs."""
+    """What is needed each time an operator overload runs."""
 
     itself: Any
     operator: Operator
@@ -43,7 +43,7 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.saw = saw
         self.checks = checks
-        self._overloads: dict[int, _Overload] = {}  # by identity: an overload's hash is computed in Python
+        self._overloads: dict[int, _Overload] = {}  # keyed by id: hashing an overload runs Python code
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -55,7 +55,7 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
         overload = self._overloads.get(id(func)) or self._look_up(func)
         op = overload.operator
         if op.composite and op.macs is None:
-            with self:  # under inference mode they come whole
+            with self:  # inference mode does not decompose them
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
@@ -79,7 +79,7 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
 
 
 class FunctionMode(TorchFunctionMode):
-    """Runs every torch function through `run`, and makes new tensors on `device` where the call names none."""
+    """Runs every torch function through `run`, and creates new tensors on `device` if the call names none."""
 
     def __init__(self, run: RunFunction, device: torch.device) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class FunctionMode(TorchFunctionMode):
 
 @contextmanager
 def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[None]:
-    """Have every module call run through what `wrap` makes of the original call."""
+    """Replace every module call by what `wrap` makes of the original."""
     original = nn.Module.__call__
     nn.Module.__call__ = wrap(original)  # type: ignore[method-assign] # put back below
     try:
@@ -108,20 +108,20 @@ def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[No
 
 @contextmanager
 def room_for_our_calls() -> Iterator[None]:
-    """Let modules nest as deep as they may where nobody watches: the wrapper adds a call to those of each module."""
+    """Raise the recursion limit to make up for our wrapper, which adds a call per module."""
     limit = sys.getrecursionlimit()
     raised = limit + limit // _NESTED_CALLS + _CALLS_AT_THE_BOTTOM
     sys.setrecursionlimit(raised)
     try:
         yield
     finally:
-        if sys.getrecursionlimit() == raised:  # the model's own code has not changed it
+        if sys.getrecursionlimit() == raised:  # unless the model's own code changed it
             sys.setrecursionlimit(limit)
 
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Run attention and compiled code operator by operator, where a fused kernel would hide the work."""
+    """Run attention and compiled code operator by operator, instead of in fused kernels that hide the work."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -133,7 +133,7 @@ def plain_kernels() -> Iterator[None]:
 
 @contextmanager
 def calm_collector() -> Iterator[None]:
-    """Stop the garbage collector for one forward: it would walk all of torch's objects again and again."""
+    """Stop the garbage collector for one run, as it would walk all of torch's objects again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -145,7 +145,7 @@ def calm_collector() -> Iterator[None]:
 
 @lru_cache(maxsize=1024)
 def function_name(function: Any) -> str:
-    """Return what users call a function: `add` for `__radd__`, `add_` for `__iadd__`, `T` for the property."""
+    """Return the name that users know: `add` for `__radd__`, `add_` for `__iadd__`, `T` for the property."""
     name = getattr(function, "__name__", "") or type(function).__name__
     if name == "__get__":
         name = getattr(getattr(function, "__self__", None), "__name__", name)

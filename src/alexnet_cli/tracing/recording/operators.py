@@ -1,4 +1,4 @@
-"""What kind of work an ATen operator does: its family, whether it computes MACs, what it does to storages."""
+"""What an operator does: its family, whether it computes MACs, what it does to storages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPS_BY_FAMILY: dict[Family, str] = {
         pixel_shuffle pixel_unshuffle channel_shuffle im2col col2im unsafe_split unsafe_split_with_sizes
         block_diag _chunk_cat""",
 }
-"""Operators by what they do, in the order in which a row that does several things is named."""
+"""Operators by what they do; a row with several kinds of work gets the first family that applies."""
 
 _FREE = """
     adaptive_avg_pool1d affine_grid_generator all amax amin aminmax any arange argmax argmin as_strided_scatter
@@ -76,16 +76,16 @@ _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift
 _VIEWS_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # there is one for each overload: comparing all fields would cost
+@dataclass(frozen=True, slots=True, eq=False)  # one per overload: comparing all fields would be slow
 class Operator:
-    """What the recorder needs to know of an operator overload.
+    """What the recorder needs to know about an operator overload.
 
-    `macs` computes the multiply-accumulates from its arguments and result; where it is None, `uncounted` tells
-    whether there is work that goes unseen. `view`: its results share its argument's storage; `fresh`: they are new
-    storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the
-    names of its arguments in their order, `written` of those that it writes to; `lists`: one is a list of tensors.
-    `nature` is what the tape says about it: there the operators that change the view in place (`squeeze_`) and those
-    whose schema hides that they are views (`_unsafe_view`) are views too.
+    `macs` computes the multiply-accumulates from its arguments and result; if that is None, `uncounted` tells whether
+    there is work that goes uncounted. `view`: its results share an argument's storage; `fresh`: they are new storages.
+    `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the names of its
+    arguments in order, `written` those it writes to; `lists`: one is a list of tensors. `nature` goes to the tape,
+    where operators that change a view in place (`squeeze_`) or hide in their schema that they are views
+    (`_unsafe_view`) count as views too.
     """
 
     name: str
@@ -131,7 +131,7 @@ def operator(overload: Any) -> Operator:
 
 
 def row_family(ops: set[Operator]) -> Family:
-    """Name what a row does by its operators: the first family of `OPS_BY_FAMILY` that one of them belongs to."""
+    """Return a row's family from its operators: the first in `OPS_BY_FAMILY` that one of them belongs to."""
     families = {op.family for op in ops}
     if "softmax" in families and sum(op.name in ("bmm", "baddbmm") for op in ops):
         return "attention"
@@ -142,14 +142,14 @@ def row_family(ops: set[Operator]) -> Family:
 
 
 def _base(name: str) -> str:
-    """Name the plain variant of an operator: `add` of `add_` and of `_foreach_add_`."""
+    """Return the plain variant of an operator: `add` for `add_` and `_foreach_add_`."""
     return name.removeprefix("_foreach_").rstrip("_") if name.endswith("_") else name.removeprefix("_foreach_")
 
 
 def _nature(name: str, overload: Any, *, view: bool) -> Nature:
-    """Ask torch's tags; an overload without the tag is pointwise where one with the same arguments has it.
+    """Read torch's tags; an overload without the tag is pointwise if a sibling with the same arguments has it.
 
-    In-place variants and some overloads (`masked_fill.Tensor`) do not carry the tag of their functional sibling.
+    In-place variants and some overloads (`masked_fill.Tensor`) lack the tag of their functional sibling.
     """
     if view or name in _VIEWS_WITHOUT_SAYING_SO or has_tag(overload, "inplace_view"):
         return "view"
@@ -165,7 +165,7 @@ def _nature(name: str, overload: Any, *, view: bool) -> Nature:
 
 
 def _is_free(base: str, overload: Any) -> bool:
-    """Tell whether an operator does no multiply-accumulates by our count, as its backward then does none either."""
+    """Tell whether an operator counts as doing no multiply-accumulates; its backward then does none either."""
     forward = base.partition("_backward")[0]
     return forward in _FREE_OPS or _is_pointwise(base, overload)
 
@@ -181,5 +181,5 @@ def _is_pointwise(base: str, overload: Any) -> bool:
 
 def _is_composite(overload: Any) -> bool:
     if overload.name().startswith("prim::"):
-        return False  # the dispatcher does not know these
+        return False  # unknown to the dispatcher
     return has_kernel(overload, "CompositeImplicitAutograd") and not has_kernel(overload, "CPU")  # as `silu_backward`

@@ -1,9 +1,8 @@
-"""Watches a forward: every module call and every ATen operator, with the module that ran it.
+"""Watches a run: every module call and every operator, with the module that ran it.
 
-Module calls are seen by wrapping `nn.Module.__call__` while the recording lasts, so that a module's own hooks run
-inside its call; operators by a dispatch mode; and a function mode names what the user's code called
-(`log_softmax`) where several operators do its work. Nothing is kept of a tensor but its shape and its storage's
-identity.
+`nn.Module.__call__` is wrapped while recording, so that a module's own hooks run inside its call. A dispatch mode sees
+the operators, and a function mode names what the user's code called (`log_softmax`) if several operators do the work.
+Of a tensor only its shape and its storage's identity are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks
+from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
 from alexnet_cli.tracing.options import META
@@ -42,8 +41,8 @@ _NOT_BORN_HERE = -1
 class Recorder:
     """Records one forward. Use `recording()` around it, then read `root`, `failed` and `touched`.
 
-    `touched` holds the ids of the watched tensors that an operator read; `failed` is the innermost module call
-    that raised, `failed_function` the function in it. With `taping`, `tape` takes note of every operator.
+    `touched` holds the ids of the watched tensors that operators read; `failed` is the innermost module call that
+    raised, `failed_function` the function in it. With `taping`, `tape` records every operator.
     """
 
     def __init__(self, device: torch.device, watched: Iterable[Tensor] = (), *, taping: bool = False) -> None:
@@ -55,7 +54,7 @@ class Recorder:
         self.failed_function: Call | None = None
         self.tape = TapeRecorder(self._where) if taping else None
         self._stack: list[Call] = []
-        self._current: Call | None = None  # whose work the operators are that run now, None if nobody's yet
+        self._current: Call | None = None  # the call that the operators running now belong to
         self._in_function = False
         self._functions = 0
         self._threads: set[int] = set()
@@ -74,6 +73,7 @@ class Recorder:
         with ExitStack() as stack:
             stack.enter_context(under_way(self))
             stack.enter_context(calm_collector())
+            stack.enter_context(imports_unwatched())
             stack.enter_context(room_for_our_calls())
             stack.enter_context(plain_kernels())
             if self.device.type == META:
@@ -84,7 +84,7 @@ class Recorder:
 
     @contextmanager
     def _modes(self) -> Iterator[None]:
-        """Watch the functions and operators of this thread: torch's modes are those of one thread."""
+        """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
         with FunctionMode(self._run_function, self.device), OperatorMode(self._saw, self._checks):
             self._threads.add(thread)
@@ -94,13 +94,13 @@ class Recorder:
                 self._threads.discard(thread)
 
     def _watching(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what `nn.Module.__call__` is while the recording lasts."""
+        """Return the replacement of `nn.Module.__call__` while recording."""
 
         def run_module(module: nn.Module, /, *args: Any, **kwargs: Any) -> Any:
             if get_ident() not in self._threads:
                 with self._modes():
                     return run_module(module, *args, **kwargs)
-            with DisableTorchFunction():  # looking at a tensor is a function call to our own function mode
+            with DisableTorchFunction():  # our function mode would take looking at a tensor for a call
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
             self._enter(call)
             outer = self._current, self._in_function
@@ -129,7 +129,7 @@ class Recorder:
         self._stack.append(call)
 
     def _run_function(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-        """Run a torch function; one that a module's own code called becomes a part of the module's call."""
+        """Run a torch function; if a module's own code called it, it becomes a part of the module's call."""
         if self._in_function or not self._stack:
             return function(*args, **kwargs)
         self._functions += 1
@@ -174,7 +174,7 @@ class Recorder:
             self._finish(call, output)
 
     def _look_at(self, op: Operator, args: Any, output: Any) -> None:
-        """Note which parameters an operator read, and which storages it made."""
+        """Note which parameters an operator read, and which storages it created."""
         for given in flat_tensors(args) if op.lists else args:
             if id(given) in self.watched:
                 self.touched.add(id(given))
@@ -187,7 +187,7 @@ class Recorder:
         return Place(self._stack[-1] if self._stack else None, self._current, function)
 
     def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
-        """Return a new part of the running module for an operator that no function called, as `torch.ops.lib.op`."""
+        """Return a new part of the running module for an operator called directly, as `torch.ops.lib.op`."""
         if not self._stack:
             return None
         call = Call(None, op.name.strip("_"), self._clock - 1, shapes_of_arguments(args, kwargs))
@@ -209,12 +209,12 @@ class Recorder:
         call.output_shapes = tuple(shapes)
         call.output_bytes = sum(allocated.values())
         call.finished = True
-        self.failed = self.failed_function = None  # a failure inside was handled by the model
+        self.failed = self.failed_function = None  # the model handled a failure inside
 
     def _is_one_row(self, call: Call) -> bool:
-        """Tell whether what the functions in a call did is its own work: a module that called no other.
+        """Tell whether a call is one row, with the work of its functions: a module that called no other module.
 
-        The model itself is one row only if it is a layer of torch's: of any other one wants to see what it does.
+        The model itself is one row only if it is one of torch's layers; otherwise its functions are shown.
         """
         if call.module is None or call.calls_modules:
             return False
@@ -222,8 +222,8 @@ class Recorder:
 
 
 def _is_closed(module: nn.Module) -> bool:
-    """Tell whether a module is a layer of torch's that calls no other: what its functions do is its own work.
+    """Tell whether a module is one of torch's layers and calls no other, so that its functions' work is its own.
 
-    That is known before it runs, and spares a `Call` for each of its functions.
+    Known before it runs, this saves a `Call` for each of its functions.
     """
     return not has_parts_or_hooks(module) and is_torchs_own(type(module))

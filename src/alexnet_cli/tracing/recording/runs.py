@@ -122,8 +122,11 @@ class Step:
 
 
 def _update(optimizer: torch.optim.Optimizer) -> None:
-    """Do what `optimizer.step()` does, without what is around it: that imports the compiler first."""
-    with torch.no_grad():
+    """Do what `optimizer.step()` does, without its wrapper, which imports the compiler first.
+
+    The optimizer keeps a count of its steps on the CPU, as it reads it; before torch 2.13 it does so by default only.
+    """
+    with torch.no_grad(), torch.device("cpu"):
         inspect.unwrap(type(optimizer).step)(optimizer)
 
 

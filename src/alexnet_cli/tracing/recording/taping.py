@@ -1,4 +1,4 @@
-"""Records the operators of a run with their data flow and memory: what becomes the report's tape."""
+"""Records the operators of a run with their data flow and memory, which becomes the report's tape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, flat_tensors, tensors_in
 
 _ALIAS = "alias"
-"""Stands for reading a tensor whose storage was written through another one; no operator of ATen."""
+"""A pseudo-operator: a tensor is read again whose storage was written through another tensor."""
 
 
 _STRIDED = torch.strided
@@ -31,9 +31,9 @@ _NOT_OPERATORS = ("profiler::", "prim::")
 
 
 class Place(NamedTuple):
-    """Where in the model an operator ran: in which call of a module, and the call whose work it is, if there is one.
+    """Where in the model an operator ran: the module call, and the call whose work it is, if any.
 
-    `function` numbers the calls of torch functions; it is None outside of them.
+    `function` numbers the calls of torch functions, None outside of them.
     """
 
     module: Call | None
@@ -58,7 +58,7 @@ class _Draft:
 
 
 class TapeRecorder:
-    """Takes note of every operator; `phase` is what the run is at, `where` tells where in the model it is."""
+    """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model."""
 
     def __init__(self, where: Callable[[], Place]) -> None:
         self.phase: Phase = "forward"
@@ -77,7 +77,7 @@ class TapeRecorder:
         self._modules = len(sys.modules)
 
     def begin(self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]]) -> None:
-        """Show what is there before the run: the inputs, and what the model and the optimiser hold, by role."""
+        """Register what exists before the run: the inputs, and by role what the model and the optimizer hold."""
         for role, tensors in held.items():
             self.storages.register(tensors, role)
         inputs = list(given)
@@ -86,15 +86,15 @@ class TapeRecorder:
 
     def end_forward(self, output: object) -> None:
         """Note what the model returned."""
-        with DisableTorchFunction():  # to the recorder's function mode looking at a tensor is a call
+        with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
             self.outputs = tuple([self._value(tensor) for tensor in tensors_in(output)])
 
     def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
-        """Note that an operator ran; `macs` None means that its work is not known."""
+        """Note that an operator ran; `macs` is None if unknown."""
         if "::" in op.name and op.name.startswith(_NOT_OPERATORS):
             return
         if op.view and self.phase != "forward":
-            return  # data flow is followed through the forward only
+            return  # data flow is only followed through the forward
         if len(sys.modules) != self._modules:
             self._forget_imports()
         named = dict(zip(op.arguments, args, strict=False))
@@ -110,16 +110,16 @@ class TapeRecorder:
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
         self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature))
         if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not is_view(args[0]):
-            self._sums.append(position)  # of a view torch knows what else sees its memory
+            self._sums.append(position)  # torch tracks what else shares a view's memory
         self.storages.clock = position + 1
 
     def saved(self, tensor: Tensor) -> Tensor:
-        """Note that autograd saves a tensor for backward: a hook of `saved_tensors_hooks`."""
+        """Note that autograd saves a tensor for backward; a hook for `saved_tensors_hooks`."""
         self.storages.save(tensor, self.where())
         return tensor
 
     def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
-        """Return what was recorded; `row_of` gives the row of a call, None where it has none of its own."""
+        """Return the tape; `row_of` maps a call to its row, None if it has none of its own."""
 
         def row(place: Place) -> int | None:
             own = row_of(place.worker) if place.worker is not None else None
@@ -133,18 +133,18 @@ class TapeRecorder:
         return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, natures=True)
 
     def _forget_imports(self) -> None:
-        """Free what an import on the way holds: torch.fx keeps its frame, and with it the callers' tensors, in a cycle.
+        """Free what an import during the run holds: torch.fx keeps its frame, with the callers' tensors, in a cycle.
 
-        The collector is off while a run is recorded.
+        The garbage collector is off while a run is recorded.
         """
         gc.collect(0)
         self._modules = len(sys.modules)
 
     def _accumulate_in_place(self) -> None:
-        """Let a gradient that is added to another one, and to nothing else, take over the memory of the first.
+        """Let a gradient sum reuse the memory of the first gradient, if nothing else needs that one.
 
-        So does torch where no dispatch mode watches; under one it adds, and scatters into zeros, out of place. Zeros
-        are of the node that scatters; a gradient to add to is of an earlier node.
+        torch adds gradients in place and scatters into zeros in place, but out of place under a dispatch mode. The
+        zeros come from the node that scatters; the gradient to add to comes from an earlier node.
         """
         writer = {value: draft for draft in self._drafts if draft.phase == "backward" for value in draft.makes}
         for position in self._sums:
@@ -156,7 +156,7 @@ class TapeRecorder:
                 self.storages.hand_over(target.storage, made.storage, position)
 
     def _whose(self) -> tuple[Place, int]:
-        """Return where the current operator belongs, and its unit."""
+        """Return the place of the current operator, and its unit."""
         if self.phase == "forward":
             here = self.where()
             self._forward_marks.append(sequence_number())
@@ -173,7 +173,7 @@ class TapeRecorder:
         return self._units.setdefault(key, len(self._units))
 
     def _value(self, tensor: Tensor) -> int:
-        """Return the value that a tensor holds now."""
+        """Return the number of a tensor's current value."""
         number = self.storages.number(tensor)
         key = _key(tensor, number)
         known = self._current.get(key)
@@ -193,7 +193,7 @@ class TapeRecorder:
         return value
 
     def _write(self, op: Operator, named: dict[str, Any], results: set[int], position: int) -> list[int]:
-        """Return the new values of what an operator wrote to, those among its results left out."""
+        """Return the new values of what an operator wrote to, without those among its results."""
         written = flat_tensors(named[name] for name in op.written if name in named)
         others = [self._make(tensor, position) for tensor in written if id(tensor) not in results]
         for tensor in written:
@@ -207,7 +207,7 @@ class TapeRecorder:
 
 
 def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:
-    """Tell tensors apart that show different parts of a storage: equal ones hold the same value."""
+    """Identify the part of a storage that a tensor shows: tensors with equal keys hold the same value."""
     if tensor.layout is not _STRIDED:
         return (number,)
     return number, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
@@ -228,7 +228,7 @@ def _distinct_bytes(tensor: Tensor) -> int:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether JSON holds an argument as it is: numbers, words, and lists of them."""
+    """Tell whether JSON can hold an argument unchanged: numbers, strings, and lists of them."""
     if isinstance(value, Tensor) or value is None:  # most arguments
         return False
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""What the recorder looks at in a tensor, its shape and storage, and how long each storage of a run lived."""
+"""What the recorder reads off tensors, and the storages of a run: how large each is and how long it lived."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
@@ -16,17 +15,16 @@ from alexnet_cli.tape import Role, Shape, Storage
 from alexnet_cli.torch_insides import DisableTorchFunction, storage_identity
 
 BEFORE = -1
-_STRIDED = torch.strided
 _HOLD_NOTHING = frozenset({NoneType, bool, int, float, str})
-"""The commonest arguments that are no tensors: to look up their type costs less than to ask for all they are not."""
+"""Common types of arguments that hold no tensors: one lookup is cheaper than checking for each container."""
 
 
 def tensors_in(value: object) -> list[Tensor]:
-    """Return the tensors of a nested value: tuples, lists, dicts, sets and dataclasses, in order.
+    """Return the tensors in nested tuples, lists, dicts, sets and dataclasses, in order.
 
-    A lazy layer's parameters are left out: they have neither shape nor storage yet.
+    Uninitialized parameters of lazy layers are left out, as they have neither shape nor storage yet.
     """
-    if type(value) is Tensor:  # the commonest
+    if type(value) is Tensor:  # the common case
         return [value]
     found: list[Tensor] = []
     _collect((value,), found)
@@ -55,7 +53,7 @@ def shapes_of(value: object) -> tuple[Shape, ...]:
 
 def shapes_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Shape, ...]:
     """Return the shapes of all tensors in the arguments of a call."""
-    if len(args) == 1 and type(args[0]) is Tensor and not kwargs:  # the commonest
+    if len(args) == 1 and type(args[0]) is Tensor and not kwargs:  # the common case
         return (tuple(args[0].shape),)
     return shapes_of((*args, *kwargs.values()))
 
@@ -74,9 +72,9 @@ def flat_tensors(values: Iterable[Any]) -> list[Tensor]:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """Return the identity of a tensor's storage, which its views share; it works on `meta` too.
+    """Return the identity of a tensor's storage, which its views share; on `meta` too.
 
-    A tensor that has none to show (sparse, batched by vmap) stands for itself.
+    Tensors without an accessible storage (sparse, batched by vmap) have their own identity.
     """
     try:
         return storage_identity(tensor.untyped_storage())  # type: ignore[no-any-return] # an int
@@ -99,7 +97,7 @@ class _Seen:
 
 
 class _Watch(weakref.ref[Any]):
-    """A weak reference that knows what has died when it is told that."""
+    """A weak reference that knows which storage has died."""
 
     __slots__ = ("key", "seen")
     key: int
@@ -107,10 +105,10 @@ class _Watch(weakref.ref[Any]):
 
 
 class StorageTable:
-    """Numbers the storages that it is shown, and sees them die.
+    """Numbers the storages of a run and notices when they are freed.
 
-    A weak reference to a storage ends when torch gives its memory back, also on `meta` and where only the autograd
-    graph held it: that is what makes the liveness exact. `clock` is the number of operators that have run.
+    A weak reference to a storage dies when torch frees its memory, also on `meta` and if only the autograd graph held
+    it, so the lifetimes are exact. `clock` is the number of operators that have run.
     """
 
     def __init__(self) -> None:
@@ -120,17 +118,18 @@ class StorageTable:
         self._watches: list[_Watch] = []
 
     def register(self, tensors: Iterable[Tensor], role: Role) -> None:
-        """Show what is there before the run; a lazy layer's parameters are not yet."""
+        """Register what exists before the run; a lazy layer's parameters do not yet."""
         for tensor in tensors:
             if not is_lazy(tensor):
                 self.number(tensor, BEFORE, role)
 
     def number(self, tensor: Tensor, born: int = BEFORE, role: Role = "activation") -> int:
-        """Return the number of a tensor's storage; one that was not known was allocated at `born`."""
-        held, key = _held(tensor)
+        """Return the number of a tensor's storage; a new one was allocated at `born`."""
+        key = storage_of(tensor)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._seen)
+            held: Any = tensor if key == id(tensor) else tensor.untyped_storage()
             seen = _Seen(bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
             self._seen.append(seen)
             watch = _Watch(held, self._died)
@@ -139,28 +138,28 @@ class StorageTable:
         return number
 
     def claim(self, tensors: Iterable[Tensor], role: Role) -> None:
-        """Say what storages turned out to be: gradients, or a lazy layer's parameters."""
-        with DisableTorchFunction():  # to the recorder's function mode looking at a tensor is a call
+        """Assign a role to storages that turned out to be gradients, or a lazy layer's parameters."""
+        with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
             for tensor in tensors:
                 seen = self._seen[self.number(tensor, self.clock, role)]
                 if seen.role == "activation":
                     seen.role = role
 
     def save(self, tensor: Tensor, by: object) -> None:
-        """Note that a tensor was saved for backward; the first to save a storage is told."""
+        """Note that a tensor was saved for backward; the first to save a storage is kept."""
         seen = self._seen[self.number(tensor)]
         if seen.saved_by is None and seen.role in ("activation", "input"):
             seen.saved_by = by
 
     def hand_over(self, old: int, new: int, position: int) -> None:
-        """Let a storage that operation `position` made be the memory of one that was freed right after it."""
+        """Let the storage made by operation `position` reuse the memory of one that was freed right after it."""
         before, after = self._seen[old], self._seen[new]
         same = before.bytes == after.bytes and before.role == "activation" and before.saved_by is None
         if same and before.born >= 0 and after.born == position and before.died == position + 1:
             before.died = position
 
     def finish(self, row_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
-        """Stop watching; `row_of` gives the row of what `save` was told."""
+        """Stop watching and return the storages; `row_of` maps what `save` was given to a row."""
         self._watches.clear()
         self._numbers.clear()
         return tuple(
@@ -173,14 +172,3 @@ class StorageTable:
     def _died(self, watch: _Watch) -> None:
         watch.seen.died = self.clock
         self._numbers.pop(watch.key, None)
-
-
-def _held(tensor: Tensor) -> tuple[Any, int]:
-    """Return what holds a tensor's memory, and its identity: a sparse tensor stands for itself."""
-    if tensor.layout is _STRIDED:
-        try:
-            storage = tensor.untyped_storage()
-        except (RuntimeError, NotImplementedError):
-            return tensor, id(tensor)
-        return storage, storage_identity(storage)
-    return tensor, id(tensor)
