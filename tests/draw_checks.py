@@ -1,4 +1,4 @@
-"""What must hold of the geometry of any figure."""
+"""Checks of the geometry of any figure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SLACK = 0.05
 
 
 def check(scene: Scene) -> None:
-    """Hold a figure to all of it."""
+    """Run all checks on a figure."""
     nothing_outside(scene)
     labels_are_disjoint(scene)
     text_is_in_its_box(scene)
@@ -84,7 +84,7 @@ def boxes_are_disjoint(scene: Scene) -> None:
 
 
 def lines_pass_no_box(scene: Scene) -> None:
-    """Follow each edge of a graph in small steps: it may end at a box, and pass none; nor a text."""
+    """Follow each edge of a graph in small steps: it may end at a box, but cross neither a box nor a text."""
     boxes = node_boxes(scene)
     texts = [label.area() for mark in scene.marks if mark.role == "frame" for label in labels_of([mark])]
     solid = [Area(b.x + 1, b.y + 1, b.x + b.width - 1, b.y + b.height - 1) for _, b in boxes]
@@ -108,7 +108,7 @@ def points_on(line: Line, steps: int = 40) -> Iterator[tuple[float, float]]:
 
 
 def lines_are_tied(scene: Scene) -> None:
-    """See that each end of an edge is at the border of a box or frame, or where another edge ends or begins."""
+    """Check that each end of an edge touches a box, a frame or the end of another edge."""
     lines = [item for mark in scene.marks if mark.role == "edge" for item in mark.items if isinstance(item, Line)]
     ends = [line.points[place] for line in lines for place in (0, -1)]
     borders = [box.area() for _, box in node_boxes(scene)]

@@ -16,22 +16,22 @@ def torch_encoder() -> nn.Module:
 
 
 def alike() -> nn.Module:
-    """2,000 layers that are alike two by two."""
+    """A pair of layers repeated 1,000 times."""
     return nn.Sequential(*(layer for _ in range(1000) for layer in (nn.Linear(16, 16), nn.ReLU())))
 
 
 def unlike() -> nn.Module:
-    """2,000 layers, no two of which are alike."""
+    """2,000 layers, all different."""
     return nn.Sequential(*(nn.Linear(8 + step, 9 + step) for step in range(2000)))
 
 
 def turns() -> nn.Module:
-    """Two layers in turns, 15 times."""
+    """Two alternating layers, 15 times."""
     return nn.Sequential(*(layer for _ in range(15) for layer in (nn.Linear(8, 16), nn.Linear(16, 8))))
 
 
 class Heads(nn.Module):
-    """40 layers side by side, no two alike."""
+    """40 parallel layers, all different."""
 
     def __init__(self):
         super().__init__()
@@ -88,7 +88,7 @@ class TwoInputs(nn.Module):
 
 
 class Dense(nn.Module):
-    """Every layer reads what all before it made."""
+    """Every layer reads the outputs of all earlier layers."""
 
     def __init__(self, layers=8):
         super().__init__()
@@ -115,7 +115,7 @@ ODD_NAMES = (
 
 
 class OddNames(nn.Module):
-    """Names that some format or other takes for something else, with a skip connection around them."""
+    """Names that have a meaning in some format, with a skip connection around them."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reports made by hand: rows with a tape that says which reads which."""
+"""Reports made by hand: rows, and a tape that says which reads which."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def row(
 def report_of(rows: Sequence[Layer], reads: Sequence[Sequence[int]], inputs: int = 1, name: str = "Made") -> Report:
     """A model whose rows read values: 0 to `inputs` - 1 are the inputs, then comes what each row makes, in order.
 
-    It returns what its last row makes.
+    It returns the output of its last row.
     """
     shapes = [rows[0].input_shapes[0]] * inputs + [layer.output_shapes[0] for layer in rows]
     values = tuple(Value(shape, "float32", number, 4) for number, shape in enumerate(shapes))

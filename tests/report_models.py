@@ -19,7 +19,7 @@ class Block(nn.Module):
 
 
 class Tower(nn.Module):
-    """A dozen blocks that are alike between two layers: 38 layers that have parameters."""
+    """A dozen equal blocks between two layers: 38 layers with parameters."""
 
     def __init__(self):
         super().__init__()

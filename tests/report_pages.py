@@ -1,4 +1,4 @@
-"""Reports to open in a browser, and what is to be seen there."""
+"""Reports to open in a browser, and what a reader sees there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def written(folder: Path, *arguments: str) -> Path:
 
 
 def visible_names(page: Any) -> list[str]:
-    """Return the names in the rows of the layer table that are seen, from above."""
+    """Return the names in the visible rows of the layer table, from top to bottom."""
     return page.evaluate(  # at once: each question to the browser takes its time
         """() => [...document.querySelectorAll("#layer-table tbody tr th")]
             .filter(cell => cell.checkVisibility()).map(cell => cell.innerText.split("\\n")[0])"""
@@ -27,7 +27,7 @@ def visible_names(page: Any) -> list[str]:
 
 
 def lit(page: Any, within: str) -> list[str]:
-    """Return the paths that are lit up within a part of the page."""
+    """Return the highlighted paths within a part of the page."""
     return page.evaluate(
         "within => [...document.querySelectorAll(`${within} .lit`)].map(lit => lit.dataset.path).filter(Boolean)",
         within,

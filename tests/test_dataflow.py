@@ -1,4 +1,4 @@
-"""The data flow between rows: what reads what, what is passed through, what is folded, merged and left out."""
+"""The data flow between rows: its edges, and what is folded, merged or left out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def edges(flow: Flow, report: Report) -> set[tuple[str, str]]:
     return {(known[a], known[b]) for a, b in flow.edges}
 
 
-def test_a_chain_of_rows_is_a_chain():
+def test_rows_that_read_one_another_in_turn_form_a_chain():
     report = report_of([linear("a"), linear("b")], [[0], [1]])
     flow = dataflow(report)
     assert names(flow, report) == ["input", "a", "b", "output"]
@@ -55,7 +55,7 @@ def test_a_skip_connection_is_an_edge():
     }
 
 
-def test_what_only_reshapes_is_passed_through_and_kept_as_a_row_of_what_made_it():
+def test_a_reshape_is_not_a_node_but_a_row_of_the_node_before_it():
     view = row("view", "view", "reshape", function=True)
     report = report_of([linear("a"), view, linear("b")], [[0], [1], [2]])
     flow = dataflow(report)
@@ -63,13 +63,13 @@ def test_what_only_reshapes_is_passed_through_and_kept_as_a_row_of_what_made_it(
     assert flow.nodes[1].rows == (1, 2)
 
 
-def test_what_joins_several_is_a_node_though_it_reshapes():
+def test_a_reshape_of_several_inputs_is_a_node():
     cat = row("cat", "cat", "reshape", function=True)
     report = report_of([linear("a"), linear("b"), cat], [[0], [0], [1, 2]])
     assert "cat" in names(dataflow(report), report)
 
 
-def test_functions_of_nothing_are_left_out_and_modules_are_not():
+def test_functions_without_inputs_are_left_out_but_modules_are_kept():
     arange = row("arange", "arange", "other", function=True)
     positions = row("positions", "Embedding", "embedding")
     report = report_of([linear("tokens"), arange, positions, add("add")], [[0], [], [2], [1, 3]])
@@ -78,8 +78,8 @@ def test_functions_of_nothing_are_left_out_and_modules_are_not():
     assert ("positions", "add") in edges(flow, report)
 
 
-def test_parameters_and_buffers_are_no_data():
-    """Two rows share a parameter that the first of them writes, as running statistics are written."""
+def test_parameters_and_buffers_make_no_edges():
+    """Two rows share a buffer that the first one writes, as with running statistics."""
     report = report_of([linear("a"), linear("b")], [[0], [0]])
     tape = report.tape
     held = Value((4,), "float32", 3, 16)
@@ -92,8 +92,8 @@ def test_parameters_and_buffers_are_no_data():
     assert edges(dataflow(replace(report, tape=tape)), report) == {("input", "a"), ("input", "b"), ("b", "output")}
 
 
-def test_a_tensor_written_through_another_one_comes_from_the_last_that_wrote_it_whole():
-    """`a` makes value 1, `b` writes all of its storage anew as value 2, and `c` reads it by an alias."""
+def test_an_overwritten_tensor_comes_from_its_last_complete_writer():
+    """`a` makes value 1, `b` overwrites its storage completely as value 2, and `c` reads it through an alias."""
     report = report_of([linear("a"), linear("b"), linear("c")], [[0], [1], [1]])
     first, second, third = report.tape.operations
     alias = Operation("alias", 9, row=3, reads=(1, 2), makes=(4,))
@@ -108,14 +108,14 @@ def test_a_tensor_written_through_another_one_comes_from_the_last_that_wrote_it_
     }
 
 
-def test_the_backward_is_no_data_flow():
+def test_backward_operations_make_no_edges():
     report = report_of([linear("a"), linear("b")], [[0], [1]])
     back = Operation("mm", 5, row=1, phase="backward", reads=(2,), makes=(1,))
     later = replace(report.tape, operations=(*report.tape.operations, back))
     assert edges(dataflow(replace(report, tape=later)), report) == edges(dataflow(report), report)
 
 
-def test_a_row_that_ran_no_operator_stands_with_the_row_before_it():
+def test_a_row_without_operators_is_shown_with_the_row_before_it():
     report = report_of([linear("a"), row("drop", "Dropout", "dropout"), linear("b")], [[0], [], [1]])
     tape = report.tape
     operations = (tape.operations[0], replace(tape.operations[2], reads=(1,)))
@@ -124,7 +124,7 @@ def test_a_row_that_ran_no_operator_stands_with_the_row_before_it():
     assert flow.is_chain
 
 
-def test_depth_shows_containers_with_what_is_below_them():
+def test_containers_at_the_depth_are_nodes_for_everything_below_them():
     rows = [
         row("block", "Block", "container"),
         replace(linear("block.a"), depth=2),
@@ -140,7 +140,7 @@ def test_depth_shows_containers_with_what_is_below_them():
     assert names(dataflow(report, 0), report) == ["input", "", "output"]
 
 
-def test_without_a_tape_rows_are_in_the_order_they_ran_and_that_is_told():
+def test_without_a_tape_rows_form_an_unrecorded_chain_in_execution_order():
     report = replace(report_of([linear("a"), linear("b"), add("add")], [[0], [1], [1, 2]]), tape=None)
     flow = dataflow(report)
     assert not flow.recorded
@@ -148,7 +148,7 @@ def test_without_a_tape_rows_are_in_the_order_they_ran_and_that_is_told():
     assert names(flow, report) == ["input", "a", "b", "add", "output"]
 
 
-def test_equal_stretches_are_folded_with_the_edges_around_them():
+def test_repetitions_are_folded_with_the_edges_around_them():
     rows = [layer for i in range(4) for layer in (linear(f"{i}"), add(f"add_{i}"))]
     reads = [read for i in range(4) for read in ([2 * i], [2 * i, 2 * i + 1])]
     report = report_of([*rows, linear("last", 16)], [*reads, [8]])
@@ -166,8 +166,8 @@ def test_equal_stretches_are_folded_with_the_edges_around_them():
     assert flow.nodes[1].copies == ((3,), (5,), (7,))
 
 
-def test_a_stretch_that_something_else_reads_from_the_middle_of_is_not_folded_over():
-    """Of four equal rows the second feeds a later row too: one box times four would hide from where."""
+def test_a_repetition_that_feeds_a_later_row_from_its_middle_is_not_folded():
+    """The second of four equal rows also feeds a later row: one box times four would hide which."""
     rows = [linear(str(i)) for i in range(4)]
     report = report_of([*rows, add("add")], [[0], [1], [2], [3], [2, 4]])
     flow = fold_flow(dataflow(report), report.layers)
@@ -175,13 +175,13 @@ def test_a_stretch_that_something_else_reads_from_the_middle_of_is_not_folded_ov
     assert names(flow, report)[:3] == ["input", "0", "1"]
 
 
-def test_layers_of_other_sizes_are_not_alike():
+def test_layers_of_different_sizes_are_not_folded():
     rows = [linear(str(i), 8 + i) for i in range(5)]
     report = report_of(rows, [[i] for i in range(5)])
     assert fold_flow(dataflow(report), report.layers) == dataflow(report)
 
 
-def test_what_runs_side_by_side_is_folded_from_four_on():
+def test_parallel_copies_are_folded_from_four_on():
     for count, parallel in ((3, False), (4, True)):
         rows = [linear(str(i)) for i in range(count)]
         cat = row("cat", "cat", "reshape", function=True)
@@ -191,21 +191,21 @@ def test_what_runs_side_by_side_is_folded_from_four_on():
         assert all(frame.parallel for frame in flow.frames)
 
 
-def test_small_layers_stand_with_the_layer_that_alone_feeds_them():
+def test_small_layers_are_merged_into_the_only_layer_that_feeds_them():
     rows = [linear("a"), row("relu", "ReLU", "activation"), row("norm", "LayerNorm", "norm"), linear("b")]
     report = report_of(rows, [[0], [1], [2], [3]])
     flow = merge_small(dataflow(report), report.layers)
     assert [node.rows for node in flow.nodes if node.kind == "row"] == [(1, 2, 3), (4,)]
 
 
-def test_small_layers_after_a_branch_stand_alone():
+def test_small_layers_after_a_branch_stay_nodes():
     rows = [linear("a"), row("relu", "ReLU", "activation"), add("add")]
     report = report_of(rows, [[0], [1], [1, 2]])
     assert "relu" in names(merge_small(dataflow(report), report.layers), report)
 
 
 @pytest.mark.parametrize("most", [5, 9, 30])
-def test_a_long_chain_is_shown_with_a_gap(most):
+def test_a_long_chain_is_shortened_by_a_gap(most):
     rows = [linear(str(i), 8 + i) for i in range(100)]
     report = report_of(rows, [[i] for i in range(100)])
     flow = shorten(dataflow(report), most)
@@ -217,7 +217,7 @@ def test_a_long_chain_is_shown_with_a_gap(most):
     assert shown[0] == (1,)
 
 
-def test_a_gap_that_is_left_from_its_middle_has_no_shape():
+def test_a_gap_that_is_read_from_its_middle_has_no_shape():
     rows = [linear(str(i), 8 + i) for i in range(10)]
     for reader, shapes in (([9], ((1, 16),)), ([9, 4], ())):  # the stretch from layer 1 to 8, read from inside or not
         report = report_of(rows, [*([i] for i in range(9)), reader])
@@ -226,7 +226,7 @@ def test_a_gap_that_is_left_from_its_middle_has_no_shape():
 
 
 @pytest.mark.parametrize("most", [3, 4, 8])
-def test_many_side_by_side_are_shown_with_a_gap_in_their_middle(most):
+def test_many_parallel_branches_get_a_gap_in_their_middle(most):
     rows = [*(linear(str(i), 8 + i) for i in range(20)), row("cat", "cat", "reshape", function=True)]
     report = report_of(rows, [*([0] for _ in range(20)), list(range(1, 21))])
     flow = narrow(dataflow(report), most)
@@ -247,11 +247,11 @@ def test_the_four_variants_are_chains():
         assert heads.count("linear") == 3
         every = {path for node in flow.nodes for path in node.rows}
         leaves = {place for place, layer in enumerate(report.layers) if layer.leaf}
-        assert leaves <= every, "each leaf is drawn or stands with one that is"
+        assert leaves <= every, "each leaf is drawn, or shown with one that is"
 
 
-def test_three_times_four_are_twelve():
-    """Three containers that are alike, each of four layers that are: one box stands for all."""
+def test_nested_repetitions_multiply_to_one_frame():
+    """Three equal containers of four equal layers each are one box."""
     rows: list[Layer] = []
     for outer in range(3):
         rows.append(row(str(outer), "Sequential", "container"))
@@ -283,7 +283,7 @@ class Functional(nn.Module):
         return torch.nn.functional.conv_transpose2d(x, self.back, stride=2)
 
 
-def test_functions_have_the_settings_of_the_modules_that_do_the_same():
+def test_functions_get_the_settings_that_equivalent_modules_have():
     subject = Subject("functional", "", lambda: Loaded(Functional()))
     report = trace(subject, TraceOptions(inputs=(parse_input("4,40,40"),)), notify=pytest.fail)
     rows = {layer.type: layer.settings for layer in with_function_settings(report).layers}

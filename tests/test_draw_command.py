@@ -1,4 +1,4 @@
-"""`alexnet draw`: formats, places, refusals, and what a name can do to any of them."""
+"""`alexnet draw`: formats, files, refused options, and odd names in every format."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def saved(tmp_path_factory) -> str:
     return str(path)
 
 
-def test_in_a_terminal_it_is_drawn_in_characters(alexnet):
+def test_draw_without_options_draws_blocks_in_characters(alexnet):
     answer = alexnet("draw")
     assert answer.code == 0
     lines = answer.out.splitlines()
@@ -70,7 +70,7 @@ def test_in_a_terminal_it_is_drawn_in_characters(alexnet):
 
 @pytest.mark.parametrize("width", ["20", "40", "70"])
 @pytest.mark.parametrize("style", ["blocks", "graph", "bars"])
-def test_no_line_is_wider_than_asked(alexnet, style, width):
+def test_no_line_exceeds_the_requested_width(alexnet, style, width):
     answer = alexnet("draw", "--style", style, "--width", width)
     assert answer.code == 0
     assert max(map(len, answer.out.splitlines())) <= int(width)
@@ -84,7 +84,7 @@ def test_a_graph_in_characters_has_rails_and_brackets(alexnet, saved):
     assert "LayerNorm  layers.0.norm1" in out[start + 1]
 
 
-def test_where_stdout_is_ascii_all_is_ascii(saved):
+def test_an_ascii_terminal_gets_only_ascii(saved):
     done = run_without_torch("draw", saved, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert done.stdout.isascii()
@@ -108,23 +108,23 @@ def test_equal_input_gives_equal_bytes(alexnet, saved, tmp_path, suffix):
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_a_fresh_trace_and_a_saved_report_are_drawn_alike(alexnet, saved):
+def test_a_fresh_trace_and_a_saved_report_give_the_same_figure(alexnet, saved):
     fresh = alexnet("draw", f"{NETWORKS}:Encoder", "-i", "128:int64", "-f", "svg")
     assert fresh.out == alexnet("draw", saved, "-f", "svg").out
 
 
 @pytest.mark.parametrize("style", ["blocks", "graph", "bars"])
 @pytest.mark.parametrize("theme", ["auto", "light", "dark"])
-def test_svg_is_xml_that_needs_nothing_from_outside(report, style, theme):
+def test_svg_is_xml_without_external_references(report, style, theme):
     text = draw_svg(report, style=style, theme=theme)
     root = parsed(text)
     assert root.tag == f"{SVG}svg"
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import|@font-face|<script|<image", text)
     assert ("prefers-color-scheme" in text) == (theme == "auto")
-    assert len(texts(root)) > 10, "text stays text"
+    assert len(texts(root)) > 10, "text is written as text"
 
 
-def test_layers_carry_their_paths_and_are_told_about(report):
+def test_layers_carry_their_paths_and_hover_texts(report):
     root = parsed(draw_svg(report))
     named = {node.get("data-path"): node for node in layers(root)}
     assert set(named) == {None, *(f"architecture.{i}" for i in (0, 2, 3, 5, 6, 8, 10, 12, 14, 16, 18))}
@@ -138,7 +138,7 @@ def test_layers_carry_their_paths_and_are_told_about(report):
     assert {layer.path for layer in report.layers if layer.leaf} <= every
 
 
-def test_numbers_of_folded_layers_are_those_of_all(saved):
+def test_hover_texts_of_folded_layers_sum_all_copies(saved):
     from alexnet_cli.report_json import load_report
 
     root = parsed(draw_svg(load_report(Path(saved)), style="graph"))
@@ -151,7 +151,7 @@ def test_numbers_of_folded_layers_are_those_of_all(saved):
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_odd_names_are_text_in_svg(odd_svg, name):
+def test_odd_names_are_escaped_in_svg(odd_svg, name):
     root = parsed(odd_svg)
     shown = visible(name)
     written = [text for text in texts(root) if text in shown or (text.partition("…")[0] and "…" in text)]
@@ -160,7 +160,7 @@ def test_odd_names_are_text_in_svg(odd_svg, name):
     assert "<script" not in odd_svg
 
 
-def test_odd_names_are_text_in_dot_and_mermaid(alexnet):
+def test_odd_names_are_escaped_in_dot_and_mermaid(alexnet):
     dot = alexnet("draw", f"{MODELS}:OddNames", "-i", "4", "-f", "dot").out
     assert r'label="Linear 5→6\nquote\"and' in dot
     assert r"&amp;amp;&amp;lt;" in dot
@@ -172,7 +172,7 @@ def test_odd_names_are_text_in_dot_and_mermaid(alexnet):
     assert "#60;script#62;alert(1)" in mermaid
 
 
-def test_odd_names_do_not_reach_the_terminal(alexnet):
+def test_control_characters_in_names_do_not_reach_the_terminal(alexnet):
     out = alexnet("draw", f"{MODELS}:OddNames", "-i", "4").out
     assert "\x1b" not in out
     assert r"new\nline\ttab\x1b[31m" in out
@@ -189,7 +189,7 @@ def test_dot_has_the_nodes_edges_and_clusters_of_the_flow(alexnet, saved):
     assert len(nodes) == 18  # two ends, two embeddings and their sum, eleven in a layer, norm and head
 
 
-def test_mermaid_has_a_subgraph_for_what_repeats(alexnet, saved):
+def test_mermaid_has_a_subgraph_for_each_repetition(alexnet, saved):
     lines = alexnet("draw", saved, "-f", "mermaid").out.splitlines()
     assert lines[0] == "flowchart TD"
     assert sum(line.strip().startswith("subgraph ") for line in lines) == 1
@@ -199,7 +199,7 @@ def test_mermaid_has_a_subgraph_for_what_repeats(alexnet, saved):
     assert used == classes
 
 
-def test_png_has_the_pixels_that_were_asked_for(alexnet, tmp_path):
+def test_png_has_the_requested_number_of_pixels(alexnet, tmp_path):
     for options, width in (((), 2 * 680), (("--scale", "1"), 680), (("--width", "slide", "--scale", "1"), 1280)):
         path = tmp_path / "a.png"
         assert alexnet("draw", "-o", str(path), *options).code == 0
@@ -208,7 +208,7 @@ def test_png_has_the_pixels_that_were_asked_for(alexnet, tmp_path):
         assert int.from_bytes(data[16:20], "big") == width  # IHDR
 
 
-def test_pdf_is_18_cm_wide_and_its_text_is_text(alexnet, tmp_path):
+def test_pdf_is_18_cm_wide_with_text_as_text(alexnet, tmp_path):
     path = tmp_path / "a.pdf"
     assert alexnet("draw", "-o", str(path)).code == 0
     data = path.read_bytes()
@@ -218,17 +218,17 @@ def test_pdf_is_18_cm_wide_and_its_text_is_text(alexnet, tmp_path):
     assert b"/FontFile" in data
 
 
-def test_without_the_library_it_says_what_to_install(alexnet, tmp_path, monkeypatch):
+def test_without_vl_convert_draw_says_what_to_install(alexnet, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     answer = alexnet("draw", "no_such_file.py:Net", "-o", str(tmp_path / "a.png"))
-    assert answer.code == 2, "it says so before the model is looked for"
+    assert answer.code == 2, "the error comes before the search for the model"
     assert "PNG needs the package vl-convert-python" in answer.err
     assert "pip install 'alexnet-cli[draw]'" in answer.err
     assert not (tmp_path / "a.png").exists()
     assert alexnet("draw", "-o", str(tmp_path / "a.svg")).code == 0
 
 
-def test_the_library_is_imported_for_pictures_only(saved):
+def test_vl_convert_is_imported_only_for_png_and_pdf(saved):
     done = run_without_torch("draw", saved, "-f", "svg")
     assert done.returncode == 0
     assert "vl_convert" not in Path(convert.__file__).read_text().split("def _library")[0]
@@ -255,7 +255,7 @@ def test_the_library_is_imported_for_pictures_only(saved):
         (["-o", "no/such/folder/a.svg"], "the folder no/such/folder is not there"),
     ],
 )
-def test_what_is_refused(alexnet, tmp_path, monkeypatch, arguments, says):
+def test_invalid_options_are_refused(alexnet, tmp_path, monkeypatch, arguments, says):
     monkeypatch.chdir(tmp_path)
     answer = alexnet("draw", *arguments)
     assert answer.code == 2
@@ -264,7 +264,7 @@ def test_what_is_refused(alexnet, tmp_path, monkeypatch, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_blocks_of_what_branches_are_refused_and_fit_where_branches_are_inside(alexnet):
+def test_blocks_refuse_branches_unless_modules_contain_them(alexnet):
     target = [f"{NETWORKS}:ResNet", "-i", "3,64,64", "-f", "svg", "--style", "blocks"]
     answer = alexnet("draw", *target)
     assert answer.code == 2
@@ -274,7 +274,7 @@ def test_blocks_of_what_branches_are_refused_and_fit_where_branches_are_inside(a
     assert {"layer1", "layer2", "layer3"} <= set(texts(parsed(shallow.out)))
 
 
-def test_layers_that_take_turns_are_a_graph_with_a_frame_around_their_order(alexnet):
+def test_alternating_layers_are_drawn_as_a_graph_with_a_frame(alexnet):
     target = [f"{MODELS}:turns", "-i", "8"]
     out = alexnet("draw", *target).out
     assert "×15" in next(line for line in out.splitlines() if "┌" in line)
@@ -282,7 +282,7 @@ def test_layers_that_take_turns_are_a_graph_with_a_frame_around_their_order(alex
     assert "×15" not in blocks
 
 
-def test_many_branches_have_room_for_their_text(alexnet):
+def test_many_branches_get_a_gap_so_that_text_stays_readable(alexnet):
     answer = alexnet("draw", f"{MODELS}:Heads", "-i", "8", "-f", "svg")
     said = " ".join(texts(parsed(answer.out)))
     assert "33 layers" in said  # 40 heads: eight side by side, seven of them layers
@@ -290,7 +290,7 @@ def test_many_branches_have_room_for_their_text(alexnet):
     assert "heads.39 " in said
 
 
-def test_bars_say_what_they_sum_and_where_shared_parameters_are(alexnet):
+def test_bars_note_summed_and_shared_parameters(alexnet):
     target = [f"{MODELS}:Steps", "-i", "8", "-f", "svg"]
     said = " ".join(texts(parsed(alexnet("draw", *target, "--style", "bars").out)))
     assert "Shared parameters are shown once, at the layer that runs first." in said
@@ -300,7 +300,7 @@ def test_bars_say_what_they_sum_and_where_shared_parameters_are(alexnet):
     assert "Shared" not in graph
 
 
-def test_a_checkpoint_is_refused(alexnet, tmp_path):
+def test_draw_refuses_a_checkpoint(alexnet, tmp_path):
     import torch
 
     path = tmp_path / "net.pt"
@@ -310,7 +310,7 @@ def test_a_checkpoint_is_refused(alexnet, tmp_path):
     assert "a checkpoint has no data flow to draw" in answer.err
 
 
-def test_a_model_that_fails_is_drawn_until_there(alexnet, tmp_path):
+def test_a_failing_model_is_drawn_up_to_the_failure(alexnet, tmp_path):
     path = tmp_path / "a.svg"
     answer = alexnet("draw", "-i", "3,224,224", "-o", str(path))
     assert answer.code == 4
@@ -320,7 +320,7 @@ def test_a_model_that_fails_is_drawn_until_there(alexnet, tmp_path):
     assert "The model failed" in " ".join(texts(root))
 
 
-def test_what_ran_on_a_device_is_drawn_in_its_order_and_says_so(alexnet, tmp_path):
+def test_a_run_on_a_device_is_drawn_in_execution_order_with_a_note(alexnet, tmp_path):
     path = tmp_path / "a.svg"
     assert alexnet("draw", f"{NETWORKS}:ResNet", "-i", "3,32,32", "--device", "cpu", "-o", str(path)).code == 0
     text = path.read_text(encoding="utf-8")
@@ -328,7 +328,7 @@ def test_what_ran_on_a_device_is_drawn_in_its_order_and_says_so(alexnet, tmp_pat
     assert "data flow was not recorded" in " ".join(texts(parsed(text)))
 
 
-def test_an_existing_file_is_replaced_and_nothing_is_left_beside_it(alexnet, tmp_path):
+def test_an_existing_file_is_replaced_without_leftovers(alexnet, tmp_path):
     path = tmp_path / "a.png"
     path.write_text("before")
     assert alexnet("draw", "-o", str(path)).code == 0

@@ -1,4 +1,4 @@
-"""Where things stand in a figure: on the page, no label on another, no text out of its box, no line through one."""
+"""The geometry of figures: everything on the page, no overlapping labels, text inside its box, no line through one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def report(request, reports) -> Report:
 
 @pytest.mark.parametrize("width", ["page", "slide", 320])
 @pytest.mark.parametrize("style", ["auto", "graph", "bars"])
-def test_every_figure_is_in_order(report, style, width):
+def test_every_figure_passes_all_geometry_checks(report, style, width):
     if style == "bars" and report.model.class_name == "Nothing":
         with pytest.raises(UsageError, match="no bars"):
             plan(report, style)
@@ -72,18 +72,18 @@ def test_every_figure_is_in_order(report, style, width):
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_every_depth_is_in_order(report, depth):
+def test_graphs_at_every_depth_pass_all_geometry_checks(report, depth):
     draw_checks.check(scene_of(plan(report, "graph", depth), "page"))
 
 
-def test_figures_are_as_wide_as_asked_and_text_on_a_slide_is_larger(report):
+def test_figures_have_the_requested_width_and_slides_larger_text(report):
     page, slide = (scene_of(plan(report, "graph"), width) for width in ("page", "slide"))
     assert page.shown_width == 680
     assert slide.shown_width == 1280
     assert slide.em > page.em
 
 
-def test_two_thousand_layers_are_few_boxes(reports):
+def test_two_thousand_layers_are_drawn_as_few_boxes(reports):
     for name in ("alike", "unlike"):
         target, inputs = TARGETS[name]
         found = reports.get(name) or trace_target(target, inputs=tuple(map(parse_input, inputs)))
@@ -109,14 +109,14 @@ def alexnet_blocks() -> tuple[Scene, list[Mark], list[str]]:
     return scene, marks, [block.size for _, block in drawn.blocks]
 
 
-def test_blocks_stand_from_left_to_right_and_do_not_touch(alexnet_blocks):
+def test_blocks_run_from_left_to_right_without_touching(alexnet_blocks):
     _, marks, _ = alexnet_blocks
     fronts = [front(mark) for mark in marks]
     assert len(fronts) == 12  # the input, five convolutions, three poolings, three linear layers
     assert all(a.right < b.left for a, b in pairwise(fronts))
 
 
-def test_sides_channels_and_features_are_square_roots_to_scale(alexnet_blocks):
+def test_sides_channels_and_features_are_drawn_as_square_roots(alexnet_blocks):
     _, marks, sizes = alexnet_blocks
     sides = [227, 55, 27, 27, 13, 13, 13, 13, 6]
     channels = [3, 96, 96, 256, 256, 384, 384, 256, 256]
@@ -129,7 +129,7 @@ def test_sides_channels_and_features_are_square_roots_to_scale(alexnet_blocks):
     assert fronts[-1].height / fronts[-2].height == pytest.approx(sqrt(1000 / 4096))
 
 
-def test_windows_are_on_the_scale_of_the_map_that_they_slide_over(alexnet_blocks):
+def test_windows_have_the_scale_of_the_map_they_slide_over(alexnet_blocks):
     _, marks, _ = alexnet_blocks
     kernels = [11, 3, 5, 3, 3, 3, 3, 3]  # of what reads each map
     for mark, kernel, side in zip(marks, kernels, [227, 55, 27, 27, 13, 13, 13, 13], strict=False):
@@ -142,7 +142,7 @@ def test_windows_are_on_the_scale_of_the_map_that_they_slide_over(alexnet_blocks
         assert {ray.points[1][0] for ray in rays} == {following.left}
 
 
-def test_depth_goes_half_as_long_to_the_upper_right(alexnet_blocks):
+def test_depth_goes_to_the_upper_right_at_half_length(alexnet_blocks):
     _, marks, _ = alexnet_blocks
     side = next(item for item in marks[0].items if isinstance(item, Polygon) and item.look == "side")
     (x0, y0), (x1, y1) = side.points[:2]
@@ -155,7 +155,7 @@ def test_depth_goes_half_as_long_to_the_upper_right(alexnet_blocks):
 
 @st.composite
 def graphs(draw) -> Report:
-    """Rows that each read up to three of the values before them."""
+    """Draw rows that each read up to three earlier values."""
     count, inputs = draw(st.integers(1, 24)), draw(st.integers(1, 3))
     rows, reads = [], []
     for number in range(count):
@@ -172,14 +172,14 @@ def graphs(draw) -> Report:
 
 @settings(max_examples=40, deadline=None)
 @given(graphs(), st.sampled_from(["page", "slide", 400]))
-def test_any_graph_is_in_order(report, width):
+def test_random_graphs_pass_all_geometry_checks(report, width):
     draw_checks.check(scene_of(plan(report, "graph"), width))
 
 
 @settings(max_examples=40, deadline=None)
 @given(graphs())
-def test_rails_lead_where_the_edges_do(report):
-    """Follow the rails from each node: what is reached is what reads it."""
+def test_rails_connect_the_same_nodes_as_the_edges(report):
+    """Following the rails from each node reaches exactly its readers."""
     drawn = plan(report, "graph")
     rails = rails_of(len(drawn.nodes), drawn.edges, signs(unicode=True))
     assert reached(rails) == set(drawn.edges)
@@ -217,14 +217,14 @@ def joints(line: str, own: int) -> list[tuple[int, str]]:
 # The measures and the checks themselves
 
 
-def test_bold_text_is_wider_and_wide_characters_are_more_than_an_em():
+def test_bold_text_is_wider_and_wide_characters_exceed_one_em():
     assert text_width("Conv2d", 10, bold=True) > text_width("Conv2d", 10)
     assert text_width("합", 10) > 10
     assert text_width("", 10) == 0
 
 
 @given(st.text(max_size=60), st.floats(12, 300))
-def test_shortened_text_fits_and_keeps_its_ends(text, room):
+def test_shortened_text_fits_and_keeps_both_ends(text, room):
     shown = shorten(text, room, measure=sans(10))
     assert text_width(shown, 10) <= room
     if shown != text:
@@ -234,14 +234,14 @@ def test_shortened_text_fits_and_keeps_its_ends(text, room):
 
 
 @given(st.lists(st.text("abcW", min_size=1, max_size=9), min_size=1), st.floats(60, 300))
-def test_wrapped_text_has_all_words_in_lines_that_fit(words, room):
+def test_wrapped_text_keeps_all_words_in_lines_that_fit(words, room):
     lines = wrap(" ".join(words), room, sans(5))
     assert " ".join(lines) == " ".join(words)
     assert all(text_width(line, 5) <= room for line in lines)
 
 
 def bad_scenes() -> dict[str, Scene]:
-    """A small figure that is in order, and one for each thing that can be wrong."""
+    """Return a correct small figure, and one for each possible fault."""
     box = Box(10, 10, 40, 20, "node")
     node = Mark((box, Label(15, 24, "ab", 10)))
     other = Mark((Box(10, 60, 40, 20, "node"), Label(15, 74, "cd", 10)))
@@ -263,7 +263,7 @@ def bad_scenes() -> dict[str, Scene]:
 
 
 @pytest.mark.parametrize("what", bad_scenes())
-def test_the_checks_can_fail(what):
+def test_each_geometry_check_can_fail(what):
     scene = bad_scenes()[what]
     if not what:
         draw_checks.check(scene)

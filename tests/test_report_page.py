@@ -1,4 +1,4 @@
-"""`alexnet report` without a browser: the file, its sections, and what is told where it cannot be written."""
+"""`alexnet report` without a browser: the file, its sections, and errors."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def trained():
 # The file
 
 
-def test_equal_input_gives_equal_bytes(report, trained):
+def test_equal_reports_give_equal_pages(report, trained):
     assert model_page(Material(report, trained)) == model_page(Material(report, trained))
     assert comparison_page([report, report]) == comparison_page([report, report])
 
 
-def test_nothing_is_loaded_and_only_our_script_runs(report, trained):
+def test_a_page_loads_nothing_and_runs_only_its_own_script(report, trained):
     page = model_page(Material(report, trained))
     assert not ELSEWHERE.findall(page.replace('href="#', ""))
     assert set(re.findall(r"https?://[^\"'<> ]*", page)) == {"http://www.w3.org/2000/svg"}
@@ -86,14 +86,14 @@ def test_nothing_is_loaded_and_only_our_script_runs(report, trained):
     assert seen(page).acting == []
 
 
-def test_ids_are_used_once(report, trained):
+def test_ids_are_unique(report, trained):
     for page in (model_page(Material(report, trained)), comparison_page([report, report])):
         ids = re.findall(r'<[a-z][^>]* id="([^"]+)"', page)
         own = [name for name in ids if not name.startswith("alexnet-")]  # a drawing of the same model is the same
         assert len(own) == len(set(own))
 
 
-def test_names_are_escaped_wherever_they_stand():
+def test_odd_names_are_escaped_everywhere():
     odd = trace_target(f"{MODELS}:OddNames", inputs=_inputs("4"))
     for page in (model_page(Material(odd)), comparison_page([odd, odd])):
         parsed = seen(page)
@@ -113,7 +113,7 @@ def _inputs(text: str):
 # Sections that are left out
 
 
-def test_a_checkpoint_has_what_can_be_known_of_it(tmp_path, alexnet):
+def test_a_checkpoint_page_has_only_what_weights_tell(tmp_path, alexnet):
     import torch
     from safetensors.torch import save_file
 
@@ -128,7 +128,7 @@ def test_a_checkpoint_has_what_can_be_known_of_it(tmp_path, alexnet):
     assert ">40<" in page  # 8 · 4 + 8 parameters
 
 
-def test_no_section_without_what_it_needs(report):
+def test_sections_without_their_data_are_left_out(report):
     bare = structs_replace(report, tape=None)
     left_out = memory(Material(bare)), receptive_field(Material(bare))
     assert all(isinstance(section, LeftOut) for section in left_out)
@@ -141,7 +141,7 @@ def structs_replace(report, **changes):
     return replace(report, **changes)
 
 
-def test_a_model_that_cannot_be_trained_shows_its_forward(report, alexnet):
+def test_a_model_that_cannot_be_trained_shows_the_memory_of_its_forward(report, alexnet):
     section = memory(Material(report, untrained="There is nothing to train."))
     assert isinstance(section, Section)
     assert section.content.what == "a forward"
@@ -181,7 +181,7 @@ def test_charts_hold_the_paths_of_their_layers(report):
     assert "Linear-15 (architecture.14): 37,752,832 parameters, 60.5 %; 37,748,736 MACs, 3.3 %" in chart.wide
 
 
-def test_many_layers_are_summed_up_into_modules():
+def test_many_layers_are_summed_into_modules():
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = balance(Material(tower)).content
     assert content.title == "By module"
@@ -191,7 +191,7 @@ def test_many_layers_are_summed_up_into_modules():
     assert "(blocks.0)" not in content.second.wide
 
 
-def test_of_many_layers_that_no_module_holds_the_largest_are_shown():
+def test_only_the_largest_of_many_layers_outside_modules_are_shown():
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
     content = balance(Material(unlike)).content
     largest = {str(place) for place in range(2000 - MOST_BARS, 2000)}  # each is larger than the one before
@@ -261,7 +261,7 @@ def test_bars_and_their_texts_stay_in_the_chart(width):
 # The layer table
 
 
-def test_few_rows_begin_unfolded_and_many_folded(report):
+def test_short_tables_start_unfolded_and_long_ones_folded(report):
     assert layer_table.layers(Material(report)).content.open_level is None
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = layer_table.layers(Material(tower)).content
@@ -269,7 +269,7 @@ def test_few_rows_begin_unfolded_and_many_folded(report):
     assert sum(row.level <= 1 for row in content.rows) <= layer_table.OPEN_ROWS
 
 
-def test_too_many_rows_are_folded_where_they_are_alike(monkeypatch):
+def test_equal_rows_are_folded_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 60)
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = layer_table.layers(Material(tower)).content
@@ -279,7 +279,7 @@ def test_too_many_rows_are_folded_where_they_are_alike(monkeypatch):
     assert sum(row.cells[1].value for row in content.rows if row.role != "group") == tower.totals.params
 
 
-def test_too_many_rows_that_are_not_alike_are_cut_to_the_largest(monkeypatch):
+def test_unequal_rows_are_cut_to_the_largest_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 50)
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
     content = layer_table.layers(Material(unlike)).content
@@ -290,14 +290,14 @@ def test_too_many_rows_that_are_not_alike_are_cut_to_the_largest(monkeypatch):
 # The command line
 
 
-def test_without_a_file_it_goes_to_the_pipe(alexnet):
+def test_without_a_file_the_page_goes_to_the_pipe(alexnet):
     answer = alexnet("report")
     assert answer.code == 0
     assert answer.out.startswith("<!DOCTYPE html>\n")
     assert answer.err == ""
 
 
-def test_open_shows_the_file(alexnet, tmp_path, monkeypatch):
+def test_open_writes_a_file_and_shows_it(alexnet, tmp_path, monkeypatch):
     shown = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(webbrowser, "open", lambda address: bool(shown.append(address)) or True)
@@ -315,7 +315,7 @@ def test_open_without_a_browser_says_so(alexnet, tmp_path, monkeypatch):
     assert "no browser was found" in answer.err
 
 
-def test_on_a_terminal_it_goes_to_a_file(alexnet, tmp_path, monkeypatch):
+def test_on_a_terminal_the_page_goes_to_a_file(alexnet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     answer = alexnet("report", "alexnet", "caffenet")
@@ -343,7 +343,7 @@ def test_usage_errors(alexnet, arguments, told):
     assert answer.out == ""
 
 
-def test_a_missing_package_is_told_before_any_work(alexnet, monkeypatch):
+def test_a_missing_package_is_reported_before_any_work(alexnet, monkeypatch):
     monkeypatch.setattr(material, "find_spec", lambda name: None if name == "jinja2" else find_spec(name))
     answer = alexnet("report", "no_such_file.py:Net")
     assert answer.code == 2
@@ -352,6 +352,6 @@ def test_a_missing_package_is_told_before_any_work(alexnet, monkeypatch):
     )
 
 
-def test_no_gpu_leaves_the_roofline_out(alexnet):
+def test_gpu_none_leaves_the_roofline_out(alexnet):
     assert "Roofline: no hardware was named" in alexnet("report", "--gpu", "none").out
     assert "NVIDIA A100 40GB" in alexnet("report", "--gpu", "a100").out

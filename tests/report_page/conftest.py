@@ -27,7 +27,7 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
-    """Open files, each in a window of its own, and see that nothing goes wrong and nothing is asked of the network."""
+    """Open files, each in its own window, and check that there are no errors and no network requests."""
     contexts = []
     seen = SimpleNamespace(messages=[], requests=[], files=[])
 

@@ -11,7 +11,7 @@ from alexnet_cli.graphics.text import visible
 
 
 def numbers_in(page, key: str) -> dict[str, str]:
-    """Return a column of the layer table by path: what it is sorted by where that is said, else what it shows."""
+    """Return a column of the layer table by path: its sort keys if it has them, else its text."""
     return page.evaluate(
         """key => {
           const table = document.getElementById("layer-table");
@@ -24,7 +24,7 @@ def numbers_in(page, key: str) -> dict[str, str]:
     )
 
 
-def test_parameters_and_macs_are_those_of_the_json(opened, alexnet_page, alexnet):
+def test_parameters_and_macs_equal_the_json(opened, alexnet_page, alexnet):
     page = opened(alexnet_page)
     rows = [row for row in alexnet("summary", "--json").json["layers"] if row["leaf"]]
     for key in ("params", "macs"):
@@ -33,13 +33,13 @@ def test_parameters_and_macs_are_those_of_the_json(opened, alexnet_page, alexnet
     assert sum(shown.values()) == 1_135_256_096
 
 
-def test_saved_bytes_are_those_of_the_json(opened, alexnet_page, alexnet):
+def test_saved_bytes_equal_the_json(opened, alexnet_page, alexnet):
     shown = {path: int(text) for path, text in numbers_in(opened(alexnet_page), "saved_bytes").items()}
     assert shown == {row["path"]: row["saved_bytes"] for row in alexnet("memory", "--json").json["layers"]}
     assert sum(shown.values()) == 4_725_004
 
 
-def test_the_peak_is_that_of_the_json(opened, alexnet_page, alexnet):
+def test_the_peak_equals_the_json(opened, alexnet_page, alexnet):
     told = alexnet("memory", "--json").json["training"]["peak"]
     section = opened(alexnet_page).locator("#memory")
     assert units.size(told["bytes"]) in section.inner_text()
@@ -47,7 +47,7 @@ def test_the_peak_is_that_of_the_json(opened, alexnet_page, alexnet):
     assert sorted(row.split("\t")[1] for row in rows) == sorted(map(units.size, told["live_bytes"].values()))
 
 
-def test_intensity_and_time_are_those_of_the_json(opened, alexnet_page, alexnet):
+def test_intensity_and_time_equal_the_json(opened, alexnet_page, alexnet):
     page = opened(alexnet_page)
     layers = alexnet("cost", "--gpu", "t4", "--json").json["layers"]
     for key in ("intensity", "seconds"):
@@ -57,7 +57,7 @@ def test_intensity_and_time_are_those_of_the_json(opened, alexnet_page, alexnet)
             assert (float(shown[row["path"]]) == pytest.approx(told)) if told is not None else shown[row["path"]] == ""
 
 
-def test_receptive_fields_are_those_of_the_json(opened, alexnet_page, alexnet):
+def test_receptive_fields_equal_the_json(opened, alexnet_page, alexnet):
     page = opened(alexnet_page)
     texts = dict(
         page.evaluate(
@@ -74,7 +74,7 @@ def test_receptive_fields_are_those_of_the_json(opened, alexnet_page, alexnet):
     assert texts["architecture.12"] == "195×195"
 
 
-def test_every_finding_stands_with_its_verdict_and_evidence(opened, alexnet_page, alexnet):
+def test_every_finding_is_shown_with_its_verdict_and_evidence(opened, alexnet_page, alexnet):
     section = opened(alexnet_page).locator("#findings")
     shown = section.locator("details").all_inner_texts()
     findings = alexnet("explain", "--json").json["findings"]
@@ -86,7 +86,7 @@ def test_every_finding_stands_with_its_verdict_and_evidence(opened, alexnet_page
             assert piece["text"] in text
 
 
-def test_a_failed_forward_is_told_first(opened, failed_page):
+def test_a_failed_forward_comes_first(opened, failed_page):
     page = opened(failed_page)
     told = page.locator(".failure").inner_text()
     assert "architecture.14" in told
@@ -97,7 +97,7 @@ def test_a_failed_forward_is_told_first(opened, failed_page):
     assert page.locator("#memory").count() == 0
 
 
-def test_names_are_text(opened, odd_page):
+def test_odd_names_are_shown_as_text(opened, odd_page):
     page = opened(odd_page)
     paths = page.locator("#layer-table tbody small").all_inner_texts()
     for name in ODD_NAMES:

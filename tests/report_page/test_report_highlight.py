@@ -9,7 +9,7 @@ HIT = '#balance figure:last-of-type .wide .hit[data-path="architecture.3"]'
 """What takes the pointer for the second convolution in the chart by layer."""
 
 
-def test_a_layer_lights_up_everywhere(opened, alexnet_page):
+def test_pointing_at_a_chart_highlights_the_layer_everywhere(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator(HIT).first.hover()
     for place in ("#figure .wide", "#balance .wide", "#memory .wide", "#roofline .wide", "#layers", "#findings"):
@@ -27,7 +27,7 @@ def test_a_layer_lights_up_everywhere(opened, alexnet_page):
 
 
 @pytest.mark.parametrize("place", ["#roofline .wide", "#memory .wide", "#layers tbody", "#findings"])
-def test_every_place_lights_up_the_others(opened, alexnet_page, place):
+def test_pointing_anywhere_highlights_the_layer_in_the_other_sections(opened, alexnet_page, place):
     page = opened(alexnet_page)
     page.locator(f'{place} [data-path="architecture.3"]').first.hover()
     page.wait_for_selector("#balance .lit", state="attached")
@@ -35,7 +35,7 @@ def test_every_place_lights_up_the_others(opened, alexnet_page, place):
     assert lit(page, "#layers tbody") == ["architecture.3"]
 
 
-def test_a_block_of_the_figure_lights_up_all_layers_that_it_stands_for(opened, alexnet_page):
+def test_pointing_at_a_block_highlights_all_its_layers(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator('#figure .wide [data-path="architecture.3"] .front').first.hover()
     page.wait_for_selector("#balance .lit", state="attached")
@@ -43,7 +43,7 @@ def test_a_block_of_the_figure_lights_up_all_layers_that_it_stands_for(opened, a
     assert lit(page, "#layers tbody") == ["architecture.3", "architecture.4"]  # the convolution and its ReLU
 
 
-def test_a_module_lights_up_all_below_it(opened, alexnet_page):
+def test_pointing_at_a_module_highlights_everything_below_it(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator('#layers tr[data-path="architecture"] th').hover()
     page.wait_for_selector("#balance .lit", state="attached")
@@ -51,7 +51,7 @@ def test_a_module_lights_up_all_below_it(opened, alexnet_page):
     assert set(lit(page, "#balance")) == weighing
 
 
-def test_a_layer_stays_lit_when_pressed(opened, alexnet_page):
+def test_a_pressed_layer_stays_highlighted(opened, alexnet_page):
     page = opened(alexnet_page)
     button = page.locator('#layers tr[data-path="architecture.14"] button')
     button.focus()
@@ -68,7 +68,7 @@ def test_a_layer_stays_lit_when_pressed(opened, alexnet_page):
     page.wait_for_selector("#balance .lit", state="detached")
 
 
-def test_a_pair_of_layers_lights_up_in_both_models(opened, comparison_page):
+def test_pointing_at_an_aligned_row_highlights_both_models(opened, comparison_page):
     page = opened(comparison_page)
     page.locator("#lined-up tbody tr", has_text="architecture.8").hover()
     page.wait_for_selector("#figures .lit", state="attached")
@@ -78,7 +78,7 @@ def test_a_pair_of_layers_lights_up_in_both_models(opened, comparison_page):
     page.wait_for_selector('#figures [data-path="architecture.10"].lit', state="attached")
 
 
-def test_a_module_is_known_when_the_table_is_sorted(opened, alexnet_page):
+def test_modules_are_highlighted_correctly_in_a_sorted_table(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator('th[data-key="params"] button').click()
     page.locator('#layers tr[data-path="architecture.18"] th').hover()

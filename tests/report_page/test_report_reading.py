@@ -11,7 +11,7 @@ import pytest
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("name", ["alexnet_page", "comparison_page", "odd_page", "failed_page"])
-def test_accessibility(opened, request, name, width, scheme):
+def test_pages_have_no_accessibility_violations(opened, request, name, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
     file = request.getfixturevalue(name)
@@ -55,7 +55,7 @@ def test_charts_follow_the_theme(opened, alexnet_page, scheme, is_dark):
     assert all((text > 128) == is_dark for text in brightness[1:])
 
 
-def test_on_paper_nothing_is_cut_or_folded(opened, alexnet_page):
+def test_printed_pages_are_complete_and_unfolded(opened, alexnet_page):
     page = opened(alexnet_page, color_scheme="dark")
     page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = false))")
     page.emulate_media(media="print", color_scheme="dark")
@@ -68,7 +68,7 @@ def test_on_paper_nothing_is_cut_or_folded(opened, alexnet_page):
 
 
 @pytest.mark.parametrize("name", ["alexnet_page", "comparison_page", "long_page"])
-def test_without_javascript_all_is_there(opened, request, name):
+def test_all_content_is_there_without_javascript(opened, request, name):
     file = request.getfixturevalue(name)
     page = opened(file, java_script_enabled=False)
     rows = page.locator("#layer-table tbody tr")
@@ -79,7 +79,7 @@ def test_without_javascript_all_is_there(opened, request, name):
     assert page.locator("section").count() == page.locator("nav a").count()
 
 
-def test_a_phone_gets_charts_of_its_own(opened, alexnet_page):
+def test_phones_get_narrow_charts(opened, alexnet_page):
     page = opened(alexnet_page, viewport={"width": 400, "height": 800})
     assert page.locator("#balance .narrow svg").first.is_visible()
     assert page.locator("#balance .wide svg").first.is_hidden()

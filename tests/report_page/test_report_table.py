@@ -5,7 +5,7 @@ from __future__ import annotations
 from report_pages import visible_names
 
 
-def test_sorting(opened, alexnet_page):
+def test_clicking_a_heading_sorts_and_a_third_click_restores_the_order(opened, alexnet_page):
     page = opened(alexnet_page)
     in_order = visible_names(page)
     head = page.locator('th[data-key="params"]')
@@ -23,7 +23,7 @@ def test_sorting(opened, alexnet_page):
     assert visible_names(page) == in_order
 
 
-def test_sorting_by_sizes_that_are_not_written_as_plain_numbers(opened, alexnet_page):
+def test_formatted_sizes_sort_by_their_values(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator('th[data-key="saved_bytes"] button').click()
     column = page.locator("#layer-table thead th").count()
@@ -35,7 +35,7 @@ def test_sorting_by_sizes_that_are_not_written_as_plain_numbers(opened, alexnet_
     assert visible_names(page)[0] == "Linear-15"  # the first that sees all of the input
 
 
-def test_sorting_by_name(opened, alexnet_page):
+def test_names_sort_in_natural_order(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator("#layer-table thead button").first.click()
     assert visible_names(page)[:6] == ["Conv2d-1", "Conv2d-4", "Conv2d-7", "Conv2d-9", "Conv2d-11", "Flatten-14"]
@@ -43,7 +43,7 @@ def test_sorting_by_name(opened, alexnet_page):
     assert visible_names(page)[:3] == ["AlexNet", "Sequential", "Conv2d-1"]
 
 
-def test_filtering_by_a_word_keeps_the_modules_around(opened, alexnet_page):
+def test_filtering_by_text_keeps_the_enclosing_modules(opened, alexnet_page):
     page = opened(alexnet_page)
     page.get_by_label("Filter").fill("conv2d")
     assert visible_names(page) == ["AlexNet", "Sequential", "Conv2d-1", "Conv2d-4", "Conv2d-7", "Conv2d-9", "Conv2d-11"]
@@ -56,7 +56,7 @@ def test_filtering_by_a_word_keeps_the_modules_around(opened, alexnet_page):
     assert len(visible_names(page)) == 22
 
 
-def test_filtering_by_family_and_sorting_together(opened, alexnet_page):
+def test_filtering_by_family_combines_with_sorting(opened, alexnet_page):
     page = opened(alexnet_page)
     page.get_by_label("Family").select_option("linear")
     assert visible_names(page) == ["AlexNet", "Sequential", "Linear-15", "Linear-17", "Linear-19"]
@@ -64,7 +64,7 @@ def test_filtering_by_family_and_sorting_together(opened, alexnet_page):
     assert visible_names(page) == ["Linear-15", "Linear-17", "Linear-19"]
 
 
-def test_folding(opened, alexnet_page):
+def test_modules_fold_and_unfold(opened, alexnet_page):
     page = opened(alexnet_page)
     module = page.locator("#layer-table").get_by_role("button", name="Sequential")
     assert module.get_attribute("aria-expanded") == "true"
@@ -79,7 +79,7 @@ def test_folding(opened, alexnet_page):
     assert visible_names(page) == ["AlexNet", "Sequential", "Linear-17"]
 
 
-def test_the_table_by_keyboard(opened, alexnet_page):
+def test_the_table_works_by_keyboard(opened, alexnet_page):
     page = opened(alexnet_page)
     page.locator("#layer-table tbody button").first.focus()
 
@@ -114,7 +114,7 @@ def test_a_comparison_filters_by_change(opened, comparison_page):
     assert "-663,552" in page.locator("#lined-up tbody tr:not([hidden])").first.inner_text()
 
 
-def test_two_thousand_layers(opened, long_page):
+def test_a_table_of_two_thousand_layers_stays_usable(opened, long_page):
     page = opened(long_page)
     assert long_page.stat().st_size < 2_000_000
     assert visible_names(page) == ["Sequential"]

@@ -1,12 +1,12 @@
 "use strict";
-/* Lights a layer up wherever it is shown. What stands for a layer has its path in `data-path`, and where it stands for
-   several, all of theirs as JSON in `data-paths`. On a page about several models `data-model` around it says whose path
-   that is, and a row that lines their layers up has all as JSON in `data-lines-up`. */
+/* Highlights a layer wherever it is shown. An element that stands for a layer has its path in `data-path`; one that
+   stands for several also has all paths as JSON in `data-paths`. On a page about several models, `data-model` around it
+   says which model the path belongs to, and a row of aligned layers has all of them as JSON in `data-lines-up`. */
 const highlight = (() => {
-  const places = new Map(); // "model path" → the elements that stand for that layer
+  const places = new Map(); // "model path" → its elements
   const lit = new Set();
   const readout = document.getElementById("lit");
-  let kept = null; // the element whose layer stays lit
+  let kept = null; // the element whose layer stays highlighted
   let frame = 0;
 
   const key = (model, path) => `${model} ${path}`;
@@ -25,9 +25,9 @@ const highlight = (() => {
     }
   }
   const at = (name) => places.get(name) ?? [];
-  const tree = [...document.querySelectorAll("tr[data-level]")]; // in the order of the model, however they get sorted
+  const tree = [...document.querySelectorAll("tr[data-level]")]; // in model order, however the table is sorted
 
-  /* The keys of what an element stands for: a module stands for all below it, a row for the layers that it lines up. */
+  /* The keys of an element: a module stands for everything below it, an aligned row for the layers of all models. */
   function meantBy(element) {
     const keys = new Set(keysOf(element));
     for (const name of [...keys]) {
@@ -46,7 +46,7 @@ const highlight = (() => {
     return keys;
   }
 
-  /* In a drawing that does not have a layer, the smallest module around it that it has. */
+  /* Find the smallest module around a layer in a drawing that does not have the layer itself. */
   function around(name, drawing) {
     let [, model, path] = /^(\S+) (.*)$/su.exec(name);
     while (path.includes(".")) {
@@ -77,7 +77,7 @@ const highlight = (() => {
     tell([...lit].find((other) => other.matches("tr") && keysOf(other).some((name) => keys.includes(name))));
   }
 
-  /* Say at the foot of the window what is lit, with the numbers of its row. */
+  /* Show the numbers of the highlighted layer at the bottom of the window. */
   function tell(row) {
     readout.replaceChildren();
     readout.hidden = !row;
@@ -99,7 +99,7 @@ const highlight = (() => {
     frame = requestAnimationFrame(() => paint(element ?? kept));
   }
 
-  /* Keep an element's layer lit, or no longer; returns whether it now is. */
+  /* Toggle whether the layer of an element stays highlighted; return whether it now does. */
   function keep(element) {
     kept?.classList.remove("kept");
     kept = kept === element ? null : element;

@@ -1,5 +1,5 @@
 "use strict";
-/* The layer table: sorted by a column, filtered by a word, folded by module, walked through with the arrow keys. */
+/* The layer table: sorting by column, filtering by text, folding by module, moving with the arrow keys. */
 (() => {
   const table = document.getElementById("layer-table");
   if (!table) return;
@@ -30,7 +30,7 @@
     return false;
   }
 
-  /* Which rows match what is asked for; in the tree also the modules around them. */
+  /* Find the rows that match; in the tree, also the modules around them. */
   function matching() {
     const word = filter.value.trim().toLowerCase();
     const kind = choice?.value ?? "";
@@ -79,12 +79,12 @@
       const difference = isNumeric(column)
         ? numberOf(rows[a].cells[column]) - numberOf(rows[b].cells[column])
         : text(a).localeCompare(text(b), undefined, { numeric: true });
-      return sign * (difference || 0) || a - b; // the difference of two infinities is no number
+      return sign * (difference || 0) || a - b; // the difference of two infinities is NaN
     };
   }
 
   function sortBy(column) {
-    const first = isNumeric(column); // numbers begin with the largest
+    const first = isNumeric(column); // numbers sort largest first
     if (sorting?.column !== column) sorting = { column, descending: first };
     else sorting = sorting.descending === first ? { column, descending: !first } : null;
     arrange();
@@ -114,7 +114,7 @@
     update();
   }
 
-  /* Walking: the table is one stop of the Tab key, the arrow keys go on from there. */
+  /* Moving: the table is a single tab stop, and the arrow keys move within it. */
   function walkable() {
     const buttons = rows.map((row) => row.cells[0].querySelector("button"));
     const current = buttons.find((button) => button.tabIndex === 0 && !button.closest("tr").hidden);
@@ -143,7 +143,7 @@
     event.preventDefault();
   }
 
-  /* Make buttons of what can be pressed. */
+  /* Turn whatever can be pressed into buttons. */
   function pressable(cell, act) {
     const name = cell.querySelector(".name");
     const button = document.createElement("button");
