@@ -17,8 +17,8 @@ from test_floors import ROOT, run_without_torch
 from alexnet_cli.cache import folder as store
 from alexnet_cli.cache import question
 from alexnet_cli.cache.entries import decode
-from alexnet_cli.cli import cached
 from alexnet_cli.renderers import FORMATS
+from alexnet_cli.session import kept
 
 RUN = "import sys; from alexnet_cli.__main__ import main; sys.argv = ['alexnet', *sys.argv[1:]]; main()"
 
@@ -40,13 +40,13 @@ def start(*arguments: str, folder: Path, **options) -> subprocess.Popen[str]:
 def traced(monkeypatch):
     """Count the traces that are made."""
     targets = []
-    trace = cached._trace
+    trace = kept._trace
 
-    def count(subject, options, notify):
+    def count(subject, options, listener):
         targets.append(subject.target)
-        return trace(subject, options, notify)
+        return trace(subject, options, listener)
 
-    monkeypatch.setattr(cached, "_trace", count)
+    monkeypatch.setattr(kept, "_trace", count)
     return targets
 
 
@@ -106,7 +106,7 @@ def test_an_edit_of_the_programs_own_source_is_a_miss(entry, tmp_path):
     copy = tmp_path / "alexnet_cli"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert run_without_torch("summary", PYTHONPATH=str(tmp_path)).returncode == 0
-    edited = copy / "tracing" / "rows.py"
+    edited = copy / "report.py"
     edited.write_text(edited.read_text() + "# a comment\n")
     done = run_without_torch("summary", PYTHONPATH=str(tmp_path))
     assert "imported torch" in done.stderr

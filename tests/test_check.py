@@ -18,8 +18,8 @@ from test_floors import run_without_torch
 
 from alexnet_cli.analyses.check import check_baseline, check_limits, sentence
 from alexnet_cli.analyses.limits import LIMITS
-from alexnet_cli.cli.annotations import github, junit
-from alexnet_cli.cli.results.check import CheckResult
+from alexnet_cli.answers.check import CheckResult
+from alexnet_cli.cli.ci_formats import github, junit
 from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import ErrorInfo, Model, UncountedOp, UnusedModule
 from alexnet_cli.report_json import generator
@@ -278,9 +278,9 @@ def test_limits_stand_in_pyproject_and_options_win(alexnet, settings):
         ("max-params = 6.5", "invalid number 6.5"),
         ('max-params = "many"', "invalid number 'many'"),
         ('no-unused = "yes"', "no-unused must be true or false"),
-        ("baseline = 3", "is no file"),
+        ("baseline = 3", "invalid baseline 3"),
         ('baseline = "baseline.json"\ntolerance = true', "invalid fraction 'True'"),
-        ("max-params = ", "does not parse"),
+        ("max-params = ", "cannot parse"),
     ],
 )
 def test_settings_that_cannot_be(alexnet, settings, line, said):
@@ -295,7 +295,7 @@ def test_other_peoples_settings_are_left_alone(alexnet, settings, folder):
     settings("this is no toml", section="[tool.other]")
     assert alexnet("check", "baseline.json", "--max-params", "1M").code == 0
     settings('check = "all"', section="[tool.alexnet]")
-    assert "is no table" in alexnet("check", "baseline.json", "--max-params", "1M").err
+    assert "is not a table" in alexnet("check", "baseline.json", "--max-params", "1M").err
     (folder / "pyproject.toml").unlink()
     (folder / "pyproject.toml").mkdir()
     assert "cannot read pyproject.toml" in alexnet("check", "baseline.json", "--max-params", "1M").err
@@ -303,7 +303,7 @@ def test_other_peoples_settings_are_left_alone(alexnet, settings, folder):
 
 def test_without_a_toml_reader_it_says_so(alexnet, settings, monkeypatch):
     settings("max-params = 5")
-    monkeypatch.setattr("alexnet_cli.cli.check_settings.find_spec", lambda name: None)
+    monkeypatch.setattr("alexnet_cli.cli.pyproject.find_spec", lambda name: None)
     answer = alexnet("check", "baseline.json")
     assert answer.code == 2
     assert "pip install tomli" in answer.err

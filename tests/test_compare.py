@@ -14,9 +14,10 @@ from test_floors import run_without_torch
 
 from alexnet_cli.analyses.alignment import align
 from alexnet_cli.analyses.compare import Comparison, compare, only_changes
-from alexnet_cli.cli.sides import arguments_of, is_stored, per_target
+from alexnet_cli.cli.sides import arguments_of, per_target
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Generator, Layer, Model, Report, Run, Totals
+from alexnet_cli.targets.resolve import is_stored
 from alexnet_cli.views.compare import label
 
 MIRRORED = {"added": "removed", "removed": "added", "same": "same", "changed": "changed"}

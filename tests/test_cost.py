@@ -481,7 +481,7 @@ def test_units_cover_every_mac(trained):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, report):
-    from alexnet_cli.cli.summary import summary_result
+    from alexnet_cli.answers.summary import summary_result
     from alexnet_cli.report_json import to_json
 
     path = tmp_path_factory.mktemp("saved") / "report.json"

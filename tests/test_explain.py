@@ -17,11 +17,12 @@ from test_odd_models import traced as traced_case
 from test_trace import CONV_MACS, CONV_PARAMS, CONVOLUTIONS, LINEAR_MACS, LINEAR_PARAMS
 
 from alexnet_cli.analyses.findings.rules import RULES, WITHOUT_A_RUN, findings
-from alexnet_cli.cli.changes import trace_changes
 from alexnet_cli.graphics.text import Style, width_of
 from alexnet_cli.messages import CATALOGUES, MOST_NAMES, say
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import render
+from alexnet_cli.session.changes import trace_changes
+from alexnet_cli.session.session import Named, Session
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.views.explain import MOST_ALIKE, explain_document, tell
@@ -68,7 +69,9 @@ def changes_of(name, report, codes=tuple(RULES), **options):
     """Trace the changes that the findings propose, as the command does."""
     target = name if name in variants() else f"{HERE}:{name}"
     inputs = None if name in variants() else (parse_input(INPUTS[name]),)
-    return trace_changes(report, codes, target, None, TraceOptions(inputs=inputs, **options), cache=False)
+    session = Session(Named(target), TraceOptions(inputs=inputs, **options), cache=False)
+    assert session.report() == report
+    return trace_changes(session, codes)
 
 
 def found(report, code):

@@ -13,8 +13,8 @@ from test_trace import CONV_MACS, CONV_PARAMS, LINEAR_MACS, LINEAR_PARAMS
 
 from alexnet_cli.analyses.findings.one_layer import MOST_TRIED, Refused
 from alexnet_cli.analyses.findings.rules import RULES, candidates, findings
-from alexnet_cli.cli import changes as command
 from alexnet_cli.messages import CATALOGUES
+from alexnet_cli.session.session import Session
 from alexnet_cli.views.explain import tell
 
 SIZE, WORK, OUTPUTS = CODES = ("size-in-one-layer", "work-in-one-layer", "outputs-in-one-layer")
@@ -251,7 +251,7 @@ def test_nothing_more_is_run_where_no_change_is_proposed(alexnet, monkeypatch):
     def refuse(*_arguments, **_options):
         pytest.fail("it was run again")
 
-    monkeypatch.setattr(command, "cached_trace", refuse)
+    monkeypatch.setattr(Session, "vary", refuse)
     without = [code for code in RULES if code not in CODES]
     assert alexnet("explain", "--select", ",".join(without)).code == 0
     assert alexnet("explain", "-i", "3,224,224").code == 4

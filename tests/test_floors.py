@@ -27,10 +27,12 @@ MAY_IMPORT = {
     "renderers": {"graphics", "renderers"},
     "drawing": {"analyses", "graphics", "renderers", "drawing"},
     "report_page": {"analyses", "messages", "views", "graphics", "renderers", "drawing", "report_page"},
-    "cli": {
-        *("cache", "models", "targets", "tracing", "analyses", "views"),
-        *("messages", "graphics", "renderers", "drawing", "report_page", "cli"),
+    "session": {"cache", "models", "targets", "tracing", "analyses", "session"},
+    "answers": {
+        *("cache", "models", "session", "analyses", "messages", "views"),
+        *("graphics", "renderers", "drawing", "report_page", "answers"),
     },
+    "cli": {"models", "session", "analyses", "messages", "graphics", "renderers", "drawing", "answers", "cli"},
     "__main__": {"cli"},
 }
 DOCUMENT_ONLY = {"document", "units", "errors"}
@@ -85,7 +87,7 @@ def run_without_torch(*arguments: str, **environment: str) -> subprocess.Complet
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, report):
-    from alexnet_cli.cli.summary import summary_result
+    from alexnet_cli.answers.summary import summary_result
     from alexnet_cli.report_json import to_json
 
     path = tmp_path_factory.mktemp("saved") / "report.json"

@@ -269,6 +269,6 @@ def test_other_long_steps_show_a_line(on_terminal, alexnet, tmp_path, command, l
 
 
 def test_progress_imports_neither_rich_nor_torch():
-    code = "import sys, alexnet_cli.cli.cached; print({'rich', 'torch'} & sys.modules.keys())"
+    code = "import sys, alexnet_cli.session.session; print({'rich', 'torch'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -13,7 +13,7 @@ from torch import nn
 
 import alexnet_cli
 from alexnet_cli.__main__ import RARELY
-from alexnet_cli.cli.summary import summary_result
+from alexnet_cli.answers.summary import summary_result
 from alexnet_cli.document import Column, Document, Row, Table
 from alexnet_cli.errors import ForwardError
 from alexnet_cli.graphics.text import Style

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,17 @@ class Envelope(Struct, frozen=True, kw_only=True):
     model: Model | None = None
     run: Run | None = None
     error: ErrorInfo | None = None
+
+    @staticmethod
+    def of(report: Report, command: str) -> dict[str, Any]:
+        """Return the keys of a command's answer about one model."""
+        return {
+            "generator": report.generator,
+            "command": command,
+            "model": report.model,
+            "run": report.run,
+            "error": report.error,
+        }
 
 
 class SavedReport(Envelope, frozen=True, kw_only=True):

@@ -6,35 +6,18 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
 from itertools import pairwise
 from typing import Annotated
 
 import typer
 
-from alexnet_cli.cli.obtain import complain
+from alexnet_cli.cli.commands import COMMANDS, command_module
 from alexnet_cli.cli.output import abandon_stdout, write_stdout
+from alexnet_cli.cli.stderr import complain
 from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
 from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
-
-COMMANDS = {
-    "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
-    "params": "Show where the parameters sit: totals, by type, layer, module.",
-    "cost": "Show what each layer computes and moves, and the least time it takes.",
-    "memory": "Show what a forward and a training step hold, and what fits.",
-    "receptive-field": "Show how much of the input each layer sees.",
-    "draw": "Draw the architecture: a figure for a page or a slide.",
-    "report": "Write a page that one can mail: figure, charts, layers, findings.",
-    "explain": "Check what people say of such a network, with evidence.",
-    "compare": "Show models side by side, and what changed.",
-    "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",
-    "models": "List the built-in models.",
-    "schema": "Print the JSON Schema of a command's JSON.",
-    "cache": "Show or clear the answers that are kept.",
-}
-"""The commands, each a function in a module of its name, with its line in the help."""
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -72,9 +55,9 @@ def command_line(words: Sequence[str]) -> typer.Typer:
     app.callback()(alexnet)
     for name, text in COMMANDS.items():
         if name in words:
-            function = name.replace("-", "_")
-            module = import_module(f"alexnet_cli.cli.{function}")
-            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, function))
+            module = command_module(name)
+            command = getattr(module, name.replace("-", "_"))
+            app.command(name, epilog=getattr(module, "EPILOG", None))(command)
         else:
             app.command(name, help=text)(_not_named)
     return app

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import FORMATS
-from alexnet_cli.tracing.options import DEVICES
+from alexnet_cli.session.how import DEVICES
 
 TARGET_SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".bin")
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, cast, get_args
+from typing import Annotated, Literal, cast
 
 import typer
 
 from alexnet_cli import drawing
+from alexnet_cli.answers.draw import STYLES, THEMES, one_of
+from alexnet_cli.answers.draw import draw as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.obtain import finish, obtain_report, trace_options
-from alexnet_cli.cli.output import Output, check_place
+from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.output import Output, check_place, finish
 from alexnet_cli.cli.progress import progress
-from alexnet_cli.drawing.content import Plan
-from alexnet_cli.drawing.page import Width
-from alexnet_cli.drawing.plan import AnyStyle, plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import convert
-from alexnet_cli.graphics.palette import Theme
 
 EPILOG = """
 \b
@@ -33,7 +29,6 @@ Examples:
   alexnet draw -f mermaid                    for a Markdown page
 """
 
-STYLES, THEMES = get_args(AnyStyle), get_args(Theme)
 LEAST_PIXELS, MOST_PIXELS, LEAST_COLUMNS = 320, 20_000, 20
 _PICTURES = ("png", "pdf")
 _SUFFIXES = ", ".join(suffix for suffixes in drawing.FORMATS.values() for suffix in suffixes)
@@ -85,6 +80,7 @@ DrawDepth = Annotated[
 ]
 
 
+@with_groups()
 def draw(
     target: options.Target = "alexnet",
     style: DrawStyle = "auto",
@@ -92,58 +88,32 @@ def draw(
     theme: DrawTheme = "auto",
     width: DrawWidth = None,
     scale: Scale = None,
-    arguments: options.Arguments = None,
-    input_size: options.InputSize = None,
-    batch_size: options.BatchSize = 1,
-    no_batch: options.NoBatch = False,
-    device: options.Device = "meta",
-    dtype: options.Dtype = None,
-    train: options.Train = False,
-    formulas: options.Formulas = None,
-    traceback: options.Traceback = False,
-    cache: options.Cache = None,
     format_name: DrawFormat = None,
-    output: options.Output = None,
+    output: options.File = None,
     no_color: options.NoColor = False,
+    *,
+    run: options.Run,
 ) -> None:
     """Draw the architecture as a figure: blocks in perspective, a graph of modules, or bars."""
-    known = cast("AnyStyle", _one_of(style, STYLES, "style"))
-    colors = cast("Theme", _one_of(theme, THEMES, "theme"))
+    one_of(style, STYLES, "style")
+    one_of(theme, THEMES, "theme")
     chosen = _format(format_name, output)
     if scale is not None and chosen != "png":
-        raise UsageError(f"--scale is of PNG, and this is {chosen}", "SVG and PDF have no pixels: see --width")
+        raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
     size = _width(width, text=chosen == "text")
     if chosen in _PICTURES:
         convert.need(chosen.upper())
-    how = trace_options(input_size, batch_size, device, dtype, no_batch=no_batch, train=train)
-    how = replace(how, formulas=formulas, traceback=traceback)
-    report = obtain_report(target, arguments, how, cache=cache)
+    session = run.session(target)
+    session.report()
     out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)
     with progress("drawing"):
-        figure = _drawn(plan(report, known, depth), out, colors, size, scale or 2.0)
-    if isinstance(figure, bytes):
-        out.write_bytes(figure)
+        figure = answer(session, style=style, depth=depth, theme=theme)
+        written = figure.write(chosen, width=size, scale=scale or 2.0, style=out.style())
+    if isinstance(written, bytes):
+        out.write_bytes(written)
     else:
-        out.write_text(figure)
-    raise typer.Exit(finish(report))
-
-
-def _drawn(figure: Plan, out: Output, theme: Theme, width: Width, scale: float) -> str | bytes:
-    match out.format:
-        case "text":
-            from alexnet_cli.drawing import terminal
-
-            return terminal.write(figure, out.style())
-        case "png" | "pdf" as picture:
-            return drawing.picture(figure, picture, theme, width, scale)
-        case source:
-            return drawing.source(figure, cast('Literal["svg", "dot", "mermaid"]', source), theme, width)
-
-
-def _one_of(given: str, known: Sequence[str], what: str) -> str:
-    if given not in known:
-        raise UsageError(f"unknown {what} {given!r}", f"known: {', '.join(known)}")
-    return given
+        out.write_text(written)
+    finish(figure)
 
 
 def _format(name: str | None, file: Path | None) -> str:
@@ -155,7 +125,7 @@ def _format(name: str | None, file: Path | None) -> str:
     if file is not None:
         check_place(file)
     if name is not None:
-        chosen = _one_of(name, list(drawing.FORMATS), "format")
+        chosen = one_of(name, list(drawing.FORMATS), "format")
     elif file is None:
         chosen = "text"
     else:

@@ -1,13 +1,19 @@
-"""Options that several commands share."""
+"""Options that several commands share, alone and in groups."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alexnet_cli.cli.completion import complete_device, complete_format, complete_target
+from alexnet_cli.cli.output import Output, choose_output
+from alexnet_cli.cli.stderr import LISTENER
+from alexnet_cli.session.how import AMP_DTYPES, META, OPTIMIZERS, how_to_run
+from alexnet_cli.session.session import Named, Session
 
 Target = Annotated[
     str,
@@ -31,8 +37,8 @@ InputSize = Annotated[
         "Repeat it for each argument of forward.",
     ),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, metavar="N", help="Images in the batch.")]
-NoBatch = Annotated[bool, typer.Option("--no-batch", help="The shapes are whole: put no batch in front.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch.")]
+NoBatch = Annotated[bool, typer.Option("--no-batch", help="Shapes already include the batch.")]
 Device = Annotated[
     str,
     typer.Option(
@@ -48,21 +54,23 @@ Dtype = Annotated[
 Train = Annotated[bool, typer.Option("--train/--eval", help="The mode that the forward runs in.")]
 Formulas = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Python code with MAC formulas of your own; see the README."),
+    typer.Option(metavar="FILE", help="A Python file with your own MAC formulas; see the README."),
 ]
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show all frames of a failure, not only your own.")]
+Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show all frames of a failure, not only those of your own code.")
+]
 Cache = Annotated[
     bool | None,
     typer.Option(
         "--cache/--no-cache",
-        help="Answers about built-in models on meta are kept: --no-cache traces anew, --cache keeps those about "
-        "your own code too, until one of its files changes.",
+        help="Answers about built-in models on meta are kept. --no-cache traces again; --cache keeps those about your "
+        "own code too, until one of its files changes.",
         show_default=False,
     ),
 ]
 Depth = Annotated[
     int | None,
-    typer.Option(min=0, metavar="N", help="Show the module tree to this depth; deeper rows are summed into theirs."),
+    typer.Option(min=0, metavar="N", help="Show the tree to this depth; deeper rows are summed into their parent."),
 ]
 Format = Annotated[
     str | None,
@@ -75,9 +83,80 @@ Format = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
-Output = Annotated[
+File = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write there; the suffix picks the format."),
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file; its suffix picks the format."),
 ]
 Width = Annotated[int | None, typer.Option(min=20, metavar="N", help="Width of the table; default: the terminal's.")]
-NoColor = Annotated[bool, typer.Option("--no-color", help="No colour, as with NO_COLOR in the environment.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR in the environment.")]
+Optimizer = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"The optimizer of the training step: {', '.join(OPTIMIZERS)}.",
+        autocompletion=lambda: list(OPTIMIZERS),
+    ),
+]
+Amp = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DTYPE",
+        help="Train in mixed precision: the forward under autocast in bf16 or fp16, the weights in float32.",
+        autocompletion=lambda: list(AMP_DTYPES),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How the model is built and run."""
+
+    arguments: Arguments = None
+    input_size: InputSize = None
+    batch_size: BatchSize = 1
+    no_batch: NoBatch = False
+    device: Device = META
+    dtype: Dtype = None
+    train: Train = False
+    formulas: Formulas = None
+    traceback: Traceback = False
+    cache: Cache = None
+
+    def session(self, target: str) -> Session:
+        """Return a session about a target run like this.
+
+        Raises:
+            UsageError: an option does not parse.
+        """
+        how = how_to_run(
+            input_size=self.input_size,
+            batch_size=self.batch_size,
+            no_batch=self.no_batch,
+            device=self.device,
+            dtype=self.dtype,
+            train=self.train,
+            formulas=self.formulas,
+            traceback=self.traceback,
+        )
+        return Session(Named(target, tuple(self.arguments or ())), how, cache=self.cache, listener=LISTENER)
+
+
+@dataclass(frozen=True)
+class Page:
+    """How the answer is shown, and where it goes."""
+
+    format_name: Format = None
+    json: Json = False
+    output: File = None
+    width: Width = None
+    no_color: NoColor = False
+
+    def out(self, extra: Sequence[str] = ()) -> Output:
+        """Return where the answer goes; `extra` are formats of this command only.
+
+        Raises:
+            UsageError: the format is unknown, two options name different ones, or the file cannot be written.
+        """
+        return choose_output(
+            self.format_name, self.output, self.width, json=self.json, no_color=self.no_color, extra=tuple(extra)
+        )

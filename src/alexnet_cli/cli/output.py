@@ -9,14 +9,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+import typer
 
 from alexnet_cli import units
+from alexnet_cli.answers.answer import Answer
 from alexnet_cli.cli.progress import progress
+from alexnet_cli.cli.stderr import complain
 from alexnet_cli.document import Document, Table
-from alexnet_cli.errors import OutputError, UsageError
+from alexnet_cli.errors import ExitCode, OutputError, UsageError
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import FORMATS, format_for_suffix, render
-from alexnet_cli.report_json import Envelope, to_json
+from alexnet_cli.report import ErrorInfo
+from alexnet_cli.report_json import to_json
 
 JSON = "json"
 TORCHSUMMARY = "torchsummary"
@@ -33,13 +39,15 @@ class Output:
     width: int | None = None
     no_color: bool = False
 
-    def write(self, envelope: Envelope, document: Callable[[], Document]) -> None:
-        """Write the JSON or the rendered document.
+    def answer(self, answer: Answer[Any]) -> NoReturn:
+        """Write the JSON or the rendered document, tell what went wrong, and exit.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the answer cannot be written.
+            typer.Exit: always, with the answer's exit code.
         """
-        self.write_text(to_json(envelope) if self.format == JSON else self._rendered(document))
+        self.write_text(to_json(answer.result) if self.format == JSON else self._rendered(answer.document))
+        finish(answer)
 
     def write_text(self, text: str) -> None:
         """Write text as it is.
@@ -78,6 +86,29 @@ class Output:
         terminal = sys.stdout.isatty()
         plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         return Style(self.width or _terminal_width(terminal=terminal), terminal and not plain, _can_draw())
+
+
+class Finished(Protocol):
+    """What a command ends with: an answer, a figure or a page."""
+
+    @property
+    def failures(self) -> tuple[ErrorInfo, ...]:
+        """What went wrong."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns."""
+
+
+def finish(finished: Finished) -> NoReturn:
+    """Tell what went wrong, and exit.
+
+    Raises:
+        typer.Exit: always, with the exit code.
+    """
+    for failure in finished.failures:
+        complain(failure)
+    raise typer.Exit(finished.exit_code)
 
 
 def choose_output(

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.findings.rules import RULES
-from alexnet_cli.analyses.hardware import HARDWARE, find_hardware
-from alexnet_cli.analyses.memory import Recipe
+from alexnet_cli.analyses.hardware import HARDWARE
+from alexnet_cli.answers.report import NO_GPU, USUAL_GPU, Page, comparison_page, model_page
 from alexnet_cli.cli import options
-from alexnet_cli.cli.changes import trace_changes
 from alexnet_cli.cli.completion import complete_target
-from alexnet_cli.cli.obtain import finish, note, obtain_report, trace_options
-from alexnet_cli.cli.output import Output, check_place
-from alexnet_cli.cli.progress import progress
-from alexnet_cli.cli.sides import SideOptions, finish_all, obtain_reports, per_target
-from alexnet_cli.cli.training import Amp, Optimizer, Tracer, as_found, training_step
+from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.output import Output, check_place, finish
+from alexnet_cli.cli.sides import Sides
+from alexnet_cli.cli.stderr import note
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Report
-from alexnet_cli.report_page.material import Material, need_packages
-from alexnet_cli.tracing.options import META, TrainingStep
+from alexnet_cli.session.session import Session
 
 EPILOG = """
 \b
@@ -37,7 +31,6 @@ Examples:
   alexnet report alexnet alexnet-paper -o ab.html two models side by side
 """
 
-NO_GPU, USUAL_GPU = "none", "t4"
 SUFFIXES = (".html", ".htm")
 
 Targets = Annotated[
@@ -79,77 +72,46 @@ File = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class ReportSides(Sides):
+    """How each target of a report is built and run: one as in the other commands, several as in `compare`."""
+
+    arguments: options.Arguments = None
+    input_size: InputSize = None
+    batch_size: BatchSize = None
+    dtype: Dtype = None
+
+    def session(self, target: str) -> Session:
+        """Return the session of a single target; a repeated `--input-size` is for each argument of forward.
+
+        Raises:
+            UsageError: an option does not parse.
+        """
+        [run] = replace(self, input_size=None).runs(1)
+        return replace(run, arguments=self.arguments, input_size=self.input_size).session(target)
+
+
+@with_groups(without=("device",))
 def report(
     targets: Targets = None,
     gpu: Gpu = None,
-    optimizer: Optimizer = "sgd",
-    amp: Amp = None,
-    arguments: options.Arguments = None,
-    input_size: InputSize = None,
-    batch_size: BatchSize = None,
-    no_batch: options.NoBatch = False,
-    dtype: Dtype = None,
-    train: options.Train = False,
-    formulas: options.Formulas = None,
-    traceback: options.Traceback = False,
-    cache: options.Cache = None,
+    optimizer: options.Optimizer = "sgd",
+    amp: options.Amp = None,
+    *,
+    sides: ReportSides,
     output: File = None,
     show: Open = False,
 ) -> None:
     """Write a page about a model, or about several side by side: one HTML file that needs nothing else."""
     _check_file(output)
-    need_packages()
-    from alexnet_cli.report_page import page  # needs those packages
-
     names = targets or ["alexnet"]
-    given = SideOptions(arguments, input_size, batch_size, None, dtype, no_batch, train, formulas, traceback)
     if len(names) > 1:
         _only_for_one_model({"--gpu": gpu, "--amp": amp})
-        reports = obtain_reports(names, given)
-        with progress("writing"):
-            text = page.comparison_page(reports)
-        code = finish_all(reports)
+        page = comparison_page(sides.sessions(names))
     else:
-        step = training_step(optimizer, amp, foreach=False)
-        material = _material(names[0], given, step, _roof(gpu), cache=cache)
-        reports = [material.report]
-        with progress("writing"):
-            text = page.model_page(material)
-        code = finish(material.report)
-    _write(text, output, reports, show=show)
-    raise typer.Exit(code)
-
-
-def _material(
-    target: str, given: SideOptions, step: TrainingStep, roof: Roof | None, *, cache: bool | None
-) -> Material:
-    """Trace the model, and a training step where there is something to train."""
-    batch = per_target(given.batch_size, 1, "--batch-size", 1)[0]
-    dtype = per_target(given.dtype, 1, "--dtype", "")[0]
-    how = trace_options(given.input_size, batch, META, dtype or None, no_batch=given.no_batch, train=given.train)
-    how = replace(how, formulas=given.formulas, traceback=given.traceback)
-    traced = obtain_report(target, given.arguments, how, cache=cache)
-    tracer = Tracer(target, given.arguments, cache=cache)
-    trained = None
-    if traced.error is None and tracer.can_run:
-        trained = tracer.training(as_found(how, traced), step)
-    recipe = Recipe(step.optimizer, step.amp, step.foreach)
-    changes = trace_changes(traced, RULES, target, given.arguments, how, cache=cache)
-    return Material(traced, trained, recipe, _why_untrained(trained, can_run=tracer.can_run), roof, changes)
-
-
-def _why_untrained(trained: Report | None, *, can_run: bool) -> str:
-    if not can_run:
-        return "A saved report holds a forward only: a training step needs the model itself."
-    if trained is None:
-        return "There is nothing to train in this model, so this is a forward."
-    return "" if trained.error is None else f"This is a forward: a training step fails with “{trained.error.message}”."
-
-
-def _roof(gpu: str | None) -> Roof | None:
-    if gpu == NO_GPU:
-        return None
-    return Roof(find_hardware(USUAL_GPU if gpu is None else gpu, f"{NO_GPU} leaves the roofline out"))
+        page = model_page(sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp)
+    _write(page, output, show=show)
+    finish(page)
 
 
 def _only_for_one_model(options_given: Mapping[str, object]) -> None:
@@ -166,13 +128,13 @@ def _check_file(file: Path | None) -> None:
         raise UsageError(f"a report is HTML, and {file} is not named so", f"as in -o {file.with_suffix('.html')}")
 
 
-def _write(text: str, output: Path | None, reports: Sequence[Report], *, show: bool) -> None:
+def _write(page: Page, output: Path | None, *, show: bool) -> None:
     """Write to the file that was named, else to a pipe, else to a file named after the models."""
     file = output
     if file is None and (show or sys.stdout.isatty()):
-        file = Path(f"{_plain('-'.join(report.model.class_name for report in reports))}-report.html")
+        file = Path(f"{_plain('-'.join(report.model.class_name for report in page.reports))}-report.html")
         note(f"the report is in {file}")
-    Output("html", file).write_text(text)
+    Output("html", file).write_text(page.html)
     if file is not None and show and not _opened(file):
         note(f"no browser was found: open {file} yourself")
 

@@ -5,66 +5,112 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from msgspec import structs
+import typer
 
-from alexnet_cli.cli.obtain import complain, obtain_report, trace_options
-from alexnet_cli.errors import ExitCode, UsageError
-from alexnet_cli.report import Report
-from alexnet_cli.targets.checkpoint.read import is_checkpoint
-from alexnet_cli.targets.resolve import STDIN
-from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.cli import options
+from alexnet_cli.cli.completion import complete_device
+from alexnet_cli.errors import UsageError
+from alexnet_cli.session.how import META
+from alexnet_cli.session.session import Session, is_stored
 
 T = TypeVar("T")
 _FOR_ONE = re.compile(r"(?P<place>\d{1,4}):(?P<rest>.*)", re.DOTALL)
 
+_ONCE_OR_EACH = "Once for all targets, or once for each in their order."
+
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--arg",
+        metavar="[N:]NAME=VALUE",
+        help="Passed to the class or function of each target that is built, or of the N-th only; the value is JSON. "
+        "Repeatable.",
+    ),
+]
+InputSizes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input-size",
+        "-i",
+        metavar="SHAPE[;SHAPE]",
+        help=f"Shape without the batch, as in the other commands; a ; between several arguments of forward. "
+        f"{_ONCE_OR_EACH}",
+    ),
+]
+BatchSizes = Annotated[
+    list[int] | None,
+    typer.Option("--batch-size", "-b", min=1, metavar="N", help=f"Images in the batch. {_ONCE_OR_EACH}"),
+]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE",
+        help=f"meta (default), cpu, cuda, cuda:N, mps or xpu. {_ONCE_OR_EACH}",
+        autocompletion=complete_device,
+    ),
+]
+Dtypes = Annotated[
+    list[str] | None,
+    typer.Option("--dtype", metavar="DTYPE", help=f"float32, float16, bfloat16 or float64. {_ONCE_OR_EACH}"),
+]
+
 
 @dataclass(frozen=True)
-class SideOptions:
-    """The options as they were given; None or a list of one for all targets or one for each."""
+class Sides:
+    """How each target is built and run; None or a list of one for all targets or one for each."""
 
-    arguments: Sequence[str] | None = None
-    input_size: Sequence[str] | None = None
-    batch_size: Sequence[int] | None = None
-    device: Sequence[str] | None = None
-    dtype: Sequence[str] | None = None
-    no_batch: bool = False
-    train: bool = False
-    formulas: Path | None = None
-    traceback: bool = False
+    arguments: Arguments = None
+    input_size: InputSizes = None
+    batch_size: BatchSizes = None
+    no_batch: options.NoBatch = False
+    device: Devices = None
+    dtype: Dtypes = None
+    train: options.Train = False
+    formulas: options.Formulas = None
+    traceback: options.Traceback = False
+    cache: options.Cache = None
 
+    def sessions(self, targets: Sequence[str]) -> list[Session]:
+        """Return a session for each target, with its own options; a saved report takes none if a model is run.
 
-def obtain_reports(targets: Sequence[str], given: SideOptions) -> list[Report]:
-    """Return the report of each target, each with its own options; what was saved takes none.
+        Raises:
+            UsageError: an option does not parse, or is given neither once nor once for each target.
+        """
+        arguments, runs = arguments_of(self.arguments, len(targets)), self.runs(len(targets))
+        stored = [is_stored(target) for target in targets]
+        found = []
+        for target, own, run, keep in zip(targets, arguments, runs, stored, strict=True):
+            settled = options.Run(cache=self.cache) if keep and not all(stored) else replace(run, arguments=own)
+            found.append(settled.session(target))
+        return found
 
-    Raises:
-        UsageError: an option does not parse, or is given neither once nor once for each target.
-        AlexnetError: a target cannot be loaded, or not be run.
-    """
-    arguments = arguments_of(given.arguments, len(targets))
-    hows = _trace_options(given, len(targets))
-    stored = [is_stored(target) for target in targets]
-    if not all(stored):  # where something is run, the options are for that
-        hows = [TraceOptions() if keep else how for keep, how in zip(stored, hows, strict=True)]
-        arguments = [[] if keep else own for keep, own in zip(stored, arguments, strict=True)]
-    return [obtain_report(target, own, how) for target, own, how in zip(targets, arguments, hows, strict=True)]
+    def runs(self, count: int) -> list[options.Run]:
+        """Return how each target is run, without its arguments.
 
-
-def finish_all(reports: Sequence[Report]) -> int:
-    """Say on stderr which models failed and why, and return the exit code."""
-    failed = False
-    for report in reports:
-        if report.error is not None:
-            complain(structs.replace(report.error, message=f"{report.model.target}: {report.error.message}"))
-            failed = True
-    return ExitCode.FORWARD if failed else ExitCode.OK
-
-
-def is_stored(target: str) -> bool:
-    """Tell whether a target is a saved report or a checkpoint, and so is not run."""
-    return target in STDIN or is_checkpoint(target) or target.endswith(".json") or target.startswith("/dev/fd/")
+        Raises:
+            UsageError: an option is given neither once nor once for each target.
+        """
+        sizes = per_target(self.input_size, count, "--input-size", "")
+        batches = per_target(self.batch_size, count, "--batch-size", 1)
+        devices = per_target(self.device, count, "--device", META)
+        dtypes = per_target(self.dtype, count, "--dtype", "")
+        return [
+            options.Run(
+                input_size=size.split(";") if size else None,
+                batch_size=batch,
+                no_batch=self.no_batch,
+                device=device,
+                dtype=dtype or None,
+                train=self.train,
+                formulas=self.formulas,
+                traceback=self.traceback,
+                cache=self.cache,
+            )
+            for size, batch, device, dtype in zip(sizes, batches, devices, dtypes, strict=True)
+        ]
 
 
 def arguments_of(texts: Sequence[str] | None, count: int) -> list[list[str]]:
@@ -100,16 +146,3 @@ def per_target(values: Sequence[T] | None, count: int, option: str, default: T) 
             "give it once for all of them, or once for each in their order",
         )
     return list(values) * (count // len(values))
-
-
-def _trace_options(given: SideOptions, count: int) -> list[TraceOptions]:
-    sizes = per_target(given.input_size, count, "--input-size", "")
-    batches = per_target(given.batch_size, count, "--batch-size", 1)
-    devices = per_target(given.device, count, "--device", META)
-    dtypes = per_target(given.dtype, count, "--dtype", "")
-    found = []
-    for size, batch, device, dtype in zip(sizes, batches, devices, dtypes, strict=True):
-        inputs = size.split(";") if size else None
-        how = trace_options(inputs, batch, device, dtype or None, no_batch=given.no_batch, train=given.train)
-        found.append(replace(how, formulas=given.formulas, traceback=given.traceback))
-    return found

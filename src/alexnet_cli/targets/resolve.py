@@ -52,6 +52,11 @@ def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject 
     raise _unknown(target)
 
 
+def is_stored(target: str) -> bool:
+    """Tell whether a target is a saved report or a checkpoint, and so is not run."""
+    return target in STDIN or is_checkpoint(target) or target.endswith(".json") or target.startswith("/dev/fd/")
+
+
 def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     """Read `--arg key=value`: the value is JSON, or else taken as a string.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.targets.inputs import InputSpec
 
@@ -22,16 +22,25 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Example:
+    """The arguments of a call of forward, of any type; tensors may be nested in them."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Subject:
     """A resolved target.
 
     `load` builds the module on torch's current default device. It and the model's forward run inside `within`,
-    which puts in place what the target's code needs and takes it away again. `inputs` is what the model is known
-    to take, None where that has to be found.
+    which prepares what the target's code needs and removes it again. `inputs` is what the model is known to take,
+    None if that has to be found; `example` is what the caller gave, which comes before both.
     """
 
     target: str
     description: str
     load: Callable[[], Loaded]
     inputs: tuple[InputSpec, ...] | None = None
+    example: Example | None = None
     within: Callable[[], AbstractContextManager[object]] = nullcontext

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
 
 import torchsummary
 from torch import nn
 
-from alexnet_cli.cli.obtain import note
 from alexnet_cli.errors import ForwardError, UsageError
-from alexnet_cli.report import Report
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.resolve import parse_arguments, resolve
-from alexnet_cli.tracing.build import build
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import require_device
 from alexnet_cli.tracing.inputs.feed import settle_sides
 from alexnet_cli.tracing.options import META, TraceOptions
@@ -23,21 +20,18 @@ from alexnet_cli.tracing.undisturbed import undisturbed
 _ITS_DEVICES = ("cpu", "cuda")
 
 
-def notebook_table(target: str, arguments: Sequence[str] | None, options: TraceOptions) -> str:
+def torchsummary_table(subject: Subject, options: TraceOptions, notify: Notify) -> str:
     """Return what torchsummary prints, unchanged; `meta` becomes the CPU, where it runs the model for real.
 
     Raises:
-        UsageError: torchsummary cannot do what is asked.
+        UsageError: torchsummary does not know the device.
         ForwardError: it fails on this model.
     """
-    subject = resolve(target, parse_arguments(arguments or ()))
-    if isinstance(subject, Report):
-        raise UsageError("torchsummary needs a model to run, not a saved report", "leave out --format torchsummary")
     device = require_device("cpu" if options.device == META else options.device)
     if device.type not in _ITS_DEVICES:
         raise UsageError(f"torchsummary knows cpu and cuda only, not {device}")
     with undisturbed(), subject.within():
-        model = build(subject, device, options, note)
+        model = build(subject, device, options, notify)
         specs = settle_sides(options.inputs or subject.inputs or (), model, subject.inputs)
         return _printed(model, [spec.shape for spec in specs], device.type)
 
@@ -48,6 +42,6 @@ def _printed(model: nn.Module, shapes: list[Shape], device: str) -> str:
         with contextlib.redirect_stdout(printed):
             torchsummary.summary(model, shapes, device=device)
     except Exception as error:
-        hint = "see what `alexnet summary` says of this model"
+        hint = "see what `alexnet summary` says about this model"
         raise ForwardError(f"torchsummary failed: {type(error).__name__}: {error}", hint) from error
     return printed.getvalue()

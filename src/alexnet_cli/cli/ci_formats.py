@@ -6,7 +6,7 @@ from collections.abc import Callable
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from alexnet_cli.analyses.check import Check, sentence
-from alexnet_cli.cli.results.check import CheckResult
+from alexnet_cli.answers.check import CheckResult
 
 _IN_MESSAGES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _IN_PROPERTIES = {**_IN_MESSAGES, ":": "%3A", ",": "%2C"}

@@ -1,0 +1,117 @@
+"""`cost`: what each layer computes and moves, and the least time that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import UNSET, UnsetType
+
+from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, backward_of
+from alexnet_cli.analyses.cost import cost as analyse
+from alexnet_cli.analyses.hardware import Hardware, find_hardware, given_hardware
+from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Report
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.how import training_step
+from alexnet_cli.session.session import Session, Variation
+from alexnet_cli.views.cost import cost_document
+
+
+class CostResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet cost --json`; with several batch sizes `layers` and the like are those of the first, `sweep` has all.
+
+    `outside` is work that no layer did, null if there is none; `tf32` tells whether float32 is compared with the TF32
+    peak.
+    """
+
+    layers: tuple[LayerCost, ...]
+    outside: PhasedWork | None
+    totals: CostTotals
+    by_type: tuple[TypeCost, ...]
+    hardware: Hardware | None
+    tf32: bool
+    sweep: tuple[Cost, ...] | UnsetType = UNSET
+
+
+def cost(
+    session: Session,
+    *,
+    gpu: str | None = None,
+    peak_flops: str | None = None,
+    bandwidth: str | None = None,
+    tf32: bool = False,
+    backward: bool = False,
+    amp: str | None = None,
+    depth: int | None = None,
+    batch_sizes: Sequence[int] = (),
+) -> Answer[CostResult]:
+    """Show the cost of a forward, or of a training step with `backward`; at each of `batch_sizes`, if there are any.
+
+    Raises:
+        UsageError: an option does not parse, or options do not go together.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    roof = _roof(gpu, peak_flops, bandwidth, tf32=tf32)
+    if session.how.batch_size is None and len(batch_sizes) > 1:
+        raise UsageError("--no-batch and several batch sizes exclude each other")
+    if backward:
+        session = session.vary(Variation(step=training_step("none", amp)))
+    elif amp is not None:
+        raise UsageError("--amp goes with --backward", "--dtype bfloat16 runs a forward in bfloat16")
+    reports = list(_reports(session, batch_sizes))
+    costs = [analyse(backward_of(report) if backward else report, roof, depth) for report in reports]
+    result = _result(reports, costs, roof)
+    return answer(result, lambda: cost_document(reports[0], costs, roof), failures_of(reports[-1]))
+
+
+def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
+    """Yield a report for each batch size; one that failed is the last."""
+    if len(batch_sizes) <= 1:
+        yield session.report()
+        return
+    for size in batch_sizes:
+        own = session if size == session.how.batch_size else session.vary(Variation(batch_size=size))
+        report = own.report()
+        if report.run is None or report.run.batch_size != size:
+            raise UsageError("several batch sizes need a model to run", "a saved report was run with one batch")
+        yield report
+        if report.error is not None:
+            return
+
+
+def _result(reports: Sequence[Report], costs: Sequence[Cost], roof: Roof | None) -> CostResult:
+    first = costs[0]
+    return CostResult(
+        **{**Envelope.of(reports[0], "cost"), "error": reports[-1].error},
+        layers=first.layers,
+        outside=first.outside,
+        totals=first.totals,
+        by_type=first.by_type,
+        hardware=None if roof is None else roof.hardware,
+        tf32=roof is not None and roof.tf32,
+        sweep=tuple(costs) if len(costs) > 1 else UNSET,
+    )
+
+
+def _roof(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf32: bool) -> Roof | None:
+    """Read the options that describe the hardware; None if there are none.
+
+    Raises:
+        UsageError: one is unknown, does not parse, is missing, or does not go with the others.
+    """
+    other = (peak_flops, bandwidth)
+    if gpu is not None and other != (None, None):
+        raise UsageError("--gpu and --peak-flops, --bandwidth exclude each other", "the latter describe other hardware")
+    if gpu is not None:
+        hardware = find_hardware(gpu, "for other hardware give --peak-flops and --bandwidth")
+        if tf32 and "tf32" not in hardware.peak_flops_per_s:
+            raise UsageError(f"{hardware.name} has no TF32", "leave --tf32 out")
+        return Roof(hardware, tf32)
+    if tf32:
+        raise UsageError("--tf32 goes with --gpu", "with --peak-flops the peak is what you say")
+    if peak_flops is not None and bandwidth is not None:
+        return Roof(given_hardware(peak_flops, bandwidth))
+    if other != (None, None):
+        raise UsageError("--peak-flops and --bandwidth go together", "as in --peak-flops 312T --bandwidth 2.0TB")
+    return None

@@ -1,0 +1,77 @@
+"""`draw`: the architecture as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from alexnet_cli import drawing
+from alexnet_cli.answers.answer import failures_of
+from alexnet_cli.drawing.page import Width
+from alexnet_cli.drawing.plan import AnyStyle, plan
+from alexnet_cli.drawing.content import Plan
+from alexnet_cli.errors import ExitCode, UsageError
+from alexnet_cli.graphics.palette import Theme
+from alexnet_cli.graphics.text import Style
+from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.session.session import Session
+
+STYLES, THEMES = get_args(AnyStyle), get_args(Theme)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that is settled but for its format; `failures` tell why the model failed, if it did."""
+
+    report: Report
+    plan: Plan
+    theme: Theme
+    failures: tuple[ErrorInfo, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns."""
+        return ExitCode.FORWARD if self.failures else ExitCode.OK
+
+    def write(
+        self, file_format: str, *, width: Width = "page", scale: float = 2.0, style: Style | None = None
+    ) -> str | bytes:
+        """Write the figure in one of `drawing.FORMATS`; `style` is that of text, `width` that of all other formats.
+
+        Raises:
+            UsageError: the library for a picture is not installed, or the picture would be huge.
+        """
+        match file_format:
+            case "text":
+                from alexnet_cli.drawing import terminal
+
+                return terminal.write(self.plan, style or Style())
+            case "png" | "pdf" as picture:
+                return drawing.picture(self.plan, picture, self.theme, width, scale)
+            case source:
+                return drawing.source(self.plan, cast('Literal["svg", "dot", "mermaid"]', source), self.theme, width)
+
+
+def draw(session: Session, *, style: str = "auto", depth: int | None = None, theme: str = "auto") -> Figure:
+    """Settle what a figure shows.
+
+    Raises:
+        UsageError: the style or the theme is unknown, or there is nothing to draw in this style.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    known = cast("AnyStyle", one_of(style, STYLES, "style"))
+    colors = cast("Theme", one_of(theme, THEMES, "theme"))
+    report = session.report()
+    return Figure(report, plan(report, known, depth), colors, failures_of(report))
+
+
+def one_of(given: str, known: Sequence[str], what: str) -> str:
+    """Return what was given if it is known.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if given not in known:
+        raise UsageError(f"unknown {what} {given!r}", f"known: {', '.join(known)}")
+    return given

@@ -1,0 +1,59 @@
+"""`explain`: what people say about such a network, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli.analyses.findings.rules import RULES, findings
+from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.errors import UsageError, nearest
+from alexnet_cli.messages import CATALOGUES
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.changes import trace_changes
+from alexnet_cli.session.session import Session
+from alexnet_cli.views.explain import ToldFinding, explain_document, tell
+
+
+class ExplainResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet explain --json`; the texts are in the language that was asked for."""
+
+    findings: tuple[ToldFinding, ...]
+
+
+def explain(
+    session: Session, *, lang: str = "en", select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
+) -> Answer[ExplainResult]:
+    """Check the claims of these codes, all of them if none are selected.
+
+    Raises:
+        UsageError: the language or a code is unknown, or no finding is left.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    if lang not in CATALOGUES:
+        raise UsageError(f"unknown language {lang!r}", f"known: {', '.join(CATALOGUES)}")
+    codes = _chosen(select, ignore)
+    report = session.report()
+    told = tell(findings(report, codes, trace_changes(session, codes)), lang)
+    result = ExplainResult(**Envelope.of(report, "explain"), findings=told)
+    return answer(result, lambda: explain_document(report, told, lang), failures_of(report))
+
+
+def _chosen(select: Sequence[str] | None, ignore: Sequence[str] | None) -> list[str]:
+    """Return the codes to apply, in the order of the rules.
+
+    Raises:
+        UsageError: a code is unknown, or none is left.
+    """
+    wanted, unwanted = _codes(select, "--select"), _codes(ignore, "--ignore")
+    left = [code for code in RULES if (not wanted or code in wanted) and code not in unwanted]
+    if not left:
+        raise UsageError("--select and --ignore leave no finding", f"known: {', '.join(RULES)}")
+    return left
+
+
+def _codes(given: Sequence[str] | None, option: str) -> list[str]:
+    codes = [code.strip() for item in given or () for code in item.split(",") if code.strip()]
+    for code in codes:
+        if code not in RULES:
+            raise UsageError(f"unknown finding {code!r} in {option}", nearest(code, RULES, most=2))
+    return codes

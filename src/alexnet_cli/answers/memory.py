@@ -1,0 +1,74 @@
+"""`memory`: what a forward and a training step hold, and whether it fits."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from alexnet_cli.analyses import memory as analysis
+from alexnet_cli.analyses.capacity import Fit, Room, fit, room_of
+from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
+from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.how import TrainingStep, training_step
+from alexnet_cli.session.session import Session
+from alexnet_cli.views.memory import memory_document
+
+
+class MemoryResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet memory --json`; `run` is that of the forward, `training` null if there is nothing to train."""
+
+    inference: Inference | None
+    training: Training | None
+    layers: tuple[LayerMemory, ...]
+    timeline: tuple[Moment, ...] | UnsetType = UNSET
+    fit: Fit | UnsetType = UNSET
+
+
+def memory(
+    session: Session,
+    *,
+    optimizer: str = "sgd",
+    amp: str | None = None,
+    gpu: str | None = None,
+    capacity: str | None = None,
+    foreach: bool | None = None,
+    timeline: bool = False,
+) -> Answer[MemoryResult]:
+    """Show the memory of a forward and of a training step; with a GPU or a capacity, whether they fit.
+
+    Raises:
+        UsageError: an option does not parse, or options do not go together.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    room = room_of(gpu, capacity)
+    step = training_step(optimizer, amp, foreach=room is not None if foreach is None else foreach)
+    report = session.report()
+    trained = session.training(step) if report.error is None else None
+    held = analysis.memory(report, trained, analysis.Recipe(step.optimizer, step.amp, step.foreach))
+    fits = None if room is None else _fit(room, held, session, step)
+    failures = failures_of(report, trained)
+    result = MemoryResult(
+        **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
+        inference=held.inference,
+        training=held.training,
+        layers=held.layers,
+        timeline=held.timeline if timeline else UNSET,
+        fit=UNSET if fits is None else fits,
+    )
+    return answer(result, lambda: memory_document(report, held, fits), failures)
+
+
+def _fit(room: Room, held: analysis.Memory, session: Session, step: TrainingStep) -> Fit | None:
+    if held.inference is None:
+        return None
+
+    def forward_peak(batch_size: int) -> int:
+        return analysis.peak_of(analysis.timeline(session.of_batch(batch_size))).bytes
+
+    def training_peak(batch_size: int) -> int:
+        return analysis.peak_of(analysis.timeline(session.of_batch(batch_size, step))).bytes
+
+    peaks = held.inference.peak_bytes, None if held.training is None else held.training.peak_bytes
+    batched = session.how.batch_size is not None and session.can_run
+    with session.listener.tracing("looking for the largest batch"):
+        return fit(room, peaks, (forward_peak, training_peak) if batched else None)

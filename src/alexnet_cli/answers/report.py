@@ -1,0 +1,86 @@
+"""`report`: a page about a model, or about several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.findings.rules import RULES
+from alexnet_cli.analyses.hardware import find_hardware
+from alexnet_cli.analyses.memory import Recipe
+from alexnet_cli.answers.answer import failures_of
+from alexnet_cli.answers.compare import named_failures
+from alexnet_cli.errors import ExitCode
+from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.report_page.material import Material, need_packages
+from alexnet_cli.session.changes import trace_changes
+from alexnet_cli.session.how import training_step
+from alexnet_cli.session.session import Session
+
+NO_GPU, USUAL_GPU = "none", "t4"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as HTML, what it is about, and why models failed, if any did."""
+
+    html: str
+    reports: tuple[Report, ...]
+    failures: tuple[ErrorInfo, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns."""
+        return ExitCode.FORWARD if self.failures else ExitCode.OK
+
+
+def model_page(session: Session, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> Page:
+    """Write a page about one model; `gpu` is that of the roofline, `none` leaves it out.
+
+    Raises:
+        UsageError: an option does not parse, or a package is not installed.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    need_packages()
+    from alexnet_cli.report_page import page  # needs those packages
+
+    step, roof = training_step(optimizer, amp), _roof(gpu)
+    report = session.report()
+    trained = session.training(step) if report.error is None else None
+    recipe = Recipe(step.optimizer, step.amp, step.foreach)
+    changes = trace_changes(session, RULES)
+    material = Material(report, trained, recipe, _why_untrained(trained, can_run=session.can_run), roof, changes)
+    with session.listener.progress("writing", str):
+        html = page.model_page(material)
+    return Page(html, (report,), failures_of(report))
+
+
+def comparison_page(sessions: Sequence[Session]) -> Page:
+    """Write a page that shows models side by side; the first is what the others are compared with.
+
+    Raises:
+        UsageError: a package is not installed.
+        AlexnetError: a model cannot be loaded or run.
+    """
+    need_packages()
+    from alexnet_cli.report_page import page  # needs those packages
+
+    reports = tuple(session.report() for session in sessions)
+    with sessions[0].listener.progress("writing", str):
+        html = page.comparison_page(reports)
+    return Page(html, reports, named_failures(reports))
+
+
+def _why_untrained(trained: Report | None, *, can_run: bool) -> str:
+    if not can_run:
+        return "A saved report holds a forward only: a training step needs the model itself."
+    if trained is None:
+        return "There is nothing to train in this model, so this is a forward."
+    return "" if trained.error is None else f"This is a forward: a training step fails with “{trained.error.message}”."
+
+
+def _roof(gpu: str | None) -> Roof | None:
+    if gpu == NO_GPU:
+        return None
+    return Roof(find_hardware(USUAL_GPU if gpu is None else gpu, f"{NO_GPU} leaves the roofline out"))

@@ -1,0 +1,149 @@
+"""`summary`: the layers of a model, its parameters and MACs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.columns import COLUMNS, ChosenRow, Joined, choose, largest, parse_columns
+from alexnet_cli.analyses.fold import fold
+from alexnet_cli.analyses.shares import FamilyShare, TypeShare, by_family, by_type
+from alexnet_cli.analyses.weights import WeightsMatch
+from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.document import Column, Role, Row, Table, Value
+from alexnet_cli.errors import UsageError
+from alexnet_cli.report import Layer, Report, Totals
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.how import TrainingStep
+from alexnet_cli.session.session import Session
+from alexnet_cli.tape import Tape
+from alexnet_cli.views.parts import layer_name
+from alexnet_cli.views.summary import summary_document
+
+_USUAL = ("path", "output_shapes", "params", "macs")
+_WITHOUT_ORDER = ("text", "shape", "shapes")
+
+
+class SummaryResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet summary --json`; also what a saved report is."""
+
+    layers: tuple[Layer, ...]
+    totals: Totals
+    by_type: tuple[TypeShare, ...]
+    by_family: tuple[FamilyShare, ...]
+    tape: Tape | UnsetType = UNSET
+    weights: WeightsMatch | UnsetType = UNSET
+    columns: tuple[ChosenRow, ...] | UnsetType = UNSET
+
+
+def summary(
+    session: Session,
+    *,
+    depth: int | None = None,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    top: int | None = None,
+    weights: Path | None = None,
+    strict: bool = False,
+) -> Answer[SummaryResult]:
+    """Show the layers; see the command's options for what each argument means.
+
+    Raises:
+        UsageError: an option does not parse, or options do not go together.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    if strict and weights is None:
+        raise UsageError("--strict goes with --weights")
+    chosen = _chosen(columns, sort, top)
+    report = session.report()
+    match = session.weights(weights) if weights else None
+    result, table = summary_result(report, depth, match), None
+    if chosen is not None:
+        rows = chosen.rows(report, lambda: session.training(TrainingStep("none")), depth)
+        result = replace(result, columns=rows)
+        table = _columns_table(report, rows, chosen.names, tree=sort is None)
+    held = not strict or match is None or match.holds
+    return answer(result, lambda: summary_document(report, depth, match, table), failures_of(report), held=held)
+
+
+def summary_result(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> SummaryResult:
+    """Return the JSON of a report."""
+    return SummaryResult(
+        **Envelope.of(report, "summary"),
+        layers=fold(report, depth).layers,
+        totals=report.totals,
+        by_type=by_type(report),
+        by_family=by_family(report),
+        tape=UNSET if report.tape is None or depth is not None else report.tape,
+        weights=UNSET if match is None else match,
+    )
+
+
+class _Chosen(NamedTuple):
+    """The columns that were asked for, and the order of the rows."""
+
+    names: tuple[str, ...]
+    sort: str | None
+    top: int | None
+
+    def rows(self, report: Report, step: Callable[[], Report | None], depth: int | None) -> tuple[ChosenRow, ...]:
+        """Return the rows with their columns; `step` traces a training step, called only if a column needs one.
+
+        Raises:
+            UsageError: a column needs the operator trace, and the report does not have it.
+        """
+        needed = any(COLUMNS[name].of_step for name in self.names)
+        rows = choose(Joined(report, step() if needed else None), self.names, depth)
+        return rows if self.sort is None else largest(rows, self.sort, self.top)
+
+
+def _chosen(columns: Sequence[str] | None, sort: str | None, top: int | None) -> _Chosen | None:
+    """Read the columns and their order; None for the usual table.
+
+    Raises:
+        UsageError: a column is unknown or has no order, or --top stands alone.
+    """
+    if top is not None and sort is None:
+        raise UsageError("--top goes with --sort", "as in --sort params --top 5")
+    if columns is None and sort is None:
+        return None
+    names = parse_columns(columns) if columns is not None else _USUAL
+    if sort is None:
+        if not names:
+            raise UsageError("--columns names no column", f"known: {', '.join(COLUMNS)}")
+        return _Chosen(names, None, None)
+    by = parse_columns([sort])
+    if len(by) != 1 or COLUMNS[by[0]].unit in _WITHOUT_ORDER:
+        numbers = [name for name, column in COLUMNS.items() if column.unit not in _WITHOUT_ORDER]
+        raise UsageError(f"--sort needs a column of numbers, not {sort!r}", f"one of: {', '.join(numbers)}")
+    return _Chosen(names if by[0] in names else (*names, by[0]), by[0], top)
+
+
+def _columns_table(report: Report, rows: Sequence[ChosenRow], names: Sequence[str], *, tree: bool) -> Table:
+    """Show rows with these columns, as a tree or in the order given; the last columns are the first to make room."""
+    least = max(8 - len(names), 1)
+    columns = [Column("layer", "Layer", tree=tree)]
+    for place, name in enumerate(names):
+        column = COLUMNS[name]
+        columns.append(Column(name, column.title, column.unit, max(8 - place, least), bar=column.bar))
+    return Table("layers", tuple(columns), tuple(_row(row, report, names, tree=tree) for row in rows))
+
+
+def _row(row: ChosenRow, report: Report, names: Sequence[str], *, tree: bool) -> Row:
+    layer = report.layers[row.row]
+    cells = (layer_name(layer), *(_cell(row, name, layer) for name in names))
+    role: Role = "group" if row.group else "function" if layer.kind == "function" else "leaf"
+    return Row(cells, row.depth if tree else 0, role, layer.family)
+
+
+def _cell(row: ChosenRow, name: str, layer: Layer) -> Value:
+    value = row.values[name]
+    if row.group and COLUMNS[name].bar:
+        return None  # the rows below it show their shares already
+    if name == "intensity" and value is None and layer.macs_total is not None:
+        return ""  # it moves no bytes: there is no ratio
+    return value  # type: ignore[no-any-return] # a Value, as `ChosenRow` says

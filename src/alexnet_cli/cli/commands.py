@@ -1,0 +1,62 @@
+"""The commands by name: the only place that lists them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alexnet_cli.report_json import Envelope
+
+COMMANDS = {
+    "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
+    "params": "Show where the parameters sit: totals, by type, layer, module.",
+    "cost": "Show what each layer computes and moves, and the least time it takes.",
+    "memory": "Show what a forward and a training step hold, and what fits.",
+    "receptive-field": "Show how much of the input each layer sees.",
+    "draw": "Draw the architecture: a figure for a page or a slide.",
+    "report": "Write a page that one can mail: figure, charts, layers, findings.",
+    "explain": "Check what people say of such a network, with evidence.",
+    "compare": "Show models side by side, and what changed.",
+    "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",
+    "models": "List the built-in models.",
+    "schema": "Print the JSON Schema of a command's JSON.",
+    "cache": "Show or clear the answers that are kept.",
+}
+"""Each is a function in a module of its name here, with its line in the help; its answer is in `answers`."""
+
+
+def command_module(name: str) -> ModuleType:
+    """Import the module that declares a command."""
+    return import_module(f"alexnet_cli.cli.{_plain(name)}")
+
+
+def with_json() -> list[str]:
+    """Name the commands that have JSON."""
+    return [name for name in COMMANDS if _result(name) is not None]
+
+
+def result_type(name: str) -> type[Envelope]:
+    """Return the class of a command's JSON.
+
+    Raises:
+        KeyError: the command has no JSON.
+    """
+    found = _result(name)
+    if found is None:
+        raise KeyError(name)
+    return found
+
+
+def _result(name: str) -> type[Envelope] | None:
+    """Return `CostResult` of `answers.cost`, and the like; None if there is no such class."""
+    module = f"alexnet_cli.answers.{_plain(name)}"
+    if find_spec(module) is None:
+        return None
+    return getattr(import_module(module), f"{name.title().replace('-', '')}Result", None)
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")

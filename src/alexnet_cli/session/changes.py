@@ -1,0 +1,41 @@
+"""The changes that findings propose, each traced by running the model again with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from alexnet_cli.analyses.findings.one_layer import Changes, Refused
+from alexnet_cli.analyses.findings.rules import candidates, of_training
+from alexnet_cli.report import Report
+from alexnet_cli.session.session import Session, is_on_meta
+from alexnet_cli.tracing.options import TrainingStep
+
+STEP = TrainingStep("none")
+"""What backward keeps does not depend on the optimizer."""
+
+
+def trace_changes(session: Session, codes: Iterable[str]) -> Changes | None:
+    """Trace on `meta` what findings of these codes propose; None if they propose nothing or the model cannot run."""
+    wanted = candidates(session.report(), codes)
+    if not any(wanted.values()) or not session.can_run:
+        return None
+    with session.listener.tracing("trying the changes"):
+        whole = session.on_meta()
+        after: dict[str, Report | Refused] = {}
+        steps: dict[str, tuple[Report, Report]] = {}
+        for code, paths in wanted.items():
+            chosen = _first(paths, whole, after)
+            trained = whole.halved_training(chosen, STEP) if chosen is not None and of_training(code) else None
+            if chosen is not None and trained is not None:
+                steps[chosen] = trained
+    return Changes(whole.report(), after, steps)
+
+
+def _first(paths: Sequence[str], whole: Session, after: dict[str, Report | Refused]) -> str | None:
+    """Return the first of these layers that can be changed alone; every attempt is put into `after`."""
+    for path in paths if is_on_meta(whole.report()) else paths[:1]:
+        if path not in after:
+            after[path] = whole.halved(path)
+        if isinstance(after[path], Report):
+            return path
+    return None

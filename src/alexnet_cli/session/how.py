@@ -1,0 +1,93 @@
+"""From what a user typed, or passed to `inspect`, to how a model is run. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from alexnet_cli.errors import UsageError, nearest
+from alexnet_cli.report import Report
+from alexnet_cli.targets.inputs import InputSpec, parse_input
+from alexnet_cli.tracing.options import (
+    AMP_DTYPES,
+    DEVICES,
+    META,
+    OPTIMIZERS,
+    PARAMETER_DTYPES,
+    TraceOptions,
+    TrainingStep,
+)
+
+__all__ = [
+    "AMP_DTYPES",
+    "DEVICES",
+    "META",
+    "OPTIMIZERS",
+    "TrainingStep",
+    "as_found",
+    "how_to_run",
+    "trained",
+    "training_step",
+]
+
+_DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
+
+
+def how_to_run(
+    *,
+    input_size: Sequence[str] | None = None,
+    batch_size: int = 1,
+    no_batch: bool = False,
+    device: str = META,
+    dtype: str | None = None,
+    train: bool = False,
+    formulas: Path | None = None,
+    traceback: bool = False,
+) -> TraceOptions:
+    """Read the options that say how a model is run.
+
+    Raises:
+        UsageError: an option does not parse.
+    """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"unknown device {device!r}", f"known: {', '.join(DEVICES)}, cuda:N, xpu:N")
+    if dtype is not None and dtype not in PARAMETER_DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}", f"known: {', '.join(PARAMETER_DTYPES)}")
+    return TraceOptions(
+        inputs=tuple(map(parse_input, input_size)) if input_size else None,
+        batch_size=None if no_batch else batch_size,
+        device=device,
+        dtype=dtype,
+        mode="train" if train else "eval",
+        formulas=formulas,
+        traceback=traceback,
+    )
+
+
+def training_step(optimizer: str = "sgd", amp: str | None = None, *, foreach: bool = False) -> TrainingStep:
+    """Read the options that say how a model is trained.
+
+    Raises:
+        UsageError: the optimizer or the dtype is unknown.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {optimizer!r}", nearest(optimizer, OPTIMIZERS))
+    if amp is not None and amp not in AMP_DTYPES:
+        raise UsageError(f"unknown dtype {amp!r} for mixed precision", f"known: {', '.join(AMP_DTYPES)}")
+    return TrainingStep(optimizer, amp, foreach)
+
+
+def trained(how: TraceOptions, step: TrainingStep) -> TraceOptions:
+    """Return how a training step is traced, given how a forward is."""
+    return replace(how, mode="train", step=step)
+
+
+def as_found(how: TraceOptions, report: Report) -> TraceOptions:
+    """Return how to run the model again on the inputs that were found for it, without a second search."""
+    if how.inputs is not None or report.run is None or not any(given.found for given in report.run.inputs):
+        return how
+    first = 0 if how.batch_size is None else 1
+    found = (InputSpec(given.shape[first:], given.dtype, given.name) for given in report.run.inputs)
+    return replace(how, inputs=tuple(found))

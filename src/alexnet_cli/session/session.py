@@ -1,0 +1,256 @@
+"""A model and how to run it, and the same model with one thing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from alexnet_cli.analyses.findings.one_layer import Refused
+from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
+from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
+from alexnet_cli.report import Report
+from alexnet_cli.session.how import as_found, trained
+from alexnet_cli.session.kept import Listener, traced
+from alexnet_cli.targets.live import live_subject
+from alexnet_cli.targets.resolve import is_stored, parse_arguments, resolve
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.tracing.narrowing import Refusal
+from alexnet_cli.tracing.narrowing.narrow import narrowed
+from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+__all__ = ["Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
+
+
+class Source(Protocol):
+    """Where the model comes from. `arguments` tell one answer in the cache from another."""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Return what the model is built with, as text."""
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        """Return the model to trace, or the report that stands for it."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A target as it is typed, and the `name=value` arguments that its class or function is called with."""
+
+    target: str = "alexnet"
+    arguments: tuple[str, ...] = ()
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
+        del how
+        return resolve(self.target, parse_arguments(self.arguments))
+
+
+@dataclass(frozen=True)
+class Live:
+    """A module that the caller holds, with the arguments that its forward is given, if any."""
+
+    module: nn.Module
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+    def resolve(self, how: TraceOptions) -> Subject:
+        """Return the module as it is; a trace works on a copy that shares its weights or has none."""
+        del how
+        return live_subject(self.module, self.args, self.kwargs)
+
+
+@dataclass(frozen=True)
+class _Halved:
+    """A model in which one layer has half its outputs; `before` is its report without that change."""
+
+    whole: Source
+    path: str
+    before: Report
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*self.whole.arguments, f"half the outputs of {self.path}")  # no argument can be written like this
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        subject = self.whole.resolve(how)
+        return narrowed(subject, self.path, self.before, how) if isinstance(subject, Subject) else subject
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What is different from the model as it was asked for; None leaves a thing as it is.
+
+    A variation runs on the inputs that were found for the model, on `meta` if `on_meta`. Once the model has been run,
+    its variations run silently.
+    """
+
+    batch_size: int | None = None
+    step: TrainingStep | None = None
+    halved: str | None = None
+    on_meta: bool = False
+
+
+class Session:
+    """One model and how to run it. Each trace is made once, and kept in the cache where that is allowed.
+
+    Nothing is loaded before something is asked.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        how: TraceOptions | None = None,
+        *,
+        cache: bool | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.source = source
+        self.how = how or TraceOptions()
+        self.cache = cache
+        self.listener = listener or Listener()
+        self._report: Report | None = None
+        self._varied: dict[Variation, Session] = {}
+
+    @cached_property
+    def resolved(self) -> Subject | Report:
+        """What the target names: a model, or a report that was saved or read from a checkpoint."""
+        return self.source.resolve(self.how)
+
+    @property
+    def can_run(self) -> bool:
+        """Tell whether the target is a model: a saved report or a checkpoint is not."""
+        return isinstance(self.resolved, Subject)
+
+    def report(self) -> Report:
+        """Return the saved report that the target names, or trace the model that it names.
+
+        Raises:
+            AlexnetError: the target cannot be loaded, or the model cannot be run.
+        """
+        if self._report is None:
+            if isinstance(self.resolved, Subject):
+                self._report = traced(self.resolved, self.source.arguments, self.how, self.listener, cache=self.cache)
+            else:
+                self._report = self._stored(self.resolved)
+        return self._report
+
+    def vary(self, variation: Variation) -> Session:
+        """Return a session about the same model with one thing changed."""
+        if variation not in self._varied:
+            self._varied[variation] = self._vary(variation)
+        return self._varied[variation]
+
+    def _vary(self, variation: Variation) -> Session:
+        how = self.how if self._report is None else as_found(self.how, self._report)
+        source = self.source
+        if variation.on_meta:
+            how = replace(how, device=META)
+        if variation.batch_size is not None:
+            how = replace(how, batch_size=variation.batch_size)
+        if variation.step is not None:
+            how = trained(how, variation.step)
+        if variation.halved is not None:
+            how, source = replace(how, traceback=False), _Halved(source, variation.halved, self.report())
+        listener = self.listener if self._report is None else self.listener.silenced()
+        return Session(source, how, cache=self.cache, listener=listener)
+
+    def training(self, step: TrainingStep) -> Report | None:
+        """Return the report of a training step on `meta`; None if there is nothing to run or to train.
+
+        Raises:
+            AlexnetError: the model cannot be run.
+        """
+        if not self.can_run:
+            return None
+        try:
+            return self.vary(Variation(step=step, on_meta=True)).report()
+        except NothingToTrainError:
+            return None
+
+    def on_meta(self) -> Session:
+        """Return this session, or one on `meta` if the model was not run there."""
+        return self if is_on_meta(self.report()) or self.how.device == META else self.vary(Variation(on_meta=True))
+
+    def halved(self, path: str) -> Report | Refused:
+        """Return the report of the model with half the outputs of the layer at `path`, or why there is none."""
+        if not is_on_meta(self.report()):
+            return Refused("needs_values", {})
+        try:
+            report = self.vary(Variation(halved=path)).report()
+        except Refusal as refusal:
+            return Refused(refusal.key, refusal.values)
+        except AlexnetError as error:
+            return Refused("not_built", {"error": error.message})
+        if not is_on_meta(report):
+            return Refused("does_not_fit", {"at": report.error.path if report.error else ""})
+        return report
+
+    def halved_training(self, path: str, step: TrainingStep) -> tuple[Report, Report] | None:
+        """Return a training step of the model as it is and with that layer halved; None if either fails."""
+        try:
+            reports = (
+                self.vary(Variation(step=step)).report(),
+                self.vary(Variation(halved=path)).vary(Variation(step=step)).report(),
+            )
+        except (Refusal, AlexnetError):
+            return None
+        return None if any(report.error is not None for report in reports) else reports
+
+    def of_batch(self, batch_size: int, step: TrainingStep | None = None) -> Report:
+        """Return the report of a forward, or a training step, with another batch. It is not remembered.
+
+        Raises:
+            UsageError: the model does not run with that batch.
+        """
+        report = self._vary(Variation(batch_size=batch_size, step=step)).report()
+        if report.tape is None or report.error is not None:
+            why = f": {report.error.message}" if report.error is not None else ""
+            raise UsageError(f"the model does not run with a batch of {batch_size}{why}")
+        return report
+
+    def weights(self, checkpoint: Path) -> WeightsMatch:
+        """Compare the names and shapes in a checkpoint with the model's.
+
+        Raises:
+            UsageError: the target is not a model.
+            TargetError: the checkpoint cannot be read.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("--weights needs a model, not a saved report or a checkpoint")
+        from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
+
+        shapes = checkpoint_shapes(checkpoint)
+        from alexnet_cli.tracing.build import state_shapes  # imports torch
+
+        return compare_weights(state_shapes(self.resolved, self.how), shapes)
+
+    def torchsummary(self) -> str:
+        """Return what the torchsummary package prints about the model.
+
+        Raises:
+            UsageError: the target is not a model, or torchsummary cannot do what is asked.
+            ForwardError: it fails on this model.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("torchsummary needs a model to run, not a saved report", "leave out --format torchsummary")
+        from alexnet_cli.tracing.torchsummary_table import torchsummary_table  # imports torch
+
+        return torchsummary_table(self.resolved, self.how, self.listener.note)
+
+    def _stored(self, report: Report) -> Report:
+        if self.how != TraceOptions():
+            what = "a checkpoint is not run" if report.run is None else "a saved report is shown as it was traced"
+            self.listener.note(f"{what}: the options that say how to run a model have no effect here")
+        return report
+
+
+def is_on_meta(report: Report) -> bool:
+    """Tell whether a whole forward ran on `meta`."""
+    return report.run is not None and report.run.complete and report.run.device == META
