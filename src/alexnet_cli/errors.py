@@ -7,6 +7,10 @@ import traceback
 from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alexnet_cli.report import Report
 
 
 class ExitCode(IntEnum):
@@ -64,7 +68,9 @@ class TargetError(AlexnetError):
 
 
 class ForwardError(AlexnetError):
-    """The model raised while it ran."""
+    """The model raised while it ran; `report` has the rows up to the layer that failed, if there are any."""
+
+    report: Report | None = None
 
     code = "forward_failed"
     exit_code = ExitCode.FORWARD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast, get_args
 
 from alexnet_cli import drawing
@@ -64,6 +65,20 @@ def draw(session: Session, *, style: str = "auto", depth: int | None = None, the
     colors = cast("Theme", one_of(theme, THEMES, "theme"))
     report = session.report()
     return Figure(report, plan(report, known, depth), colors, failures_of(report))
+
+
+def format_named_by(file: Path) -> str:
+    """Return the format of a figure that a file's suffix names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    suffix = file.suffix.lower()
+    for name, suffixes in drawing.FORMATS.items():
+        if suffix in suffixes:
+            return name
+    known = ", ".join(suffix for suffixes in drawing.FORMATS.values() for suffix in suffixes)
+    raise UsageError(f"{file} has no suffix that names a format", f"known: {known}; or choose with --format")
 
 
 def one_of(given: str, known: Sequence[str], what: str) -> str:

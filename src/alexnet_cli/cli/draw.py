@@ -9,11 +9,12 @@ from typing import Annotated, Literal, cast
 import typer
 
 from alexnet_cli import drawing
-from alexnet_cli.answers.draw import STYLES, THEMES, one_of
+from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by, one_of
 from alexnet_cli.answers.draw import draw as answer
+from alexnet_cli.answers.files import check_place
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import with_groups
-from alexnet_cli.cli.output import Output, check_place, finish
+from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import convert
@@ -31,7 +32,6 @@ Examples:
 
 LEAST_PIXELS, MOST_PIXELS, LEAST_COLUMNS = 320, 20_000, 20
 _PICTURES = ("png", "pdf")
-_SUFFIXES = ", ".join(suffix for suffixes in drawing.FORMATS.values() for suffix in suffixes)
 
 DrawStyle = Annotated[
     str,
@@ -129,13 +129,7 @@ def _format(name: str | None, file: Path | None) -> str:
     elif file is None:
         chosen = "text"
     else:
-        suffix = file.suffix.lower()
-        named = [known for known, suffixes in drawing.FORMATS.items() if suffix in suffixes]
-        if not named:
-            raise UsageError(
-                f"{file} has no suffix that names a format", f"known: {_SUFFIXES}; or choose with --format"
-            )
-        chosen = named[0]
+        chosen = format_named_by(file)
     if chosen in _PICTURES and file is None and sys.stdout.isatty():
         raise UsageError(f"{chosen} is nothing for a terminal", f"name a file, as in -o alexnet.{chosen}")
     return chosen

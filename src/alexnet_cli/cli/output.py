@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +14,16 @@ import typer
 
 from alexnet_cli import units
 from alexnet_cli.answers.answer import Answer
+from alexnet_cli.answers.files import JSON, check_place, format_of, write_file
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.cli.stderr import complain
 from alexnet_cli.document import Document, Table
 from alexnet_cli.errors import ExitCode, OutputError, UsageError
 from alexnet_cli.graphics.text import Style
-from alexnet_cli.renderers import FORMATS, format_for_suffix, render
+from alexnet_cli.renderers import FORMATS, render
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import to_json
 
-JSON = "json"
 TORCHSUMMARY = "torchsummary"
 _NEEDED_GLYPHS = "×│├─└█▏░…"
 _FOR_PEOPLE = ("table", "csv", "markdown", "text", TORCHSUMMARY)
@@ -133,59 +132,8 @@ def choose_output(
     chosen = JSON if json else format_name
     if file is not None:
         check_place(file)
-        chosen = chosen or _format_of(file)
+        chosen = chosen or format_of(file)
     return Output(chosen or "table", file, width, no_color)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a file at once, keeping its permissions; links are followed, devices and pipes written to.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    import tempfile  # only where a file is written
-
-    place = Path(os.path.realpath(path))
-    try:
-        if place.exists() and not place.is_file():
-            place.write_bytes(data)
-            return
-        mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-        try:
-            with os.fdopen(handle, "wb") as temporary:
-                temporary.write(data)
-            Path(name).chmod(mode)
-            Path(name).replace(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-def check_place(file: Path) -> None:
-    """See that a file can stand where the answer is to go.
-
-    Raises:
-        UsageError: it is a folder, or there is no folder for it.
-    """
-    if file.is_dir():
-        raise UsageError(f"cannot write {file}: it is a folder", "name a file in it")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"cannot write {file}: the folder {file.parent} is not there", "make it first")
-
-
-def _format_of(file: Path) -> str:
-    if file.suffix.lower() == ".json":
-        return JSON
-    named = format_for_suffix(str(file))
-    if (named is None and file.is_file()) or (not file.exists() and named is None):
-        suffixes = [suffix for entry in FORMATS.values() for suffix in entry.suffixes]
-        raise UsageError(
-            f"{file} has no suffix that names a format", f"known: .json, {', '.join(suffixes)}; or choose with --format"
-        )
-    return named or "table"
 
 
 def write_stdout(data: bytes) -> None:
@@ -222,9 +170,3 @@ def _can_draw() -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -12,11 +12,12 @@ from typing import Annotated
 import typer
 
 from alexnet_cli.analyses.hardware import HARDWARE
+from alexnet_cli.answers.files import check_place
 from alexnet_cli.answers.report import NO_GPU, USUAL_GPU, Page, comparison_page, model_page
 from alexnet_cli.cli import options
 from alexnet_cli.cli.completion import complete_target
 from alexnet_cli.cli.groups import with_groups
-from alexnet_cli.cli.output import Output, check_place, finish
+from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.sides import Sides
 from alexnet_cli.cli.stderr import note
 from alexnet_cli.errors import UsageError

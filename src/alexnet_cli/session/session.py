@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from alexnet_cli.analyses.findings.one_layer import Refused
 from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
@@ -13,7 +13,7 @@ from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
 from alexnet_cli.session.kept import Listener, traced
-from alexnet_cli.targets.live import live_subject
+from alexnet_cli.targets.live import Example, live_subject
 from alexnet_cli.targets.resolve import is_stored, parse_arguments, resolve
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-__all__ = ["Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
+__all__ = ["Example", "Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
 
 
 class Source(Protocol):
@@ -40,30 +40,31 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Named:
-    """A target as it is typed, and the `name=value` arguments that its class or function is called with."""
+    """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given."""
 
     target: str = "alexnet"
     arguments: tuple[str, ...] = ()
+    example: Example | None = None
 
     def resolve(self, how: TraceOptions) -> Subject | Report:
         """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
         del how
-        return resolve(self.target, parse_arguments(self.arguments))
+        found = resolve(self.target, parse_arguments(self.arguments))
+        return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
 
 
 @dataclass(frozen=True)
 class Live:
-    """A module that the caller holds, with the arguments that its forward is given, if any."""
+    """A module that the caller holds, and what its forward is given."""
 
     module: nn.Module
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    example: Example | None = None
     arguments: tuple[str, ...] = ()
 
     def resolve(self, how: TraceOptions) -> Subject:
         """Return the module as it is; a trace works on a copy that shares its weights or has none."""
         del how
-        return live_subject(self.module, self.args, self.kwargs)
+        return live_subject(self.module, self.example)
 
 
 @dataclass(frozen=True)

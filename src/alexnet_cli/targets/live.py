@@ -1,19 +1,123 @@
-"""A module that the caller holds, with the inputs that its forward is given."""
+"""A module that the caller holds, and arguments that its forward is called with, of any type."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, is_dataclass
+from dataclasses import fields as fields_of
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from alexnet_cli.targets.subject import Example, Loaded, Subject
+from alexnet_cli.targets.subject import Loaded, Subject
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
 
-def live_subject(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Subject:
+@dataclass(frozen=True)
+class Example:
+    """The arguments of one call of forward; tensors may be nested in lists, tuples, mappings and dataclasses."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def batch_size(self) -> int | None:
+        """The first dimension of all tensors, None if they do not share one."""
+        sizes = {tensor.shape[0] if tensor.dim() else None for _, tensor in self.tensors()}
+        return sizes.pop() if len(sizes) == 1 else None
+
+    @property
+    def is_flat(self) -> bool:
+        """Tell whether every argument is a tensor."""
+        import torch
+
+        return all(isinstance(value, torch.Tensor) for value in (*self.args, *self.kwargs.values()))
+
+    def tensors(self) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+        """Yield each tensor with the keys that lead to it: the argument's position or name, then those inside it."""
+        yield from _tensors(dict(enumerate(self.args)), ())
+        yield from _tensors(self.kwargs, ())
+
+    def on(self, device: torch.device, batch_size: int | None) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments on a device, repeated or cut to another batch size; the caller's own stay as they are.
+
+        On `meta` nothing is allocated. Elsewhere tensors are copied, as a forward may write to them.
+        """
+        own = self.batch_size
+        resized = batch_size if own is not None and batch_size != own else None
+        move = partial(_moved, device=device, batch_size=resized)
+        return [_mapped(value, move) for value in self.args], {k: _mapped(v, move) for k, v in self.kwargs.items()}
+
+
+def live_subject(module: nn.Module, example: Example | None) -> Subject:
     """Return the subject of a module in memory; it is never changed, and its weights are not copied."""
     name = type(module).__name__
-    example = Example(tuple(args), dict(kwargs)) if args or kwargs else None
-    return Subject(name, f"a {name} in memory", partial(Loaded, module, shared=True), example=example)
+    home = next((tensor.device.type for tensor in module.parameters()), "cpu")
+    load = partial(Loaded, module, shared=True)
+    return Subject(name, f"a {name} in memory", load, example=example, home="cpu" if home == "meta" else home)
+
+
+def argument_names(module: nn.Module) -> list[str]:
+    """Return the names of forward's positional arguments; none if it does not tell."""
+    try:
+        parameters = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
+def _moved(tensor: Tensor, *, device: torch.device, batch_size: int | None) -> Tensor:
+    import torch
+
+    if device.type == "meta":
+        shape = tensor.shape if batch_size is None else (batch_size, *tensor.shape[1:])
+        return torch.empty(shape, dtype=tensor.dtype, device=device)
+    moved = tensor.detach().to(device, copy=True)
+    return moved if batch_size is None else moved[torch.arange(batch_size, device=device) % len(moved)]
+
+
+def _parts(value: Any) -> Mapping[Any, Any] | None:
+    """Return what a value holds, by key; None if it is not a container."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, (list, tuple)):
+        return dict(enumerate(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields_of(value)}
+    return None
+
+
+def _tensors(parts: Mapping[Any, Any], keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensor]]:
+    import torch
+
+    for key, value in parts.items():
+        if isinstance(value, torch.Tensor):
+            yield (*keys, str(key)), value
+        else:
+            yield from _tensors(_parts(value) or {}, (*keys, str(key)))
+
+
+def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return a value with all tensors in it changed; what holds none is returned as it is."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    parts = _parts(value)
+    if not parts:
+        return value
+    changed = {key: _mapped(part, change) for key, part in parts.items()}
+    if isinstance(value, (list, tuple)):
+        items = changed.values()
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    made = copy.copy(value)
+    if isinstance(made, MutableMapping):
+        made.update(changed)
+    elif is_dataclass(made):
+        for name, part in changed.items():
+            object.__setattr__(made, name, part)  # frozen ones too: this copy is ours
+    return made

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from alexnet_cli.targets.inputs import InputSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from alexnet_cli.targets.live import Example
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,13 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Example:
-    """The arguments of a call of forward, of any type; tensors may be nested in them."""
-
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Subject:
     """A resolved target.
 
     `load` builds the module on torch's current default device. It and the model's forward run inside `within`,
     which prepares what the target's code needs and removes it again. `inputs` is what the model is known to take,
-    None if that has to be found; `example` is what the caller gave, which comes before both.
+    None if that has to be found; `example` is a call of forward that the caller gave instead. `home` is the kind of
+    device to fall back to if the model cannot run on `meta`.
     """
 
     target: str
@@ -43,4 +38,5 @@ class Subject:
     load: Callable[[], Loaded]
     inputs: tuple[InputSpec, ...] | None = None
     example: Example | None = None
+    home: str = "cpu"
     within: Callable[[], AbstractContextManager[object]] = nullcontext

@@ -30,7 +30,8 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
     loaded = _load(subject, device, notify)
     inner = _unwrapped(loaded.module, notify)
     elsewhere = any(tensor.device.type != device.type for tensor in (*inner.parameters(), *inner.buffers()))
-    model = _copied(inner, device) if loaded.shared or elsewhere else inner
+    updated = options.step is not None and options.step.optimizer != "none"
+    model = _copied(inner, device, own_weights=updated) if loaded.shared or elsewhere else inner
     if options.dtype is not None:
         model.to(getattr(torch, options.dtype))
     try:
@@ -54,14 +55,14 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
         return loaded
 
 
-def _copied(module: nn.Module, device: torch.device) -> nn.Module:
+def _copied(module: nn.Module, device: torch.device, *, own_weights: bool) -> nn.Module:
     try:
-        return copy_to(module, device)
+        return copy_to(module, device, own_weights=own_weights)
     except Exception as error:
         if out_of_memory(error) or isinstance(error, RecursionError):
             raise
         raise TargetError(
-            f"the model cannot be copied, and it is not to be changed itself: {told(error)}",
+            f"the model cannot be copied, and the original must not be changed: {told(error)}",
             "name a class or a function that builds it, instead of an instance",
         ) from error
 
@@ -78,29 +79,28 @@ def _unwrapped(module: nn.Module, notify: Notify) -> nn.Module:
     return _unwrapped(inner, notify)
 
 
-def copy_to(module: nn.Module, device: torch.device) -> nn.Module:
+def copy_to(module: nn.Module, device: torch.device, *, own_weights: bool = False) -> nn.Module:
     """Return a copy whose tensors are on `device`; the module itself stays as it is.
 
     Ties between parameters, and other references to them such as an RNN's list of flat weights, are kept.
-    On the device where they are, parameters share their storage with the original; buffers, which a forward may
-    change, are copied.
+    On the device where they are, parameters share their storage with the original, unless the copy is to have its
+    `own_weights`, as an optimizer writes to them; buffers, which a forward may change, are always copied.
     """
     memo: dict[int, Any] = {}
     for part in module.modules():
         for holder in (own_parameters(part), own_buffers(part), vars(part)):
             for value in holder.values():
                 if isinstance(value, Tensor) and id(value) not in memo:
-                    memo[id(value)] = _moved(value, device)
+                    memo[id(value)] = _moved(value, device, own_weights=own_weights)
     return copy.deepcopy(module, memo)
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+def _moved(tensor: Tensor, device: torch.device, *, own_weights: bool) -> Tensor:
     if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
         return type(tensor)(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)  # type: ignore[call-arg] # missing in its stub
-    if not isinstance(tensor, nn.Parameter):
-        moved = tensor.detach().to(device)
-        return moved.clone() if moved.device == tensor.device else moved
-    return nn.Parameter(tensor.detach().to(device), requires_grad=tensor.requires_grad)
+    is_weight = isinstance(tensor, nn.Parameter)
+    moved = tensor.detach().to(device, copy=own_weights or not is_weight)
+    return nn.Parameter(moved, requires_grad=tensor.requires_grad) if is_weight else moved
 
 
 def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:

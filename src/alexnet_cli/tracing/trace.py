@@ -6,19 +6,18 @@ import traceback
 
 import torch
 from msgspec.structs import replace
-from torch import Tensor, nn
+from torch import nn
 
 from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
-from alexnet_cli.report import Input, Measured, Model, Report, Run
+from alexnet_cli.report import Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.doctor import Failure, diagnose, too_deep
 from alexnet_cli.tracing.formulas import users_formulas
-from alexnet_cli.tracing.inputs.feed import count_bytes, make_tensors, model_dtype, settle_sides, with_batch
+from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
 from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
 from alexnet_cli.tracing.inputs.remedy import Remedy
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
@@ -76,8 +75,9 @@ def _once(notify: Notify) -> Notify:
 def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     report, failure = _trace_as_asked(device, subject, options, notify)
     if device.type == META and failure is not None and needs_values(failure):
-        notify(f"this model needs values to run ({first_line(failure)}): it was run on the CPU")
-        report, _ = _trace_on(torch.device("cpu"), subject, options, notify)
+        where = "the CPU" if subject.home == "cpu" else subject.home
+        notify(f"this model needs values to run ({first_line(failure)}): it was run on {where}")
+        report, _ = _trace_on(torch.device(subject.home), subject, options, notify)
     return report
 
 
@@ -104,11 +104,10 @@ def _trace_on(
 ) -> tuple[Report, BaseException | None]:
     trial = Trial(subject, options)
     model = build(subject, device, options, notify)
-    specs, found = _inputs(model, subject, options, trial, notify)
-    inputs = with_batch(specs, options.batch_size, model_dtype(model), found=found)
-    args, kwargs = make_tensors(inputs, device)
+    fed = _feed(model, device, trial, notify)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
-    run = Forward(model, args, kwargs) if options.step is None else Step(model, args, kwargs, options.step)
+    forward = Forward(model, fed.args, fed.kwargs)
+    run = forward if options.step is None else Step(forward, options.step)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
     if failure is not None and options.traceback:
@@ -117,26 +116,28 @@ def _trace_on(
     layers, totals = rows.build(recorder.root)
     error = measured = None
     if failure is None:
-        measured = None if options.step else _measure(model, args, kwargs, device)
+        measured = None if options.step else _measure(forward, device)
     else:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         path = rows.path_of(recorder.failed)
-        remedy = Remedy(model, specs, trial)
+        remedy = Remedy(model, fed.specs, trial)
         error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
     described = Model(subject.target, type(model).__name__, subject.description)
-    how = _run_of(model, device, options, inputs, measured, complete=failure is None)
+    how = _run_of(model, device, options, fed, measured, complete=failure is None)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
     return Report(generator(), described, how, error, layers, totals, tape), failure
 
 
-def _inputs(
-    model: nn.Module, subject: Subject, options: TraceOptions, trial: Trial, notify: Notify
-) -> tuple[list[InputSpec], bool]:
-    """Return the shapes without the batch, and whether they had to be found."""
+def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
+    """Return what forward is called with: what was asked for or given, what the model is known to take, or found."""
+    subject, options = trial.subject, trial.options
     if options.inputs is not None:
-        return settle_sides(options.inputs, model, subject.inputs), False
+        specs = settle_sides(options.inputs, model, subject.inputs)
+        return from_specs(specs, options.batch_size, model, device, found=False)
+    if subject.example is not None:
+        return from_example(subject.example, options.batch_size, model, device)
     if subject.inputs is not None:
-        return list(subject.inputs), False
+        return from_specs(list(subject.inputs), options.batch_size, model, device, found=False)
     found = find_inputs(model, trial.but_for_values)
     if found is None:
         raise UsageError(
@@ -145,7 +146,7 @@ def _inputs(
         )
     shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
     notify(f"no input was given: {_said_of(found, shapes, needs_values=trial.needs_values)}, from {found.how}")
-    return list(found.specs), True
+    return from_specs(list(found.specs), options.batch_size, model, device, found=True)
 
 
 def _said_of(found: FoundInputs, shapes: str, *, needs_values: bool) -> str:
@@ -172,22 +173,23 @@ def _run_of(
     model: nn.Module,
     device: torch.device,
     options: TraceOptions,
-    inputs: tuple[Input, ...],
+    fed: Fed,
     measured: Measured | None,
     *,
     complete: bool,
 ) -> Run:
     dtype = str(model_dtype(model)).removeprefix("torch.")
-    return Run(str(device), dtype, options.mode, options.batch_size, inputs, complete, measured)
+    return Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, complete, measured)
 
 
-def _measure(model: nn.Module, args: list[Tensor], kwargs: dict[str, Tensor], device: torch.device) -> Measured | None:
+def _measure(forward: Forward, device: torch.device) -> Measured | None:
     if device.type == META:
         return None
 
-    def forward() -> None:
+    def run() -> None:
         with torch.no_grad():
-            model(*args, **kwargs)
+            forward()
 
-    resident = count_bytes([*model.parameters(), *model.buffers(), *args, *kwargs.values()])
-    return measure(forward, device, resident)
+    model = forward.model
+    resident = count_bytes([*model.parameters(), *model.buffers(), *forward.given])
+    return measure(run, device, resident)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.live import Example, argument_names
 from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.units import shape as cross
@@ -30,6 +32,54 @@ def settle_sides(specs: Sequence[InputSpec], model: nn.Module, known: Sequence[I
     if channels is not None:
         return [spec.as_image(channels) for spec in specs]
     return [spec if spec.side is None else InputSpec((spec.side,), spec.dtype, spec.name) for spec in specs]
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What forward is called with: `inputs` describes the tensors in it, `specs` are their shapes without the batch.
+
+    `specs` is empty where arguments are more than tensors.
+    """
+
+    inputs: tuple[Input, ...]
+    args: list[Any]
+    kwargs: dict[str, Any]
+    batch_size: int | None
+    specs: list[InputSpec]
+
+
+def from_specs(
+    specs: list[InputSpec], batch_size: int | None, model: nn.Module, device: torch.device, *, found: bool
+) -> Fed:
+    """Return tensors of these shapes.
+
+    Raises:
+        UsageError: a tensor of that size cannot be, or two have one name.
+    """
+    inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
+    return Fed(inputs, *make_tensors(inputs, device), batch_size, specs)
+
+
+def from_example(example: Example, batch_size: int | None, model: nn.Module, device: torch.device) -> Fed:
+    """Return the arguments that the caller gave, on a device and with a batch of `batch_size`."""
+    args, kwargs = example.on(device, batch_size)
+    settled = Example(tuple(args), kwargs)
+    names = argument_names(model)
+    inputs = tuple(_described(keys, tensor, names) for keys, tensor in settled.tensors())
+    first = 0 if settled.batch_size is None else 1
+    specs = [InputSpec(given.shape[first:], given.dtype, given.name) for given in inputs]
+    return Fed(inputs, args, kwargs, settled.batch_size, specs if settled.is_flat else [])
+
+
+def _described(keys: tuple[str, ...], tensor: Tensor, names: Sequence[str]) -> Input:
+    """Describe a tensor; one that is an argument by position has no name, one inside an argument a path."""
+    first, *inside = keys
+    if first.isdigit():
+        named = names[int(first)] if int(first) < len(names) else first
+        name = ".".join((named, *inside)) if inside else None
+    else:
+        name = ".".join(keys)
+    return Input(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), found=False, name=name)
 
 
 def with_batch(

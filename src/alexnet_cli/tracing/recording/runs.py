@@ -26,15 +26,24 @@ class Forward:
     """One forward without gradients."""
 
     model: nn.Module
-    args: list[Tensor]
-    kwargs: dict[str, Tensor]
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+    @property
+    def given(self) -> list[Tensor]:
+        """The tensors in the arguments."""
+        return tensors_in([*self.args, *self.kwargs.values()])
+
+    def __call__(self) -> Any:
+        """Run the model."""
+        return self.model(*self.args, **self.kwargs)
 
     def record(self, recorder: Recorder) -> None:
         """Run it with the recorder watching."""
         if recorder.tape is not None:
-            recorder.tape.begin([*self.args, *self.kwargs.values()], _held(self.model))
+            recorder.tape.begin(self.given, _held(self.model))
         with torch.no_grad(), recorder.recording():
-            output = self.model(*self.args, **self.kwargs)
+            output = self()
             if recorder.tape is not None:
                 recorder.tape.end_forward(output)
                 recorder.tape.storages.claim(self.model.parameters(), "parameter")
@@ -47,10 +56,13 @@ class Step:
     The loss is the model's output if that is one number, otherwise the sum of its outputs.
     """
 
-    model: nn.Module
-    args: list[Tensor]
-    kwargs: dict[str, Tensor]
+    forward: Forward
     how: TrainingStep
+
+    @property
+    def model(self) -> nn.Module:
+        """The model that is trained."""
+        return self.forward.model
 
     def record(self, recorder: Recorder) -> None:
         """Run it with the recorder watching.
@@ -67,7 +79,7 @@ class Step:
         tape = recorder.tape
         if tape is not None:
             state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
-            tape.begin([*self.args, *self.kwargs.values()], {**_held(self.model), "optimizer": state})
+            tape.begin(self.forward.given, {**_held(self.model), "optimizer": state})
         with recorder.recording():
             self._step(optimizer, recorder)
 
@@ -102,9 +114,9 @@ class Step:
 
     def _forward(self, device: torch.device) -> Any:
         if self.how.amp is None:
-            return self.model(*self.args, **self.kwargs)
+            return self.forward()
         with torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp])):
-            return self.model(*self.args, **self.kwargs)
+            return self.forward()
 
     def _optimizer(self) -> torch.optim.Optimizer | None:
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]

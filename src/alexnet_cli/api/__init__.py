@@ -1,0 +1,1 @@
+"""The Python API: one call, then a method for each question."""

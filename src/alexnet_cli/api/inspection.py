@@ -1,0 +1,341 @@
+"""`inspect` and what it returns."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from alexnet_cli import drawing
+from alexnet_cli.answers.answer import Answer
+from alexnet_cli.answers.compare import CompareResult
+from alexnet_cli.api.results import Drawing, R, ReportPage, Result
+from alexnet_cli.errors import ForwardError, UsageError, nearest
+from alexnet_cli.report import Report
+from alexnet_cli.session.how import how_to_run
+from alexnet_cli.session.kept import Listener
+from alexnet_cli.session.session import Example, Live, Named, Session, Variation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from alexnet_cli.answers.check import CheckResult
+    from alexnet_cli.answers.cost import CostResult
+    from alexnet_cli.answers.explain import ExplainResult
+    from alexnet_cli.answers.memory import MemoryResult
+    from alexnet_cli.answers.params import ParamsResult
+    from alexnet_cli.answers.receptive_field import ReceptiveFieldResult
+    from alexnet_cli.answers.summary import SummaryResult
+
+Shape = str | int | Sequence[int]
+"""An input's shape without the batch, as numbers or as the command line takes it: `"3,224,224"`, `"128:int64"`."""
+By = Literal["type", "layer", "module"]
+
+
+def inspect(
+    model: nn.Module | str | os.PathLike[str],
+    *inputs: Any,
+    kwargs: Mapping[str, Any] | None = None,
+    arg: Mapping[str, Any] | None = None,
+    input_size: Shape | Sequence[Shape] | None = None,
+    batch_size: int | None = None,
+    no_batch: bool = False,
+    device: str = "meta",
+    dtype: str | None = None,
+    train: bool = False,
+    formulas: str | os.PathLike[str] | None = None,
+    cache: bool | None = None,
+) -> Inspection:
+    """Look at a model: run its forward once, on shapes alone unless `device` says otherwise.
+
+    `model` is a module, or a target as on the command line: `"alexnet"`, `"net.py:Net"`, a checkpoint, a saved
+    report. A module stays exactly as it is, also if its forward raises: a copy runs, which holds no weights on `meta`
+    and shares the module's on its own device. The module's hooks run, as in any forward. Wrappers (`torch.compile`,
+    DataParallel, DistributedDataParallel) are looked through.
+
+    `inputs` and `kwargs` are what forward is called with: tensors, or anything else it takes. Instead of them
+    `input_size` gives shapes without the batch; without either, the model's own input is known or searched for. The
+    other arguments are the options of the command line: `arg` is passed to a target's class or function, `batch_size`
+    replaces the first dimension that all inputs share, `no_batch` says that they share none or shapes include it.
+
+    Raises:
+        AlexnetError: what the command line would exit with. If the forward fails, it is a `ForwardError`, whose
+            `report` holds the rows up to the layer that failed.
+    """
+    example = Example(inputs, dict(kwargs or {})) if inputs or kwargs else None
+    if example is not None and input_size is not None:
+        raise UsageError("both inputs and input_size were given", "give one of them")
+    batch = batch_size if batch_size is not None or example is None else example.batch_size
+    how = how_to_run(
+        input_size=None if input_size is None else _shapes(input_size),
+        batch_size=1 if batch is None else batch,
+        no_batch=no_batch or (example is not None and batch is None),
+        device=device,
+        dtype=dtype,
+        train=train,
+        formulas=None if formulas is None else Path(formulas),
+    )
+    notes: list[str] = []
+    listener = Listener(note=notes.append)
+    if isinstance(model, (str, os.PathLike)):
+        source = Named(os.fspath(model), _arguments(arg or {}), example)
+        kept = False if example is not None else cache
+        return Inspection(Session(source, how, cache=kept, listener=listener), notes)
+    if arg:
+        raise UsageError("arg goes with a class or a function, not with a module", "pass a target, or build the module")
+    _check_module(model)
+    return Inspection(Session(Live(model, example), how, cache=False, listener=listener), notes)
+
+
+def compare(*models: Inspection | nn.Module | str, only_changes: bool = False) -> Result[CompareResult]:
+    """Compare two models or more; the first is what the others are compared with.
+
+    Raises:
+        AlexnetError: there are fewer than two, or one cannot be loaded or run.
+    """
+    from alexnet_cli.answers.compare import compare as answer
+
+    if len(models) < 2:  # noqa: PLR2004 - a comparison needs two
+        raise UsageError(f"compare takes two models or more, not {len(models)}", "as in compare(before, after)")
+    looks = [model if isinstance(model, Inspection) else inspect(model) for model in models]
+    return _result(answer([look.session for look in looks], only_changes=only_changes), ())
+
+
+class Inspection:
+    """A model that was looked at: `report` is what its forward did, and each method answers one question.
+
+    The methods are named as the commands, and so are their arguments; see the commands' help for what they mean.
+    Each raises `AlexnetError` where the command would exit. `notes` are sentences about how the model was run.
+    """
+
+    def __init__(self, session: Session, notes: list[str]) -> None:
+        self.session = session
+        self.report: Report = _whole(session.report())
+        self._notes = notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed or found on the way."""
+        return tuple(self._notes)
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def __repr__(self) -> str:
+        return f"<Inspection of {self.report.model.class_name}: {self.report.totals.params:,} parameters>"
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def summary(
+        self,
+        *,
+        depth: int | None = None,
+        columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        top: int | None = None,
+        weights: str | os.PathLike[str] | None = None,
+    ) -> Result[SummaryResult]:
+        """Show the layers: output shapes, parameters, MACs, and who holds what."""
+        from alexnet_cli.answers.summary import summary as answer
+
+        checkpoint = None if weights is None else Path(weights)
+        answered = answer(self.session, depth=depth, columns=columns, sort=sort, top=top, weights=checkpoint)
+        return self._result(answered)
+
+    def params(
+        self, *, by: By | Sequence[By] = (), top: int | None = None, depth: int | None = None
+    ) -> Result[ParamsResult]:
+        """Show where the parameters sit: the totals, and `by` type, layer or module, or several of them."""
+        from alexnet_cli.answers.params import params as answer
+
+        wanted = (by,) if isinstance(by, str) else tuple(by)
+        for each in wanted:
+            if each not in ("type", "layer", "module"):
+                raise UsageError(f"unknown grouping {each!r}", "known: type, layer, module")
+        answered = answer(
+            self.session,
+            by_type="type" in wanted,
+            by_layer="layer" in wanted,
+            by_module="module" in wanted,
+            top=top,
+            depth=depth,
+        )
+        return self._result(answered)
+
+    def cost(
+        self,
+        *,
+        gpu: str | None = None,
+        peak_flops: str | None = None,
+        bandwidth: str | None = None,
+        tf32: bool = False,
+        backward: bool = False,
+        amp: str | None = None,
+        depth: int | None = None,
+        batch_size: int | Sequence[int] | None = None,
+    ) -> Result[CostResult]:
+        """Show what each layer computes and moves, what bounds it on a GPU, and the least time that it takes."""
+        from alexnet_cli.answers.cost import cost as answer
+
+        sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size or ())
+        session = self._of_batch(sizes[0] if sizes else None)
+        answered = answer(
+            session,
+            gpu=gpu,
+            peak_flops=peak_flops,
+            bandwidth=bandwidth,
+            tf32=tf32,
+            backward=backward,
+            amp=amp,
+            depth=depth,
+            batch_sizes=sizes,
+        )
+        return self._result(answered)
+
+    def memory(
+        self,
+        *,
+        optimizer: str = "sgd",
+        amp: str | None = None,
+        gpu: str | None = None,
+        capacity: str | None = None,
+        foreach: bool | None = None,
+        timeline: bool = False,
+        batch_size: int | None = None,
+    ) -> Result[MemoryResult]:
+        """Show what a forward and a training step hold in memory, in bytes, and whether it fits a GPU."""
+        from alexnet_cli.answers.memory import memory as answer
+
+        answered = answer(
+            self._of_batch(batch_size),
+            optimizer=optimizer,
+            amp=amp,
+            gpu=gpu,
+            capacity=capacity,
+            foreach=foreach,
+            timeline=timeline,
+        )
+        return self._result(answered)
+
+    def receptive_field(self, *, of: int | None = None, depth: int | None = None) -> Result[ReceptiveFieldResult]:
+        """Show how much of the input each layer sees: size, jump and start of its receptive field, in pixels."""
+        from alexnet_cli.answers.receptive_field import receptive_field as answer
+
+        return self._result(answer(self.session, of=of, depth=depth))
+
+    def explain(
+        self, *, lang: str = "en", select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
+    ) -> Result[ExplainResult]:
+        """Check what people say about such a network: claims, verdicts, evidence in numbers."""
+        from alexnet_cli.answers.explain import explain as answer
+
+        return self._result(answer(self.session, lang=lang, select=select, ignore=ignore))
+
+    def draw(
+        self,
+        *,
+        style: str = "auto",
+        depth: int | None = None,
+        theme: str = "auto",
+        width: drawing.Width = "page",
+        scale: float = 2.0,
+    ) -> Drawing:
+        """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""
+        from alexnet_cli.answers.draw import draw as answer
+
+        return Drawing(answer(self.session, style=style, depth=depth, theme=theme), width, scale)
+
+    def compare(self, *others: Inspection | nn.Module | str, only_changes: bool = False) -> Result[CompareResult]:
+        """Show this model beside others, and what changed from layer to layer."""
+        return compare(self, *others, only_changes=only_changes)
+
+    def check(
+        self,
+        *,
+        baseline: str | os.PathLike[str] | None = None,
+        tolerance: str | None = None,
+        optimizer: str = "sgd",
+        amp: str | None = None,
+        **limits: str | int | bool,
+    ) -> Result[CheckResult]:
+        """Compare the model with limits, such as `max_params="65M"` or `no_unused=True`, and with a baseline.
+
+        A limit that does not hold is not an error: see the result's `passed` and `checks`.
+        """
+        from alexnet_cli.analyses.limits import LIMITS
+        from alexnet_cli.answers.check import check as answer
+        from alexnet_cli.answers.check import read_asked
+
+        names = {limit.parameter: limit.name for limit in LIMITS}
+        for name in limits:
+            if name not in names:
+                raise UsageError(f"unknown limit {name!r}", nearest(name, names, most=2))
+        given: dict[str, object] = {names[name]: value for name, value in limits.items()}
+        given |= {"baseline": None if baseline is None else os.fspath(baseline), "tolerance": tolerance}
+        return self._result(answer(self.session, read_asked(given), optimizer=optimizer, amp=amp))
+
+    def page(self, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> ReportPage:
+        """Write the page that `alexnet report` writes: figure, charts, layers, findings."""
+        from alexnet_cli.answers.report import model_page
+
+        return ReportPage(model_page(self.session, gpu=gpu, optimizer=optimizer, amp=amp))
+
+    def _of_batch(self, batch_size: int | None) -> Session:
+        return self.session if batch_size is None else self.session.vary(Variation(batch_size=batch_size))
+
+    def _result(self, answer: Answer[R]) -> Result[R]:
+        return _result(answer, self.notes)
+
+
+def _result(answer: Answer[R], notes: tuple[str, ...]) -> Result[R]:
+    """Return an answer's result.
+
+    Raises:
+        ForwardError: a model failed while it ran.
+    """
+    error = answer.result.error
+    if error is not None:
+        raise ForwardError(error.message, error.hint, error.path)
+    return Result(answer, notes)
+
+
+def _whole(report: Report) -> Report:
+    """Return a report of a forward that ran to its end.
+
+    Raises:
+        ForwardError: it did not.
+    """
+    if report.error is None:
+        return report
+    error = ForwardError(report.error.message, report.error.hint, report.error.path)
+    error.report = report
+    raise error
+
+
+def _shapes(given: Shape | Sequence[Shape]) -> list[str]:
+    """Write shapes as the command line takes them: numbers are one shape, anything else is one for each argument."""
+    if isinstance(given, (str, int)):
+        return [str(given)]
+    if all(isinstance(size, int) for size in given):
+        return [",".join(map(str, given))]
+    return [text for shape in given for text in _shapes(shape)]
+
+
+def _arguments(given: Mapping[str, Any]) -> tuple[str, ...]:
+    try:
+        return tuple(f"{name}={json.dumps(value)}" for name, value in given.items())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"arg takes what JSON can hold: {error}", "or build the module and pass that") from None
+
+
+def _check_module(model: object) -> None:
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        kind = type(model).__name__
+        raise UsageError(
+            f"inspect takes a module or a target, not a {kind}", 'as in inspect(model, x), inspect("net.py:Net")'
+        )
