@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from alexnet_cli import drawing
 from alexnet_cli.answers.answer import Answer
 from alexnet_cli.answers.compare import CompareResult
 from alexnet_cli.api.results import Drawing, R, ReportPage, Result
+from alexnet_cli.drawing.page import Width
 from alexnet_cli.errors import ForwardError, UsageError, nearest
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import how_to_run
@@ -240,7 +240,7 @@ class Inspection:
         style: str = "auto",
         depth: int | None = None,
         theme: str = "auto",
-        width: drawing.Width = "page",
+        width: Width = "page",
         scale: float = 2.0,
     ) -> Drawing:
         """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""

@@ -13,7 +13,7 @@ from alexnet_cli.answers.draw import Figure, format_named_by
 from alexnet_cli.answers.files import JSON, check_place, format_of, write_file
 from alexnet_cli.answers.report import Page
 from alexnet_cli.document import Document, Note
-from alexnet_cli.drawing import Width
+from alexnet_cli.drawing.page import Width
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
 from alexnet_cli.report import Report
