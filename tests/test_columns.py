@@ -97,7 +97,7 @@ def test_in_every_format(alexnet, form):
         (["--columns", "parms"], "did you mean params?"),
         (["--columns", "nothing"], "known: path, family"),
         (["--columns", ","], "names no column"),
-        (["--sort", "path"], "no column of numbers"),
+        (["--sort", "path"], "needs a column of numbers"),
         (["--sort", "nothing"], "unknown column"),
         (["--top", "3"], "--top goes with --sort"),
     ],

@@ -247,7 +247,7 @@ def test_vl_convert_is_imported_only_for_png_and_pdf(saved):
         (["-f", "svg", "--width", "9" * 30], "page, slide, or a number from 320 to 20000"),
         (["--width", "slide"], "number of characters"),
         (["--width", "19"], "a number from 20 to 20000"),
-        (["--scale", "2"], "--scale is of PNG"),
+        (["--scale", "2"], "--scale applies only to PNG"),
         (["-f", "png", "--scale", "0"], "--scale"),
         (["-o", "a.png", "--width", "20000", "--scale", "20"], "400,000 by"),
         (["-f", "png", "--scale", "nan"], "--scale"),

@@ -9,9 +9,9 @@ from typing import Literal, cast, get_args
 
 from alexnet_cli import drawing
 from alexnet_cli.answers.answer import failures_of
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.drawing.content import Plan
 from alexnet_cli.errors import ExitCode, UsageError
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.text import Style
