@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from alexnet_cli.document import Column, Document, Note, Row, Table
 from alexnet_cli.graphics.text import Style, visible
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.cells import cell_text
+from alexnet_cli.renderers.tables import cell_text
 
 
 class Page(HTMLParser):

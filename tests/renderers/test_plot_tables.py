@@ -14,7 +14,7 @@ from test_markup import Page, from_markdown, plain_latex
 from alexnet_cli.document import Document, Fact, Facts, Note, Plot, Series
 from alexnet_cli.graphics.text import Style, visible
 from alexnet_cli.renderers import render
-from alexnet_cli.renderers.plot_tables import MOST_LISTED
+from alexnet_cli.renderers.tables import MOST_LISTED
 
 ROOFLINE_ROWS = [
     ["Series", "Name", "Arithmetic intensity", "Performance"],

@@ -11,8 +11,8 @@ from rich.style import Style as Look
 
 from alexnet_cli.drawing.content import Block, Frame, Node, Plan
 from alexnet_cli.drawing.railway import Rails, rails_of, signs
-from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar
-from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of, wrap
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped
+from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of
 from alexnet_cli.units import text
 
 MAP, LEAST_MAP = 31, 7
@@ -56,7 +56,7 @@ def _blocks(plan: Plan, style: Style) -> Iterator[Line]:
     yield []
     maps, features = _FILLS[style.unicode]
     note = f"{maps} height of the map, {features} features, as square roots; sizes are height × width × channels"
-    yield from (line((text, DIM)) for text in wrap(clean(note, style), style.width))
+    yield from wrapped(clean(note, style), style.width, DIM)
 
 
 def _drawing(blocks: Sequence[Block], room: int, style: Style) -> Callable[[Block], str]:

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style as Look
 
 from alexnet_cli.graphics import palette
-from alexnet_cli.graphics.text import width_of
+from alexnet_cli.graphics.text import width_of, wrap
 
 Line = list[Segment]
 
@@ -38,6 +38,11 @@ def of_bar(family: str) -> Look:
 def line(*spans: tuple[str, Look]) -> Line:
     """Make a line of pieces of text, each with its look."""
     return [Segment(text, look) for text, look in spans if text]
+
+
+def wrapped(text: str, width: int | None, look: Look) -> list[Line]:
+    """Break a text into lines of one look."""
+    return [line((part, look)) for part in wrap(text, width)]
 
 
 def length(pieces: Line) -> int:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from rich.style import Style as Look
 
 from alexnet_cli.document import Mark, Plot
-from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, of_bar, padded
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, of_bar, padded, wrapped
 from alexnet_cli.graphics.plot import Drawable, Shown, Stack, drawable, left_out, tallest, thinned
 from alexnet_cli.graphics.scale import Scale, Tick, fitting_ticks, ticks, title_of
 from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
@@ -82,7 +82,7 @@ def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:
     """Draw a plot; below it stand its legend, its marks, and which points have no place on its axes."""
     width = min(style.width or NATURAL, MOST)
     if plot.title:
-        yield from (line((text, BOLD)) for text in wrap(clean(plot.title, style), style.width))
+        yield from wrapped(clean(plot.title, style), style.width, BOLD)
     found = drawable(plot)
     if found is None:
         yield line(("no points", DIM))
@@ -94,9 +94,9 @@ def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:
         yield from _frame_lines(found, frame, cells, {frame.row(tick.value): tick.label for tick in labels}, style)
         yield from _legend_lines(found, cells, style, width)
         if fewer := thinned(found.stack, frame.columns):
-            yield from (line((text, DIM)) for text in wrap(fewer, width))
+            yield from wrapped(fewer, width, DIM)
     if missing := left_out(plot):
-        yield from (line((text, DIM)) for text in wrap(missing, width))
+        yield from wrapped(missing, width, DIM)
 
 
 def _frame_lines(found: Drawable, frame: Frame, cells: Cells, labels: dict[int, str], style: Style) -> Iterator[Line]:

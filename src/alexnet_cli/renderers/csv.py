@@ -9,7 +9,7 @@ from io import StringIO
 from alexnet_cli import units
 from alexnet_cli.document import Document, Facts, Plot, Table, Unit, Value
 from alexnet_cli.graphics.text import Style, clean
-from alexnet_cli.renderers.plot_tables import every_point
+from alexnet_cli.renderers.tables import every_point
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

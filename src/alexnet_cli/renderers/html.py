@@ -12,8 +12,7 @@ from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
 from alexnet_cli.graphics.svg import inline
 from alexnet_cli.graphics.text import Style, clean, cross
-from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text
-from alexnet_cli.renderers.plot_tables import plot_blocks
+from alexnet_cli.renderers.tables import NUMERIC, bars_table, caption_of, cell_text, plot_blocks
 
 _CSS = """\
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c9; --page: #fff; }

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.document import Column, Document, Facts, Note, Row, Table, Value
 from alexnet_cli.graphics.text import Style, clean, visible
-from alexnet_cli.renderers.cells import NUMERIC, bars_table, caption_of, cell_text, facts_table
-from alexnet_cli.renderers.plot_tables import plot_blocks
+from alexnet_cli.renderers.tables import NUMERIC, caption_of, cell_text, facts_table, undrawn
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -48,22 +47,17 @@ def render(document: Document, style: Style) -> str:  # noqa: ARG001 - a fragmen
     r"""Write each table, the facts and the shares as a `table` environment with a caption."""
     lines = [r"% Needs \usepackage{booktabs} in the preamble.", f"% {_comment(document.title)}"]
     heading = ": ".join(filter(None, (document.title, document.subtitle)))
-    for block in document.blocks:
+    for block in undrawn(document):
         lines += ["", *_block(block, heading)]
     return "\n".join(lines) + "\n"
 
 
-def _block(block: Block, heading: str) -> Iterator[str]:
+def _block(block: Table | Facts | Note, heading: str) -> Iterator[str]:
     match block:
         case Table():
             yield from _table(block, heading)
-        case Bars():
-            yield from _table(bars_table(block), heading)
         case Facts():
             yield from _table(facts_table(block), heading)
-        case Plot():
-            for part in plot_blocks(block):
-                yield from _block(part, heading)
         case Note():
             tone = "" if block.tone == "info" else rf"\textbf{{{block.tone.capitalize()}:}} "
             yield rf"\noindent {tone}{_escaped(block.text)}\par"

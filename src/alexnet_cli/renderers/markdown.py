@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from alexnet_cli import units
-from alexnet_cli.document import Bars, Block, Column, Document, Fact, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table, Value
 from alexnet_cli.graphics.text import Style, clean, cross, left, right, width_of
-from alexnet_cli.renderers.cells import NUMERIC, bars_table, cell_text, fact_text
-from alexnet_cli.renderers.plot_tables import plot_blocks
+from alexnet_cli.renderers.tables import NUMERIC, cell_text, fact_text, undrawn
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 _LEADING = re.compile(r"^(\d*)([-+=.)])")
@@ -22,24 +21,19 @@ def render(document: Document, style: Style) -> str:
     paragraphs = [f"# {_escaped(document.title, style)}"]
     if document.subtitle:
         paragraphs.append(_paragraph(document.subtitle, style))
-    for block in document.blocks:
+    for block in undrawn(document):
         paragraphs += _block(block, style)
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _block(block: Block, style: Style) -> Iterator[str]:
+def _block(block: Table | Facts | Note, style: Style) -> Iterator[str]:
     match block:
         case Table():
             yield from _table(block, style)
-        case Bars():
-            yield from _table(bars_table(block), style)
         case Facts():
             if block.title:
                 yield f"## {_escaped(block.title, style)}"
             yield "\n".join(_fact(fact, style) for fact in block.facts)
-        case Plot():
-            for part in plot_blocks(block):
-                yield from _block(part, style)
         case Note():
             yield _note(block, style)
 

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, groupby
 
-from rich.style import Style as Look
+from msgspec import Struct
+from msgspec.structs import replace
 
-from alexnet_cli.document import Bars, Block, Document, Facts, Note, Plot, Table
-from alexnet_cli.graphics.lines import BOLD, DIM, ERROR, PLAIN, WARNING, Line, length, line
+from alexnet_cli import units
+from alexnet_cli.document import Bar, Bars, Block, Document, Fact, Facts, Note, Part, Plot, Table
+from alexnet_cli.graphics.lines import (
+    BOLD,
+    DIM,
+    ERROR,
+    PLAIN,
+    WARNING,
+    Line,
+    fill,
+    length,
+    line,
+    of_bar,
+    padded,
+    split_cells,
+    wrapped,
+)
 from alexnet_cli.graphics.plot_cells import plot_lines
-from alexnet_cli.graphics.text import Style, clean, shorten, width_of, wrap
-from alexnet_cli.renderers.page_bars import bars_lines
-from alexnet_cli.renderers.page_facts import facts_lines
+from alexnet_cli.graphics.text import Style, clean, cross, fold, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.page_table import table_lines
 
 LEAST_WIDTH = 40
 _GAP = 2
+_GUTTER = 4
+_ROOMY = 100
+"""From this width on facts may stand in two columns."""
+_LEAST_BAR, _NATURAL_BAR, _MOST_BAR = 16, 50, 60
+
+
+class _Said(Struct, frozen=True):
+    """A fact as text."""
+
+    label: str
+    value: str
+    note: str
 
 
 def lay_out(document: Document, style: Style) -> list[Line]:
@@ -34,7 +60,7 @@ def paragraphs(document: Document, style: Style) -> list[list[Line] | Plot]:
     """Lay out what stands between blank lines; plots are left to the caller to draw."""
     style = _wide(style)
     found: list[list[Line] | Plot] = [list(_title_lines(document, style))]
-    for _, group in groupby(document.blocks, key=_kind):
+    for _, group in groupby(document.blocks, key=lambda block: Note if isinstance(block, Note) else id(block)):
         blocks = list(group)
         if isinstance(blocks[0], Plot):
             found.append(blocks[0])
@@ -44,14 +70,7 @@ def paragraphs(document: Document, style: Style) -> list[list[Line] | Plot]:
 
 
 def _wide(style: Style) -> Style:
-    if style.width is not None and style.width < LEAST_WIDTH:
-        return Style(LEAST_WIDTH, style.color, style.unicode)
-    return style
-
-
-def _kind(block: Block) -> object:
-    """Tell notes, which stand together, from other blocks, which do not."""
-    return Note if isinstance(block, Note) else id(block)
+    return style if style.width is None else replace(style, width=max(style.width, LEAST_WIDTH))
 
 
 def _title_lines(document: Document, style: Style) -> Iterator[Line]:
@@ -64,7 +83,7 @@ def _title_lines(document: Document, style: Style) -> Iterator[Line]:
     if title:
         yield line((title, BOLD))
     if subtitle:
-        yield from (line((text, DIM)) for text in wrap(subtitle, style.width))
+        yield from wrapped(subtitle, style.width, DIM)
 
 
 def _block_lines(block: Block, style: Style) -> Iterator[Line]:
@@ -72,27 +91,144 @@ def _block_lines(block: Block, style: Style) -> Iterator[Line]:
         case Table():
             yield from table_lines(block, style)
         case Facts():
-            yield from facts_lines(block, style)
+            yield from _facts_lines(block, style)
         case Bars():
-            yield from bars_lines(block, style)
+            yield from _bars_lines(block, style)
         case Note():
             yield from _note_lines(block, style)
 
 
 def _note_lines(note: Note, style: Style) -> Iterator[Line]:
-    mark, look = _manner(note, style)
-    indent = width_of(mark) + 1 if mark else 0
+    cross_mark = "✗" if style.unicode else "x"
+    mark, look = {"warning": ("!", WARNING), "error": (cross_mark, ERROR)}.get(note.tone, ("", PLAIN))
+    indent = len(mark) + 1 if mark else 0
     width = None if style.width is None else style.width - indent
     for number, text in enumerate(wrap(clean(note.text, style), width)):
-        before = mark.ljust(indent) if number == 0 else " " * indent
-        yield line((before, look), (text, look))
+        yield line((("" if number else mark).ljust(indent), look), (text, look))
 
 
-def _manner(note: Note, style: Style) -> tuple[str, Look]:
-    match note.tone:
-        case "warning":
-            return "!", WARNING
-        case "error":
-            return "✗" if style.unicode else "x", ERROR
-        case _:
-            return "", PLAIN
+# Facts: labels, values, notes; two columns where there is room
+
+
+def _facts_lines(facts: Facts, style: Style) -> Iterator[Line]:
+    said = [_said(fact, style) for fact in facts.facts]
+    if facts.title:
+        yield from wrapped(clean(facts.title, style), style.width, BOLD)
+    half = (len(said) + 1) // 2
+    while half < len(said) and facts.facts[half].level:
+        half += 1  # a part stays below what it is a part of
+    first, second = _column(said[:half]), _column(said[half:])
+    broad = max(map(length, first), default=0) + _GUTTER
+    both = [padded(pieces, broad) + (second[i] if i < len(second) else []) for i, pieces in enumerate(first)]
+    if style.width is None or (style.width >= _ROOMY and max(map(length, both), default=0) <= style.width):
+        yield from both
+    else:
+        yield from _narrow(said, style.width)
+
+
+def _said(fact: Fact, style: Style) -> _Said:
+    value = clean(units.text(fact.value, fact.unit, cross=cross(style)), style)
+    note = f"({clean(fact.note, style)})" if fact.note else ""
+    label = shorten("  " * fact.level + clean(fact.label, style), style.width, unicode=style.unicode)
+    return _Said(label, shorten(value, style.width, unicode=style.unicode), note)
+
+
+def _column(said: Sequence[_Said]) -> list[Line]:
+    label = _widest([fact.label for fact in said]) + _GAP
+    return [
+        line((left(fact.label, label), DIM), (fact.value, PLAIN), (f" {fact.note}" if fact.note else "", DIM))
+        for fact in said
+    ]
+
+
+def _narrow(said: Sequence[_Said], width: int) -> Iterator[Line]:
+    """Draw facts in one column; a note that does not fit beside its value goes below it."""
+    label = min(_widest([fact.label for fact in said]), width // 3) + _GAP
+    room = width - label
+    for fact in said:
+        labels = fold(fact.label, label - _GAP)
+        pieces = [line((text, PLAIN)) for text in fold(fact.value, room)]
+        if fact.note and length(pieces[-1]) + 1 + width_of(fact.note) <= room:
+            pieces[-1] = [*pieces[-1], *line((f" {fact.note}", DIM))]
+        elif fact.note:
+            pieces += wrapped(fact.note, room, DIM)
+        for tier in range(max(len(labels), len(pieces))):
+            before = line((left(labels[tier] if tier < len(labels) else "", label), DIM))
+            yield before + (pieces[tier] if tier < len(pieces) else [])
+
+
+# Bars: one whole above the other on one scale, so that two can be compared at a glance
+
+
+def _bars_lines(bars: Bars, style: Style) -> Iterator[Line]:
+    """Draw bars of two parts on one line each, with a part named at either end; others with a legend below."""
+    if bars.title:
+        yield from wrapped(clean(bars.title, style), style.width, BOLD)
+    labels = _aligned([shorten(clean(bar.label, style), _third(style), unicode=style.unicode) for bar in bars.bars])
+    yield from _pairs(bars, labels, style) or _stacked(bars, labels, style)
+
+
+def _pairs(bars: Bars, labels: Sequence[str], style: Style) -> list[Line]:
+    """Draw bars that all have two parts; no lines if they do not, or if the page is too narrow."""
+    if any(len(bar.parts) != 2 for bar in bars.bars):  # noqa: PLR2004 - a bar has two ends
+        return []
+    glyphs = [fill(index, unicode=style.unicode) for index in (0, 1)]
+    names = _aligned([f"{glyphs[0]} {clean(bar.parts[0].label, style)}" for bar in bars.bars])
+    shares = _aligned([units.share(bar.parts[0].share) for bar in bars.bars], right)
+    others = _aligned([units.share(bar.parts[1].share) for bar in bars.bars], right)
+    tails = [f"{clean(bar.parts[1].label, style)} {glyphs[1]}" for bar in bars.bars]
+    fixed = sum(map(_widest, (labels, names, shares, others, tails))) + 4 * _GAP + 1
+    cells = _NATURAL_BAR if style.width is None else min(style.width - fixed, _MOST_BAR)
+    if cells < _LEAST_BAR:
+        return []
+    gap = (" " * _GAP, PLAIN)
+    return [
+        [
+            *line((label, BOLD), gap, (name, of_bar(bar.parts[0].family)), (f" {share}", PLAIN), gap),
+            *_cells(bar, cells, style),
+            *line(gap, (f"{other} ", PLAIN), (tail, of_bar(bar.parts[1].family))),
+        ]
+        for bar, label, name, share, other, tail in zip(bars.bars, labels, names, shares, others, tails, strict=True)
+    ]
+
+
+def _stacked(bars: Bars, labels: Sequence[str], style: Style) -> Iterator[Line]:
+    """Draw bars of any number of parts, each with its legend below, in steps so that legends line up."""
+    items = [[_item(part, index, style) for index, part in enumerate(bar.parts)] for bar in bars.bars]
+    step = max((length(item) for bar in items for item in bar), default=0) + _GAP
+    indent = _widest(labels) + _GAP
+    room = None if style.width is None else style.width - indent
+    cells = _NATURAL_BAR if room is None else min(room, _MOST_BAR)
+    across = max(len(bars.bars[0].parts) if bars.bars else 1, 1) if room is None else max((room + _GAP) // step, 1)
+    for bar, label, legend in zip(bars.bars, labels, items, strict=True):
+        yield line((label, BOLD), (" " * _GAP, PLAIN)) + _cells(bar, cells, style)
+        for start in range(0, len(legend), across):
+            row = [padded(item, step) for item in legend[start : start + across]]
+            yield [*line((" " * indent, PLAIN)), *chain.from_iterable(row)]
+
+
+def _item(part: Part, index: int, style: Style) -> Line:
+    name = shorten(clean(part.label, style), _third(style), unicode=style.unicode)
+    share = (f" {units.share(part.share)}", PLAIN if part.share else DIM)
+    return line((f"{fill(index, unicode=style.unicode)} {name}", of_bar(part.family)), share)
+
+
+def _cells(bar: Bar, cells: int, style: Style) -> Line:
+    counts = split_cells([part.share for part in bar.parts], max(cells, len(bar.parts)))
+    drawn = [
+        (fill(index, unicode=style.unicode) * number, of_bar(part.family))
+        for index, (part, number) in enumerate(zip(bar.parts, counts, strict=True))
+    ]
+    return line(*drawn) or line((("·" if style.unicode else ".") * cells, DIM))
+
+
+def _third(style: Style) -> int | None:
+    return None if style.width is None else max(style.width // 3, 1)
+
+
+def _widest(texts: Sequence[str]) -> int:
+    return max(map(width_of, texts), default=0)
+
+
+def _aligned(texts: Sequence[str], pad: Callable[[str, int], str] = left) -> list[str]:
+    return [pad(text, _widest(texts)) for text in texts]

@@ -16,7 +16,7 @@ from alexnet_cli import units
 from alexnet_cli.document import Unit
 from alexnet_cli.graphics.palette import hue
 from alexnet_cli.graphics.text import visible
-from alexnet_cli.renderers.cells import NUMERIC
+from alexnet_cli.renderers.tables import NUMERIC
 from alexnet_cli.report import Family, Generator, Report
 from alexnet_cli.report_json import generator
 from alexnet_cli.report_page import charts

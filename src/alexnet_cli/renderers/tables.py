@@ -1,0 +1,172 @@
+"""What formats have in common: which columns are numbers, what a cell says, and bars, facts and plots as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from alexnet_cli import units
+from alexnet_cli.document import Axis, Bars, Column, Document, Facts, Note, Plot, Row, Series, Table, Value
+from alexnet_cli.graphics.plot import Stack, drawable, left_out, name_at, whole
+from alexnet_cli.graphics.scale import title_of
+
+NUMERIC = frozenset({"count", "macs", "flops", "bytes", "share", "seconds", "flops_per_s", "intensity"})
+SHORTENED = frozenset({"count", "macs", "flops"})
+MOST_LISTED = 40
+"""Areas with more places than this are not listed on a page."""
+
+
+def cell_text(value: Value, column: Column, row: Row, *, cross: str = "×") -> str:
+    """Return a cell's text in full.
+
+    A missing value that was never asked for is empty, not unknown: a row that failed has no results, and a group has
+    no share of its own, as the rows below it have it.
+    """
+    if value is None and (row.role == "failed" or (row.role == "group" and column.unit == "share")):
+        return ""
+    return units.text(value, column.unit, cross=cross)
+
+
+def short_text(value: Value, column: Column, row: Row) -> str:
+    """Return a number with an SI prefix, aligned with numbers that have none."""
+    if column.unit not in SHORTENED or not isinstance(value, (int, float)):
+        return cell_text(value, column, row)
+    text = units.si(value)
+    return text if " " in text else f"{text}  "
+
+
+def caption_of(table: Table) -> str:
+    """Return a table's caption, or its name where it has none."""
+    return table.caption or table.name.replace("_", " ").capitalize()
+
+
+def fact_text(value: str, note: str) -> str:
+    """Put a fact's note in parentheses after its value."""
+    return f"{value} ({note})" if note else value
+
+
+def facts_table(facts: Facts) -> Table:
+    """Write facts as a table of text, notes after the values."""
+    columns = (Column("label", facts.title or "Fact"), Column("value", "Value"))
+    rows = tuple(Row((fact.label, fact_text(units.text(fact.value, fact.unit), fact.note))) for fact in facts.facts)
+    return Table("facts", columns, rows, facts.title)
+
+
+def undrawn(document: Document) -> Iterator[Table | Facts | Note]:
+    """Yield a document's blocks for a format that does not draw: bars and plots are tables."""
+    for block in document.blocks:
+        match block:
+            case Bars():
+                yield bars_table(block)
+            case Plot():
+                yield from plot_blocks(block)
+            case _:
+                yield block
+
+
+def bars_table(bars: Bars) -> Table:
+    """Write bars as a table."""
+    unit = bars.bars[0].unit if bars.bars else "count"
+    columns = (
+        Column("whole", "Of"),
+        Column("part", "Part"),
+        Column("value", "Amount", unit),
+        Column("share", "Share", "share", bar=True),
+    )
+    rows = tuple(
+        Row((bar.label, part.label, part.value, part.share), family=part.family)
+        for bar in bars.bars
+        for part in bar.parts
+    )
+    return Table("shares", columns, rows, bars.title)
+
+
+def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note]:
+    """Write a plot as tables: its points, its areas side by side, its marks.
+
+    Areas with more than `most` places become a sentence; with None they are always listed.
+    """
+    title = plot.title or plot.name.replace("_", " ").capitalize()
+    blocks = [*_points(plot, title), *_areas(plot, title, most), *_marks(plot)]
+    missing = left_out(plot)
+    return [*(blocks or [Note(f"{title}: no points")]), *([Note(missing)] if missing else [])]
+
+
+def every_point(plot: Plot) -> Table:
+    """Return all points and marks, one a row, as they were given; the units stand in the columns' keys."""
+    columns = (
+        Column("kind", "Kind"),
+        Column("series", "Series"),
+        Column("name", "Name"),
+        Column(f"x_{plot.x.unit}", plot.x.label, plot.x.unit),
+        Column(f"y_{plot.y.unit}", plot.y.label, plot.y.unit),
+    )
+    rows = [
+        Row((series.kind, series.label, name_at(series, index), whole(x), whole(y)), family=series.family)
+        for series in plot.series
+        for index, (x, y) in enumerate(series.points)
+    ]
+    rows += [Row(("mark", "", mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks]
+    return Table(plot.name, columns, tuple(rows), plot.title)
+
+
+def _points(plot: Plot, title: str) -> Iterator[Table]:
+    """Yield the table of all points but those of areas; names have a column where there are any."""
+    apart = [series for series in plot.series if series.kind != "area" and series.points]
+    named = any(series.names for series in apart)
+    name = [Column("name", "Name")] if named else []
+    columns = (Column("series", "Series"), *name, _column(plot.x, "x"), _column(plot.y, "y"))
+    rows = tuple(
+        Row((series.label, *([name_at(series, i)] if named else []), whole(x), whole(y)), family=series.family)
+        for series in apart
+        for i, (x, y) in enumerate(series.points)
+    )
+    if rows:
+        yield Table("points", columns, rows, title)
+
+
+def _areas(plot: Plot, title: str, most: int | None) -> Iterator[Table | Note]:
+    areas = tuple(series for series in plot.series if series.kind == "area" and series.points)
+    shown = drawable(Plot(plot.name, plot.x, plot.y, areas)) if areas else None
+    if shown is None or shown.stack is None:
+        return
+    if most is not None and len(shown.stack.x) > most:
+        yield Note(_sentence(plot, shown.stack, title))
+    else:
+        yield _side_by_side(plot, areas, shown.stack, title)
+
+
+def _sentence(plot: Plot, stack: Stack, title: str) -> str:
+    """Say how many places long areas have and where they are highest."""
+    at = max(range(len(stack.x)), key=stack.total)
+    most = units.text(whole(stack.total(at)), plot.y.unit)
+    where = f"{plot.x.label} {units.text(whole(stack.x[at]), plot.x.unit)}".strip()
+    name = f" ({stack.names[at]})" if stack.names[at] else ""
+    return f"{title}: {units.count(len(stack.x))} places, too many to list here; the most is {most}, at {where}{name}."
+
+
+def _side_by_side(plot: Plot, areas: tuple[Series, ...], stack: Stack, title: str) -> Table:
+    named, several = any(stack.names), len(areas) > 1
+    columns = (
+        _column(plot.x, "x"),
+        *([Column("name", "Name")] if named else []),
+        *(Column(f"area_{place}", series.label, plot.y.unit) for place, series in enumerate(areas)),
+        *([Column("all", "All", plot.y.unit)] if several else []),
+    )
+    rows = []
+    for x, name, tops in zip(stack.x, stack.names, stack.tops, strict=True):
+        heights = [whole(top - bottom) for bottom, top in zip((0.0, *tops), tops, strict=False)]
+        rows.append(Row((whole(x), *([name] if named else []), *heights, *([whole(tops[-1])] if several else []))))
+    return Table("areas", columns, tuple(rows), title)
+
+
+def _marks(plot: Plot) -> Iterator[Table]:
+    columns = (Column("mark", "Mark"), _column(plot.x, "x"), _column(plot.y, "y"))
+    rows = tuple(Row((mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks)
+    if rows:
+        yield Table("marks", columns, rows, "Marked")
+
+
+def _column(axis: Axis, key: str) -> Column:
+    """Return an axis' column; its cells hold the unit, except counts of things, which have none."""
+    title = (title_of(axis) if axis.unit in ("macs", "flops") else axis.label) or key
+    return Column(key, title[0].upper() + title[1:], axis.unit)
