@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from decimal import Decimal
+from itertools import count, pairwise
 
 from msgspec import Struct
 
@@ -132,49 +133,36 @@ def _decades(scale: Scale) -> Iterator[list[float]]:
 
 def _powers(scale: Scale, stride: int) -> list[float]:
     """Return every so many decades of an axis."""
-    return [float(f"1e{power}") for power in _multiples(scale.along(scale.low), scale.along(scale.high), stride)]
+    found = _multiples(scale.along(scale.low), scale.along(scale.high), stride)
+    return [float(f"1e{number * stride}") for number in found]
 
 
 def _octaves(scale: Scale) -> Iterator[list[float]]:
     low, high = math.log2(scale.low), math.log2(scale.high)
     for stride in _OCTAVES:
-        yield [2.0**power for power in _multiples(low, high, stride)]
+        yield [2.0 ** (number * stride) for number in _multiples(low, high, stride)]
 
 
-def _multiples(low: float, high: float, step: int) -> list[int]:
-    """Return the whole multiples of a step from `low` to `high`, whatever rounding did to these."""
-    first, last = math.ceil(low / step - _NEAR), math.floor(high / step + _NEAR)
-    return [number * step for number in range(first, last + 1)]
+def _multiples(low: float, high: float, step: float) -> range:
+    """Return how often a step fits into the numbers from `low` to `high`, whatever rounding did to these."""
+    return range(math.ceil(low / step - _NEAR), math.floor(high / step + _NEAR) + 1)
 
 
 def _linear_values(scale: Scale, most: int) -> tuple[float, list[float]]:
     span = scale.high - scale.low
     least = 1.0 if scale.unit in _WHOLE and span >= 1 else 0.0
-    for step, shown in _steps(span / most, scale.unit):
-        first, last = math.ceil(scale.low / step - _NEAR), math.floor(scale.high / step + _NEAR)
-        if step >= least and last - first < most:
-            return step, [shown(number) for number in range(first, last + 1)]
+    for exact in _steps(span / most, scale.unit):
+        step = float(exact)
+        found = _multiples(scale.low, scale.high, step)
+        if step >= least and len(found) <= most:
+            return step, [float(number * exact) for number in found]
     raise AssertionError  # pragma: no cover - the steps grow without end
 
 
-def _steps(about: float, unit: Unit) -> Iterator[tuple[float, Callable[[int], float]]]:
-    """Yield steps from `about` on, each with the function that returns its n-th multiple to the last digit."""
-    power = math.floor(math.log2(about)) if unit == "bytes" else math.floor(math.log10(about))
-    while True:
-        if unit == "bytes":
-            yield 2.0**power, _times(2.0**power)
-        else:
-            for digit in (1, 2, 5):
-                yield float(f"{digit}e{power}"), _decimal(digit, power)
-        power += 1
-
-
-def _times(step: float) -> Callable[[int], float]:
-    return lambda number: number * step
-
-
-def _decimal(digit: int, power: int) -> Callable[[int], float]:
-    return lambda number: float(f"{number * digit}e{power}")
+def _steps(about: float, unit: Unit) -> Iterator[Decimal]:
+    """Yield ever larger round steps from `about` on, as decimals so that their multiples are exact."""
+    for power in count(math.floor(math.log2(about) if unit == "bytes" else math.log10(about))):
+        yield from [Decimal(2) ** power] if unit == "bytes" else [Decimal(digit).scaleb(power) for digit in (1, 2, 5)]
 
 
 def _linear_labels(values: Sequence[float], step: float, unit: Unit) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.graphics.text import text_width
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from Python 3.11 on
 
 Point = tuple[float, float]
 ASCENT, DESCENT = 0.8, 0.22
@@ -34,65 +37,64 @@ class Area(Struct, frozen=True):
         return self.bottom - self.top
 
 
-class Polygon(Struct, frozen=True):
-    """A filled outline; `look` says what it is of: a face of a block, a window, a dot."""
+class _Through(Struct, frozen=True):
+    """A shape through points."""
 
     points: tuple[Point, ...]
-    look: str
 
-    def moved(self, x: float, y: float) -> Polygon:
+    def moved(self, x: float, y: float) -> Self:
         """Return it elsewhere."""
         return replace(self, points=tuple((px + x, py + y) for px, py in self.points))
 
     def area(self) -> Area:
         """Return what it covers."""
-        return _around(self.points)
+        return united(Area(x, y, x, y) for x, y in self.points)
 
 
-class Box(Struct, frozen=True):
-    """A rectangle with round corners."""
+class _At(Struct, frozen=True):
+    """A shape at a place."""
 
     x: float
     y: float
+
+    def moved(self, x: float, y: float) -> Self:
+        """Return it elsewhere."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
+
+class Polygon(_Through, frozen=True):
+    """A filled outline; `look` says of what: a face of a block, a window, a dot."""
+
+    look: str
+
+
+class Line(_Through, frozen=True):
+    """A line through points: with round corners, or `smooth` between two points that it leaves and enters downward."""
+
+    look: str = "edge"
+    arrow: bool = False
+    bend: Literal["round", "smooth"] = "round"
+
+
+class Box(_At, frozen=True):
+    """A rectangle with round corners."""
+
     width: float
     height: float
     look: str
     radius: float = 0
-
-    def moved(self, x: float, y: float) -> Box:
-        """Return it elsewhere."""
-        return replace(self, x=self.x + x, y=self.y + y)
 
     def area(self) -> Area:
         """Return what it covers."""
         return Area(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
-class Line(Struct, frozen=True):
-    """A line through points: with round corners, or `smooth` between two points that it leaves and enters downward."""
-
-    points: tuple[Point, ...]
-    look: str = "edge"
-    arrow: bool = False
-    bend: Literal["round", "smooth"] = "round"
-
-    def moved(self, x: float, y: float) -> Line:
-        """Return it elsewhere."""
-        return replace(self, points=tuple((px + x, py + y) for px, py in self.points))
-
-    def area(self) -> Area:
-        """Return what it covers."""
-        return _around(self.points)
-
-
-class Label(Struct, frozen=True):
+class Label(_At, frozen=True):
     """A line of text; `y` is the line that letters stand on. If `turned` it reads upward, and `x` is that line.
 
     With a `halo` it has an edge of the background, where lines may pass behind it.
     """
 
-    x: float
-    y: float
     text: str
     size: float
     anchor: Literal["start", "middle", "end"] = "start"
@@ -100,10 +102,6 @@ class Label(Struct, frozen=True):
     dim: bool = False
     turned: bool = False
     halo: bool = False
-
-    def moved(self, x: float, y: float) -> Label:
-        """Return it elsewhere."""
-        return replace(self, x=self.x + x, y=self.y + y)
 
     def area(self) -> Area:
         """Return the most that it covers in any viewer."""
@@ -164,7 +162,3 @@ def united(areas: Iterable[Area]) -> Area:
         max(area.right for area in known),
         max(area.bottom for area in known),
     )
-
-
-def _around(points: Iterable[Point]) -> Area:
-    return united(Area(x, y, x, y) for x, y in points)
