@@ -1,4 +1,4 @@
-"""Which rows of two models are the same layer: told by what they are and the order they run in, not by number.
+"""Which rows of two models are the same layer, judged by what they are and in which order they run.
 
 A pair's score says how alike two rows are; the alignment is the one with the largest sum of scores that keeps both
 orders. Rows of different families are never paired.
@@ -17,7 +17,7 @@ from alexnet_cli.report import Layer
 from alexnet_cli.tape import Shape
 
 MOST_CELLS = 10_000_000
-"""Stretches whose product of lengths is larger are cut in two before they are aligned."""
+"""Longer stretches, by the product of their lengths, are cut in two before they are aligned."""
 POSITIONS = frozenset(POSITION_SETTINGS)
 _NO_KIN = frozenset({"other", "container"})
 _TYPE, _SETTINGS, _FAMILY, _SHAPES, _PARAMS, _PATH = 40, 40, 20, 8, 8, 4
@@ -78,7 +78,7 @@ def _score(a: _Look, b: _Look) -> int:
 
 
 class _Alignment:
-    """The best pairs of two sequences of rows. Scores are kept by look: deep models repeat few."""
+    """The best pairs of two sequences of rows. Scores are cached by look, because deep models repeat few."""
 
     def __init__(self, looks: Sequence[Sequence[_Look]], paths: Sequence[Sequence[str]]) -> None:
         self._looks = looks
@@ -91,7 +91,7 @@ class _Alignment:
             self._places[path].append(place)
 
     def pairs(self, rows: range, columns: range) -> list[Pair]:
-        """Align the stretches `rows` and `columns`; what they begin and end with in common is paired at once."""
+        """Align the stretches `rows` and `columns`, pairing their common start and end at once."""
         start = 0
         while start < min(len(rows), len(columns)) and self._same(rows[start], columns[start]):
             start += 1
@@ -111,7 +111,7 @@ class _Alignment:
         return self.pairs(rows[:i], columns[:j]) + self.pairs(rows[i:], columns[j:])
 
     def _cut(self, rows: range, columns: range) -> tuple[int, int]:
-        """Choose where to cut both: at a row that each has once, as near to the middle as there is one."""
+        """Choose where to cut both: at a row that occurs once in each, as near to the middle as possible."""
         keys = [[self._key(side, place) for place in places] for side, places in enumerate((rows, columns))]
         counts = [Counter(side) for side in keys]
         at = {key: j for j, key in enumerate(keys[1]) if counts[1][key] == 1}
@@ -132,7 +132,7 @@ class _Alignment:
         return self._paths[0][i] == self._paths[1][j] and self._key(0, i) == self._key(1, j)
 
     def _best(self, rows: range, columns: range) -> list[Pair]:
-        """Fill the table of best sums row by row, keeping only how each was reached, and follow it back."""
+        """Fill the table of best sums row by row, keep only how each was reached, and trace it back."""
         above = [0] * (len(columns) + 1)
         moves = []
         for i in rows:
@@ -152,7 +152,7 @@ class _Alignment:
         return _followed(moves, rows, columns)
 
     def _row(self, i: int, columns: range) -> list[int]:
-        """Return the scores of a row with each of `columns`; the same path decides between rows that are alike."""
+        """Return the scores of a row with each of `columns`; among equal rows the one with the same path wins."""
         look = self._looks[0][i]
         if look not in self._scores:
             self._scores[look] = [_score(look, other) for other in self._distinct]

@@ -1,4 +1,4 @@
-"""How much memory there is, whether a model fits in it, and the largest batch that does."""
+"""Whether a model fits in the memory of a GPU, and the largest batch that does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PeakOfBatch = Callable[[int], int]
 
 
 class Room(Struct, frozen=True):
-    """A capacity in bytes; `gpu` names whose it is, None where only a size was given."""
+    """A memory size in bytes, and the GPU that has it, None if only a size was given."""
 
     gpu: str | None
     bytes: int
@@ -41,7 +41,7 @@ class Fit(Struct, frozen=True):
 
 
 def room_of(gpu: str | None, capacity: str | None) -> Room | None:
-    """Read `--gpu` and `--capacity`; None where neither is given.
+    """Read `--gpu` and `--capacity`; None if neither is given.
 
     Raises:
         UsageError: both are given, the GPU is not known, or the size does not parse.
@@ -59,7 +59,7 @@ def room_of(gpu: str | None, capacity: str | None) -> Room | None:
 
 
 def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None) -> Fit:
-    """Hold peaks to a capacity, those of a forward and of a training step (None: nothing to train).
+    """Compare the peaks of a forward and of a training step (None: nothing to train) with a memory size.
 
     `of_batch` gives the peaks of other batch sizes, forward first; None where the batch cannot be changed.
 
@@ -80,14 +80,14 @@ def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, 
 
 
 _STRAIGHT = 12
-"""So many tries follow the line; where memory is far from linear, halving the range then ends the search."""
+"""The first tries follow the line; if memory is far from linear, bisection then ends the search."""
 
 
 def largest_batch(peak: Callable[[int], int], capacity: int, most: int = MOST) -> int:
-    """Return the largest batch size up to `most` whose `peak` in bytes is at most `capacity`; 0 where 1 is too many.
+    """Return the largest batch size up to `most` whose `peak` in bytes is at most `capacity`; 0 if not even 1 fits.
 
-    `peak` must not shrink as batches grow. It is close to linear, so a line through two sizes that were tried tells
-    where to look next; the answer and the size above it are always tried themselves.
+    `peak` must not decrease with the batch size. It is nearly linear, so the line through the last two tries suggests
+    the next; the answer and the size above it are always tried.
     """
     tried: dict[int, int] = {}
     fits, too_large = 0, most + 1
@@ -104,7 +104,7 @@ def largest_batch(peak: Callable[[int], int], capacity: int, most: int = MOST) -
 
 
 def _on_the_line(tried: dict[int, int], capacity: int) -> int:
-    """Return the batch at which the line through the two last tries reaches the capacity."""
+    """Return the batch size at which the line through the last two tries reaches the capacity."""
     if len(tried) == 1:
         return 2
     (first, low), (second, high) = list(tried.items())[-2:]

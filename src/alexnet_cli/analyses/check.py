@@ -1,4 +1,4 @@
-"""Whether a model keeps within limits and has not grown since a baseline."""
+"""Whether a model stays within limits and has not grown since a baseline."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from alexnet_cli.report import Report
 
 STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step)
 NAMED = 3
-"""So many layers are named where a check does not hold."""
+"""How many layers a failed check names."""
 
 
 class Check(Struct, frozen=True):
-    """One thing that was asked for: it holds where `value` is known and at most `limit`, both in `unit`.
+    """A check passes if `value` is known and at most `limit`, both in `unit`.
 
     `detail` names the layers that it comes from.
     """
@@ -35,15 +35,15 @@ class Check(Struct, frozen=True):
 
 
 def check_limits(report: Report, limits: Mapping[str, int], step: Report | None = None) -> tuple[Check, ...]:
-    """Hold a report to limits by their names; `step` is the report of a training step, None where it is not known."""
+    """Check a report against limits by name; `step` is the report of a training step, None if there is none."""
     asked = [limit for limit in LIMITS if limit.name in limits]
     return tuple(_limited(limit, limits[limit.name], step if limit.of_step else report) for limit in asked)
 
 
 def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tuple[Check, ...]:
-    """Hold a report's totals to a baseline's; they may be larger by the fraction `tolerance` at most.
+    """Check a report's totals against a baseline's; they may be larger by the fraction `tolerance`.
 
-    What the baseline does not know, as a checkpoint its MACs, is not checked.
+    Totals that the baseline lacks, such as a checkpoint's MACs, are not checked.
     """
     layers = compare([baseline, report]).layers
     checks = []
@@ -59,7 +59,7 @@ def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tupl
 
 
 def sentence(check: Check) -> str:
-    """Say in one line what a check found."""
+    """Describe a check's outcome in one line."""
     if check.value is None:
         why = "no training step was run" if check.name in STEP_LIMITS else "the model was not run to its end"
         said = f"{check.unit} unknown, because {why}"
@@ -83,13 +83,13 @@ def _check(name: str, limit: Limit, most: int, value: int | None, detail: str) -
 
 
 def _amount(value: int, unit: str) -> str:
-    """Write a value in full: two sizes that round to the same are not the same."""
+    """Write a value in full, because different sizes may round to the same text."""
     full = units.count(value)
     return f"{units.size(value)} ({full} bytes)" if unit == "bytes" else full
 
 
 def _where(limit: Limit, report: Report) -> str:
-    """Name the layers where most of the value sits."""
+    """Name the layers that contribute most to the value."""
     totals = report.totals
     if limit.of(report) is None:
         return ""
@@ -110,7 +110,7 @@ def _where(limit: Limit, report: Report) -> str:
 
 
 def _changed_most(limit: Limit, layers: Sequence[AlignedLayer]) -> str:
-    """Name the layers that a total's change comes from, the largest first."""
+    """Name the layers that a total's change comes from, the largest change first."""
     changed = [(_difference(limit, layer), layer) for layer in layers if layer.change != "same"]
     ordered = sorted((pair for pair in changed if pair[0]), key=lambda pair: -abs(pair[0]))
     if limit.of_layer is None:

@@ -1,4 +1,4 @@
-"""Columns of the layer table by name: what each row has of them, drawn from all analyses of a model."""
+"""The columns of the layer table by name, with values from all analyses of a model."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:  # each analysis is imported when one of its columns is asked 
     from alexnet_cli.analyses.receptive_field.fields import LayerField
 
 Rows = Sequence[int]
-"""Positions of rows in a report: one, or a container's with all below it."""
+"""Positions of rows in a report: a single row, or a container and all rows below it."""
 
 
 class Joined:
-    """A model's report with what its analyses say of each row, computed when it is first asked for.
+    """A model's report with the results of its analyses by row, computed on first use.
 
     `step` is the report of a training step, None where there is none.
     """
@@ -61,7 +61,7 @@ class Joined:
 
 
 class ColumnOf(NamedTuple):
-    """A column: its title and unit, and its value for one row, or for a container with all below it."""
+    """A column: its title, its unit, and its value for some rows."""
 
     title: str
     unit: Unit
@@ -75,7 +75,7 @@ def _sum(of: Callable[[Layer], int | None]) -> Callable[[Joined, Rows], Value]:
 
 
 def _total(values: Sequence[int | None]) -> int | None:
-    """Add up; None where none of the values is known."""
+    """Add up; None if no value is known."""
     known = [value for value in values if value is not None]
     return sum(known) if known or not values else None
 
@@ -98,7 +98,7 @@ def _moved(of: Callable[[LayerCost], int]) -> Callable[[Joined, Rows], Value]:
 
 
 def _intensity(joined: Joined, rows: Rows) -> Value:
-    """FLOPs of the rows against the bytes that they move."""
+    """FLOPs of the rows per byte that they move."""
     flops = _total([layer.flops for layer in joined.layers(rows)])
     moved = sum(joined.costs[row].bytes_read + joined.costs[row].bytes_written for row in rows if row in joined.costs)
     return None if flops is None or not moved else flops / moved
@@ -111,7 +111,7 @@ def _saved(joined: Joined, rows: Rows) -> Value:
 
 
 def _field(joined: Joined, rows: Rows) -> Value:
-    """The field of the last row that has one; a status where it has no size."""
+    """The field of the last row that has one; its status if it has no size."""
     found = [joined.fields[row] for row in rows if row in joined.fields]
     if not found:
         return None
@@ -152,7 +152,7 @@ COLUMNS: dict[str, ColumnOf] = {
 
 
 class ChosenRow(Struct, frozen=True):
-    """A row of a chosen table; a `group` is a container with the sums of all below it.
+    """A row of a chosen table; a `group` is a container with the sums of all rows below it.
 
     `values` has a `Value` under each column's name, of which JSON Schema cannot say the type: it has two kinds of list.
     """
@@ -180,7 +180,7 @@ def parse_columns(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def choose(joined: Joined, names: Sequence[str], depth: int | None = None) -> tuple[ChosenRow, ...]:
-    """Return the rows down to `depth` with these columns, containers with the sums of all below them first."""
+    """Return the rows down to `depth` with these columns; containers come first, with the sums of their rows."""
     chosen = []
     layers = joined.report.layers
     for row, (layer, end) in enumerate(zip(layers, subtree_ends(layers), strict=True)):
@@ -195,7 +195,7 @@ def choose(joined: Joined, names: Sequence[str], depth: int | None = None) -> tu
 
 
 def largest(rows: Sequence[ChosenRow], by: str, top: int | None = None) -> tuple[ChosenRow, ...]:
-    """Return the rows that are no groups, the largest value of a column first, what is not known last."""
+    """Return the rows that are not groups, the largest value of a column first, unknown values last."""
     single = [row for row in rows if not row.group]
     known = [row for row in single if isinstance(row.values[by], (int, float))]
     others = [row for row in single if not isinstance(row.values[by], (int, float))]

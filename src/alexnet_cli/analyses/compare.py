@@ -1,4 +1,4 @@
-"""Two or more models side by side: their totals, and their layers aligned by what they are."""
+"""Two or more models side by side: their totals, and their layers aligned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_A_CHECKPOINT = frozenset({"inferred", "dtype", "tensors"})
 
 
 class Ratios(Struct, frozen=True):
-    """Totals as fractions of the first model's; None where either is unknown or the first has none."""
+    """Totals as fractions of the first model's; None if either is unknown or the first is 0."""
 
     params: float | None
     param_bytes: float | None
@@ -41,7 +41,7 @@ class ComparedModel(Struct, frozen=True):
 
 
 class AlignedLayer(Struct, frozen=True):
-    """A layer in all models, in their order; None where a model does not have it.
+    """A layer across the models, in their order; None for a model without it.
 
     `added`: the first model does not have it; `removed`: another one does not. `differences` holds what is not the
     same in the models that have the layer: settings by their names, and `type`, `output_shapes`, `params` and so on.
@@ -92,14 +92,14 @@ def only_changes(comparison: Comparison) -> Comparison:
 
 
 def _rows(report: Report, *, with_tensors: bool) -> list[Layer]:
-    """Return the rows that do or hold something themselves; containers that only call others are left out."""
+    """Return the rows that do or hold something themselves, without containers that only call others."""
     if with_tensors:
         return [row for row in report.layers if row.params or row.buffers or row.reuses]
     return [row for row in report.layers if row.leaf or row.params or row.macs]
 
 
 def _in_order_of(first: Sequence[Layer], rows: Iterable[Layer]) -> list[Layer]:
-    """Put rows into the order of the first model by their paths: a checkpoint's order need not be one of calls."""
+    """Sort rows by path into the first model's order: a checkpoint's order need not be that of the calls."""
     places = {row.path: place for place, row in enumerate(first)}
     keyed: list[tuple[int, Layer]] = []
     place = -1
@@ -110,7 +110,7 @@ def _in_order_of(first: Sequence[Layer], rows: Iterable[Layer]) -> list[Layer]:
 
 
 def _woven(entries: Sequence[_Entry], rows: Sequence[Layer], number: int, *, by_family: bool) -> list[_Entry]:
-    """Put one more model's rows beside those of the `number` models before it; what they do not have goes between."""
+    """Align one more model's rows with those of the `number` models before it, and insert the rows they lack."""
     known = [next(row for row in entry if row is not None) for entry in entries]
     absent: _Entry = [None] * number
     woven: list[_Entry] = []
@@ -163,12 +163,12 @@ def _differences(entry: _Entry, ran: Sequence[bool]) -> dict[str, tuple[Any, ...
 
 
 def _own(row: Layer, name: str) -> object:
-    """Return a row's value; of a shared one only that it is shared, as modules may be renamed."""
+    """Return a row's value; for `reuses` only whether it is set, because modules may be renamed."""
     return row.reuses is not None if name == "reuses" else getattr(row, name)
 
 
 def _settings(rows: Sequence[Layer], *, whole: bool) -> list[str]:
-    """Name the settings to compare: all, or those that every row has where the rows are of different kinds."""
+    """Name the settings to compare: all, or for rows of different kinds those that every row has."""
     names = [name for name in dict.fromkeys(name for row in rows for name in row.settings) if name not in POSITIONS]
     if whole:
         return names

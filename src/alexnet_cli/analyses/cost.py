@@ -1,8 +1,8 @@
-"""What each layer computes and moves, what bounds it on some hardware, and the least time that it can take there.
+"""What each layer computes and moves, and on given hardware, what bounds it and the least time it can take.
 
 After Williams, Waterman, Patterson, "Roofline: an insightful visual performance model", CACM 52(4), 2009: a kernel
 takes at least as long as its arithmetic at the peak, and as its traffic at the full bandwidth. FLOPs are twice the
-MACs, as everywhere in a report; the bytes are those of `traffic`.
+MACs, as everywhere in a report; `traffic` counts the bytes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import astuple, replace
 
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.memory import tape_of
@@ -22,7 +23,7 @@ from alexnet_cli.report import Layer, Report, UncountedOp
 
 Bound = Literal["compute", "memory"]
 OUTSIDE = "outside layers"
-"""Stands for the type of what no row did: the loss."""
+"""The type shown for work outside all layers, such as the loss."""
 
 
 class Roof(Struct, frozen=True):
@@ -32,7 +33,7 @@ class Roof(Struct, frozen=True):
     tf32: bool = False
 
     def peak(self, dtype: str) -> float | None:
-        """Return the peak in FLOP per second for a dtype, None where it has none."""
+        """Return the peak FLOP per second of a dtype, None if there is none."""
         peaks = self.hardware.peak_flops_per_s
         if dtype == "float32" and self.tf32 and "tf32" in peaks:
             return peaks["tf32"]
@@ -40,11 +41,11 @@ class Roof(Struct, frozen=True):
 
 
 class Work(Struct, frozen=True):
-    """Work of one or both phases: `seconds` is a floor, the sum over its kernels of the longer of their two times.
+    """The work of one or both phases.
 
-    `intensity` is FLOP per byte, `bound` what takes longer in sum. MACs are None where they are not known: then
-    `seconds` is that of the bytes alone. `bound` is None where it is not known or nothing is done; without hardware
-    both are None.
+    `macs` and `flops` are None if unknown; `seconds` then counts the bytes alone. `intensity` is FLOP per byte.
+    `seconds` is a lower bound: the sum over the kernels of the longer of their two times. `bound` is what takes longer
+    in total, None if unknown or if nothing is done. Without hardware, `seconds` and `bound` are None.
     """
 
     macs: int | None
@@ -57,17 +58,14 @@ class Work(Struct, frozen=True):
 
 
 class PhasedWork(Work, frozen=True):
-    """Work with its parts: `forward` and `backward` are there where there is a backward."""
+    """Work with its two parts, which are present if there is a backward."""
 
     forward: Work | UnsetType = UNSET
     backward: Work | UnsetType = UNSET
 
 
 class LayerCost(Struct, frozen=True):
-    """The work of a row; `row` is its position in the report's layers.
-
-    `forward` and `backward` are its parts where there is a backward.
-    """
+    """The `PhasedWork` of a row; `row` is its position in the report's layers."""
 
     row: int
     path: str
@@ -84,20 +82,12 @@ class LayerCost(Struct, frozen=True):
     backward: Work | UnsetType = UNSET
 
 
-class CostTotals(Struct, frozen=True):
-    """The sums over all layers; work that is not known is left out, and named in `uncounted_ops`.
+class CostTotals(Work, frozen=True):
+    """The sums over all layers; unknown work is left out and named in `uncounted_ops`.
 
-    `samples_per_s` is the batch by the floor of its time: no more than so many. `dtypes` are those that the MACs are
-    done in.
+    `samples_per_s` is an upper bound: the batch size divided by `seconds`. `dtypes` are those in which MACs are done.
     """
 
-    macs: int | None
-    flops: int | None
-    bytes_read: int
-    bytes_written: int
-    intensity: float | None
-    bound: Bound | None
-    seconds: float | None
     samples_per_s: float | None
     uncounted_ops: tuple[UncountedOp, ...] = ()
     dtypes: tuple[str, ...] = ()
@@ -120,10 +110,10 @@ class TypeCost(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """The cost of a run at one batch size; None for shapes that are whole.
+    """The cost of a run at one batch size, which is None if the shapes have no batch dimension.
 
-    `outside` is the work that no row did, as that of the loss, None where there is none. With it the layers add up to
-    the totals.
+    `outside` is work outside all layers, such as the loss, None if there is none. Layers and `outside` add up to the
+    totals.
     """
 
     batch_size: int | None
@@ -134,12 +124,12 @@ class Cost(Struct, frozen=True):
 
 
 def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> Cost:
-    """Return what a run costs, on hardware if `roof` is given; rows deeper than `depth` are summed into theirs.
+    """Return what a run costs, on hardware if `roof` is given; rows below `depth` are added to their ancestor's.
 
-    A report of a training step has the backward too.
+    For the report of a training step this includes the backward.
 
     Raises:
-        UsageError: what ran, operator by operator, is not known.
+        UsageError: the report has no operator trace.
     """
     done = units(tape_of(report, natures=True))
     owner = _owners(report.layers, depth)
@@ -148,8 +138,8 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
         by_row[None if unit.row is None else owner[unit.row]].append(unit)
     both = any(unit.phase == "backward" for unit in done)
     rows = [row for row, layer in enumerate(report.layers) if owner[row] == row and (layer.leaf or by_row.get(row))]
-    layers = tuple(_layer_cost(report.layers[row], row, by_row[row], roof, both=both) for row in rows)
-    outside = _outside(by_row[None], roof, both=both)
+    layers = tuple(_layer_cost(report.layers[row], row, _phased(by_row[row], roof, both=both)) for row in rows)
+    outside = _phased(by_row[None], roof, both=both) if by_row[None] else None
     batch = report.run.batch_size if report.run else None
     totals = _totals(report, done, roof, both=both)
     return Cost(batch, layers, outside, totals, _by_type(layers, outside, totals))
@@ -159,7 +149,7 @@ def backward_of(report: Report) -> Report:
     """Return the report if it is that of a training step.
 
     Raises:
-        UsageError: its tape has no backward.
+        UsageError: it has no backward.
     """
     if report.error is None and all(operation.phase != "backward" for operation in tape_of(report).operations):
         raise UsageError(
@@ -169,44 +159,47 @@ def backward_of(report: Report) -> Report:
 
 
 def _owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
-    """Return for each row the one that its work is shown in: itself, or the one above it that is not too deep."""
+    """Return, for each row, the row that shows its work: itself, or its ancestor at `depth`."""
     owners: list[int] = []
     for row, layer in enumerate(layers):
         owners.append(row if depth is None or layer.depth <= depth else owners[-1])
     return owners
 
 
-def _layer_cost(layer: Layer, row: int, done: list[Unit], roof: Roof | None, *, both: bool) -> LayerCost:
-    fields = _fields(_work(done, roof))
-    return LayerCost(row, layer.path, layer.type, layer.family, *fields, *_phases(done, roof, both=both))
+def _layer_cost(layer: Layer, row: int, work: PhasedWork) -> LayerCost:
+    return LayerCost(row, layer.path, layer.type, layer.family, *astuple(work))
 
 
-def _outside(done: list[Unit], roof: Roof | None, *, both: bool) -> PhasedWork | None:
-    return PhasedWork(*_fields(_work(done, roof)), *_phases(done, roof, both=both)) if done else None
+def _phased(done: Sequence[Unit], roof: Roof | None, *, both: bool, partly: bool = False) -> PhasedWork:
+    """Sum up units, and if there are `both` phases, those of each."""
+    whole = PhasedWork(*astuple(_work(done, roof, partly=partly)))
+    if not both:
+        return whole
+    forward, backward = ([unit for unit in done if unit.phase == phase] for phase in ("forward", "backward"))
+    return replace(whole, forward=_work(forward, roof), backward=_work(backward, roof))
 
 
 def _totals(report: Report, done: Sequence[Unit], roof: Roof | None, *, both: bool) -> CostTotals:
-    work = _work(done, roof, partly=True)
+    work = _phased(done, roof, both=both, partly=True)
     batch = report.run.batch_size if report.run else None
-    rate = batch / work.seconds if batch and work.seconds else None
-    dtypes = tuple(dict.fromkeys(chain.from_iterable(unit.macs for unit in done)))
-    return CostTotals(*_fields(work), rate, _uncounted(report, done), dtypes, *_phases(done, roof, both=both))
-
-
-def _fields(work: Work) -> tuple[int | None, int | None, int, int, float | None, Bound | None, float | None]:
-    return work.macs, work.flops, work.bytes_read, work.bytes_written, work.intensity, work.bound, work.seconds
-
-
-def _phases(done: Iterable[Unit], roof: Roof | None, *, both: bool) -> tuple[Work | UnsetType, Work | UnsetType]:
-    if not both:
-        return UNSET, UNSET
-    done = list(done)
-    forward, backward = ([unit for unit in done if unit.phase == phase] for phase in ("forward", "backward"))
-    return _work(forward, roof), _work(backward, roof)
+    return CostTotals(
+        macs=work.macs,
+        flops=work.flops,
+        bytes_read=work.bytes_read,
+        bytes_written=work.bytes_written,
+        intensity=work.intensity,
+        bound=work.bound,
+        seconds=work.seconds,
+        samples_per_s=batch / work.seconds if batch and work.seconds else None,
+        uncounted_ops=_uncounted(report, done),
+        dtypes=tuple(dict.fromkeys(chain.from_iterable(unit.macs for unit in done))),
+        forward=work.forward,
+        backward=work.backward,
+    )
 
 
 def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> Work:
-    """Sum up units; `partly` counts what is known where not all is."""
+    """Sum up units; `partly` counts what is known even if some is not."""
     macs: int | None = sum(sum(unit.macs.values()) for unit in done)
     if not macs and not partly and any(unit.uncounted for unit in done):
         macs = None
@@ -222,14 +215,14 @@ def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> W
 
 
 def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
-    """Return the seconds for what is known of a unit's arithmetic, and for its traffic."""
+    """Return the seconds of the known part of a unit's arithmetic, and those of its traffic."""
     peaks = {dtype: roof.peak(dtype) for dtype in unit.macs}
     compute = sum((2 * macs / peak for dtype, macs in unit.macs.items() if (peak := peaks[dtype])), 0.0)
     return compute, (unit.bytes_read + unit.bytes_written) / roof.hardware.bandwidth_bytes_per_s
 
 
 def _bound(times: Iterable[tuple[float, float]], *, whole: bool) -> Bound | None:
-    """Tell which takes longer; where the times are not `whole`, the arithmetic that is not known could change that."""
+    """Tell which takes longer; None if arithmetic missing from times that are not `whole` could change that."""
     compute = memory = 0.0
     for first, second in times:
         compute += first
@@ -250,7 +243,7 @@ def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:
 
 
 def _by_type(layers: Iterable[LayerCost], outside: PhasedWork | None, totals: CostTotals) -> tuple[TypeCost, ...]:
-    """Sum up the layers of each type; those that take longest first, or move most where no time is known."""
+    """Sum up the layers of each type, the longest time first, or most bytes if no time is known."""
     groups: dict[tuple[str, str], list[LayerCost | PhasedWork]] = defaultdict(list)
     for layer in layers:
         groups[layer.type, layer.family].append(layer)

@@ -1,4 +1,4 @@
-"""A report cut at a depth: what lies deeper is summed into the row above it."""
+"""A report cut at a depth: deeper rows are summed into their ancestor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alexnet_cli.report import Layer, Report, subtree
 
 
 def fold(report: Report, depth: int | None) -> Report:
-    """Return the report without the rows deeper than `depth`; totals do not change, None folds nothing."""
+    """Return the report without the rows deeper than `depth`, if any; totals do not change."""
     if depth is None:
         return report
     rows = report.layers

@@ -1,4 +1,4 @@
-"""What a model can be held to. A limit is one entry in `LIMITS`: its option, its key and its help come from there."""
+"""The limits of `check`. An entry in `LIMITS` gives a limit its option, its key and its help text."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Limit:
 
     @property
     def parameter(self) -> str:
-        """The limit's name as Python writes it."""
+        """The limit's name as a Python identifier."""
         return self.name.replace("-", "_")
 
     @property
     def measure(self) -> str:
-        """What it limits: `params` of `max-params`."""
+        """What it limits: `params` for `max-params`."""
         return self.name.partition("-")[2]
 
     def read(self, given: object) -> int | None:
-        """Read a limit as an option or a setting gives it; None where it is switched off.
+        """Read a limit from an option or a setting; None if it is switched off.
 
         Raises:
             UsageError: it does not parse.
@@ -57,7 +57,7 @@ class Limit:
         return self.quantity.read(str(given), self.name)
 
     def of(self, report: Report) -> int | None:
-        """Return the value, None where it is not known: nothing was run, or not to the end."""
+        """Return the value, None if it is unknown because the model was not run, or not to the end."""
         if self.of_run and (report.run is None or report.error is not None):
             return None
         return self.value(report)

@@ -1,7 +1,7 @@
-"""What a forward and a training step need to hold in memory, from the lifetimes of the storages on the tape.
+"""The memory of a forward and of a training step, from the lifetimes of the storages on the tape.
 
-A storage counts once, however many views it has, from the operator that allocates it to the moment when torch gives
-it back. What kernels allocate for themselves while they run, and what an allocator rounds up, is not on the tape.
+A storage counts once, however many views it has, from the operator that allocates it until torch frees it. Workspaces
+that kernels allocate while they run, and the allocator's rounding, are not on the tape.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from alexnet_cli.tape import Phase, Storage, Tape
 
 Kind = Literal["weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary"]
 KINDS: tuple[Kind, ...] = ("weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary")
-"""What memory is held for: `saved` is saved for backward, `temporary` all else that operators make."""
+"""What memory is used for: `saved` is saved for backward, `temporary` is everything else that operators allocate."""
 
 _KIND_OF_ROLE: dict[str, Kind] = {
     "parameter": "weights",
@@ -30,7 +30,7 @@ _KIND_OF_ROLE: dict[str, Kind] = {
 
 
 class Moment(Struct, frozen=True):
-    """What is live while an operator runs: its bytes, and how they split up by what they are held for.
+    """The memory that is live while an operator runs: the bytes in total and by kind.
 
     `op` None is before the first operator; `path` is the layer whose work it is.
     """
@@ -43,7 +43,7 @@ class Moment(Struct, frozen=True):
 
 
 class Peak(Struct, frozen=True):
-    """The moment when most is live: which operator runs, in which layer and phase, and what is held."""
+    """The moment with most live memory: the operator that runs, its layer and phase, and the bytes by kind."""
 
     operation: int
     op: str | None
@@ -54,7 +54,7 @@ class Peak(Struct, frozen=True):
 
 
 class Inference(Struct, frozen=True):
-    """Memory of a forward without gradients; `peak_activation_bytes` is all but weights and buffers, input included."""
+    """Memory of a forward without gradients; `peak_activation_bytes` excludes weights and buffers, not the input."""
 
     weights_bytes: int
     buffer_bytes: int
@@ -65,7 +65,7 @@ class Inference(Struct, frozen=True):
 
 
 class Training(Struct, frozen=True):
-    """Memory of a training step; `saved_activation_bytes` is what backward keeps, the input included, weights not."""
+    """Memory of a training step; `saved_activation_bytes` is saved for backward, with the input, without weights."""
 
     optimizer: str
     amp: str | None
@@ -81,7 +81,7 @@ class Training(Struct, frozen=True):
 
 
 class LayerMemory(Struct, frozen=True):
-    """What a row holds: bytes that it is the first to save for backward, and bytes newly allocated for its outputs.
+    """A row's memory: the bytes that it is the first to save for backward, and those allocated for its outputs.
 
     `row` is its position in the report's layers.
     """
@@ -95,7 +95,7 @@ class LayerMemory(Struct, frozen=True):
 
 
 class Recipe(Struct, frozen=True):
-    """What a training step was traced with."""
+    """How a training step was traced."""
 
     optimizer: str = "sgd"
     amp: str | None = None
@@ -103,7 +103,7 @@ class Recipe(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """The memory of a forward and of a training step; None for what failed, or has nothing to train.
+    """The memory of a forward and of a training step; None if it failed, or has nothing to train.
 
     `layers` and `timeline` are those of the training step, or of the forward where there is none.
     """
@@ -115,10 +115,10 @@ class Memory(Struct, frozen=True):
 
 
 def memory(forward: Report, step: Report | None, recipe: Recipe = Recipe()) -> Memory:  # noqa: B008 - frozen
-    """Return what is known of a forward and of a training step that were traced apart.
+    """Return the memory of a forward and of a training step, which were traced separately.
 
     Raises:
-        UsageError: what ran in the forward was not recorded.
+        UsageError: the forward has no operator trace.
     """
     trained = step if step is not None and step.error is None else None
     longest = trained or forward
@@ -131,7 +131,7 @@ def memory(forward: Report, step: Report | None, recipe: Recipe = Recipe()) -> M
 
 
 def timeline(report: Report) -> tuple[Moment, ...]:
-    """Return what is live before the run and while each operator runs."""
+    """Return the live memory before the run and during each operator."""
     tape = tape_of(report)
     steps = len(tape.operations)
     changes = [[0] * (steps + 2) for _ in KINDS]
@@ -152,7 +152,7 @@ def timeline(report: Report) -> tuple[Moment, ...]:
 
 
 def kind_of(storage: Storage) -> Kind:
-    """Return what a storage is held for."""
+    """Return what a storage is used for."""
     kind = _KIND_OF_ROLE.get(storage.role)
     return kind or ("temporary" if storage.saved_by is None else "saved")
 
@@ -172,7 +172,7 @@ def inference(report: Report) -> Inference:
 
 
 def training(report: Report, recipe: Recipe = Recipe()) -> Training:  # noqa: B008 - frozen
-    """Return the memory of a training step that was traced by this recipe."""
+    """Return the memory of a training step that was traced with this recipe."""
     tape = tape_of(report)
     sizes = _sizes(tape)
     peak = peak_of(timeline(report))
@@ -192,14 +192,14 @@ def training(report: Report, recipe: Recipe = Recipe()) -> Training:  # noqa: B0
 
 
 def peak_of(moments: tuple[Moment, ...]) -> Peak:
-    """Return the first moment at which most is live."""
+    """Return the first moment with the most live memory."""
     position = max(range(len(moments)), key=lambda number: moments[number].bytes)
     moment = moments[position]
     return Peak(position - 1, moment.op, moment.phase, moment.path, moment.bytes, moment.live_bytes)
 
 
 def by_layer(report: Report) -> tuple[LayerMemory, ...]:
-    """Return what each row saves for backward and puts out; a storage belongs to the first row that saves it."""
+    """Return what each row saves for backward and outputs; a storage counts for the first row that saves it."""
     saved: Counter[int] = Counter()
     for storage in tape_of(report).storages:
         if storage.saved_by is not None:
@@ -237,7 +237,7 @@ def tape_of(report: Report, *, natures: bool = False) -> Tape:
 
 
 def _sizes(tape: Tape) -> Counter[Kind]:
-    """Sum up all storages of a kind, whenever they live."""
+    """Sum up the storages of each kind, whenever they are live."""
     sizes: Counter[Kind] = Counter()
     for storage in tape.storages:
         sizes[kind_of(storage)] += storage.bytes

@@ -10,7 +10,7 @@ from alexnet_cli.report import Layer, Report
 
 
 class ModuleShare(Struct, frozen=True):
-    """A module with all that is below it."""
+    """A module, submodules included."""
 
     path: str
     type: str
@@ -27,7 +27,7 @@ def by_layer(report: Report, top: int | None = None) -> tuple[Layer, ...]:
 
 
 def by_module(report: Report, depth: int | None = None) -> tuple[ModuleShare, ...]:
-    """Return the module tree to `depth`, each module once with its parameters and those below it."""
+    """Return the module tree to `depth`, each module once with its submodules' parameters included."""
     return tuple(
         ModuleShare(
             row.path,

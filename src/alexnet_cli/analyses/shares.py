@@ -1,4 +1,4 @@
-"""Who holds the parameters and who does the work: by type, by family, and convolution against linear."""
+"""Which types and families of layers hold the parameters and do the work."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ class FamilyShare(Struct, frozen=True):
 
 
 def by_type(report: Report) -> tuple[TypeShare, ...]:
-    """Sum up the rows of each type, largest parameters first; functions' work is listed under their names."""
+    """Sum up the rows of each type, most parameters first; functions are listed under their names."""
     groups = _grouped(report.layers, lambda row: (row.type, row.family))
     shares = [TypeShare(name, family, *_sums(rows, report)) for (name, family), rows in groups]
     return tuple(sorted(shares, key=_largest_first))
 
 
 def by_family(report: Report) -> tuple[FamilyShare, ...]:
-    """Sum up the rows of each family, largest parameters first."""
+    """Sum up the rows of each family, most parameters first."""
     groups = _grouped(report.layers, lambda row: (row.family, row.family))
     shares = [FamilyShare(family, *_sums(rows, report)) for (_, family), rows in groups]
     return tuple(sorted(shares, key=_largest_first))
 
 
 def fraction(part: int, whole: int | None) -> float:
-    """Return the part as a fraction of 1; of nothing it is 0."""
+    """Return the part as a fraction of 1; 0 if there is no whole."""
     return part / whole if whole else 0.0
 
 

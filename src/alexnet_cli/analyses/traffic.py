@@ -1,10 +1,10 @@
-"""The bytes that a run moves from and to memory at least, from its tape.
+"""The least number of bytes that a run moves to and from memory, from its tape.
 
-The operators of one call of a torch function are taken as one kernel, a unit, and so is a node of the backward graph.
-A unit reads each value that was there before once, and writes what it leaves behind: what it allocates and drops again
-it need not write, and views move nothing. Of a storage never more is moved than it holds. An operator that looks rows
-up reads no more than those rows, one that fills reads nothing, `empty` writes nothing. No kernel for that function can
-do with less, so a time that follows from these bytes is a floor.
+The operators of one call of a torch function count as one kernel, a unit, and so does a node of the backward graph. A
+unit reads each existing value once and writes what outlives it: it need not write what it allocates and drops again,
+and views move nothing. It never moves more of a storage than the storage holds. A lookup reads only the rows that it
+looks up, a fill reads nothing, `empty` writes nothing. No kernel for that function can move less, so a time computed
+from these bytes is a lower bound.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _EMPTY = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "n
 
 _FILLS = "copy_ fill_ zero_ normal_ uniform_ bernoulli_ exponential_ random_ cauchy_ geometric_ log_normal_"
 _OVERWRITES = frozenset(_FILLS.split())
-"""What they write to they do not read."""
+"""They do not read the argument that they write to."""
 
 _LOOKUPS = frozenset({"embedding", "_embedding_bag", "_embedding_bag_forward_only"})
 """They read a row of their first argument for each element of their second."""
 
 _GATHERS = frozenset({"index", "index_select", "gather", "take", "_unsafe_index"})
-"""They read an element of their first argument for each that they put out."""
+"""They read one element of their first argument for each element of their result."""
 
 _ADDING_SCATTERS = frozenset({"scatter_add_", "scatter_reduce_", "index_add_"})
 _SCATTERS = _ADDING_SCATTERS | {"index_put_", "_index_put_impl_", "scatter_", "index_copy_", "put_"}
@@ -40,14 +40,14 @@ _OF_SHAPE_ONLY = """
     nll_loss2d_backward
 """
 _SHAPE_ONLY = frozenset(_OF_SHAPE_ONLY.split())
-"""Their second argument, the forward's input, they are given for its shape."""
+"""They use only the shape of their second argument, the forward's input."""
 
 Access = tuple[int, int]
 """A value and how many of its bytes are moved."""
 
 
 def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
-    """Yield the values that an operator must read, the bytes that it needs of each."""
+    """Yield the values that an operator must read, each with the number of bytes."""
     op = operation.op
     if operation.nature == "view" or not operation.makes or op.endswith("_like") or op.startswith("new_"):
         return
@@ -63,7 +63,7 @@ def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
 
 
 def writes_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
-    """Yield the values that an operator writes, the bytes that it writes of each."""
+    """Yield the values that an operator writes, each with the number of bytes."""
     if operation.nature != "view" and operation.op not in _EMPTY:
         for value in operation.makes:
             size = values[value].bytes
@@ -85,7 +85,7 @@ def _read_of_first(operation: Operation, values: Sequence[Value]) -> int:
 
 
 def _scattered(operation: Operation, values: Sequence[Value]) -> int:
-    """Return the bytes that a scatter puts into its first argument: those of its values, or one for each index."""
+    """Return the bytes that a scatter writes to its first argument: those of its values, or an element per index."""
     target, *others = (values[value] for value in operation.reads)
     if len(others) > 1 or others[-1].dtype == target.dtype:
         return others[-1].bytes
@@ -93,7 +93,7 @@ def _scattered(operation: Operation, values: Sequence[Value]) -> int:
 
 
 def _convolution_needs(operation: Operation, place: int) -> bool:
-    """Tell whether a convolution's backward reads an argument: the input for the weight's gradient, and reversed."""
+    """Tell whether a convolution's backward reads an argument: the input for the weight's gradient and vice versa."""
     to_input, to_weight, _ = operation.arguments.get("output_mask", (True, True, True))
     return bool((True, to_weight, to_input)[place])
 
@@ -102,7 +102,7 @@ _FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
 class Unit(Struct, frozen=True):
-    """One kernel's worth of work: MACs by the dtype that they are done in, and the bytes that it moves at least.
+    """The work of one kernel: MACs by the dtype they are done in, and the least number of bytes that it moves.
 
     `row` is the position of its row in the report's layers, None outside all of them. `uncounted` names its operators
     that compute something for which there is no MAC formula.
@@ -117,7 +117,7 @@ class Unit(Struct, frozen=True):
 
 
 def units(tape: Tape) -> tuple[Unit, ...]:
-    """Return the units of forward and backward in the order in which they began; an optimiser's update is left out."""
+    """Return the units of forward and backward in the order they started; the optimiser's update is left out."""
     flow = _Flow(tape)
     groups = _grouped(tape.operations)
     return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
@@ -159,7 +159,7 @@ class _Flow:
                 self._place(made, position, operation)
 
     def unit(self, positions: list[int]) -> Unit:
-        """Return what the operations at these positions do together."""
+        """Return the combined work of the operations at these positions."""
         operations = [self.tape.operations[position] for position in positions]
         inside, last = set(positions), positions[-1]
         read, written = _Moved(self), _Moved(self)
@@ -189,14 +189,14 @@ class _Flow:
         return self.writer[value] in inside or self.tape.storages[self.tape.values[value].storage].born in inside
 
     def _is_left(self, value: int, inside: set[int], last: int) -> bool:
-        """Tell whether the memory of a value is there after the operation that ran last."""
+        """Tell whether a value's memory outlives the operation at `last`, the unit's last."""
         number = self.tape.values[value].storage
         storage = self.tape.storages[number]
         outlives = storage.died is None or storage.died > last + 1 or number in self.kept
         return storage.born not in inside or outlives
 
     def _dtype(self, operation: Operation) -> str:
-        """Return the dtype that an operator computes in: that of the first floating-point value that it reads."""
+        """Return the dtype that an operator computes in, that of the first floating-point value that it reads."""
         dtypes = [self.tape.values[value].dtype for value in operation.reads]
         return next((dtype for dtype in dtypes if dtype in _FLOATS), dtypes[0] if dtypes else "unknown")
 
@@ -209,13 +209,13 @@ class _Moved:
         self._sizes: dict[int, dict[int, int]] = defaultdict(dict)
 
     def add(self, value: int, size: int) -> None:
-        """Note that so many bytes of a value are moved."""
+        """Record that this many bytes of a value are moved."""
         regions = self._sizes[self.flow.tape.values[value].storage]
         region = self.flow.region[value]
         regions[region] = max(regions.get(region, 0), size)
 
     @property
     def bytes(self) -> int:
-        """Return the sum; values of one storage may overlap, so no more than it holds."""
+        """The sum, of each storage at most its size, because values of one storage may overlap."""
         storages = self.flow.tape.storages
         return sum(min(sum(sizes.values()), storages[number].bytes) for number, sizes in self._sizes.items())

@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits a model: which tensors are missing, unexpected, or of another shape."""
+"""Whether a checkpoint fits a model: which tensors are missing, unexpected, or have a different shape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Mismatch(Struct, frozen=True):
 
 
 class Prefix(Struct, frozen=True):
-    """What the keys on one side begin with, which makes `matched` tensors fit once it is taken away."""
+    """A prefix of the keys on one side; without it `matched` tensors would fit."""
 
     text: str
     side: Literal["model", "checkpoint"]
@@ -30,7 +30,7 @@ class Prefix(Struct, frozen=True):
 
 
 class WeightsMatch(Struct, frozen=True):
-    """How a checkpoint fits a model; `prefix` is a hint, set where taking it away would let more tensors fit."""
+    """How a checkpoint fits a model; `prefix` is set if removing it would let more tensors fit."""
 
     matched: int
     missing: tuple[str, ...]
@@ -45,7 +45,7 @@ class WeightsMatch(Struct, frozen=True):
 
 
 def compare_weights(model: Mapping[str, Shape], checkpoint: Mapping[str, Shape]) -> WeightsMatch:
-    """Compare the shapes by key; the keys keep the order of the side that has them."""
+    """Compare shapes by key; keys stay in the order of the side that has them."""
     both = [key for key in model if key in checkpoint]
     different = [Mismatch(key, model[key], checkpoint[key]) for key in both if model[key] != checkpoint[key]]
     matched = len(both) - len(different)
@@ -59,7 +59,7 @@ def compare_weights(model: Mapping[str, Shape], checkpoint: Mapping[str, Shape])
 
 
 def _prefix(model: Mapping[str, Shape], checkpoint: Mapping[str, Shape], matched: int) -> Prefix | None:
-    """Return the prefix that lets the most tensors fit, the shortest of several; None if none lets more fit."""
+    """Return the prefix whose removal lets most tensors fit, the shortest of several; None if none helps."""
     candidates = [
         *(Prefix(text, "checkpoint", _fitting(checkpoint, text, model)) for text in _prefixes(checkpoint)),
         *(Prefix(text, "model", _fitting(model, text, checkpoint)) for text in _prefixes(model)),
@@ -69,7 +69,7 @@ def _prefix(model: Mapping[str, Shape], checkpoint: Mapping[str, Shape], matched
 
 
 def _prefixes(keys: Iterable[str]) -> list[str]:
-    """List what most keys begin with: `module.`, and within these what most begin with, and so on."""
+    """List the most common prefixes: `module.`, within these keys the next, and so on."""
     found: list[str] = []
     rest = list(keys)
     while rest and len(found) < DEEPEST_PREFIX:
