@@ -16,8 +16,7 @@ from msgspec.structs import replace
 from test_compare import layer, made, reports
 from test_floors import run_without_torch
 
-from alexnet_cli.analyses.check import check_baseline, check_limits, sentence
-from alexnet_cli.analyses.limits import LIMITS
+from alexnet_cli.analyses.check import LIMITS, check_baseline, check_limits, sentence
 from alexnet_cli.answers.check import CheckResult
 from alexnet_cli.cli.ci_formats import github, junit
 from alexnet_cli.quantities import read_fraction

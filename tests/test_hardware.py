@@ -9,7 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from alexnet_cli.analyses.hardware import ALIASES, HARDWARE, find_hardware, given_hardware
+from alexnet_cli.analyses.hardware import ALIASES, HARDWARE, find_hardware
+from alexnet_cli.answers.cost import given_hardware
 from alexnet_cli.errors import UsageError
 
 CORES = {  # float32 units, GHz of the boost clock

@@ -6,10 +6,6 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.hardware import find_hardware
-from alexnet_cli.errors import UsageError
-from alexnet_cli.quantities import MEMORY
-
 MOST = 2**20
 """Larger batches are not tried."""
 
@@ -38,24 +34,6 @@ class Fit(Struct, frozen=True):
     largest_batch_inference: int | None
     largest_batch_training: int | None
     largest_batch_tried: int = MOST
-
-
-def room_of(gpu: str | None, capacity: str | None) -> Room | None:
-    """Read `--gpu` and `--capacity`; None if neither is given.
-
-    Raises:
-        UsageError: both are given, the GPU is not known, or the size does not parse.
-    """
-    if gpu is not None and capacity is not None:
-        raise UsageError("--gpu and --capacity both set the memory size", "give one of them")
-    if gpu is not None:
-        found = find_hardware(gpu, "for any other device give --capacity, as in --capacity 24GiB")
-        if found.capacity_bytes is None:
-            raise UsageError(f"the memory size of the {found.name} is unknown", "give it with --capacity")
-        return Room(found.name, found.capacity_bytes)
-    if capacity is None:
-        return None
-    return Room(None, MEMORY.read(capacity, "--capacity"))
 
 
 def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None) -> Fit:

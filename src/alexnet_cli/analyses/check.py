@@ -1,8 +1,12 @@
-"""Whether a model stays within limits and has not grown since a baseline."""
+"""Whether a model stays within limits and has not grown since a baseline.
+
+An entry in `LIMITS` gives a limit its option and its key.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from msgspec import Struct
@@ -10,10 +14,108 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, compare
-from alexnet_cli.analyses.limits import LIMITS, Limit
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
-from alexnet_cli.report import Report
+from alexnet_cli.quantities import COUNT, SIZE, Quantity
+from alexnet_cli.report import Layer, Report
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An upper bound on a report's `value`.
+
+    `quantity` tells how to write the limit; without one it is a flag, which holds if the value is 0. `of_layer` is each
+    layer's share of the value. `of_run` values need a complete forward, `of_step` values a report of a training step.
+    With `baseline`, the value is also compared with a baseline's.
+    """
+
+    name: str
+    unit: Unit
+    noun: str
+    value: Callable[[Report], int | None]
+    quantity: Quantity | None = None
+    of_layer: Callable[[Layer], int | None] | None = None
+    of_run: bool = True
+    of_step: bool = False
+    baseline: bool = False
+
+    @property
+    def parameter(self) -> str:
+        """The limit's name as a Python identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def measure(self) -> str:
+        """What it limits: `params` for `max-params`."""
+        return self.name.partition("-")[2]
+
+    def of(self, report: Report) -> int | None:
+        """Return the value, None if it is unknown because the model was not run, or not to the end."""
+        if self.of_run and (report.run is None or report.error is not None):
+            return None
+        return self.value(report)
+
+
+LIMITS: tuple[Limit, ...] = (
+    Limit(
+        "max-params",
+        "count",
+        "parameters",
+        lambda report: report.totals.params,
+        COUNT,
+        lambda layer: layer.params,
+        of_run=False,
+        baseline=True,
+    ),
+    Limit(
+        "max-macs",
+        "macs",
+        "MACs",
+        lambda report: report.totals.macs,
+        COUNT,
+        lambda layer: layer.macs,
+        baseline=True,
+    ),
+    Limit(
+        "max-weights",
+        "bytes",
+        "bytes",
+        lambda report: report.totals.param_bytes,
+        SIZE,
+        lambda layer: layer.param_bytes,
+        of_run=False,
+        baseline=True,
+    ),
+    Limit(
+        "max-train-memory",
+        "bytes",
+        "bytes",
+        lambda report: peak_of(timeline(report)).bytes,
+        SIZE,
+        of_step=True,
+    ),
+    Limit(
+        "max-layers",
+        "count",
+        "layers",
+        lambda report: report.totals.layers,
+        COUNT,
+        baseline=True,
+    ),
+    Limit(
+        "no-uncounted",
+        "count",
+        "uncounted operators",
+        lambda report: len(report.totals.uncounted_ops),
+    ),
+    Limit(
+        "no-unused",
+        "count",
+        "unused modules",
+        lambda report: len(report.totals.unused_modules),
+    ),
+)
+
 
 STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step)
 NAMED = 3

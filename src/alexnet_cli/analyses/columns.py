@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Unit, Value
-from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, subtree_ends
 
 if TYPE_CHECKING:  # each analysis is imported when one of its columns is asked for
@@ -164,19 +163,6 @@ class ChosenRow(Struct, frozen=True):
     group: bool
     row: int
     values: dict[str, Any]
-
-
-def parse_columns(given: Sequence[str]) -> tuple[str, ...]:
-    """Read names of columns, repeated or with commas, in their order.
-
-    Raises:
-        UsageError: one is not known.
-    """
-    names = [name.strip().replace("-", "_") for item in given for name in item.split(",") if name.strip()]
-    for name in names:
-        if name not in COLUMNS:
-            raise UsageError(f"unknown column {name!r}", nearest(name, COLUMNS))
-    return tuple(dict.fromkeys(names))
 
 
 def choose(joined: Joined, names: Sequence[str], depth: int | None = None) -> tuple[ChosenRow, ...]:

@@ -17,7 +17,6 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from alexnet_cli.errors import UsageError
-from alexnet_cli.quantities import BANDWIDTH, SPEED
 
 DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16")
 
@@ -224,17 +223,6 @@ def find_hardware(name: str, otherwise: str = "") -> Hardware:
     guess = f"did you mean {names[near[0]]}? " if near else ""
     other = f"; {otherwise}" if otherwise else ""
     raise UsageError(f"unknown GPU {name!r}", f"{guess}known: {', '.join(HARDWARE)}{other}")
-
-
-def given_hardware(peak_flops: str, bandwidth: str) -> Hardware:
-    """Return hardware that is not in the table, from `312T` and `2.0TB`; the peak holds for every dtype.
-
-    Raises:
-        UsageError: one of them does not parse or is out of range.
-    """
-    peaks = dict.fromkeys(DTYPES, float(SPEED.read(peak_flops, "--peak-flops")))
-    bytes_per_s = float(BANDWIDTH.read(bandwidth, "--bandwidth"))
-    return Hardware("given hardware", peaks, bytes_per_s, None, "--peak-flops and --bandwidth")
 
 
 def _plain(name: str) -> str:

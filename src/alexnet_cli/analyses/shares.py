@@ -1,13 +1,14 @@
-"""Which types and families of layers hold the parameters and do the work."""
+"""Which layers, types, families and modules hold the parameters and do the work; a report cut at a depth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from alexnet_cli.report import Family, Layer, Report
+from alexnet_cli.report import Family, Layer, Report, subtree
 
 
 class TypeShare(Struct, frozen=True):
@@ -73,3 +74,62 @@ def _sums(rows: list[Layer], report: Report) -> tuple[int, int, float, int | Non
 
 def _largest_first(share: TypeShare | FamilyShare) -> tuple[int, int, int, str]:
     return (-share.params, -(share.macs or 0), -share.layers, getattr(share, "type", share.family))
+
+
+def fold(report: Report, depth: int | None) -> Report:
+    """Return the report without the rows deeper than `depth`, if any; totals do not change."""
+    if depth is None:
+        return report
+    rows = report.layers
+    kept = [
+        row if row.depth < depth else _summed([rows[part] for part in subtree(rows, position)])
+        for position, row in enumerate(rows)
+        if row.depth <= depth
+    ]
+    return replace(report, layers=tuple(kept))
+
+
+def _summed(below: Sequence[Layer]) -> Layer:
+    row = below[0]
+    return replace(
+        row,
+        params=row.params_total,
+        trainable_params=sum(other.trainable_params for other in below),
+        param_bytes=sum(other.param_bytes for other in below),
+        buffers=sum(other.buffers for other in below),
+        macs=row.macs_total,
+        flops=None if row.macs_total is None else 2 * row.macs_total,
+    )
+
+
+class ModuleShare(Struct, frozen=True):
+    """A module, submodules included."""
+
+    path: str
+    type: str
+    depth: int
+    params: int
+    params_share: float
+    macs: int | None
+
+
+def by_layer(report: Report, top: int | None = None) -> tuple[Layer, ...]:
+    """Return the rows that have parameters, largest first; `top` keeps the first N."""
+    holders = sorted((row for row in report.layers if row.params), key=lambda row: -row.params)
+    return tuple(holders[:top])
+
+
+def by_module(report: Report, depth: int | None = None) -> tuple[ModuleShare, ...]:
+    """Return the module tree to `depth`, each module once with its submodules' parameters included."""
+    return tuple(
+        ModuleShare(
+            row.path,
+            row.type,
+            row.depth,
+            row.params_total,
+            fraction(row.params_total, report.totals.params),
+            row.macs_total,
+        )
+        for row in fold(report, depth).layers
+        if row.kind == "module" and row.call == 1
+    )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from alexnet_cli.analyses.check import STEP_LIMITS, Check, check_baseline, check_limits, sentence
-from alexnet_cli.analyses.limits import LIMITS
+from alexnet_cli.analyses.check import LIMITS, STEP_LIMITS, Check, Limit, check_baseline, check_limits, sentence
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.document import Column, Document, Note, Row, Table
 from alexnet_cli.errors import ExitCode, TargetError, UsageError
@@ -56,7 +55,7 @@ def read_asked(options: Mapping[str, object], settings: Mapping[str, object] | N
         TargetError: the baseline cannot be read.
     """
     given = {**(settings or {}), **{name: value for name, value in options.items() if value is not None}}
-    read = {limit.name: limit.read(given[limit.name]) for limit in LIMITS if limit.name in given}
+    read = {limit.name: _limit(limit, given[limit.name]) for limit in LIMITS if limit.name in given}
     limits = {name: most for name, most in read.items() if most is not None}
     tolerance = read_fraction(str(given.get(TOLERANCE, "0")), TOLERANCE)
     if BASELINE not in given:
@@ -93,6 +92,17 @@ def check(session: Session, asked: Asked, *, optimizer: str = "sgd", amp: str | 
     missed = (ErrorInfo("check_failed", f"{each.name}: {sentence(each)}") for each in checks if not each.passed)
     code = ExitCode.FORWARD if report.error else ExitCode.OK if passed else ExitCode.CHECK_FAILED
     return Answer(result, lambda: _document(report, checks), (*missed, *failures_of(report)), code)
+
+
+def _limit(limit: Limit, given: object) -> int | None:
+    """Read a limit from an option or a setting; None if it is switched off."""
+    if limit.quantity is None:
+        if not isinstance(given, bool):
+            raise UsageError(f"{limit.name} must be true or false, not {given!r}")
+        return 0 if given else None
+    if isinstance(given, bool) or not isinstance(given, (str, int)):
+        raise UsageError(f"{limit.name}: invalid {limit.quantity.name} {given!r}", 'as in "65M", quoted, or 65000000')
+    return limit.quantity.read(str(given), limit.name)
 
 
 def _baseline(given: object) -> Report:

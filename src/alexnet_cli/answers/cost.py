@@ -8,9 +8,10 @@ from msgspec import UNSET, UnsetType
 
 from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, backward_of
 from alexnet_cli.analyses.cost import cost as analyse
-from alexnet_cli.analyses.hardware import Hardware, find_hardware, given_hardware
+from alexnet_cli.analyses.hardware import DTYPES, Hardware, find_hardware
 from alexnet_cli.answers.answer import Answer, answer, failures_of
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import BANDWIDTH, SPEED
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import training_step
@@ -115,3 +116,14 @@ def _roof(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf3
     if other != (None, None):
         raise UsageError("--peak-flops and --bandwidth go together", "as in --peak-flops 312T --bandwidth 2.0TB")
     return None
+
+
+def given_hardware(peak_flops: str, bandwidth: str) -> Hardware:
+    """Return hardware that is not in the table, from `312T` and `2.0TB`; the peak holds for every dtype.
+
+    Raises:
+        UsageError: one of them does not parse or is out of range.
+    """
+    peaks = dict.fromkeys(DTYPES, float(SPEED.read(peak_flops, "--peak-flops")))
+    bytes_per_s = float(BANDWIDTH.read(bandwidth, "--bandwidth"))
+    return Hardware("given hardware", peaks, bytes_per_s, None, "--peak-flops and --bandwidth")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from alexnet_cli.analyses import memory as analysis
-from alexnet_cli.analyses.capacity import Fit, Room, fit, room_of
+from alexnet_cli.analyses.capacity import Fit, Room, fit
+from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
 from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep, training_step
 from alexnet_cli.session.session import Session
@@ -40,7 +43,7 @@ def memory(
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
-    room = room_of(gpu, capacity)
+    room = _room(gpu, capacity)
     step = training_step(optimizer, amp, foreach=room is not None if foreach is None else foreach)
     report = session.report()
     trained = session.training(step) if report.error is None else None
@@ -56,6 +59,24 @@ def memory(
         fit=UNSET if fits is None else fits,
     )
     return answer(result, lambda: memory_document(report, held, fits), failures)
+
+
+def _room(gpu: str | None, capacity: str | None) -> Room | None:
+    """Read `--gpu` and `--capacity`; None if neither is given.
+
+    Raises:
+        UsageError: both are given, the GPU is not known, or the size does not parse.
+    """
+    if gpu is not None and capacity is not None:
+        raise UsageError("--gpu and --capacity both set the memory size", "give one of them")
+    if gpu is not None:
+        found = find_hardware(gpu, "for any other device give --capacity, as in --capacity 24GiB")
+        if found.capacity_bytes is None:
+            raise UsageError(f"the memory size of the {found.name} is unknown", "give it with --capacity")
+        return Room(found.name, found.capacity_bytes)
+    if capacity is None:
+        return None
+    return Room(None, MEMORY.read(capacity, "--capacity"))
 
 
 def _fit(room: Room, held: analysis.Memory, session: Session, step: TrainingStep) -> Fit | None:

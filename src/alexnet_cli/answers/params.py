@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from alexnet_cli.analyses import modules, shares
-from alexnet_cli.analyses.modules import ModuleShare
-from alexnet_cli.analyses.shares import FamilyShare, TypeShare
+from alexnet_cli.analyses import shares
+from alexnet_cli.analyses.shares import FamilyShare, ModuleShare, TypeShare
 from alexnet_cli.answers.answer import Answer, answer, failures_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Totals
@@ -46,8 +45,8 @@ def params(
         raise UsageError("--depth goes with --by-module")
     report = session.report()
     types = shares.by_type(report) if by_type else None
-    layers = modules.by_layer(report, top) if by_layer else None
-    tree = modules.by_module(report, depth) if by_module else None
+    layers = shares.by_layer(report, top) if by_layer else None
+    tree = shares.by_module(report, depth) if by_module else None
     result = ParamsResult(
         **Envelope.of(report, "params"),
         totals=report.totals,

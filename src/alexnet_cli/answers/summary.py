@@ -9,13 +9,12 @@ from typing import NamedTuple
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.columns import COLUMNS, ChosenRow, Joined, choose, largest, parse_columns
-from alexnet_cli.analyses.fold import fold
-from alexnet_cli.analyses.shares import FamilyShare, TypeShare, by_family, by_type
+from alexnet_cli.analyses.columns import COLUMNS, ChosenRow, Joined, choose, largest
+from alexnet_cli.analyses.shares import FamilyShare, TypeShare, by_family, by_type, fold
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.answers.answer import Answer, answer, failures_of
 from alexnet_cli.document import Column, Role, Row, Table, Value
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep
@@ -111,16 +110,29 @@ def _chosen(columns: Sequence[str] | None, sort: str | None, top: int | None) ->
         raise UsageError("--top goes with --sort", "as in --sort params --top 5")
     if columns is None and sort is None:
         return None
-    names = parse_columns(columns) if columns is not None else _USUAL
+    names = _columns(columns) if columns is not None else _USUAL
     if sort is None:
         if not names:
             raise UsageError("--columns names no column", f"known: {', '.join(COLUMNS)}")
         return _Chosen(names, None, None)
-    by = parse_columns([sort])
+    by = _columns([sort])
     if len(by) != 1 or COLUMNS[by[0]].unit in _WITHOUT_ORDER:
         numbers = [name for name, column in COLUMNS.items() if column.unit not in _WITHOUT_ORDER]
         raise UsageError(f"--sort needs a column of numbers, not {sort!r}", f"one of: {', '.join(numbers)}")
     return _Chosen(names if by[0] in names else (*names, by[0]), by[0], top)
+
+
+def _columns(given: Sequence[str]) -> tuple[str, ...]:
+    """Read the names of columns, in several arguments or separated by commas.
+
+    Raises:
+        UsageError: one is unknown.
+    """
+    names = [name.strip().replace("-", "_") for item in given for name in item.split(",") if name.strip()]
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"unknown column {name!r}", nearest(name, COLUMNS))
+    return tuple(dict.fromkeys(names))
 
 
 def _columns_table(report: Report, rows: Sequence[ChosenRow], names: Sequence[str], *, tree: bool) -> Table:

@@ -265,7 +265,7 @@ class Inspection:
 
         A limit that does not hold is not an error: see the result's `passed` and `checks`.
         """
-        from alexnet_cli.analyses.limits import LIMITS
+        from alexnet_cli.analyses.check import LIMITS
         from alexnet_cli.answers.check import check as answer
         from alexnet_cli.answers.check import read_asked
 

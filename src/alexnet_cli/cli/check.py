@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alexnet_cli.analyses.limits import LIMITS, Limit
+from alexnet_cli.analyses.check import LIMITS, Limit
 from alexnet_cli.answers.check import check as answer
 from alexnet_cli.answers.check import read_asked
 from alexnet_cli.cli import options
@@ -54,10 +54,21 @@ CheckFormat = Annotated[
 ]
 
 
+_HELP = {
+    "max-params": "Maximum number of parameters, e.g. 65M.",
+    "max-macs": "Maximum MACs of a forward, e.g. 1.2G.",
+    "max-weights": "Maximum size of the parameters, e.g. 240MiB or 250MB.",
+    "max-train-memory": "Maximum peak memory of a training step, e.g. 12GiB; see --optimizer and --batch-size.",
+    "max-layers": "Maximum number of layers that run.",
+    "no-uncounted": "Fail if an operator has no MAC formula.",
+    "no-unused": "Fail if a module is never called.",
+}
+
+
 def _option(limit: Limit) -> Any:
     if limit.quantity is None:
-        return Annotated[bool | None, typer.Option(f"--{limit.name}/--allow-{limit.measure}", help=limit.help)]
-    return Annotated[str | None, typer.Option(f"--{limit.name}", metavar="LIMIT", help=limit.help)]
+        return Annotated[bool | None, typer.Option(f"--{limit.name}/--allow-{limit.measure}", help=_HELP[limit.name])]
+    return Annotated[str | None, typer.Option(f"--{limit.name}", metavar="LIMIT", help=_HELP[limit.name])]
 
 
 Limits: Any = make_dataclass("Limits", [(limit.parameter, _option(limit), field(default=None)) for limit in LIMITS])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alexnet_cli.analyses.modules import ModuleShare
-from alexnet_cli.analyses.shares import TypeShare, by_type, fraction
+from alexnet_cli.analyses.shares import ModuleShare, TypeShare, by_type, fraction
 from alexnet_cli.document import Block, Column, Document, Facts, Note, Row, Table
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.units import share

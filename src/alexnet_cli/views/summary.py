@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
-from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.analyses.shares import fold, fraction
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Note, Role, Row, Table
 from alexnet_cli.report import Layer, Report, subtree_ends

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from alexnet_cli import units
-from alexnet_cli.analyses.fold import fold
-from alexnet_cli.analyses.shares import by_type, fraction
+from alexnet_cli.analyses.shares import by_type, fold, fraction
 from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import NARROW, Chart, chart

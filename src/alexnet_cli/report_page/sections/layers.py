@@ -12,10 +12,9 @@ from msgspec import Struct
 from alexnet_cli import units
 from alexnet_cli.analyses import memory
 from alexnet_cli.analyses.cost import LayerCost
-from alexnet_cli.analyses.fold import fold
 from alexnet_cli.analyses.receptive_field.fields import LayerField
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
-from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.analyses.shares import fold, fraction
 from alexnet_cli.document import Role, Unit, Value
 from alexnet_cli.report import Layer, Report, subtree_ends
 from alexnet_cli.report_page.material import Material, Section
