@@ -82,7 +82,7 @@ def test_the_layers_that_changed_most_are_named_first():
     assert layers.detail == "+1 since the baseline: added d"
 
 
-def test_what_is_not_known_does_not_pass():
+def test_an_unknown_value_fails_its_check():
     report = made(layer("Linear", "fc"))
     failed = replace(report, error=ErrorInfo("forward_failed", "it failed"))
     limits = {limit.name: 10**6 for limit in LIMITS}
@@ -162,13 +162,13 @@ def test_junit_tells_a_failed_forward_apart(alexnet):
 # The command
 
 
-def test_limits_that_hold(alexnet):
+def test_limits_that_hold_exit_0(alexnet):
     answer = alexnet("check", "--max-params", str(PARAMS), "--max-macs", "1.2G", "--max-weights", "238MiB")
     assert (answer.code, answer.err) == (0, "")
     assert "all 3 hold" in answer.out
 
 
-def test_each_limit_that_does_not_hold_has_a_line(alexnet):
+def test_each_failed_limit_has_a_line_on_stderr(alexnet):
     answer = alexnet("check", "--max-params", "60M", "--max-macs", "2G", "--max-layers", "18", "--no-unused", "--json")
     assert answer.code == 1
     assert answer.json["passed"] is False
@@ -220,7 +220,7 @@ def test_usage_errors_and_saved_reports_need_no_torch(folder):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_failed_baseline_is_none(alexnet, tmp_path):
+def test_a_baseline_whose_model_failed_is_refused(alexnet, tmp_path):
     path = tmp_path / "failed.json"
     assert alexnet("summary", "-i", "3,224,224", "--json", "-o", str(path)).code == 4
     answer = alexnet("check", "--baseline", str(path))
@@ -228,7 +228,7 @@ def test_a_failed_baseline_is_none(alexnet, tmp_path):
     assert "cannot be a baseline" in answer.err
 
 
-def test_another_input_than_the_baselines_is_told(alexnet, folder):
+def test_a_note_says_that_the_baseline_had_another_input(alexnet, folder):
     answer = alexnet("check", "net.py:Net", "-i", "3,16,16", "--baseline", "baseline.json")
     assert answer.code == 1
     assert "another input" in answer.err
@@ -282,7 +282,7 @@ def test_limits_stand_in_pyproject_and_options_win(alexnet, settings):
         ("max-params = ", "cannot parse"),
     ],
 )
-def test_settings_that_cannot_be(alexnet, settings, line, said):
+def test_invalid_settings_are_refused(alexnet, settings, line, said):
     settings(line)
     answer = alexnet("check", "baseline.json")
     assert answer.code == 2

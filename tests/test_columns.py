@@ -73,7 +73,7 @@ def test_the_sorted_column_is_shown(alexnet):
     assert "1.11 MiB" in lines[4]  # 96 x 55 x 55 floats
 
 
-def test_what_moves_nothing_has_no_intensity_and_unknown_work_an_unknown_one(alexnet, tmp_path):
+def test_intensity_is_blank_without_traffic_and_unknown_with_unknown_work(alexnet, tmp_path):
     flatten = next(line for line in alexnet("summary", "--columns", "intensity").out.splitlines() if "Flatten" in line)
     assert flatten.rstrip().endswith("Flatten-14")
     path = tmp_path / "svd.py"
@@ -85,7 +85,7 @@ def test_what_moves_nothing_has_no_intensity_and_unknown_work_an_unknown_one(ale
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex", "html", "svg"])
-def test_in_every_format(alexnet, form):
+def test_chosen_columns_appear_in_every_format(alexnet, form):
     answer = alexnet("summary", "--columns", "receptive_field,intensity", "--format", form)
     assert answer.code == 0
     assert "51" in answer.out
@@ -102,7 +102,7 @@ def test_in_every_format(alexnet, form):
         (["--top", "3"], "--top goes with --sort"),
     ],
 )
-def test_what_cannot_be_meant_is_said(alexnet, arguments, said):
+def test_unknown_columns_and_orders_are_refused(alexnet, arguments, said):
     answer = alexnet("summary", *arguments)
     assert answer.code == 2
     assert said in answer.err

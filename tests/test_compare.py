@@ -175,7 +175,7 @@ def test_a_setting_that_is_named_as_a_number_of_ours_is_told_apart():
     assert row.differences == {"settings.params": (1, 2)}
 
 
-def test_what_was_not_run_is_compared_by_its_tensors_in_any_order():
+def test_a_checkpoint_is_compared_by_its_tensors_in_any_order():
     model = made(layer("Conv2d", "conv"), layer("ReLU", "relu"), layer("Linear", "fc"))
     stored = [replace(layer("Linear", "fc", inferred=True), macs=None), replace(layer("Conv2d", "conv"), macs=None)]
     checkpoint = replace(made(layer("Linear", "fc"), layer("Conv2d", "conv"), run=None), layers=tuple(stored))
@@ -186,7 +186,7 @@ def test_what_was_not_run_is_compared_by_its_tensors_in_any_order():
     assert comparison.subjects[1].ratios.params == 1
 
 
-def test_of_three_models_each_is_compared_with_the_first():
+def test_three_models_are_each_compared_with_the_first():
     base = [layer("Conv2d", "a"), layer("ReLU", "b"), layer("Linear", "c")]
     extra = layer("Dropout", "d")
     comparison = compare([made(*base), made(*base[:2], extra, base[2]), made(base[0], extra, base[2])])
@@ -267,7 +267,7 @@ def test_a_model_against_itself_shows_nothing_changed(alexnet):
     assert alexnet("compare", "alexnet", "alexnet", "--only-changes", "--json").json["layers"] == []
 
 
-def test_two_small_nets(alexnet, nets):
+def test_two_small_networks_differ_where_expected(alexnet, nets):
     answer = alexnet("compare", f"{nets}:Small", f"{nets}:Changed", "-i", "3,8,8", "--json").json
     assert [(row["type"], row["change"]) for row in answer["layers"]] == [
         ("Conv2d", "same"),

@@ -64,7 +64,7 @@ def test_a_linear_layer_reads_the_weights_once_however_many_rows():
     assert moved(forward("Linear", (2, 5, 10))) == ((10 * 10 + weights) * FLOAT, 10 * 7 * FLOAT)
 
 
-def test_an_in_place_relu_reads_and_writes_what_it_works_on():
+def test_an_in_place_relu_reads_and_writes_its_tensor_once():
     assert moved(forward("InPlace", (2, 30))) == (2 * 30 * FLOAT, 2 * 30 * FLOAT)
 
 
@@ -83,7 +83,7 @@ def test_an_embedding_reads_the_rows_it_takes_and_their_indices():
     assert moved(forward("Embedding", (2, 5), dtype="int64")) == (taken + 10 * INDEX, taken)
 
 
-def test_and_never_more_than_the_table():
+def test_an_embedding_never_reads_more_than_the_table():
     assert moved(forward("small_embedding", (2, 5), dtype="int64")) == (3 * 16 * FLOAT + 10 * INDEX, 10 * 16 * FLOAT)
 
 
@@ -92,7 +92,7 @@ def test_a_bag_reads_a_row_for_each_index():
     assert moved(forward("Bag", (2, 5), dtype="int64")) == (taken + 10 * INDEX, 2 * 16 * FLOAT)
 
 
-def test_indexing_reads_what_it_takes():
+def test_indexing_reads_only_the_elements_it_takes():
     assert moved(forward("Gather", (7,), dtype="int64")) == (7 * 16 * FLOAT + 7 * INDEX, 7 * 16 * FLOAT)
 
 
@@ -101,7 +101,7 @@ def test_attention_reads_three_and_writes_one():
     assert moved(forward("Attention", *[(2, 2, 9, 16)] * 3)) == (3 * size, size)
 
 
-def test_so_it_does_where_they_are_slices_of_one_tensor():
+def test_attention_on_slices_of_one_tensor_reads_each_slice_once():
     size = 2 * 2 * 9 * 16 * FLOAT
     assert moved(forward("AttentionOfOne", (2, 3, 2, 9, 16))) == (3 * size, size)
 
@@ -111,12 +111,12 @@ def test_a_slice_assignment_writes_the_slice(name, read):
     assert moved(forward(name, (3, 9))) == (read, 3 * 2 * FLOAT)
 
 
-def test_a_scatter_writes_what_it_is_given():
+def test_a_scatter_writes_only_the_given_elements():
     rows = 3 * 5 * FLOAT
     assert moved(forward("Scatter", (3, 5))) == (rows + 3 * INDEX, rows)
 
 
-def test_a_scatter_that_adds_reads_those_places_too():
+def test_a_scatter_that_adds_reads_the_places_it_writes():
     rows = 3 * 5 * FLOAT
     assert moved(forward("AddInto", (3, 5))) == (2 * rows + 3 * INDEX, rows)
 
@@ -142,11 +142,11 @@ def test_max_pooling_writes_indices_only_for_backward():
     assert phases(step("Pooled", (2, 3, 4, 4)), "pool")[0].bytes_written == pooled * (FLOAT + INDEX)
 
 
-def test_what_is_expanded_is_read_once():
+def test_an_expanded_tensor_is_read_once():
     assert moved(forward("Expanded", (100, 8))) == ((100 * 8 + 8) * FLOAT, 100 * 8 * FLOAT)
 
 
-def test_what_one_function_reads_twice_is_read_once():
+def test_a_tensor_that_one_function_reads_twice_counts_once():
     assert moved(forward("Square", (3, 3))) == (9 * FLOAT, 9 * FLOAT)
 
 
@@ -207,7 +207,7 @@ def test_alexnets_backward_is_twice_its_forward_less_the_gradient_of_the_image(t
         assert layer.backward.macs == layer.forward.macs * (1 if once else 2)
 
 
-def test_so_does_torchs_counter_say():
+def test_alexnets_backward_has_the_flops_of_torchs_counter():
     model = AlexNet()
     with FlopCounterMode(display=False) as counter:
         model(torch.rand(1, 3, 227, 227)).sum().backward()
@@ -343,7 +343,7 @@ def test_layers_and_phases_add_up(name, shape, dtype, depth):
     assert sum(share.bytes_share for share in found.by_type) == pytest.approx(1)
 
 
-def test_batches_grow_along_a_line():
+def test_cost_grows_linearly_with_the_batch():
     sizes = [moved(trace_target("alexnet", batch_size=batch)) for batch in (1, 2, 4)]
     for one, two, four in zip(*sizes, strict=True):
         assert four - two == 2 * (two - one)
@@ -355,7 +355,7 @@ def test_batches_grow_along_a_line():
 SLOW = Hardware("slow", {"float32": 1e9, "tf32": 4e9}, 1e8, None, "made up")
 
 
-def test_times_are_the_longer_of_two():
+def test_a_kernels_time_is_the_longer_of_compute_and_memory():
     found = cost(forward("Mlp", (2, 10)), Roof(SLOW))
     first, relu, _ = found.layers
     assert first.bytes_read + first.bytes_written == (20 + 220 + 40) * FLOAT
@@ -390,7 +390,7 @@ def test_tf32_is_a_peak_of_float32():
 
 
 @pytest.mark.parametrize("gpu", ["h100-sxm", "gtx-580"])
-def test_no_floor_is_below_peak_and_bandwidth(report, gpu):
+def test_times_never_go_below_peak_and_bandwidth(report, gpu):
     hardware = find_hardware(gpu)
     totals = cost(report, Roof(hardware)).totals
     assert totals.seconds >= totals.flops / hardware.peak_flops_per_s["float32"]
@@ -523,7 +523,7 @@ def test_a_sweep_has_each_batch(alexnet):
     jsonschema.validate(answer, json_schema("cost"))
 
 
-def test_the_table_calls_its_times_floors(alexnet):
+def test_the_table_calls_its_times_lower_bounds(alexnet):
     out = alexnet("cost", "--gpu", "h100-sxm", "--width", "200").out
     assert "Min. time" in out
     assert "Times are lower bounds" in out
@@ -534,7 +534,7 @@ def test_the_table_calls_its_times_floors(alexnet):
     assert "--tf32" in out
 
 
-def test_weights_that_do_not_fit_are_told(alexnet):
+def test_the_table_warns_of_weights_larger_than_the_gpu(alexnet):
     wide = [HERE + "wide", "-i", "3,20", "--gpu", "gtx-580", "--dtype", "float64"]
     told = "the weights (4.00 GiB) do not fit in the memory of one NVIDIA GeForce GTX 580 3GB (3.00 GiB)"
     assert told in alexnet("cost", *wide, "--width", "200").out
@@ -620,7 +620,7 @@ def test_a_model_that_must_see_values_is_run_on_the_cpu(alexnet):
     assert layers["mul"] == (12 * FLOAT, 12 * FLOAT)
 
 
-def test_a_checkpoint_was_not_run(alexnet, tmp_path):
+def test_a_checkpoint_has_no_cost(alexnet, tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(Mlp().state_dict(), path)
     answer = alexnet("cost", str(path))
@@ -672,7 +672,7 @@ def test_mixed_precision_uses_both_peaks(alexnet):
         (["-b", "1,2", "--no-batch"], "exclude each other"),
     ],
 )
-def test_nonsense_is_told_without_torch(arguments, said):
+def test_invalid_options_are_refused_without_torch(arguments, said):
     done = run_without_torch("cost", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -688,5 +688,5 @@ def test_an_unknown_gpu_lists_all(alexnet):
     assert all(name in hint for name in HARDWARE)
 
 
-def test_the_mlp_is_what_the_tests_say():
+def test_the_mlp_of_these_tests_has_the_assumed_layers():
     assert [tuple(weight.shape) for weight in Mlp().parameters()] == [(20, 10), (20,), (5, 20), (5,)]

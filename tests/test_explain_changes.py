@@ -135,7 +135,7 @@ def test_a_transformer_is_changed_inside_its_feed_forward():
     assert halved["before"] - halved["after"] == 16 * (32 * 32 + 32 * 32)
 
 
-def test_an_mlp():
+def test_halving_a_layer_of_an_mlp():
     assert said("mlp", SIZE)[1:] == [
         (
             "halved",
@@ -158,7 +158,7 @@ def test_norms_that_follow_are_named():
     assert halved["before"] - halved["after"] == 6 * 8 * 3**2 * 4**2 + 6 * 16 * 5
 
 
-def test_most_tried_are_the_largest_and_then_it_is_given_up():
+def test_only_the_largest_layers_are_tried():
     keys = said("one_place_at_the_end", SIZE)
     assert [(key, values["path"]) for key, values in keys] == [("largest", "2"), ("last_layer", "2"), ("halved", "0")]
     report = traced("alike")

@@ -173,7 +173,7 @@ def test_hopper_tensor_cores(name):
 
 
 @pytest.mark.parametrize("name", HARDWARE)
-def test_each_gpu_is_whole(name):
+def test_each_gpu_has_plausible_numbers_and_a_source(name):
     gpu = HARDWARE[name]
     peaks = gpu.peak_flops_per_s
     assert gpu.source
@@ -254,7 +254,7 @@ def test_an_unknown_name_lists_the_nearest_and_all(written, near):
 
 
 @pytest.mark.parametrize("written", ["", "quantum", "tpu", "../..", "[/x]"])
-def test_nonsense_lists_all(written):
+def test_a_nonsense_name_lists_all_gpus(written):
     with pytest.raises(UsageError) as raised:
         find_hardware(written)
     assert "did you mean" not in raised.value.hint
@@ -270,6 +270,6 @@ def test_hardware_as_given_holds_for_every_dtype():
 
 
 @pytest.mark.parametrize(("peak", "bandwidth", "named"), [("0", "1TB", "peak-flops"), ("1T", "1", "bandwidth")])
-def test_hardware_that_makes_no_sense(peak, bandwidth, named):
+def test_hardware_out_of_range_is_refused(peak, bandwidth, named):
     with pytest.raises(UsageError, match=f"--{named}"):
         given_hardware(peak, bandwidth)

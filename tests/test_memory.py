@@ -112,7 +112,7 @@ class Views(nn.Module):
         return torch.cat([turned, turned], 1)
 
 
-def test_views_hold_nothing():
+def test_views_take_no_memory():
     held = inference(forward("Views", "2,4"))
     copied = 8 * FLOAT  # the transposed tensor must be copied to be reshaped
     assert held.peak_bytes == 8 * FLOAT + copied + 12 * FLOAT
@@ -134,7 +134,7 @@ def kept():
     return Checkpointed(again=False)
 
 
-def test_checkpointing_saves_only_what_goes_in():
+def test_checkpointing_saves_only_the_blocks_input():
     again, not_again = (training(step(HERE + name, "8", batch_size=100)) for name in ("Checkpointed", "kept"))
     given, hidden = 100 * 8 * FLOAT, 100 * 1000 * FLOAT
     assert not_again.saved_activation_bytes == given + hidden
@@ -148,7 +148,7 @@ class Attention(nn.Module):
         return nn.functional.scaled_dot_product_attention(query, query, query)
 
 
-def test_attention_does_not_hold_the_scores():
+def test_fused_attention_does_not_store_the_scores():
     length, heads, width = 2048, 2, 16
     held = inference(forward("Attention", f"{heads},{length},{width}"))
     given, logsumexp = heads * length * width * FLOAT, heads * length * FLOAT
@@ -173,7 +173,7 @@ def test_saved_for_backward_of_alexnet(batch):
     assert training(step("alexnet", batch_size=batch)).saved_activation_bytes == batch * 4_725_004
 
 
-def test_so_do_torchs_own_hooks_say():
+def test_saved_bytes_equal_those_seen_by_torchs_saved_tensor_hooks():
     storages: dict[int, int] = {}
     model = AlexNet()
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
@@ -234,7 +234,7 @@ def test_a_forward_allocates_what_is_predicted(name):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("name", FORWARDS)
-def test_so_does_a_training_step(name, optimizer):
+def test_a_training_step_allocates_what_is_predicted(name, optimizer):
     make, shape = MODELS[name]
     model = make()
     build = {"sgd": lambda given: torch.optim.SGD(given, lr=0.1), "adam": torch.optim.Adam}[optimizer]
@@ -246,7 +246,7 @@ def test_so_does_a_training_step(name, optimizer):
         assert predicted == pytest.approx(real, rel=TOLERANCE)
 
 
-def test_so_does_an_optimiser_that_works_on_all_parameters_at_once():
+def test_a_foreach_optimiser_allocates_what_is_predicted():
     make, shape = MODELS["transformer encoder"]
     model = make()
     real = measured_step(model, torch.rand(BATCH, *shape), torch.optim.Adam(model.parameters(), foreach=True))
@@ -254,7 +254,7 @@ def test_so_does_an_optimiser_that_works_on_all_parameters_at_once():
     assert predicted == pytest.approx(real, rel=TOLERANCE)
 
 
-def test_so_does_mixed_precision():
+def test_mixed_precision_allocates_what_is_predicted():
     make, shape = MODELS["transformer encoder"]
     model = make()
     real = measured_step(model, torch.rand(BATCH, *shape), torch.optim.SGD(model.parameters(), lr=0.1), "bfloat16")
@@ -300,7 +300,7 @@ def test_the_largest_batch_is_the_last_that_fits(fixed, each, bend, capacity, mo
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=60), st.integers(0, 3000))
-def test_so_it_is_where_memory_grows_in_steps(growth, capacity):
+def test_the_largest_batch_is_found_where_memory_grows_in_steps(growth, capacity):
     peaks = [sum(growth[: batch + 1]) for batch in range(len(growth))]
     found = largest_batch(lambda batch: peaks[batch - 1], capacity, len(peaks))
     fitting = [batch for batch in range(1, len(peaks) + 1) if peaks[batch - 1] <= capacity]

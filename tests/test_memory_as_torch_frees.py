@@ -92,7 +92,7 @@ def test_a_gradient_is_added_to_the_first_one_in_place():
 
 
 @pytest.mark.parametrize(("make", "width"), [(UsedTwice, 1), (LinearTwice, 200)])
-def test_as_a_real_step_does(make, width):
+def test_gradients_added_in_place_peak_as_in_a_real_step(make, width):
     model = make()
     real = measured_step(model, torch.rand(1, width), torch.optim.SGD(model.parameters(), lr=0.1))
     assert training(on_meta(make.__name__, str(width))).peak_bytes == pytest.approx(real, rel=0.005)
@@ -190,7 +190,7 @@ def test_dropout_in_attention_needs_no_more(amp):
 # ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_dropout_s_mask_is_told_of(alexnet):
+def test_the_page_explains_how_dropout_masks_are_predicted(alexnet):
     told = "a dropout's mask is predicted as on the CPU"
     assert told in alexnet("memory", "alexnet-paper", "--width", "300").out
     assert told not in alexnet("memory", "alexnet", "--width", "300").out

@@ -83,7 +83,7 @@ def test_a_gpu_brings_its_capacity(alexnet):
         (["-b", "0"], "batch-size"),
     ],
 )
-def test_what_cannot_be_meant_is_said(alexnet, arguments, said):
+def test_invalid_options_are_refused_with_what_to_do(alexnet, arguments, said):
     answer = alexnet("memory", *arguments)
     assert answer.code == 2
     assert said in answer.err
@@ -145,7 +145,7 @@ def test_a_step_that_fails_where_the_forward_does_not(alexnet, tmp_path):
     assert alexnet("memory", f"{net}:Net", "-i", "3,8,8", "-b", "2").code == 0
 
 
-def test_check_holds_a_step_to_a_limit(alexnet):
+def test_check_limits_the_memory_of_a_training_step(alexnet):
     within = alexnet("check", "--max-train-memory", "540MB", "-b", "8", "--json")
     assert (within.code, within.json["checks"][0]["value"]) == (0, 535_334_312)  # MemTracker: 535.3 MB
     beyond = alexnet("check", "--max-train-memory", "540MB", "-b", "8", "--optimizer", "adam")
@@ -153,7 +153,7 @@ def test_check_holds_a_step_to_a_limit(alexnet):
     assert "at the peak (optimizer" in beyond.err
 
 
-def test_so_can_a_project(alexnet, tmp_path, monkeypatch):
+def test_check_limits_train_memory_from_pyproject(alexnet, tmp_path, monkeypatch):
     (tmp_path / "pyproject.toml").write_text('[tool.alexnet.check]\nmax-train-memory = "100MiB"\n')
     monkeypatch.chdir(tmp_path)
     assert alexnet("check").code == 1
@@ -168,7 +168,7 @@ def test_check_does_not_pass_what_it_does_not_know(alexnet, tmp_path):
     assert json.loads(path.read_text())["error"] is None
 
 
-def test_what_is_kept_needs_no_torch(alexnet):
+def test_cached_answers_need_no_torch(alexnet):
     fresh = alexnet("memory", "--gpu", "t4")
     again = run_without_torch("memory", "--gpu", "t4", "--width", "80")
     assert (again.returncode, again.stderr) == (0, "")

@@ -251,7 +251,7 @@ SEES_3 = {
 
 
 @pytest.mark.parametrize("function", SEES_3.values(), ids=SEES_3)
-def test_no_more_than_before(function):
+def test_functions_that_move_or_combine_units_at_one_place_keep_the_field(function):
     field = after(function)
     assert (field.size, field.jump, field.start, field.status) == ((3, 3), (1, 1), (0, 0), "exact")
 
@@ -637,7 +637,7 @@ def test_csv_has_plain_numbers(alexnet, saved):
 
 
 @pytest.mark.parametrize("change", ["no tape", "a checkpoint", "another input"])
-def test_what_cannot_be_answered_is_said(report, change):
+def test_unanswerable_questions_are_refused_with_a_hint(report, change):
     asked = {
         "no tape": (replace(report, tape=None), {}),
         "a checkpoint": (replace(report, tape=None, run=None), {}),

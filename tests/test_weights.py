@@ -40,7 +40,7 @@ def test_a_checkpoint_that_fits(alexnet, net, checkpoint):
     assert "weights: all 4 tensors fit" in answer.out
 
 
-def test_one_that_does_not(alexnet, net, checkpoint):
+def test_a_checkpoint_that_does_not_fit(alexnet, net, checkpoint):
     path = checkpoint(**{"0__weight": (5, 3), "0__bias": (4,), "2__weight": (2, 4), "head__bias": (2,)})
     answer = alexnet("summary", str(net), "--weights", path)
     assert answer.code == 0
@@ -62,7 +62,7 @@ def test_a_prefix_that_is_in_the_way_is_named(alexnet, net, checkpoint):
     assert "without 'module.' at the start of the file's keys, 4 tensors would fit" in answer.out
 
 
-def test_bad_uses(alexnet, net, checkpoint, tmp_path):
+def test_weights_options_that_make_no_sense_are_refused(alexnet, net, checkpoint, tmp_path):
     assert alexnet("summary", str(net), "--strict").code == 2
     assert alexnet("summary", str(net), "--weights", str(tmp_path / "none.pt")).code == 3
     path = checkpoint(**FITTING)

@@ -1,4 +1,4 @@
-"""What a command wants to show, free of how: the second waist.
+"""What a command shows, independent of the format: the second waist.
 
 A view builds a `Document` of raw values; a renderer turns it into text. Cells keep the number and its unit, so
 that a terminal can print `62,378,344`, a CSV file `62378344` and a narrow column `62.4 M`.
@@ -31,7 +31,7 @@ Tone = Literal["info", "warning", "error"]
 
 
 class Column(Struct, frozen=True):
-    """A column. Where the page is too narrow, columns with the lowest `priority` are left out first.
+    """A column. If the page is too narrow, columns with the lowest `priority` are left out first.
 
     `bar` draws the cell's share of 1 as a bar beside the number; `tree` indents by the row's level.
     """
@@ -54,7 +54,7 @@ class Row(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """Rows under columns. `name` is a plain word for the table, `caption` a line above it."""
+    """Rows and columns. `name` identifies the table in one word, `caption` is a line above it."""
 
     name: str
     columns: tuple[Column, ...]
@@ -63,7 +63,7 @@ class Table(Struct, frozen=True):
 
 
 class Fact(Struct, frozen=True):
-    """A labelled value; `note` is said after it, as in the convention of a unit; `level` 1 is part of what is above."""
+    """A labelled value; `note` follows it, such as a unit's convention; `level` 1 is part of the fact above."""
 
     label: str
     value: Value
@@ -106,7 +106,7 @@ class Bars(Struct, frozen=True):
 class Axis(Struct, frozen=True):
     """An axis of a plot; its unit is written by the renderer, not in the `label`.
 
-    On a `log` axis only numbers above zero have a place; the others are left out, and said so.
+    On a `log` axis only numbers above zero have a place; the others are left out, with a note.
     """
 
     label: str
@@ -129,7 +129,7 @@ class Series(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """One place in a plot worth a word, as the peak."""
+    """A labelled point in a plot, such as the peak."""
 
     x: float
     y: float
@@ -137,7 +137,7 @@ class Mark(Struct, frozen=True):
 
 
 class Plot(Struct, frozen=True):
-    """Series over the same two axes. `name` is a plain word for the plot; areas are stacked in the order given."""
+    """Series over the same two axes. `name` identifies the plot in one word; areas are stacked in the order given."""
 
     name: str
     x: Axis

@@ -36,7 +36,7 @@ Family = Literal[
 
 
 class Generator(Struct, frozen=True):
-    """The program and the torch that made a report; `torch` is None where torch is not installed."""
+    """The program and the torch that made a report; `torch` is None if torch is not installed."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class Generator(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """Which model: the target as it was given, its class, and a sentence about it."""
+    """The target as it was given, the model's class, and a sentence about it."""
 
     target: str
     class_name: str = msgspec.field(name="class")
@@ -61,7 +61,7 @@ class Input(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """What a forward on a real device was seen to take; None where it cannot be measured."""
+    """The measured memory and time of a forward on a real device; None if it cannot be measured."""
 
     device_name: str
     peak_allocated_bytes: int | None
@@ -69,7 +69,7 @@ class Measured(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """How the model was run; `complete` is False where the forward failed on the way."""
+    """How the model was run; `complete` is False if the forward failed."""
 
     device: str
     dtype: str
@@ -132,7 +132,7 @@ class UnusedModule(Struct, frozen=True):
 
 
 class Totals(Struct, frozen=True):
-    """Sums over the model; each parameter and buffer is counted once. MACs are None where nothing was run."""
+    """Sums over the model; each parameter and buffer is counted once. MACs are None if nothing was run."""
 
     params: int
     trainable_params: int
@@ -147,7 +147,7 @@ class Totals(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """A traced model; or a checkpoint, of which nothing was run: `run` and its MACs are None.
+    """A traced model; or a checkpoint, which cannot be run: then `run` and MACs are None.
 
     `tape` is what ran, operator by operator; None where that was not recorded.
     """
@@ -162,7 +162,7 @@ class Report(Struct, frozen=True):
 
 
 def subtree(layers: Sequence[Layer], row: int) -> range:
-    """Return the positions of a row and of every row below it; looks no further than one row past them."""
+    """Return the positions of a row and of every row below it, in time linear in their number."""
     end = row + 1
     while end < len(layers) and layers[end].depth > layers[row].depth:
         end += 1

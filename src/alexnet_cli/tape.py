@@ -1,4 +1,4 @@
-"""What ran, operator by operator, as plain values: what a report keeps beside its rows.
+"""The operators that ran, as plain values, which a report keeps beside its rows.
 
 A `Tape` holds the operators in the order they ran, the values (tensors at a moment) that they read and made, and the
 storages behind the values with the time that each of them lived. Data flow, windows, bytes moved and live memory all
@@ -18,7 +18,7 @@ Nature = Literal["compute", "view", "pointwise"]
 
 
 class Value(Struct, frozen=True, omit_defaults=True):
-    """A tensor at a moment: an operator that writes in place makes a new value of the same storage.
+    """A tensor at one moment: an operator that writes in place makes a new value of the same storage.
 
     `bytes` are those of its distinct elements: a dimension that is expanded counts once.
     """
@@ -30,7 +30,7 @@ class Value(Struct, frozen=True, omit_defaults=True):
 
 
 class Storage(Struct, frozen=True, omit_defaults=True):
-    """A piece of memory: allocated by operation `born` (-1: it was there before), freed before operation `died` ran.
+    """A piece of memory, allocated by operation `born` (-1: before the run), freed before operation `died` ran.
 
     `died` None: it was still there at the end. `saved_by` is the row that was first to save it for backward.
     """
@@ -68,7 +68,7 @@ class Operation(Struct, frozen=True, omit_defaults=True):
 
 
 class Tape(Struct, frozen=True):
-    """What ran. `inputs` and `outputs` are the values that the model was given and returned.
+    """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results.
 
     `natures` tells whether the operations say their nature; reports that earlier versions saved do not.
     """

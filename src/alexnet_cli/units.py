@@ -1,4 +1,4 @@
-"""Numbers as people read them. The one place that formats them, so that a unit looks the same everywhere."""
+"""Formats numbers for people, so that a unit looks the same everywhere. `quantities` reads them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def size(number: int) -> str:
 
 
 def share(fraction: float) -> str:
-    """A fraction of 1 as a percentage with one decimal; what is not zero never reads as zero: `<0.1 %`."""
+    """A fraction of 1 as a percentage with one decimal; only zero is shown as zero: `<0.1 %`."""
     percent = fraction * 100
     if 0 < percent < 0.05:
         return "<0.1 %"
@@ -99,7 +99,7 @@ def _number(value: float, unit: Unit) -> str:
 
 
 def _prefixed(number: float, unit: str) -> str:
-    """Write a number with its prefix at the unit; what needs no prefix keeps no zeros after its point."""
+    """Write a number with an SI prefix before its unit; a number without a prefix has no trailing zeros."""
     shown = si(number) if abs(number) >= 999.5 else f"{number:.3g} "
     return f"{shown}{unit}"
 

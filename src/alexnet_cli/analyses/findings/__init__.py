@@ -1,1 +1,1 @@
-"""Whether what people say about an architecture is true of a model: small rules, each with a code."""
+"""Whether common claims about an architecture hold for a model: small rules, each with a code."""

@@ -1,4 +1,4 @@
-"""What a rule returns, in numbers and names and in no language; and how it reads the rows of a report."""
+"""What a rule returns, as numbers and names without text; and how rules read the rows of a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Evidence(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """What a rule says of a model; `code` does not change from release to release."""
+    """A rule's verdict on a model; `code` does not change from release to release."""
 
     code: str
     verdict: Verdict
@@ -41,26 +41,26 @@ def fact(key: str, **values: Any) -> Evidence:
 
 
 def not_applicable(key: str, **values: Any) -> Judged:
-    """Return that nothing can be said, and why."""
+    """Return that the rule does not apply, and why."""
     return Judged("not_applicable", (fact(key, **values),))
 
 
 def by_exceptions(*, kept: int, exceptions: int) -> Verdict:
-    """Judge a claim about every one of several things: all, some or none keep to it."""
+    """Judge a claim about several things by whether all, some or none fulfil it."""
     if not exceptions:
         return "holds"
     return "partly" if kept else "fails"
 
 
 def by_share(share: float, *, holds: float, partly: float) -> Verdict:
-    """Judge a claim about how much of a whole something is, a fraction of 1, by two limits."""
+    """Judge a claim about a share, a fraction of 1, by two limits."""
     if share >= holds:
         return "holds"
     return "partly" if share >= partly else "fails"
 
 
 class Weights(NamedTuple):
-    """The weights of a convolution or a linear layer by its settings; a linear layer has no kernel."""
+    """The weights of a convolution or linear layer, from its settings; a linear layer has no kernel."""
 
     into: int
     out: int
@@ -71,17 +71,17 @@ class Weights(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many weights there are, biases not counted."""
+        """The number of weights, without biases."""
         return self.out * self.into // self.groups * prod(self.kernel)
 
     @property
     def params(self) -> int:
-        """How many parameters there are, biases counted."""
+        """The number of parameters, biases included."""
         return self.number + (self.out if self.bias else 0)
 
 
 def steps(report: Report) -> tuple[Layer, ...]:
-    """Return the innermost rows, those that no other row is part of, in the order they ran."""
+    """Return the rows without children, in the order they ran."""
     ends = subtree_ends(report.layers)
     return tuple(row for place, row in enumerate(report.layers) if ends[place] == place + 1)
 
@@ -98,7 +98,7 @@ def convolutions(report: Report) -> list[tuple[Layer, Weights]]:
 
 
 def weights_of(row: Layer) -> Weights | None:
-    """Read the weights from a row's settings; None where they do not tell."""
+    """Read the weights from a row's settings; None if they are incomplete."""
     told = row.settings
     try:
         if row.family == "conv":
@@ -118,22 +118,22 @@ def weights_of(row: Layer) -> Weights | None:
 
 
 def map_in(row: Layer, weights: Weights) -> Shape:
-    """Return the shape of what a convolution takes, channels first, without the batch."""
+    """Return the shape of a convolution's input, channels first, without the batch."""
     return row.input_shapes[0][-len(weights.kernel) - 1 :]
 
 
 def map_out(row: Layer, weights: Weights) -> Shape:
-    """Return the shape of what a convolution puts out, channels first, without the batch."""
+    """Return the shape of a convolution's output, channels first, without the batch."""
     return row.output_shapes[0][-len(weights.kernel) - 1 :]
 
 
 def places(row: Layer, weights: Weights) -> int:
-    """Return at how many places of one image a convolution uses each of its weights."""
+    """Return at how many positions of one image a convolution uses each of its weights."""
     return prod((map_in if weights.transposed else map_out)(row, weights)[1:])
 
 
 def width_of(row: Layer) -> int | None:
-    """Return how many channels or features a convolution, linear layer or embedding puts out; None for other rows."""
+    """Return the number of output channels or features of a convolution, linear layer or embedding, else None."""
     if row.kind != "module" or not row.leaf:
         return None
     weights = weights_of(row)

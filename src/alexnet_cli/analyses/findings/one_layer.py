@@ -1,4 +1,4 @@
-"""Which layer to change first: the one that has most of something, and what half its outputs would save."""
+"""Which layer to change first: the one with most of something, and what halving its outputs would save."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Changes(Struct, frozen=True):
 
 
 def saved_by(path: str, changes: Changes, amount: Callable[[Report], int]) -> Evidence:
-    """Return how much less of something there is with half the outputs of a layer, or why that is not known."""
+    """Return what halving a layer's outputs saves of some amount, or why that is unknown."""
     before, after = changes.before, changes.after[path]
     if isinstance(after, Refused):
         return fact(after.key, **{**after.values, "path": path})
@@ -49,7 +49,7 @@ def saved_by(path: str, changes: Changes, amount: Callable[[Report], int]) -> Ev
 
 
 def kept_by(path: str, changes: Changes) -> Evidence:
-    """Return how much less a training step keeps for backward with half the outputs of a layer."""
+    """Return how much less a training step saves for backward after halving a layer's outputs."""
     if path not in changes.steps:
         return fact("no_step", path=path)
     before, after = (training(step).saved_activation_bytes for step in changes.steps[path])
@@ -77,12 +77,12 @@ def _followers(path: str, before: Report, after: Report) -> list[str]:
 
 HALF, QUARTER = 0.5, 0.25
 MOST_TRIED = 3
-"""So many layers are tried, the largest first, until one can be changed alone."""
+"""How many layers are tried, the largest first, until one can be changed alone."""
 
 
 @dataclass(frozen=True)
 class OneLayer:
-    """A claim that one layer has most of something: of which rows, how much each has, and how much there is in all.
+    """A claim that one layer has most of some amount: the rows, each row's amount, and the total.
 
     `trained` says that what a training step keeps belongs to it.
     """
@@ -103,7 +103,7 @@ class OneLayer:
         return Judged(by_share(share, holds=HALF, partly=QUARTER), (evidence,))
 
     def largest(self, report: Report) -> Layer:
-        """Return the row that has most, the first of several."""
+        """Return the row with the largest amount, the first of several."""
         return max(self.rows(report), key=self.amount)
 
     def candidates(self, report: Report) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class OneLayer:
         return tuple(dict.fromkeys(row.path for row in ranked))[:MOST_TRIED]
 
     def changed(self, report: Report, changes: Changes | None) -> tuple[Evidence, ...]:
-        """Return what a change of the first layer that can be changed alone would save, and why others cannot be."""
+        """Return what halving the first layer that can be changed alone saves, and why others cannot be changed."""
         largest = self.largest(report)
         if changes is None:
             return (fact("not_traced", path=largest.path),)
@@ -134,14 +134,14 @@ size_in_one_layer = OneLayer(
     amount=lambda row: row.params,
     total=lambda report: report.totals.params,
 )
-"""One layer holds most of the parameters: to change first for a smaller model."""
+"""One layer holds most of the parameters: to shrink the model, change it first."""
 
 work_in_one_layer = OneLayer(
     rows=lambda report: report.layers,
     amount=lambda row: row.macs or 0,
     total=lambda report: report.totals.macs or 0,
 )
-"""One layer does most of the work: to change first for a faster model."""
+"""One layer does most of the work: to speed the model up, change it first."""
 
 outputs_in_one_layer = OneLayer(
     rows=steps,
@@ -149,4 +149,4 @@ outputs_in_one_layer = OneLayer(
     total=lambda report: sum(row.output_bytes for row in steps(report)),
     trained=True,
 )
-"""One layer's output takes most of the memory of outputs: to change first for leaner training."""
+"""One layer's output takes most of the memory of outputs: to save memory in training, change it first."""

@@ -22,7 +22,7 @@ from alexnet_cli.analyses.shares import FamilyShare, by_family, by_type, fractio
 from alexnet_cli.report import Layer, Report
 
 OVERWHELMING = 5
-"""As many times more parameters, linear layers are said to have overwhelmingly more."""
+"""From this ratio on, linear layers have far more parameters."""
 MOST_OF_ALL = 0.8
 HALF = 0.5
 
@@ -66,7 +66,7 @@ def in_conv_and_linear(report: Report) -> Judged:
 
 
 def linear_dominates(report: Report) -> Judged:
-    """Linear layers have overwhelmingly more parameters than convolutions."""
+    """Linear layers have far more parameters than convolutions."""
     conv, linear = _conv_and_linear(report)
     if not conv or not linear or not conv.params or not linear.params:
         return not_applicable("not_both")
@@ -77,7 +77,7 @@ def linear_dominates(report: Report) -> Judged:
 
 
 def mirror_images(report: Report) -> Judged:
-    """The parameters sit in the linear layers, the work in the convolutions."""
+    """The linear layers hold the parameters, the convolutions do the work."""
     conv, linear = _conv_and_linear(report)
     if not conv or not linear or not conv.params or not linear.params or not conv.macs or not linear.macs:
         return not_applicable("not_both")
@@ -93,7 +93,7 @@ def mirror_images(report: Report) -> Judged:
 
 
 def weight_sharing(report: Report) -> Judged:
-    """A convolution uses each of its weights at many places."""
+    """A convolution uses each of its weights at many positions."""
     convs = convolutions(report)
     if not convs:
         return not_applicable("no_convolutions")

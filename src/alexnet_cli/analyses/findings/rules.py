@@ -23,23 +23,23 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "work-in-one-layer": one_layer.work_in_one_layer,
     "outputs-in-one-layer": one_layer.outputs_in_one_layer,
 }
-"""The claims of the course notebook, in its order, then what a teacher would add."""
+"""The claims of the course notebook, in its order, then those that a teacher would add."""
 
 WITHOUT_A_RUN = ("parameters-in-conv-and-linear", "linear-dominates", "size-in-one-layer")
-"""What the parameters alone tell; a checkpoint says nothing of order, shapes and work."""
+"""Rules that need only the parameters; a checkpoint has no order, shapes or work."""
 
 COUNTS_MACS = ("mirror-images", "work-in-one-layer")
 
 
 def candidates(report: Report, codes: Iterable[str] = tuple(RULES)) -> dict[str, tuple[str, ...]]:
-    """Return which layers these findings propose to change, by code: paths, to be tried until one can be changed."""
+    """Return, by code, the paths of the layers that a finding proposes to change, to be tried in order."""
     if report.error is not None or report.run is None:
         return {}
     return {code: rule.candidates(report) for code in codes if isinstance(rule := RULES[code], OneLayer)}
 
 
 def of_training(code: str) -> bool:
-    """Tell whether what a change saves in a training step belongs to a finding."""
+    """Tell whether a finding reports what a change saves in a training step."""
     rule = RULES[code]
     return isinstance(rule, OneLayer) and rule.trained
 
@@ -47,7 +47,7 @@ def of_training(code: str) -> bool:
 def findings(
     report: Report, codes: Iterable[str] = tuple(RULES), changes: Changes | None = None
 ) -> tuple[Finding, ...]:
-    """Apply the rules of these codes; a model that was not run, or failed, is not judged by what is not known.
+    """Apply the rules of these codes; those that need a run do not apply to a model that was not run, or failed.
 
     `changes` are what was traced of the model's `candidates`, None where it cannot be run again.
     """

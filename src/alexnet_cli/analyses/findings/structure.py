@@ -1,4 +1,4 @@
-"""What the layers are and in which order they come."""
+"""The kinds of layers and their order."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _joins(row: Layer) -> bool:
 
 
 def relu_outputs(report: Report) -> Judged:
-    """Every layer but the max-poolings and the last softmax puts out through a ReLU."""
+    """Every layer except max-pooling and the final softmax is followed by a ReLU."""
     rows = steps(report)
     judged = [place for place in range(len(rows)) if _puts_out(rows, place)]
     if not judged:
@@ -87,7 +87,7 @@ def relu_outputs(report: Report) -> Judged:
 
 
 def _puts_out(rows: tuple[Layer, ...], place: int) -> bool:
-    """Tell whether a row is judged: a norm right behind a convolution or linear layer is a part of it."""
+    """Tell whether a row is judged: a norm directly after a convolution or linear layer is part of that layer."""
     if rows[place].family == "norm":
         return place == 0 or rows[place - 1].family not in ("conv", "linear")
     return rows[place].family in ("conv", "linear", "attention", "recurrent", "embedding")
@@ -106,7 +106,7 @@ def _without_relu(rows: tuple[Layer, ...], place: int) -> Evidence | None:
 
 
 def narrow_and_deep(report: Report) -> Judged:
-    """Shapes go from wide to narrow and deep; the deeper, the more parameters."""
+    """Feature maps get narrower and deeper, and deeper layers have more parameters."""
     convs = convolutions(report)
     if len(convs) < _BRANCHES:
         return not_applicable("too_few_convolutions", convolutions=len(convs))
@@ -117,7 +117,7 @@ def narrow_and_deep(report: Report) -> Judged:
 
 
 def _last_map(report: Report, convs: list[tuple[Layer, Weights]]) -> tuple[Layer, Shape]:
-    """Return the last row that puts out a map, a convolution or a pooling behind it, with the map."""
+    """Return the last convolution, or pooling after it, with the shape of its output map."""
     row, weights = convs[-1]
     rows = steps(report)
     pools = [other for other in of_family(rows[rows.index(row) :], "pool") if other.output_shapes]

@@ -20,7 +20,7 @@ from alexnet_cli.tape import Operation, Shape, Tape, Value
 
 
 class RowValues:
-    """Finds the values that rows put out."""
+    """Finds the output values of rows."""
 
     def __init__(self, tape: Tape, layers: Sequence[Layer]) -> None:
         self._tape = tape
@@ -31,7 +31,7 @@ class RowValues:
         self._made = {value: at for at, done in enumerate(self._forward) for value in reversed(done.makes)}
 
     def of(self, first: int, end: int) -> tuple[int, ...]:
-        """Return the value that the rows from `first` to before `end` put out: the first of the first row's outputs.
+        """Return the first output of the rows from `first` to before `end`, which is the first row's.
 
         A row that ran no operator put out what it was given. Which value that is, is not on the tape: all are
         returned that it may be.
@@ -49,7 +49,7 @@ class RowValues:
         return ()
 
     def _given(self, row: int, shape: Shape) -> Iterator[int]:
-        """Yield the values of a shape that were there when a row ran and were read after it."""
+        """Yield the values of a shape that were live when a row ran and are read after it."""
         now = 1 + max((at for other, places in self._of_row.items() if other < row for at in places), default=-1)
         replaced = {
             value
@@ -105,7 +105,7 @@ def spatial_axes(value: Value, traced: Sequence[int], run: Run, first_sum: First
 Status = Literal["exact", "upper_bound", "global", "undefined"]
 Number = int | float
 Numbers = tuple[Number | None, ...] | None
-"""A number for each spatial axis of the input, None for an axis that is seen whole; None if there is no number."""
+"""A number for each spatial axis of the input, None for an axis that is seen entirely; None without a number."""
 
 
 class LayerField(Struct, frozen=True):
@@ -139,7 +139,7 @@ class LayerField(Struct, frozen=True):
 
 
 class ReceptiveFields(Struct, frozen=True):
-    """The fields of all rows with respect to one input; `axes` are the spatial ones of its shape, batch included.
+    """The fields of all rows with respect to one input; `axes` are its spatial axes, counting the batch.
 
     `input` counts the arguments of `forward` from 0; None where none has a spatial axis.
     """
@@ -165,7 +165,7 @@ class _AxisField(Struct, frozen=True):
 
 
 def receptive_fields(report: Report, *, argument: int | None = None, depth: int | None = None) -> ReceptiveFields:
-    """Return the field of every row that has none below it, in the order in which they ran.
+    """Return the field of every row without children, in the order they ran.
 
     `argument` is which argument of `forward` is looked at, from 0: None for the first that has a spatial axis. With
     `depth` the rows of that depth stand for those below them.
@@ -188,7 +188,7 @@ def receptive_fields(report: Report, *, argument: int | None = None, depth: int 
 
 
 def share_seen(field: LayerField, sizes: Shape) -> float | None:
-    """Return which share of the input a unit in the middle sees; None where that is not known."""
+    """Return the share of the input that a unit in the middle sees; None if unknown."""
     if field.status == "undefined":
         return None
     seen = field.size or (None,) * len(sizes)
@@ -196,7 +196,7 @@ def share_seen(field: LayerField, sizes: Shape) -> float | None:
 
 
 class _Chosen(Struct, frozen=True):
-    """The input that is looked at, and what is seen of it; `numbers` are those of its spatial axes among the traced."""
+    """The input in question and what is seen of it; `numbers` index its spatial axes among the traced ones."""
 
     argument: int
     shape: Shape
@@ -219,7 +219,7 @@ def _tape(report: Report) -> tuple[Tape, Run]:
 
 
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
-    """Return the input that is asked for, or the first that has a spatial axis."""
+    """Return the requested input, or the first with a spatial axis."""
     if argument is not None and not 0 <= argument < len(tape.inputs):
         raise UsageError(f"the model has no input {argument + 1}", f"it was given {len(tape.inputs)}")
     for number, value in enumerate(tape.inputs):
@@ -235,7 +235,7 @@ def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
 
 
 def _shown(report: Report, depth: int | None) -> list[tuple[int, int]]:
-    """Return the rows to show, each with the position of the first row that is not below it."""
+    """Return the rows to show, each with the end of its subtree."""
     shown = zip(report.layers, subtree_ends(report.layers), strict=True)
     return [
         (row, end)
@@ -245,7 +245,7 @@ def _shown(report: Report, depth: int | None) -> list[tuple[int, int]]:
 
 
 def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
-    """Return the field of a value, or a bound of it where it may be one of several."""
+    """Return the field of a value, or a bound if it may be one of several values."""
     if chosen is None:
         return _UNDEFINED
     may_be = {chosen.followed.seen[value] for value in values}
@@ -267,7 +267,7 @@ def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
 
 
 def _along(seen: Seen, along: int) -> _AxisField | None:
-    """Return the field along an axis of the input; None where all of it may be seen."""
+    """Return the field along an axis of the input; None if all of it may be seen."""
     reach, steps = seen.reaches[along], seen.stepping(along)
     if reach is None:
         return None
@@ -280,7 +280,7 @@ def _along(seen: Seen, along: int) -> _AxisField | None:
 
 
 def _of_one(reach: Reach, size: int) -> _AxisField | None:
-    """Return the field of units that all see the same; what padding stands for is left out of it."""
+    """Return the field of units that all see the same, without the padding."""
     span = reach.at(0)
     if span is None:
         return _AxisField(0, 0, None, exact=False)

@@ -1,4 +1,4 @@
-"""Through the forward of a tape, operator by operator: what the units of every value see of one of the inputs."""
+"""Follows what the units of every value see of one input, operator by operator through the forward."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HELD = ("parameter", "buffer")
 
 
 class FirstSum(Struct, frozen=True):
-    """The axes of the input over which the first convolution or matrix product sums; `batch` are those it runs over.
+    """The axes of the input that the first convolution or matrix product sums over; `batch` are its batch axes.
 
     They number the axes that are traced. A convolution says which axis is its batch, a product does not.
     """
@@ -55,7 +55,7 @@ def follow(tape: Tape, source: int, traced: Sequence[int]) -> Followed:
 
 
 class _Walk:
-    """What is known of the values so far."""
+    """What is known about the values so far."""
 
     def __init__(self, tape: Tape, source: int, traced: Sequence[int]) -> None:
         self.seen: list[Seen | None] = [None] * len(tape.values)
@@ -65,12 +65,12 @@ class _Walk:
         self._set(source, start(tape.values[source].shape, traced))
 
     def make(self, operation: Operation, results: Sequence[Seen | None]) -> None:
-        """Note what the results of an operator see."""
+        """Record what the results of an operator see."""
         for value, result in zip(operation.makes, results, strict=True):
             self._set(value, result)
 
     def step(self, operation: Operation) -> Step:
-        """Return an operator with what is known of what it reads."""
+        """Return an operator with what is known about its arguments."""
         values = self._tape.values
         reads = [self._read(value, operation) for value in operation.reads]
         return Step(
@@ -81,14 +81,14 @@ class _Walk:
         )
 
     def _set(self, value: int, seen: Seen | None) -> None:
-        """Note what a value sees; one without elements has no units that could."""
+        """Record what a value sees, unless it has no elements."""
         made = self._tape.values[value]
         if seen is not None and 0 not in made.shape:
             self.seen[value] = seen
             self._latest[made.storage] = value
 
     def _read(self, value: int, operation: Operation) -> tuple[Seen | None, int]:
-        """Return what a value that is read sees, and the value.
+        """Return what an argument sees, and the value that stands for it.
 
         One that no operator made is another view of its storage. Operators such as `transpose_` change the view that
         they are given, and are seen to read what they make of it; they read the latest that was made.
@@ -103,7 +103,7 @@ class _Walk:
 
 
 def _results(step: Step) -> list[Seen | None]:
-    """Return what each result sees; a rule that does not give the result's shape is not believed."""
+    """Return what each result sees; if a rule gives another shape than the result's, everything."""
     sizes = step.known[0].sizes
     found = _outcome(step)
     each = found if isinstance(found, tuple) else (found,) * len(step.made)
@@ -127,7 +127,7 @@ def _outcome(step: Step) -> Outcome:
 
 
 def _first_sum(step: Step) -> FirstSum | None:
-    """Return what a convolution or matrix product of values that see the input sums over; None for other operators."""
+    """Return what a convolution or product of values that see the input sums over; None for other operators."""
     op = step.operation.op
     found = [(step.seen[read], axis) for read, axis in summed_axes(op, tuple(map(len, step.read))).items()]
     known = [(seen, axis) for seen, axis in found if seen is not None]

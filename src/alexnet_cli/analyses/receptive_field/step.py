@@ -1,4 +1,4 @@
-"""An operator of the tape with what is known of the values that it reads: what a rule is given."""
+"""An operator of the tape with what is known about its arguments: the input of a rule."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _REQUIRED: Any = object()
 
 
 class NotFollowedError(Exception):
-    """A rule cannot say what an operator's results see: an argument is not on the tape, or of an unknown kind."""
+    """A rule cannot tell what an operator's results see: an argument is missing or of an unknown kind."""
 
 
 class Step(Struct, frozen=True):
-    """An operator; `seen` is what the values that it reads see, None of those that do not depend on the input."""
+    """An operator; `seen` is what its arguments see, None for those that do not depend on the input."""
 
     operation: Operation
     seen: tuple[Seen | None, ...]
@@ -32,7 +32,7 @@ class Step(Struct, frozen=True):
 
     @property
     def known(self) -> tuple[Seen, ...]:
-        """What those values see that depend on the input."""
+        """What the arguments that depend on the input see."""
         return tuple(seen for seen in self.seen if seen is not None)
 
     def first(self) -> Seen:
