@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from alexnet_cli.analyses.findings.one_layer import Refused
-from alexnet_cli.analyses.weights import WeightsMatch, compare_weights
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
@@ -22,6 +20,9 @@ from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from alexnet_cli.analyses.findings.one_layer import Refused
+    from alexnet_cli.analyses.weights import WeightsMatch
 
 
 __all__ = ["Example", "Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
@@ -181,6 +182,8 @@ class Session:
 
     def halved(self, path: str) -> Report | Refused:
         """Return the report of the model with half the outputs of the layer at `path`, or why there is none."""
+        from alexnet_cli.analyses.findings.one_layer import Refused  # a summary needs none of it
+
         if not is_on_meta(self.report()):
             return Refused("needs_values", {})
         try:
@@ -225,6 +228,7 @@ class Session:
         """
         if not isinstance(self.resolved, Subject):
             raise UsageError("--weights needs a model, not a saved report or a checkpoint")
+        from alexnet_cli.analyses.weights import compare_weights
         from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
 
         shapes = checkpoint_shapes(checkpoint)
