@@ -18,6 +18,7 @@ from alexnet_cli.cli.app import run
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 PICTURE = ROOT / "docs" / "summary.svg"
 FIGURES = {
     ROOT / "docs" / name: f"draw {what} --format svg"
@@ -48,6 +49,22 @@ def figure(path: Path) -> str:
     return answer(FIGURES[path])
 
 
+def notebook() -> str:
+    """Return the notebook with the outputs that it has now: text and figures, without the tables' HTML."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    made = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(made, timeout=300, kernel_name="python3", resources={"metadata": {"path": ROOT / "docs"}}).execute()
+    made.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    for cell in made.cells:
+        cell.metadata = {}
+        for output in cell.get("outputs", []):
+            if not output.get("data", {}).get("text/html", "<svg").startswith("<svg"):
+                del output["data"]["text/html"]
+    return str(nbformat.writes(made)) + "\n"
+
+
 def answer(arguments: str) -> str:
     """Return what a command prints, stdout before stderr."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
@@ -73,7 +90,10 @@ def _block(arguments: str) -> str:
 
 def main() -> None:
     """Write the pages and their pictures."""
-    wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in PAGES} | {PICTURE: picture()}
+    wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in PAGES} | {
+        PICTURE: picture(),
+        NOTEBOOK: notebook(),
+    }
     wanted |= {path: figure(path) for path in FIGURES}
     for path, text in wanted.items():
         path.write_text(text, encoding="utf-8")

@@ -86,6 +86,9 @@ class Drawing:
     def __str__(self) -> str:
         return str(self._figure.write("text"))
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return self.svg()
 

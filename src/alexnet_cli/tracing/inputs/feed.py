@@ -66,8 +66,9 @@ def from_example(example: Example, batch_size: int | None, model: nn.Module, dev
     settled = Example(tuple(args), kwargs)
     names = argument_names(model)
     inputs = tuple(_described(keys, tensor, names) for keys, tensor in settled.tensors())
-    first = 0 if settled.batch_size is None else 1
-    specs = [InputSpec(given.shape[first:], given.dtype, given.name) for given in inputs]
+    first, usual = 0 if settled.batch_size is None else 1, str(model_dtype(model)).removeprefix("torch.")
+    dtypes = (None if given.dtype == usual else given.dtype for given in inputs)
+    specs = [InputSpec(given.shape[first:], dtype, given.name) for given, dtype in zip(inputs, dtypes, strict=True)]
     return Fed(inputs, args, kwargs, settled.batch_size, specs if settled.is_flat else [])
 
 
