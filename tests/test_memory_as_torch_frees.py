@@ -191,7 +191,7 @@ def test_dropout_in_attention_needs_no_more(amp):
 
 
 def test_the_page_explains_how_dropout_masks_are_predicted(alexnet):
-    told = "a dropout's mask is predicted as on the CPU"
+    told = "dropout masks are predicted as on the CPU"
     assert told in alexnet("memory", "alexnet-paper", "--width", "300").out
     assert told not in alexnet("memory", "alexnet", "--width", "300").out
 
