@@ -270,7 +270,7 @@ def test_a_result_is_saved_in_the_format_of_its_suffix(model, images, tmp_path):
     ("call", "code", "said"),
     [
         (lambda: inspect("alexnett"), 2, "unknown target 'alexnett'"),
-        (lambda: inspect("nowhere.py:Net"), 3, "there is no file nowhere.py"),
+        (lambda: inspect("nowhere.py:Net"), 3, "file not found: nowhere.py"),
         (lambda: inspect("alexnet", device="abacus"), 2, "unknown device 'abacus'"),
         (lambda: inspect("alexnet", input_size=(3, 224, 224)), 4, "takes 9216 features but got 6400"),
         (lambda: inspect(network(), torch.ones(1, 5, SIDE, SIDE)), 4, "takes 3 channels but got 5"),

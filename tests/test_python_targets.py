@@ -113,14 +113,14 @@ def test_what_cannot_be_built_on_meta_is_built_on_the_cpu_with_a_note(alexnet, f
 @pytest.mark.parametrize(
     ("target", "code", "said"),
     [
-        ("nets.py:Nett", 2, "there is Net"),
+        ("nets.py:Nett", 2, "available: Net"),
         ("nets.py", 2, "several models"),
         ("nets.py:number", 3, "a int, not an nn.Module"),
         ("nets.py:wrong", 3, "returned a int, not an nn.Module"),
         ("nets.py:broken", 3, "RuntimeError: cannot build this"),
         ("nets.py:leaves", 3, "SystemExit: 7"),
         ("nats.py:Net", 3, "did you mean nets.py"),
-        ("missing/nets.py:Net", 3, "there is no file"),
+        ("missing/nets.py:Net", 3, "file not found"),
     ],
 )
 def test_what_cannot_be_loaded_is_explained(alexnet, folder, target, code, said):

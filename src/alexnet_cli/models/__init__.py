@@ -1,1 +1,1 @@
-"""The AlexNet family: one variant a file, and the catalogue that finds them."""
+"""The AlexNet family: one variant per file, and the catalogue that finds them."""

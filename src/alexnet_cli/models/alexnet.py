@@ -1,7 +1,7 @@
 """The AlexNet of the course notebook.
 
-It takes 227x227 images. Against the network of the paper (Krizhevsky, Sutskever, Hinton, NIPS 2012) it has no
-groups, no local response normalisation and no dropout, and it ends in a log-softmax over the classes.
+It takes 227x227 images. Unlike the network of the paper (Krizhevsky, Sutskever, Hinton, NIPS 2012) it has no groups,
+no local response normalisation and no dropout, and it ends in a log-softmax over the classes.
 """
 
 from __future__ import annotations

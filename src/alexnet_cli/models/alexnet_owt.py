@@ -3,13 +3,13 @@
 Source: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv:1404.5997, 2014, in the
 shape of torchvision's `alexnet`, whose saved weights it loads as they are.
 
-Against the network of 2012 it has one tower instead of two, so no groups, and fewer maps: 64, 192, 384, 256, 256.
+Unlike the network of 2012 it has one tower instead of two, so no groups, and fewer maps: 64, 192, 384, 256, 256.
 There is no local response normalisation. The input is 224x224, padded by 2, for the same 55x55 maps. torchvision adds
-average pooling to 6x6 before the linear layers, so that larger images run too, and drops out what goes into the
-first two linear layers, where the older network drops out what comes from them.
+average pooling to 6x6 before the linear layers, so that larger images run too. Dropout precedes the first two
+linear layers; in the older network it follows them.
 
-The paper has one logistic unit a class instead of a softmax; what comes out here are the scores before either, as in
-torchvision. It trains for 90 epochs with momentum 0.9 and weight decay 0.0005, and multiplies the learning rate by
+The paper has one logistic unit per class instead of a softmax; this model returns the scores before either, as
+torchvision does. It trains for 90 epochs with momentum 0.9 and weight decay 0.0005, and multiplies the learning rate by
 250^(-1/3) after a quarter, a half and three quarters of them. The initialisation is torch's own, as in torchvision.
 """
 

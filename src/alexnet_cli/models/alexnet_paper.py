@@ -3,7 +3,7 @@
 Source: A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
 NIPS 2012.
 
-Against the notebook's network it has two groups in the second, fourth and fifth convolution (the paper puts half of
+Unlike the notebook's network it has two groups in the second, fourth and fifth convolution (the paper puts half of
 the kernels on each of two GPUs, which exchange their maps in the third convolution only), local response
 normalisation after the first two, and dropout after the first two fully connected layers.
 
@@ -12,7 +12,7 @@ The paper says 224x224, but only 227x227 gives its 55x55 maps with an 11x11 kern
 The paper trains it with weights drawn from N(0, 0.01²), biases of 1 in the second, fourth and fifth convolution and
 in the hidden fully connected layers, and of 0 elsewhere; stochastic gradient descent, batches of 128, momentum 0.9,
 weight decay 0.0005, a learning rate of 0.01 that is divided by 10 whenever the validation error stops improving
-(three times), about 90 epochs. A network made here has torch's own initialisation instead.
+(three times), about 90 epochs. This class has torch's own initialisation instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VARIANT = {
 }
 
 SIZE = 5
-"""Over how many neighbouring maps the response is normalised: the paper's n."""
+"""How many neighbouring maps normalise a response: the paper's n."""
 
 
 class AlexNetPaper(nn.Sequential):

@@ -3,14 +3,14 @@
 Source: https://github.com/BVLC/caffe, `models/bvlc_reference_caffenet`; Y. Jia and others, "Caffe: Convolutional
 Architecture for Fast Feature Embedding", 2014.
 
-Against the paper's network pooling comes before normalisation, so that the norms see 27x27 and 13x13 maps instead of
+Unlike in the paper's network, pooling comes before normalisation, so that the norms see 27x27 and 13x13 maps instead of
 55x55 and 27x27; parameters and MACs are the same. The norms have k=1, Caffe's default, and alpha=1e-4 for the mean
 of the squares, which is how Caffe and torch both count.
 
 BVLC trained it with weights drawn from N(0, 0.01²), N(0, 0.005²) in the hidden fully connected layers, biases of 1 in
 the second, fourth and fifth convolution and the hidden fully connected layers, and of 0 elsewhere; stochastic gradient
 descent, batches of 256, momentum 0.9, weight decay 0.0005, a learning rate of 0.01 that is divided by 10 every
-100,000 iterations, and no change of colours. A network made here has torch's own initialisation instead.
+100,000 iterations, and no colour augmentation. This class has torch's own initialisation instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which variants there are, read without importing them: importing one imports torch.
+"""The built-in variants, read without importing them: importing one imports torch.
 
 Every other module in this folder that assigns a literal dict to `VARIANT` is a variant; to add one, add a file.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Variant(Struct, frozen=True):
-    """A built-in model: its input without the batch, and the sums that a trace of it gives."""
+    """A built-in model: its input without the batch, and the totals of its trace."""
 
     name: str
     class_name: str = field(name="class")
@@ -30,14 +30,14 @@ class Variant(Struct, frozen=True):
     module: str = ""
 
     def build(self, **arguments: Any) -> nn.Module:
-        """Import the variant, and torch with it, and make a new network."""
+        """Import the variant, and with it torch, and build a new network."""
         model: nn.Module = getattr(import_module(self.module), self.class_name)(**arguments)
         return model
 
 
 @cache
 def variants() -> dict[str, Variant]:
-    """All variants by name; `alexnet`, which the others are variants of, comes first."""
+    """Return all variants by name; `alexnet`, the original, comes first."""
     found = [_read(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
     ordered = sorted((variant for variant in found if variant), key=lambda v: (v.name != "alexnet", v.name))
     return {variant.name: variant for variant in ordered}

@@ -1,1 +1,1 @@
-"""From a target as the user types it to something that can be traced, or to a saved report."""
+"""Targets: from what the user names to a model that can be traced, or to a saved report."""

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def python_subject(place: str, name: str, arguments: Mapping[str, Any]) -> Subject:
-    """Return the subject of `place:name`; `name` may be empty where the file has one module class.
+    """Return the subject of `place:name`; `name` may be empty if the file defines one module class.
 
     Nothing is imported before the subject is loaded.
 
     Raises:
-        TargetError: there is no such file.
+        TargetError: the file does not exist.
     """
     code = _file_code(place) if place.endswith(".py") else Code(place, None)
     target = f"{place}:{name}" if name else place
@@ -47,12 +47,12 @@ class Code:
 
     @contextmanager
     def within(self) -> Iterator[None]:
-        """Make the folder importable; afterwards forget what was imported from it, and be where we were."""
+        """Make the folder importable; afterwards forget what was imported from it, and return to the current folder."""
         here = Path.cwd()
         folder = str(self.folder or here)
         before = set(sys.modules)
         writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-        words, sys.argv = sys.argv, [str(self.file or self.module)]  # ours are not for the arguments that it may parse
+        words, sys.argv = sys.argv, [str(self.file or self.module)]  # the code may parse arguments, which are not ours
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
         try:
@@ -68,7 +68,7 @@ class Code:
                     del sys.modules[name]
 
     def load(self) -> ModuleType:
-        """Import the code; a file whose name another module has already taken goes by a name of its own."""
+        """Import the code; a file whose name is already taken by another module gets a name of its own."""
         taken = sys.modules.get(self.module)
         if self.file is None or (taken is None and importlib.util.find_spec(self.module.partition(".")[0]) is None):
             return importlib.import_module(self.module)
@@ -96,12 +96,12 @@ class _Source:
         return _attribute(module, self.name) if self.name else _only_model(module)
 
     def load(self) -> Loaded:
-        """Return the module, built anew unless it is an instance."""
+        """Return the module; a class or function builds a new one each time."""
         from torch import nn
 
         if isinstance(self.found, nn.Module):
             if self.arguments:
-                raise UsageError("--arg goes with a class or a function, not with an instance")
+                raise UsageError("--arg applies only to a class or a function, not to an instance")
             return Loaded(self.found, shared=True)
         if not callable(self.found):
             raise TargetError(
@@ -115,15 +115,15 @@ class _Source:
         try:
             inspect.signature(self.found).bind(**self.arguments)
         except TypeError as error:
-            raise TargetError(f"{self._named} cannot be called: {error}", self._how_to_call()) from None
+            raise TargetError(f"cannot call {self._named}: {error}", self._how_to_call()) from None
         except ValueError:
-            pass  # a callable without a signature: its own error will do
+            pass  # no signature: the error of the call itself will do
         try:
             made = self.found(**self.arguments)
         except AlexnetError:
             raise
         except (Exception, SystemExit) as error:
-            raise _broken(f"{self._named} cannot be built", error) from error
+            raise _broken(f"cannot build {self._named}", error) from error
         if not isinstance(made, nn.Module):
             raise TargetError(f"{self._named} returned {_kind(made)}, not an nn.Module")
         return made
@@ -133,7 +133,7 @@ class _Source:
         return self.name or getattr(self.found, "__name__", "the model")
 
     def _how_to_call(self) -> str:
-        return f"its signature is {self._named}{inspect.signature(self.found)}; pass arguments with --arg name=value"
+        return f"the signature is {self._named}{inspect.signature(self.found)}; pass arguments with --arg name=value"
 
 
 def _file_code(place: str) -> Code:
@@ -142,7 +142,7 @@ def _file_code(place: str) -> Code:
         raise TargetError(f"{place} is a folder, not Python code", "name a file in it")
     if not file.is_file():
         near = get_close_matches(file.name, (entry.name for entry in _entries(file.parent)), n=3)
-        raise TargetError(f"there is no file {place}", f"did you mean {' or '.join(near)}?" if near else None)
+        raise TargetError(f"file not found: {place}", f"did you mean {' or '.join(near)}?" if near else None)
     folder, names = file.parent, [file.stem]
     while (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
@@ -178,7 +178,7 @@ def _attribute(module: ModuleType, name: str) -> Any:
         if not hasattr(found, part):
             names = _models_in(module) or [key for key in vars(module) if not key.startswith("_")]
             near = get_close_matches(name, names, n=3) or names[:10]
-            hint = f"there is {', '.join(near)}" if near else None
+            hint = f"available: {', '.join(near)}" if near else None
             raise UsageError(f"{module.__file__ or module.__name__} has no {name!r}", hint)
         found = getattr(found, part)
     return found
@@ -190,12 +190,12 @@ def _only_model(module: ModuleType) -> Any:
         return getattr(module, names[0])
     where = module.__file__ or module.__name__
     if not names:
-        raise UsageError(f"{where} has no class that is an nn.Module", f"name a function or an instance: {where}:NAME")
-    raise UsageError(f"{where} has several models", f"name one: {', '.join(names)}")
+        raise UsageError(f"{where} defines no nn.Module class", f"name a function or an instance: {where}:NAME")
+    raise UsageError(f"{where} defines several models", f"name one: {', '.join(names)}")
 
 
 def _models_in(module: ModuleType) -> list[str]:
-    """Name the module classes that are defined here, or else the instances."""
+    """List the module classes that are defined here, or else the instances."""
     from torch import nn
 
     members = {name: value for name, value in vars(module).items() if not name.startswith("_")}
@@ -211,7 +211,7 @@ def _broken(what: str, error: BaseException) -> TargetError:
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     hints = [users_frames(error)]
     if isinstance(error, ImportError) and "no known parent package" in str(error):
-        hints.append("run it as package.module:NAME from the folder above, or put an __init__.py beside it")
+        hints.append("name it as package.module:NAME from the folder above, or add an __init__.py to its folder")
     return TargetError(f"{what}: {said}", "\n".join(filter(None, hints)) or None)
 
 

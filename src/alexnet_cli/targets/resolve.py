@@ -1,4 +1,4 @@
-"""Target string to Subject or saved Report."""
+"""From a target string to a Subject or a saved Report."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PYTHON = re.compile(r"(?P<place>.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^
 
 
 def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject | Report:
-    """Return what a target names: a model that can be traced, a report that was saved, or one of a checkpoint.
+    """Return what a target names: a model to trace, a saved report, or the report of a checkpoint.
 
     `arguments` are passed on to the class or function that builds the model.
 
     Raises:
-        UsageError: the name is not known.
+        UsageError: the name is unknown.
         TargetError: the file cannot be read, or is not what its name says.
     """
     arguments = arguments or {}
@@ -42,7 +42,7 @@ def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject 
     if target.endswith(".py"):
         return python_subject(target, "", arguments)
     if arguments:
-        raise UsageError("--arg goes with a target that is built, as file.py:NAME")
+        raise UsageError("--arg applies only to a model that is built, such as file.py:NAME")
     if target in STDIN:
         return read_report(sys.stdin.buffer.read(), "standard input")
     if is_checkpoint(target):
@@ -58,16 +58,16 @@ def is_stored(target: str) -> bool:
 
 
 def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
-    """Read `--arg key=value`: the value is JSON, or else taken as a string.
+    """Read `--arg name=value`; a value that is not JSON is a string.
 
     Raises:
-        UsageError: there is no name before the equals sign.
+        UsageError: a text has no name before an equals sign.
     """
     arguments = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
-            raise UsageError(f"--arg {text!r} is not of the form name=value", "as in --arg num_classes=10")
+            raise UsageError(f"--arg {text!r} is not of the form name=value", "for example --arg num_classes=10")
         try:
             arguments[name] = json.loads(value)
         except ValueError:
@@ -88,7 +88,7 @@ def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
     try:
         return Loaded(variant.build(**arguments))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{variant.name} cannot be built with these arguments: {error}") from error
+        raise UsageError(f"cannot build {variant.name} with these arguments: {error}") from error
 
 
 def _unknown(target: str) -> UsageError:
