@@ -6,11 +6,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.flow import Flow, FlowNode, Frame, joined
-from alexnet_cli.analyses.repeats import POSITION_SETTINGS
+from alexnet_cli.analyses.repeats import likenesses
 from alexnet_cli.report import Layer, siblings, subtree_ends
 
 LONGEST_PERIOD = 24
@@ -76,7 +75,7 @@ class _Folder:
         self.numbers = [number for number, node in enumerate(flow.nodes) if node.kind == "row"]
         self.heads = [flow.nodes[number].rows[0] for number in self.numbers]
         self.ends = subtree_ends(layers)
-        self.keys = _likenesses(layers, self.ends)
+        self.keys = likenesses(layers, self.ends)
 
     def visit(self, row: int) -> None:
         """Fold repetitions among the children of a row, then among theirs."""
@@ -212,25 +211,3 @@ def _tandem(keys: Sequence[int], start: int) -> tuple[int, int]:
         if count > 1 and count * period > best[0] * best[1]:
             best = period, count
     return best
-
-
-def _likenesses(layers: Sequence[Layer], ends: Sequence[int]) -> list[int]:
-    """Number the rows so that rows with equal subtrees share a number."""
-    numbers: dict[tuple[object, ...], int] = {}
-    keys = [0] * len(layers)
-    for position in range(len(layers) - 1, -1, -1):
-        row = layers[position]
-        settings = {name: value for name, value in row.settings.items() if name not in POSITION_SETTINGS}
-        look = (
-            row.type,
-            row.kind,
-            row.input_shapes,
-            row.output_shapes,
-            row.params,
-            row.macs,
-            row.reuses is None,
-            msgspec.json.encode(settings),
-            tuple(keys[part] for part in siblings(ends, position + 1, ends[position])),
-        )
-        keys[position] = numbers.setdefault(look, len(numbers))
-    return keys

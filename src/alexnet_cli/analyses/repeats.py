@@ -26,40 +26,43 @@ class FoldedRow:
 def fold_repeats(layers: Sequence[Layer]) -> list[FoldedRow]:
     """Fold neighbours whose subtrees have equal types, settings, shapes and numbers into one."""
     ends = subtree_ends(layers)
-    return [row for top in siblings(ends, 0, len(layers)) for row in _folded(layers, ends, top)]
+    keys = likenesses(layers, ends, by_call=True)
+
+    def folded(root: int) -> list[FoldedRow]:
+        rows = [FoldedRow(layers[root], 1)]
+        for _, group in groupby(siblings(ends, root + 1, ends[root]), key=keys.__getitem__):
+            alike = [folded(row) for row in group]
+            if len(alike) == 1:
+                rows += alike[0]
+                continue
+            for same in zip(*alike, strict=True):
+                rows.append(_summed([row.layer for row in same], same[0].count * len(alike)))
+        return rows
+
+    return [row for top in siblings(ends, 0, len(layers)) for row in folded(top)]
 
 
-def _folded(layers: Sequence[Layer], ends: Sequence[int], root: int) -> list[FoldedRow]:
-    rows = [FoldedRow(layers[root], 1)]
-    below = siblings(ends, root + 1, ends[root])
-    for _, group in groupby(below, key=lambda row: _likeness(layers[row : ends[row]])):
-        alike = [_folded(layers, ends, row) for row in group]
-        if len(alike) == 1:
-            rows += alike[0]
-            continue
-        for same in zip(*alike, strict=True):
-            rows.append(_summed([row.layer for row in same], same[0].count * len(alike)))
-    return rows
-
-
-def _likeness(tree: Sequence[Layer]) -> tuple[object, ...]:
-    return tuple(
-        (
+def likenesses(layers: Sequence[Layer], ends: Sequence[int], *, by_call: bool = False) -> list[int]:
+    """Number the rows so that rows with equal subtrees share a number; `by_call` tells calls of a module apart."""
+    numbers: dict[tuple[object, ...], int] = {}
+    keys = [0] * len(layers)
+    for position in range(len(layers) - 1, -1, -1):
+        row = layers[position]
+        settings = {name: value for name, value in row.settings.items() if name not in POSITION_SETTINGS}
+        look = (
             row.type,
             row.kind,
-            row.depth,
-            row.call,
+            row.call if by_call else 0,
             row.input_shapes,
             row.output_shapes,
             row.params,
-            row.params_total,
             row.macs,
-            row.macs_total,
             row.reuses is None,
-            msgspec.json.encode({name: value for name, value in row.settings.items() if name not in POSITION_SETTINGS}),
+            msgspec.json.encode(settings),
+            tuple(keys[part] for part in siblings(ends, position + 1, ends[position])),
         )
-        for row in tree
-    )
+        keys[position] = numbers.setdefault(look, len(numbers))
+    return keys
 
 
 def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:

@@ -61,13 +61,6 @@ def label(layer: Layer) -> Label:
     )
 
 
-def span(first: str, last: str) -> str:
-    """Write a range of paths: `layers.0` to `layers.11` is `layers.0–11`."""
-    left, right = first.split("."), last.split(".")
-    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    return first if first == last else f"{first}–{'.'.join(right[same:]) or last}"
-
-
 def _block_name(layer: Layer) -> str:
     """Return the last part of a path, unless that is only a number; else what the layer does."""
     last = layer.path.rpartition(".")[2]

@@ -11,7 +11,7 @@ from alexnet_cli import units
 from alexnet_cli.analyses.flow import Flow, FlowNode
 from alexnet_cli.analyses.flow import Frame as FlowFrame
 from alexnet_cli.drawing.content import Bar, Block, Frame, Node, Plan, Style
-from alexnet_cli.drawing.labels import Label, label, span
+from alexnet_cli.drawing.labels import Label, label
 from alexnet_cli.graphics.text import sans, shorten, visible
 from alexnet_cli.report import Layer, Report, subtree
 from alexnet_cli.tape import Shape
@@ -121,7 +121,7 @@ class _Writer:
         said, *small = (self.labels[row] for row in node.rows)
         name, inner = "", ""
         if head.kind == "module":
-            name = inner = visible(span(head.path, self.layers[alone.last_row].path) if alone else head.path)
+            name = inner = visible(_span(head.path, self.layers[alone.last_row].path) if alone else head.path)
             around = [frame for frame in self.frames if frame.first <= number <= frame.last]
             if around and around[-1].whole and self.layers[around[-1].first_row].path:
                 inner = name.removeprefix(f"{visible(self.layers[around[-1].first_row].path)}.")
@@ -214,7 +214,7 @@ class _Writer:
     def frame(self, frame: FlowFrame) -> Frame:
         """Write the rows that a frame stands for: `layers.0–11 · EncoderLayer`; functions have no path to write."""
         first, last = self.layers[frame.first_row], self.layers[frame.last_row]
-        name = "" if first.kind == "function" else visible(span(first.path, last.path))
+        name = "" if first.kind == "function" else visible(_span(first.path, last.path))
         if frame.whole and first.kind != "function":
             name += f" · {visible(first.type)}"
         return Frame(frame.first, frame.last, _times(frame), name, first.path if frame.whole else "")
@@ -245,3 +245,10 @@ class _Writer:
 
 def _times(frame: FlowFrame) -> str:
     return f"×{units.count(frame.count)}" + (" parallel" if frame.parallel else "")
+
+
+def _span(first: str, last: str) -> str:
+    """Write a range of paths: `layers.0` to `layers.11` is `layers.0–11`."""
+    left, right = first.split("."), last.split(".")
+    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    return first if first == last else f"{first}–{'.'.join(right[same:]) or last}"
