@@ -13,7 +13,8 @@ from draw_models import ODD_NAMES
 from test_draw_geometry import MODELS, NETWORKS
 from test_floors import run_without_torch
 
-from alexnet_cli.drawing import draw_svg
+from alexnet_cli.drawing import svg
+from alexnet_cli.drawing.plan import plan
 from alexnet_cli.graphics import convert
 from alexnet_cli.graphics.lines import of_bar
 from alexnet_cli.graphics.palette import HUES
@@ -116,7 +117,7 @@ def test_a_fresh_trace_and_a_saved_report_give_the_same_figure(alexnet, saved):
 @pytest.mark.parametrize("style", ["blocks", "graph", "bars"])
 @pytest.mark.parametrize("theme", ["auto", "light", "dark"])
 def test_svg_is_xml_without_external_references(report, style, theme):
-    text = draw_svg(report, style=style, theme=theme)
+    text = svg(plan(report, style), theme=theme)
     root = parsed(text)
     assert root.tag == f"{SVG}svg"
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)|url\(|@import|@font-face|<script|<image", text)
@@ -125,7 +126,7 @@ def test_svg_is_xml_without_external_references(report, style, theme):
 
 
 def test_layers_carry_their_paths_and_hover_texts(report):
-    root = parsed(draw_svg(report))
+    root = parsed(svg(plan(report)))
     named = {node.get("data-path"): node for node in layers(root)}
     assert set(named) == {None, *(f"architecture.{i}" for i in (0, 2, 3, 5, 6, 8, 10, 12, 14, 16, 18))}
     first = named["architecture.0"]
@@ -141,7 +142,7 @@ def test_layers_carry_their_paths_and_hover_texts(report):
 def test_hover_texts_of_folded_layers_sum_all_copies(saved):
     from alexnet_cli.report_json import load_report
 
-    root = parsed(draw_svg(load_report(Path(saved)), style="graph"))
+    root = parsed(svg(plan(load_report(Path(saved)), "graph")))
     (first,) = [node for node in layers(root) if node.get("data-path") == "layers.0.linear1"]
     told = first.find(f"{SVG}title").text
     assert "and 11 alike" in told

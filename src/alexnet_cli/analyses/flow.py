@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alexnet_cli.report import Layer
+from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Shape
 
 SMALL = frozenset({"activation", "dropout", "norm", "softmax", "reshape"})
@@ -90,6 +90,12 @@ class Flow(Struct, frozen=True):
     def length(self) -> int:
         """The number of nodes on the longest path."""
         return max(_steps(self), default=-1) + 1
+
+
+def without_batch(shape: Shape, report: Report) -> Shape:
+    """Drop the batch dimension, if the report has one."""
+    batch = None if report.run is None else report.run.batch_size
+    return shape[1:] if batch is not None and len(shape) > 1 and shape[0] == batch else shape
 
 
 def merge_small(flow: Flow, layers: Sequence[Layer]) -> Flow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 from alexnet_cli import drawing
 from alexnet_cli.answers.answer import failures_of
@@ -43,15 +43,7 @@ class Figure:
         Raises:
             UsageError: the library for a picture is not installed, or the picture would be huge.
         """
-        match file_format:
-            case "text":
-                from alexnet_cli.drawing import terminal
-
-                return terminal.write(self.plan, style or Style())
-            case "png" | "pdf" as picture:
-                return drawing.picture(self.plan, picture, self.theme, width, scale)
-            case source:
-                return drawing.source(self.plan, cast('Literal["svg", "dot", "mermaid"]', source), self.theme, width)
+        return drawing.write(self.plan, file_format, theme=self.theme, width=width, scale=scale, style=style)
 
 
 def draw(session: Session, *, style: str = "auto", depth: int | None = None, theme: str = "auto") -> Figure:

@@ -8,12 +8,11 @@ from alexnet_cli import units
 from alexnet_cli.drawing import bars, blocks, graph, languages
 from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width, compose, sheet_for
-from alexnet_cli.drawing.plan import AnyStyle, plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import scene_svg
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.scene import Scene
-from alexnet_cli.report import Report
+from alexnet_cli.graphics.text import Style
 
 FORMATS = {
     "text": (".txt",),
@@ -28,23 +27,44 @@ MOST_PIXELS = 200_000_000
 _LAYOUTS = {"blocks": blocks.draw, "graph": graph.draw, "bars": bars.draw}
 
 
-def draw_svg(
-    report: Report,
+def write(
+    drawn: Plan,
+    file_format: str,
     *,
-    style: AnyStyle = "auto",
-    depth: int | None = None,
     theme: Theme = "auto",
     width: Width = "page",
-) -> str:
-    """Draw the architecture of a report as SVG.
+    scale: float = 2.0,
+    style: Style | None = None,
+) -> str | bytes:
+    """Write a plan in one of `FORMATS`.
 
-    Each layer is a `<g>` with `data-path`, the path of its row; a layer that stands for several rows also has
-    `data-paths`, a JSON list. Its `<title>` has path, type, shapes, parameters and MACs. `width` is in CSS pixels.
+    `width` is in CSS pixels and `scale` the PNG pixels per CSS pixel; `style` has the width and colours of text.
 
     Raises:
-        UsageError: there is nothing to draw, or not in this style.
+        UsageError: the library for PNG and PDF is not installed, or the picture would be huge.
     """
-    return scene_svg.write(scene_of(plan(report, style, depth), width), theme)
+    match file_format:
+        case "text":
+            from alexnet_cli.drawing import terminal
+
+            return terminal.write(drawn, style or Style())
+        case "dot":
+            return languages.dot(drawn, dark=theme == "dark")
+        case "mermaid":
+            return languages.mermaid(drawn, dark=theme == "dark")
+        case "png" | "pdf":
+            return _picture(drawn, file_format, theme, width, scale)
+        case _:
+            return svg(drawn, theme=theme, width=width)
+
+
+def svg(drawn: Plan, *, theme: Theme = "auto", width: Width = "page") -> str:
+    """Draw a plan as SVG.
+
+    Each layer is a `<g>` with `data-path`, the path of its row; a layer that stands for several rows also has
+    `data-paths`, a JSON list. Its `<title>` has path, type, shapes, parameters and MACs.
+    """
+    return scene_svg.write(scene_of(drawn, width), theme)
 
 
 def scene_of(drawn: Plan, width: Width) -> Scene:
@@ -53,33 +73,18 @@ def scene_of(drawn: Plan, width: Width) -> Scene:
     return compose(drawn, _LAYOUTS[drawn.style](drawn, sheet), sheet)
 
 
-def picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width: Width, scale: float) -> bytes:
-    """Draw a plan as PNG, with `scale` pixels per CSS pixel, or as PDF; the theme `auto` is light here.
-
-    Raises:
-        UsageError: the library for it is not installed, or the picture would be huge.
-    """
+def _picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width: Width, scale: float) -> bytes:
+    """Draw a plan as PNG or PDF; the theme `auto` is light here."""
     from alexnet_cli.graphics import convert
 
     settled: Theme = "light" if theme == "auto" else theme
     scene = scene_of(drawn, width)
+    if file_format == "pdf":
+        return convert.pdf(scene_svg.write(scene, settled, scale=convert.POINTS))
     across, down = scale * scene.shown_width, scale * scene.height * scene.shown_width / scene.width
-    if file_format == "png" and across * down > MOST_PIXELS:
+    if across * down > MOST_PIXELS:
         raise UsageError(
             f"the picture would have {units.count(round(across))} by {units.count(round(down))} pixels",
             "choose a smaller --width or --scale, or a format without pixels: .svg, .pdf",
         )
-    if file_format == "pdf":
-        return convert.pdf(scene_svg.write(scene, settled, scale=convert.POINTS))
     return convert.png(scene_svg.write(scene, settled), scale)
-
-
-def source(drawn: Plan, file_format: Literal["svg", "dot", "mermaid"], theme: Theme, width: Width) -> str:
-    """Draw a plan as SVG, or write its graph in the language of another tool."""
-    match file_format:
-        case "svg":
-            return scene_svg.write(scene_of(drawn, width), theme)
-        case "dot":
-            return languages.dot(drawn, dark=theme == "dark")
-        case "mermaid":
-            return languages.mermaid(drawn, dark=theme == "dark")

@@ -52,10 +52,12 @@ def label(layer: Layer) -> Label:
     name, kernel = _type(layer), _kernel(layer)
     details = ", ".join(part for part in _details(layer, kernel) if part)
     windows = ("" if kernel is None else f"{units.shape(kernel)} {_stride(layer)}".strip(), _groups(layer))
+    texts = (f"{name} {details}" if details else name, _SHORT.get(layer.type) or name, _block_name(layer))
+    what, short, block = map(visible, texts)
     return Label(
-        visible(f"{name} {details}" if details else name),
-        visible(_SHORT.get(layer.type) or name),
-        visible(_block_name(layer)),
+        what,
+        short,
+        block,
         tuple(text for text in windows if text),
         None if layer.settings.get("transposed") else _window(kernel),
     )

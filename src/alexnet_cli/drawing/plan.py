@@ -7,10 +7,10 @@ from math import prod
 from typing import Literal
 
 from alexnet_cli.analyses.dataflow import dataflow, with_function_settings
-from alexnet_cli.analyses.flow import Flow, merge_small, narrow, shorten
+from alexnet_cli.analyses.flow import Flow, merge_small, narrow, shorten, without_batch
 from alexnet_cli.analyses.flow_repeats import fold_flow
-from alexnet_cli.drawing.content import Plan
-from alexnet_cli.drawing.words import settle, without_batch
+from alexnet_cli.drawing.content import Plan, Style
+from alexnet_cli.drawing.words import settle
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 
@@ -32,32 +32,33 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
     Raises:
         UsageError: nothing ran, or blocks were requested for a data flow that branches.
     """
-    _check(report)
-    report = with_function_settings(report)
-    whole = merge_small(dataflow(report, depth), report.layers)
-    if style == "blocks" or (style == "auto" and _suits_blocks(whole, report, depth)):
-        return settle(report, _chain(report, whole, depth), "blocks")
-    if style == "bars":
-        if all(node.kind in ("input", "output") for node in whole.nodes):
-            raise UsageError("there are no bars to draw: no layer of the model computes", "draw it with --style graph")
-        return settle(report, shorten(_folded(report, depth), MOST["bars"]), "bars")
-    if depth is not None:
-        return settle(report, narrow(shorten(_folded(report, depth), MOST_AT_A_DEPTH), MOST_ABREAST), "graph")
-    return settle(report, _deepest_that_fits(report), "graph")
-
-
-def _check(report: Report) -> None:
     if report.run is None:
         raise UsageError("a checkpoint has no data flow to draw: nothing ran", "draw the model itself, as net.py:Net")
     if not report.layers:
         raise UsageError("there is nothing to draw: no layer of the model ran")
+    report = with_function_settings(report)
+    whole = merge_small(dataflow(report, depth), report.layers)
+    chosen, flow = _choose(whole, report, style, depth)
+    return settle(report, flow, chosen)
+
+
+def _choose(whole: Flow, report: Report, style: AnyStyle, depth: int | None) -> tuple[Style, Flow]:
+    if style == "blocks" or (style == "auto" and _suits_blocks(whole, report, depth)):
+        return "blocks", _chain(whole, report, depth)
+    if style == "bars":
+        if all(node.kind in ("input", "output") for node in whole.nodes):
+            raise UsageError("there are no bars to draw: no layer of the model computes", "draw it with --style graph")
+        return "bars", shorten(_folded(report, depth), MOST["bars"])
+    if depth is None:
+        return "graph", _deepest_that_fits(report)
+    return "graph", narrow(shorten(_folded(report, depth), MOST_AT_A_DEPTH), MOST_ABREAST)
 
 
 def _folded(report: Report, depth: int | None) -> Flow:
     return merge_small(fold_flow(dataflow(report, depth), report.layers), report.layers)
 
 
-def _chain(report: Report, whole: Flow, depth: int | None) -> Flow:
+def _chain(whole: Flow, report: Report, depth: int | None) -> Flow:
     if not whole.is_chain:
         raise UsageError(
             f"the data flow branches{_where(whole, report)}, and blocks draws only a chain",

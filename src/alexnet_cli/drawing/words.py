@@ -8,7 +8,7 @@ from math import prod
 from typing import Literal
 
 from alexnet_cli import units
-from alexnet_cli.analyses.flow import Flow, FlowNode
+from alexnet_cli.analyses.flow import Flow, FlowNode, without_batch
 from alexnet_cli.analyses.flow import Frame as FlowFrame
 from alexnet_cli.drawing.content import Bar, Block, Frame, Node, Plan, Style
 from alexnet_cli.drawing.labels import Label, label
@@ -39,12 +39,6 @@ _NOTES = {
 _SHARED = "Shared parameters are shown once, at the layer that runs first."
 _MAP, _IMAGE = 2, 3
 _MACS_FIRST = 10**6
-
-
-def without_batch(shape: Shape, report: Report) -> Shape:
-    """Drop the batch dimension, if the report has one."""
-    batch = None if report.run is None else report.run.batch_size
-    return shape[1:] if batch is not None and len(shape) > 1 and shape[0] == batch else shape
 
 
 def settle(report: Report, flow: Flow, style: Style) -> Plan:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 from msgspec import Struct
 
-from alexnet_cli import units
+from alexnet_cli import drawing, units
 from alexnet_cli.document import Bars, Facts, Note
-from alexnet_cli.drawing import draw_svg
+from alexnet_cli.drawing.plan import plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Model, Report, Run
 from alexnet_cli.report_page.material import LeftOut, Material, Section
@@ -84,7 +84,7 @@ def figure(material: Material) -> Section | LeftOut:
 def drawing_of(report: Report) -> Drawing | str:
     """Return the figure, or why there is none."""
     try:
-        wide, narrow = (Markup(draw_svg(report, width=width)) for width in (WIDE, NARROW))  # noqa: S704 - it escapes
+        drawn = plan(report)
     except UsageError as error:
         return error.message
-    return Drawing(wide, narrow)
+    return Drawing(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes
