@@ -23,7 +23,7 @@ class Fit(Struct, frozen=True):
     """Whether a model fits, and the largest batch that does.
 
     `fits` is that of the training step, or of the forward where there is nothing to train. A largest batch is 0 where
-    not even a batch of 1 fits, and None where it is not known; `largest_batch_tried` is where the search ends.
+    not even a batch of 1 fits, and None if unknown; `largest_batch_tried` is where the search ends.
     """
 
     gpu: str | None

@@ -23,7 +23,7 @@ Rows = Sequence[int]
 class Joined:
     """A model's report with the results of its analyses by row, computed on first use.
 
-    `step` is the report of a training step, None where there is none.
+    `step` is the report of a training step, None if it was not traced.
     """
 
     def __init__(self, report: Report, step: Report | None = None) -> None:

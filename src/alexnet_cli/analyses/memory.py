@@ -105,7 +105,7 @@ class Recipe(Struct, frozen=True):
 class Memory(Struct, frozen=True):
     """The memory of a forward and of a training step; None if it failed, or has nothing to train.
 
-    `layers` and `timeline` are those of the training step, or of the forward where there is none.
+    `layers` and `timeline` are those of the training step, or of the forward if there is no step.
     """
 
     inference: Inference | None

@@ -106,7 +106,7 @@ def _same_paths(layers: Sequence[AlignedLayer]) -> bool:
 
 
 def _less(values: Sequence[int | None], paths: Sequence[str | None], place: int) -> int | None:
-    """Return how much more the layer has in this model than in the first; an absent layer has nothing."""
+    """Return how much more the layer has in this model than in the first; an absent layer has 0."""
     first, other = (0 if paths[i] is None else values[i] for i in (0, place))
     return None if first is None or other is None else other - first
 
@@ -121,7 +121,7 @@ def _differences(layer: AlignedLayer) -> str:
 
 
 def _written(name: str, values: Sequence[Any], paths: Sequence[str | None]) -> str:
-    """Write two values as `1 → 2`; of more only those that are not the first one, as `1 (B, D 2; C 3)`."""
+    """Write two values as `1 → 2`; of more values, those that differ from the first: `1 (B, D 2; C 3)`."""
     texts = {label(i): _value(name, values[i]) for i, path in enumerate(paths) if path is not None}
     first, *others = texts.values()
     if len(values) == len("AB"):
@@ -152,7 +152,7 @@ def _counted(comparison: Comparison, hidden: int) -> str:
 
 
 def _notes(subjects: Sequence[ComparedModel]) -> Iterator[Note]:
-    """Say what keeps the numbers from being comparable."""
+    """Explain what makes the numbers hard to compare."""
     weights = [label(i) for i, subject in enumerate(subjects) if subject.run is None]
     if weights:
         has = "have" if len(weights) > 1 else "has"

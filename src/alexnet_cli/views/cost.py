@@ -29,7 +29,7 @@ _PLAIN_FLOAT32 = (
 
 
 def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Document:
-    """Show the layers, who takes the time, the roofline and the totals; several batch sizes beside each other."""
+    """Show layers, types, roofline and totals; several batch sizes side by side."""
     first, several = costs[0], len(costs) > 1
     blocks: list[Block] = []
     if several:
@@ -104,7 +104,7 @@ def _cells(work: LayerCost | PhasedWork, cost: Cost, roof: Roof | None) -> list[
 
 
 def _no_ratio(work: LayerCost | PhasedWork) -> str | None:
-    """Leave blank what moves nothing; work that is not known is unknown."""
+    """Return a blank for work that moves nothing, None for unknown work."""
     return None if work.flops is None else ""
 
 
@@ -207,13 +207,13 @@ def _totals_facts(totals: CostTotals, *, failed: bool) -> Facts:
 
 
 def _rate(totals: CostTotals) -> float | None:
-    """Return samples per second to three digits at least."""
+    """Return samples per second with at least three digits."""
     rate = totals.samples_per_s
     return rate if rate is None else int(rate) if rate >= _WHOLE else float(f"{rate:.3g}")
 
 
 def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str) -> list[Fact]:
-    """List a total, and the parts that forward and backward have in it."""
+    """List a total, and the parts of forward and backward."""
     parts = [(name, part) for name, part in (("forward", totals.forward), ("backward", totals.backward)) if part]
     if what == "flops":
         whole = Fact("FLOPs", totals.flops, "flops", note)

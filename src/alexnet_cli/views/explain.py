@@ -18,7 +18,7 @@ MOST_ALIKE = 5
 
 
 class ToldEvidence(Struct, frozen=True):
-    """A piece of evidence: `key` and `values` are the same in every language, `text` says it in one."""
+    """A piece of evidence: `key` and `values` do not depend on the language, `text` does."""
 
     key: str
     values: dict[str, Any]
@@ -26,7 +26,7 @@ class ToldEvidence(Struct, frozen=True):
 
 
 class ToldFinding(Struct, frozen=True):
-    """A finding with its claim in a language."""
+    """A finding with its texts in one language."""
 
     code: str
     claim: str
@@ -35,7 +35,7 @@ class ToldFinding(Struct, frozen=True):
 
 
 def tell(findings: Sequence[Finding], language: str) -> tuple[ToldFinding, ...]:
-    """Put findings into words."""
+    """Return findings with their texts in a language."""
     return tuple(
         ToldFinding(
             finding.code,

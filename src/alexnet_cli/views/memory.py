@@ -56,7 +56,7 @@ _DROPOUT = (
 
 
 def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
-    """Show the peaks, what they are made of, the course of memory, who saves how much, and what fits."""
+    """Show the peaks and their parts, memory over time, what each layer saves, and what fits."""
     blocks: list[Block] = []
     if held.inference is not None:
         blocks.append(_inference_facts(held.inference))

@@ -26,7 +26,7 @@ def run_line(run: Run | None) -> str:
 
 
 def layer_name(layer: Layer) -> str:
-    """Name a row as torchsummary does: `Conv2d-1`; and say if it is a further call, or shares its parameters."""
+    """Name a row as torchsummary does, `Conv2d-1`, and mark further calls and shared parameters."""
     name = layer.type if layer.index is None else f"{layer.type}-{layer.index}"
     if layer.call > 1:
         return f"{name} (call {layer.call})"
@@ -46,7 +46,7 @@ def totals_facts(totals: Totals) -> tuple[Fact, ...]:
 
 
 def cost_facts(report: Report) -> tuple[Fact, ...]:
-    """List the work of one forward and how it was run; nothing for what was not run."""
+    """List the work of one forward and how it was run; nothing if it was not run."""
     run, totals = report.run, report.totals
     if run is None:
         return ()
@@ -68,7 +68,7 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
 
 
 def split(report: Report) -> Bars | None:
-    """Compare who holds the parameters with who does the work; None where there is nothing to split."""
+    """Show how families share parameters and work; None if there are neither."""
     families = [family for family in by_family(report) if family.params or family.macs]
     if not families:
         return None
@@ -81,7 +81,7 @@ def split(report: Report) -> Bars | None:
 
 
 def notes(report: Report) -> tuple[Note, ...]:
-    """Tell what the numbers do not: work that was not counted, modules that no call reached."""
+    """Name what the numbers leave out: uncounted work, modules that are never called."""
     found = list(uncounted_notes(report.totals.uncounted_ops))
     unused = [module for module in report.totals.unused_modules if module.params]
     if report.run is None:
@@ -94,7 +94,7 @@ def notes(report: Report) -> tuple[Note, ...]:
 
 
 def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
-    """Tell of work that was not counted."""
+    """Name the operators whose work was not counted."""
     return tuple(
         Note(
             f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {some(op.paths)} (no MAC formula)",
@@ -105,12 +105,12 @@ def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
 
 
 def facts_of(report: Report) -> Facts:
-    """List all that the summary states below its table."""
+    """List the facts below the summary's table."""
     return Facts((*totals_facts(report.totals), *cost_facts(report)))
 
 
 def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
-    """Return a part for each family, those after the first few as one."""
+    """Return a part for each of the first families, and one for all others."""
     shown, rest = families[:MOST_PARTS], families[MOST_PARTS:]
     parts = [Part(name, value, share, name) for name, value, share in shown]
     if rest:
@@ -119,6 +119,6 @@ def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
-    """List names, of many only the first `most`."""
+    """List up to `most` names, and how many more there are."""
     listed = ", ".join(name or "the model itself" for name in names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most:,} more"

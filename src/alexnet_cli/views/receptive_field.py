@@ -32,7 +32,7 @@ _NO_AXIS = "no input has a spatial or time axis, so layers have no receptive fie
 
 
 def receptive_field_document(report: Report, fields: ReceptiveFields) -> Document:
-    """Show the field of each layer, which layer is the last to have one, and what the numbers mean."""
+    """Show the field of each layer, the last local layer, and what the numbers mean."""
     rows = tuple(_row(report, layer, fields) for layer in fields.layers)
     blocks: list[Block] = [Table("by_layer", _COLUMNS, rows)]
     if fields.axes:
@@ -63,7 +63,7 @@ def _size(layer: LayerField) -> Value:
 
 
 def _number(numbers: Sequence[float | None] | None) -> Value:
-    """Return a number that is the same along all axes, or one for each; none where everything is seen."""
+    """Return one number if all axes agree, otherwise one per axis; blank if everything is seen."""
     if numbers is None or set(numbers) == {None}:
         return NOTHING
     return numbers[0] if len(set(numbers)) == 1 else _listed(numbers, "none")

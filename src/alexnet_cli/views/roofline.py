@@ -17,7 +17,7 @@ _Point = tuple[float, float]
 
 
 def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
-    """Return the roof of each dtype that is computed in, and the layers below it; None where there is nothing to place.
+    """Return the roof of each dtype in use and the layers below it; None if no layer can be placed.
 
     The points are of families, or of batch sizes where there are several.
     """
@@ -45,7 +45,7 @@ def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
 
 
 def peak_name(dtype: str, roof: Roof) -> str:
-    """Name the peak that a dtype is held to."""
+    """Name the peak that a dtype is compared with."""
     return "float32 as TF32" if dtype == "float32" and roof.tf32 else dtype
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
 def summary_document(
     report: Report, depth: int | None = None, match: WeightsMatch | None = None, table: Table | None = None
 ) -> Document:
-    """Show the rows of a report, then the totals and who holds what, and whether a checkpoint fits.
+    """Show the rows of a report, the totals, the shares of families, and whether a checkpoint fits.
 
     `table` is shown in place of the usual one.
     """
@@ -51,7 +51,7 @@ def layer_table(report: Report, depth: int | None) -> Table:
 
 
 def _rows(layer: Layer, report: Report, *, group: bool, count: int) -> list[Row]:
-    """Return the layer's row; a group shows its sums, and what it holds itself in a row of its own."""
+    """Return the layer's row; a group shows its sums, and its own parameters in a separate row."""
     params = layer.params_total if group else layer.params
     macs = layer.macs_total if group else layer.macs
     share = None if group else fraction(params, report.totals.params)
@@ -78,7 +78,7 @@ def _failed_row(report: Report) -> Row:
 
 
 def weights_notes(match: WeightsMatch) -> tuple[Note, ...]:
-    """Say which keys are missing, unexpected or of another shape, and what would help."""
+    """Name the keys that are missing, unexpected or of a different shape, and what would help."""
     if match.holds:
         return (Note(f"weights: all {match.matched} tensors fit"),)
     mismatched = [

@@ -22,7 +22,7 @@ class Refused(Struct, frozen=True):
 
 
 class Changes(Struct, frozen=True):
-    """Models with half the outputs of one layer, by that layer's path: their reports, or why there is none.
+    """Models with half the outputs of one layer, by that layer's path: their reports, or why they have none.
 
     `before` is the model as it is, run in the same way. `steps` are training steps, of the model as it is and as it is
     changed, where both were traced.

@@ -33,7 +33,7 @@ class RowValues:
     def of(self, first: int, end: int) -> tuple[int, ...]:
         """Return the first output of the rows from `first` to before `end`, which is the first row's.
 
-        A row that ran no operator put out what it was given. Which value that is, is not on the tape: all are
+        A row that ran no operator returned its input. The tape does not say which value that is, so all are
         returned that it may be.
         """
         shapes = self._layers[first].output_shapes
@@ -125,7 +125,7 @@ class LayerField(Struct, frozen=True):
       `jump` is an average. So it is for a row that passed on what it was given, as dropout
       does in evaluation, where it cannot be told which of several values that was.
     - `global`: all of an axis may be seen. Everything along it was summed up, or an operator is not known.
-    - `undefined`: nothing of the input is seen, or it is not known what the row put out.
+    - `undefined`: nothing of the input is seen, or the row's output is unknown.
     """
 
     row: int
