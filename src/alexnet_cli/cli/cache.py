@@ -13,9 +13,9 @@ from alexnet_cli.cli.groups import with_groups
 EPILOG = """
 \b
 Examples:
-  alexnet cache info         where the kept answers are, how many, how large
-  alexnet cache clear        forget them
-  alexnet summary --no-cache neither use one nor keep one
+  alexnet cache info          where the kept answers are, how many, how large
+  alexnet cache clear         remove them
+  alexnet summary --no-cache  neither use nor keep an answer
 """
 
 Action = Annotated[Literal["info", "clear"], typer.Argument(help="info tells what is kept; clear removes it.")]

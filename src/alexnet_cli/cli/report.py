@@ -26,10 +26,10 @@ from alexnet_cli.session.session import Session
 EPILOG = """
 \b
 Examples:
-  alexnet report -o report.html                   a page about the notebook's AlexNet, in one file
-  alexnet report net.py:Net --open                the same of your own model, shown in the browser
-  alexnet report net.py:Net --gpu a100 -b 64      held to another GPU, with another batch
-  alexnet report alexnet alexnet-paper -o ab.html two models side by side
+  alexnet report -o report.html                    a page about the notebook's AlexNet, in one file
+  alexnet report net.py:Net --open                 the same for your own model, shown in the browser
+  alexnet report net.py:Net --gpu a100 -b 64       for another GPU and another batch
+  alexnet report alexnet alexnet-paper -o ab.html  two models side by side
 """
 
 SUFFIXES = (".html", ".htm")

@@ -1,0 +1,137 @@
+"""Every command line in the README, the docs and the help runs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from test_docs import ROOT, refresh
+
+from alexnet_cli.cli.commands import COMMANDS, command_module
+
+COMMENT = re.compile(r"\s+#\s.*")
+SPAN = re.compile(r"`(alexnet [a-z-]+ [^`]*)`")
+PLACEHOLDERS = {"FILE": "out.json", "SHELL": "bash"}
+ENDS_WITH = {
+    "check --max-params 60M": 1,
+    "summary -i 3,224,224": 4,
+    "receptive-field alexnet-owt -i 3,32,32": 4,
+}
+"""Command lines that show a failure, each with its exit code."""
+NOT_RUN = {
+    "alexnet --install-completion": "it changes the user's shell",
+}
+
+
+def lines_of(text: str) -> set[str]:
+    """Return the command lines of a page: in blocks, and in the text between backticks."""
+    blocks = re.findall(r"^(?:\$ | {4})(alexnet .*)", text, re.MULTILINE)
+    return {COMMENT.sub("", line) for line in blocks} | set(SPAN.findall(text))
+
+
+def lines_of_help() -> set[str]:
+    """Return the examples in the commands' help; what each does follows after two spaces."""
+    epilogs = [getattr(command_module(name), "EPILOG", "") for name in COMMANDS]
+    lines = (line.strip() for epilog in epilogs for line in epilog.splitlines())
+    return {re.split(r" {2,}", line)[0] for line in lines if line.startswith("alexnet ")}
+
+
+PAGES = {path.name: lines_of(path.read_text(encoding="utf-8")) for path in refresh.PAGES}
+LINES = sorted({line for lines in (*PAGES.values(), lines_of_help()) for line in lines} - NOT_RUN.keys())
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Path:
+    """A folder with the files that the examples name."""
+    folder = tmp_path_factory.mktemp("examples")
+    for name in ("lenet.py", "networks.py"):
+        shutil.copy(ROOT / "docs" / name, folder)
+    (folder / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self, width=16):\n        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.MaxPool2d(2))\n"
+        "        self.head = nn.Linear(width, 10)\n\n"
+        "    def forward(self, x):\n        return self.head(self.body(x).mean((2, 3)))\n"
+    )
+    (folder / "mine.py").write_text(
+        "from alexnet_cli import macs_formula\n\n\n@macs_formula('relu')\ndef relu(x, **_):\n    return x.numel()\n"
+    )
+    (folder / "pyproject.toml").write_text('[tool.alexnet.check]\nmax-params = "65M"\n')
+    here = Path.cwd()
+    os.chdir(folder)
+    try:
+        from alexnet_cli import inspect
+        from alexnet_cli.targets.python_code import python_subject
+
+        subject = python_subject("net.py", "Net", {})
+        with subject.within():
+            state = subject.load().module.state_dict()
+        from safetensors.torch import save_file
+
+        torch.save(state, "net.pt")
+        save_file(state, "model.safetensors")
+        index = {"metadata": {}, "weight_map": dict.fromkeys(state, "model.safetensors")}
+        Path("model.safetensors.index.json").write_text(json.dumps(index))
+        for name in ("report.json", "baseline.json", "last-month.json", "out.json"):
+            inspect("net.py:Net", input_size=(3, 224, 224)).summary().save(name)
+    finally:
+        os.chdir(here)
+    return folder
+
+
+def test_the_examples_are_found():
+    assert {"README.md", "cost.md", "memory.md", "targets.md", "check.md"} <= PAGES.keys()
+    assert "alexnet memory -b 128 --gpu rtx-3060" in PAGES["README.md"]
+    assert "alexnet summary --json | jq .totals.params" in PAGES["README.md"]
+    assert "alexnet cost --gpu h100-sxm" in lines_of_help()
+    assert len(LINES) > 80
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_an_example_runs(alexnet, workplace, monkeypatch, line):
+    monkeypatch.chdir(workplace)
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
+        pytest.skip("needs vl-convert-python")
+    given = ""
+    for program, *words in piped(line):
+        if program == "jq":
+            assert found(json.loads(given), words[-1]) is not None
+            return
+        assert program == "alexnet"
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        answer = alexnet(*(PLACEHOLDERS.get(word, word) for word in words))
+        assert answer.code == expected(line), answer.err
+        given = answer.out
+
+
+def piped(line: str) -> list[list[str]]:
+    """Split a command line into its programs with their words."""
+    reader = shlex.shlex(line, posix=True, punctuation_chars="|")
+    reader.whitespace_split = True
+    programs: list[list[str]] = [[]]
+    for word in reader:
+        programs.append([]) if word == "|" else programs[-1].append(word)
+    return programs
+
+
+def expected(line: str) -> int:
+    if "--device cuda" in line and not torch.cuda.is_available():
+        return 5
+    return next((code for text, code in ENDS_WITH.items() if text in line), 0)
+
+
+def found(value: object, path: str) -> object:
+    """Follow a path of jq such as `.totals.params` or `.findings[] | {code, verdict}`."""
+    start, _, names = path.partition("|")
+    for name in re.findall(r"\w+", start):
+        value = value[name]
+    return value if not names else [value[0][name] for name in re.findall(r"\w+", names)]
