@@ -326,13 +326,13 @@ def test_on_a_terminal_the_page_goes_to_a_file(alexnet, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["-o", "page.pdf"], "page.pdf is not named so"),
+        (["-o", "page.pdf"], "page.pdf has another suffix"),
         (["-o", "no/such/folder/page.html"], "the folder no/such/folder is not there"),
         (["--gpu", "t5"], "unknown GPU 't5'"),
         (["--optimizer", "sdg"], "did you mean sgd?"),
         (["alexnet", "caffenet", "--gpu", "t4"], "--gpu goes with one target"),
         (["alexnet", "caffenet", "--amp", "bf16"], "--amp goes with one target"),
-        (["-b", "1", "-b", "2"], "--batch-size was given 2 times for 1 targets"),
+        (["-b", "1", "-b", "2"], "--batch-size was given 2 times for 1 target"),
         (["alexnett"], "alexnet"),
     ],
 )

@@ -7,11 +7,11 @@ import os
 import sys
 
 RARELY = (50_000, 20, 100)
-"""The collector walks all of torch's half million objects each time; a program that ends soon gains little by it."""
+"""The collector would walk torch's half million objects each time; a short-lived program gains little from that."""
 
 
 def main() -> None:
-    """Run the command line and exit with its code; an interrupt ends it quietly, also while it is starting."""
+    """Run the command line and exit with its code; an interrupt ends it quietly, even during start-up."""
     try:
         _open_what_is_closed()
         gc.set_threshold(*RARELY)
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _open_what_is_closed() -> None:
-    """Give the streams that the shell closed (`>&-`) somewhere to lead; for stdout that is where writing fails."""
+    """Reopen streams that the shell closed (`>&-`) on the null device; stdout is read-only there, so writing fails."""
     for name, flags, mode in (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))

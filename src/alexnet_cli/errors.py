@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What the process returns; stated in the README."""
+    """The exit codes of the process, as the README states them."""
 
     OK = 0
     CHECK_FAILED = 1
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
 
 
 class AlexnetError(Exception):
-    """Something that the user can mend: what was given, what was expected, what to do next.
+    """An error that the user can fix: what was given, what was expected, what to do next.
 
     `message` says what is wrong in one sentence, `hint` what to do about it, `path` names the layer
     where it happened.
@@ -43,18 +43,18 @@ class AlexnetError(Exception):
 
 
 class UsageError(AlexnetError):
-    """An option or argument that does not parse, or a name that is not known."""
+    """An option or argument that does not parse, or an unknown name."""
 
     code = "usage"
     exit_code = ExitCode.USAGE
 
 
 class NothingToTrainError(UsageError):
-    """A training step was asked of a model that has nothing to train."""
+    """The model of a training step has nothing to train."""
 
 
 class OutputError(AlexnetError):
-    """The answer is there but cannot be written where it should go."""
+    """The answer cannot be written."""
 
     code = "output_failed"
     exit_code = ExitCode.USAGE
@@ -85,7 +85,7 @@ class DeviceError(AlexnetError):
 
 def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:
     """Return a hint for a name that is not known: up to `most` names that look like it, then all the known ones."""
-    from difflib import get_close_matches  # only where a name was misspelt
+    from difflib import get_close_matches  # only if a name was misspelt
 
     names = list(known)
     near = get_close_matches(given, names, n=most)
@@ -94,7 +94,7 @@ def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:
 
 
 def told(error: BaseException) -> str:
-    """Return an exception's type and the first line of what it says, if it says anything."""
+    """Return an exception's type and the first line of what it says, if there is one."""
     said, kind = first_line(error), type(error).__name__
     return f"{kind}: {said}" if said != kind else kind
 
@@ -105,7 +105,7 @@ def first_line(error: BaseException) -> str:
 
 
 def users_frames(error: BaseException) -> str | None:
-    """Return where in the user's own code an exception was raised: a line `file:line in function: code` a frame.
+    """Return where in the user's own code an exception was raised: one line `file:line in function: code` per frame.
 
     Frames inside installed packages, the standard library and this program are left out.
     """
@@ -115,7 +115,7 @@ def users_frames(error: BaseException) -> str | None:
 
 
 def is_users_file(filename: str) -> bool:
-    """Tell whether code is neither installed nor this program's own."""
+    """Tell whether a file is neither installed nor part of this program."""
     path = Path(filename)
     paths = sysconfig.get_paths().items()
     installed = {Path(folder) for key, folder in paths if key.endswith("lib") or key == "stdlib"}
@@ -123,5 +123,5 @@ def is_users_file(filename: str) -> bool:
 
 
 def is_ours(filename: str) -> bool:
-    """Tell whether code is this program's own."""
+    """Tell whether a file is part of this program."""
     return Path(filename).is_relative_to(Path(__file__).parent)

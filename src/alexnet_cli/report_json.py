@@ -59,8 +59,8 @@ def generator() -> Generator:
 def torch_version() -> str | None:
     """Return the version of the installed torch; None where it is not installed.
 
-    It stands in the name of torch's metadata folder. Where that leaves a doubt `importlib.metadata` is asked, which
-    takes longer to import than the rest of a command that shows a saved report takes to run.
+    The name of torch's metadata folder has it. In case of doubt `importlib.metadata` is asked, whose import takes
+    longer than showing a saved report.
     """
     found = _metadata_folders()
     if len(found) == 1 and "_" not in found[0]:
@@ -74,7 +74,7 @@ def torch_version() -> str | None:
 
 
 def _metadata_folders() -> list[str]:
-    """Return the versions named in the first folder of `sys.path` that has metadata of torch."""
+    """Return the torch versions in the first folder of `sys.path` that has any."""
     for folder in sys.path:
         try:
             matches = [_TORCH.fullmatch(name) for name in os.listdir(folder or ".")]  # noqa: PTH208 - names are matched
@@ -91,10 +91,10 @@ def to_json(envelope: Envelope) -> str:
 
 
 def read_report(data: bytes, name: str) -> Report:
-    """Read a report that `alexnet summary --json` wrote; `name` says where it came from.
+    """Read a report that `alexnet summary --json` wrote; `name` is used in errors.
 
     Raises:
-        TargetError: it is empty, no JSON, or not such a report.
+        TargetError: it is empty, not JSON, or not such a report.
     """
     if not data:
         raise TargetError(f"{name} is empty, not a saved report", hint=_HOW_TO_SAVE)

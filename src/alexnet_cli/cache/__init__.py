@@ -1,1 +1,1 @@
-"""Answers that were traced before, kept in the user's cache folder: no torch is needed to give them again."""
+"""Earlier answers, kept in the user's cache folder: giving them again needs no torch."""

@@ -1,4 +1,4 @@
-"""What an answer looks like in the cache: a line with its key and checksum, then the JSON of the report."""
+"""The format of a cache entry: a line with its key and checksum, then the JSON of the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alexnet_cli.report import Report
 
 
 class Answer(Struct, frozen=True):
-    """A report, the notes that the user was given with it, and the user's own files that it depends on."""
+    """A report, its notes, and the user's files that it depends on."""
 
     report: Report
     notes: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class _Header(Struct, frozen=True):
 
 
 def encode(key: str, answer: Answer) -> bytes | None:
-    """Return an entry as bytes; None where JSON cannot hold it."""
+    """Return an entry as bytes; None if JSON cannot represent it."""
     try:
         body = msgspec.json.encode(answer)
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -36,12 +36,12 @@ def encode(key: str, answer: Answer) -> bytes | None:
 
 
 def decode(key: str, data: bytes) -> Answer | None:
-    """Read an entry; None where it is damaged, or the answer to another question."""
+    """Read an entry; None if it is damaged, or answers another question."""
     header, _, body = data.partition(b"\n")
     try:
         told = msgspec.json.decode(header, type=_Header)
         if told.key != key or told.checksum != digest(body):
             return None
         return msgspec.json.decode(body, type=Answer)
-    except (ValueError, RecursionError):  # msgspec's errors and those of Unicode are ValueErrors
+    except (ValueError, RecursionError):  # the errors of msgspec and of decoding text are ValueErrors
         return None

@@ -1,6 +1,6 @@
-"""The cache folder: files that appear whole, are trusted only where nobody else can write them, and stay few.
+"""The cache folder: files are written atomically, trusted only if nobody else can write them, and limited in number.
 
-Nothing here fails: a folder that cannot be used keeps nothing.
+Nothing here raises: a folder that cannot be used keeps nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Found:
 
 
 def cache_folder() -> Path | None:
-    """Return the folder that answers are kept in, which may not be there yet; None where the user has none."""
+    """Return the folder that answers are kept in, which may not exist yet; None if the user has none."""
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named)
@@ -41,14 +41,14 @@ def cache_folder() -> Path | None:
         folder = user_cache_path("alexnet-cli", appauthor=False) / "reports"
     except (OSError, RuntimeError):
         return None
-    return folder if folder.is_absolute() else None  # without a home, `~` stays as it is
+    return folder if folder.is_absolute() else None  # without a home folder, `~` is not expanded
 
 
 def read(folder: Path, key: str) -> bytes | None:
-    """Return an entry's bytes; None where there is none, or somebody else could have written it."""
+    """Return an entry's bytes; None if there is no entry, or somebody else could have written it."""
     path = _place(folder, key)
     try:
-        with open(os.open(path, _OPEN), "rb") as file:  # noqa: PTH123 - of a descriptor
+        with open(os.open(path, _OPEN), "rb") as file:  # noqa: PTH123 - opens a descriptor
             status = os.fstat(file.fileno())
             if not _is_ours(status) or status.st_size > MOST_BYTES:
                 return None
@@ -60,12 +60,12 @@ def read(folder: Path, key: str) -> bytes | None:
 
 
 def write(folder: Path, key: str, data: bytes) -> None:
-    """Put an entry in its place at once, and drop the oldest ones where there are too many."""
+    """Write an entry atomically, and drop the oldest entries if there are too many."""
     if len(data) > MOST_BYTES:
         return
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        import tempfile  # only where something is written
+        import tempfile  # only if something is written
 
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f"{key}.", suffix=".tmp")
         try:
@@ -85,7 +85,7 @@ def size(folder: Path) -> tuple[int, int]:
 
 
 def clear(folder: Path) -> int:
-    """Remove all entries, and nothing that is not one; return how many were removed."""
+    """Remove all entries and nothing else; return how many were removed."""
     for abandoned in _files(folder, _TEMPORARY):
         _remove(abandoned.path)
     return sum(_remove(entry.path) for entry in _files(folder, _ENTRY))
@@ -104,7 +104,7 @@ def _prune(folder: Path) -> None:
 
 
 def _files(folder: Path, pattern: re.Pattern[str]) -> Iterator[_Found]:
-    """Find the files of a kind; one that another process removes meanwhile is passed over."""
+    """Find the files of a kind; one that another process removes in the meantime is skipped."""
     try:
         names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]  # noqa: PTH208 - names are matched
     except OSError:

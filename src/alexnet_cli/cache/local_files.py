@@ -1,4 +1,4 @@
-"""The user's own files that a target's code was loaded from: an edit of one of them outdates the answer."""
+"""The user's files that a target's code was loaded from: editing one of them invalidates the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def loaded_files() -> set[str]:
 
 
 def record(files: Iterable[str], since_ns: int) -> tuple[LocalFile, ...] | None:
-    """Hash files as they are; None where one cannot be read or was written after `since_ns`, so maybe after its import.
+    """Hash files as they are; None if one is unreadable, or was written after `since_ns`, so perhaps after its import.
 
     `since_ns` is in nanoseconds, as `time.time_ns` counts them.
     """
@@ -43,7 +43,7 @@ def record(files: Iterable[str], since_ns: int) -> tuple[LocalFile, ...] | None:
 
 
 def unchanged(files: Iterable[LocalFile]) -> bool:
-    """Tell whether all files are there with the content that was recorded."""
+    """Tell whether all files still have the recorded content."""
     try:
         return all(digest(Path(file.path).read_bytes()) == file.digest for file in files)
     except OSError:

@@ -1,4 +1,4 @@
-"""What was asked, as a key: everything that could change the answer is in it."""
+"""The key of a question: a hash of everything that could change the answer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def digest(data: bytes) -> str:
 
 
 def key_of(target: str, arguments: Sequence[str], how: object, *, users_code: bool) -> str | None:
-    """Return the key of a question; None where the program's own code cannot be read.
+    """Return the key of a question; None if the program's own code cannot be read.
 
     `how` is how the model is run: its `repr` must say all of it. `users_code` is for a target that is not built in:
-    what it imports is looked for from the current folder, on `sys.path` and among the installed packages.
+    then the current folder, `sys.path` and the installed packages are part of the key.
     """
     sources = sources_digest()
     if sources is None:
@@ -38,12 +38,12 @@ def key_of(target: str, arguments: Sequence[str], how: object, *, users_code: bo
 
 
 def sources_digest(root: Path = ROOT) -> str | None:
-    """Return a hash of all Python code in a folder: of its names and its contents; None where there is none."""
+    """Return a hash of the names and contents of all Python files in a folder; None if there are none."""
     hasher = blake2b(digest_size=_DIGEST_BYTES)
     paths = sorted(_python_files(root))
     try:
         for path in paths:
-            with open(path, "rb") as file:  # noqa: PTH123 - a hundred Paths cost more than the reading
+            with open(path, "rb") as file:  # noqa: PTH123 - a hundred Path objects cost more than the reading
                 data = file.read()
             hasher.update(f"{path[len(str(root)) :]!r} {len(data)}\n".encode())
             hasher.update(data)
@@ -68,7 +68,7 @@ def _working_folder() -> str | None:
 
 
 def _installed() -> tuple[str, ...]:
-    """Name the installed packages with their versions, as their folders do."""
+    """Return the names of installed packages with their versions, as their folders have them."""
     names: list[str] = []
     for folder in sys.path:
         with contextlib.suppress(OSError):

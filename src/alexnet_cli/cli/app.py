@@ -40,7 +40,7 @@ def alexnet(
 
 
 def command_line(words: Sequence[str]) -> typer.Typer:
-    """Return the program with all its commands; of those that `words` do not name only the line in the help.
+    """Return the program with all its commands; those not in `words` have only their line in the help.
 
     Importing a command costs time, and a command line names one of them.
     """
@@ -64,11 +64,11 @@ def command_line(words: Sequence[str]) -> typer.Typer:
 
 
 def _not_named() -> None:
-    """Stand for a command that the command line does not name, and so never run."""
+    """Stand in for a command that the command line does not name; it never runs."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return the exit code; errors are told on stderr, and as JSON where that was asked for."""
+    """Run a command line and return the exit code; errors go to stderr, and to stdout as JSON if that was asked for."""
     try:
         app = command_line([*arguments, *os.environ.get("COMP_WORDS", "").split()])  # the shell's, when it completes
         code = app(list(arguments) or ["--help"], standalone_mode=False)
@@ -84,7 +84,7 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(TargetError(f"cannot import {error.name or 'torch'}: {error}", hint), arguments)
     except OSError as error:
         return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
-    if code == ExitCode.INTERRUPTED:  # typer returns it when it has caught the interrupt itself
+    if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
         print("interrupted", file=sys.stderr)
     return int(code or 0)
 

@@ -18,7 +18,7 @@ Examples:
   alexnet summary --no-cache  neither use nor keep an answer
 """
 
-Action = Annotated[Literal["info", "clear"], typer.Argument(help="info tells what is kept; clear removes it.")]
+Action = Annotated[Literal["info", "clear"], typer.Argument(help="info shows what is kept; clear removes it.")]
 
 
 @with_groups()
@@ -27,6 +27,6 @@ def cache(
     *,
     page: options.Page,
 ) -> None:
-    """Show or clear the answers about built-in models that are kept, so that torch is not needed again."""
+    """Show or clear the answers about built-in models that are kept, which save importing torch."""
     out = page.out()
     out.answer(answer(clear=action == "clear"))

@@ -20,25 +20,26 @@ from alexnet_cli.renderers import FORMATS
 EPILOG = """
 \b
 Examples:
-  alexnet check --max-params 65M --max-macs 1.2G            exit 1 where one does not hold
-  alexnet summary net.py:Net --json -o baseline.json        what it is today
-  alexnet check net.py:Net --baseline baseline.json         it has not grown since
-  alexnet check net.py:Net --format github                  limits from pyproject.toml, annotations for GitHub
+  alexnet check --max-params 65M --max-macs 1.2G            exit 1 if one does not hold
+  alexnet summary net.py:Net --json -o baseline.json        save what it is today
+  alexnet check net.py:Net --baseline baseline.json         check that it has not grown
+  alexnet check net.py:Net --format github                  limits from pyproject.toml, as annotations for GitHub
   alexnet check net.py:Net --format junit -o results.xml    for other CI systems
 
-In pyproject.toml of the current folder: a table named tool.alexnet.check, with the options' names as keys, such as
-max-params = "65M" or no-unused = true. Options win.
+Limits can also stand in pyproject.toml of the current folder, in a table named tool.alexnet.check with the options'
+names as keys: max-params = "65M", no-unused = true. Options override them.
 """
 
 Baseline = Annotated[
     str | None,
     typer.Option(
         metavar="REPORT",
-        help="A saved report: parameters, weights, MACs and number of layers may not grow beyond it.",
+        help="A saved report: parameters, weights, MACs and the number of layers must not exceed it.",
     ),
 ]
 Tolerance = Annotated[
-    str | None, typer.Option(metavar="FRACTION", help="How much they may: 0.01 or 1%; default 0. With --baseline.")
+    str | None,
+    typer.Option(metavar="FRACTION", help="With --baseline: the growth that is allowed, as 0.01 or 1%; default 0."),
 ]
 CheckFormat = Annotated[
     str | None,
@@ -91,7 +92,7 @@ def check(
     width: options.Width = None,
     no_color: options.NoColor = False,
 ) -> None:
-    """Hold a model to limits, or to a baseline: exit code 1 where one is passed."""
+    """Check a model against limits or a baseline; exit code 1 if one is exceeded."""
     out = choose_output(format_name, output, width, json=json, no_color=no_color, extra=tuple(CI_FORMATS))
     given = asdict(limits)
     named = {limit.name: given[limit.parameter] for limit in LIMITS}

@@ -16,7 +16,7 @@ _NOT_IN_XML = dict.fromkeys(
 
 
 def github(result: CheckResult) -> str:
-    """Write an annotation for each check that does not hold, a notice where all do.
+    """Write an annotation for each check that fails, or a notice if all hold.
 
     See "Workflow commands for GitHub Actions", "Setting an error message".
     """
@@ -34,7 +34,7 @@ def github(result: CheckResult) -> str:
 
 
 def junit(result: CheckResult) -> str:
-    """Write a test case for each check, and one for the forward where that failed."""
+    """Write a test case for each check, and one for the forward if it failed."""
     name = f"alexnet check {_target(result)}"
     failures = sum(not check.passed for check in result.checks)
     broken = result.error is not None
@@ -69,7 +69,7 @@ def _add_case(suite: Element, name: str, check: Check) -> None:
     case = SubElement(suite, "testcase", classname=_xml(name), name=_xml(check.name))
     if not check.passed:
         failure = SubElement(case, "failure", message=_xml(sentence(check)), type="limit")
-        value = "not known" if check.value is None else check.value
+        value = "unknown" if check.value is None else check.value
         failure.text = f"value: {value}, limit: {check.limit} {check.unit}"
 
 
@@ -78,5 +78,5 @@ def _target(result: CheckResult) -> str:
 
 
 def _xml(text: str) -> str:
-    """Replace the characters that no XML can hold."""
+    """Replace characters that are not allowed in XML."""
     return text.translate(_NOT_IN_XML)

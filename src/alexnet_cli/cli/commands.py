@@ -14,16 +14,16 @@ COMMANDS = {
     "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
     "params": "Show where the parameters sit: totals, by type, layer, module.",
     "cost": "Show what each layer computes and moves, and the least time it takes.",
-    "memory": "Show what a forward and a training step hold, and what fits.",
+    "memory": "Show the memory of a forward and a training step, and what fits.",
     "receptive-field": "Show how much of the input each layer sees.",
     "draw": "Draw the architecture: a figure for a page or a slide.",
-    "report": "Write a page that one can mail: figure, charts, layers, findings.",
-    "explain": "Check what people say of such a network, with evidence.",
+    "report": "Write an HTML page to share: figure, charts, layers, findings.",
+    "explain": "Check common claims about the network, with evidence.",
     "compare": "Show models side by side, and what changed.",
-    "check": "Hold a model to limits, or to a baseline; exit 1 if it fails.",
+    "check": "Check a model against limits or a baseline; exit 1 on failure.",
     "models": "List the built-in models.",
     "schema": "Print the JSON Schema of a command's JSON.",
-    "cache": "Show or clear the answers that are kept.",
+    "cache": "Show or clear the cached answers.",
 }
 """Each is a function in a module of its name here, with its line in the help; its answer is in `answers`."""
 

@@ -1,4 +1,4 @@
-"""What the shell completes: targets, devices and formats. Called on every press of Tab, so no torch."""
+"""Shell completion of targets, devices and formats; it runs at every press of Tab, so without torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TARGET_SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".bin")
 
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the built-in models, then files that can be targets and folders on the way to them."""
+    """Complete the built-in models, then files that can be targets, and folders."""
     named = [(v.name, v.description) for v in variants().values() if v.name.startswith(incomplete)]
     folder = Path(incomplete or ".") if incomplete.endswith("/") or not incomplete else Path(incomplete).parent
     try:

@@ -16,12 +16,12 @@ from alexnet_cli.errors import UsageError
 EPILOG = """
 \b
 Examples:
-  alexnet cost                                      FLOPs, bytes, FLOP per byte
-  alexnet cost --gpu h100-sxm                       what bounds it there, and the least time
-  alexnet cost --gpu h100-sxm --dtype bfloat16      on its tensor cores
+  alexnet cost                                      FLOPs, bytes, arithmetic intensity
+  alexnet cost --gpu h100-sxm                       what bounds each layer, and its least time
+  alexnet cost --gpu h100-sxm --dtype bfloat16      the same on tensor cores
   alexnet cost --gpu gtx-580 -b 128 --backward      a training step as in 2012
-  alexnet cost --gpu t4 -b 1,8,64                   what a larger batch changes
-  alexnet cost --peak-flops 312T --bandwidth 2.0TB  hardware that is not in the table
+  alexnet cost --gpu t4 -b 1,8,64                   the effect of larger batches
+  alexnet cost --peak-flops 312T --bandwidth 2.0TB  hardware not in the table
   alexnet cost --json | jq .totals.intensity
 """
 
@@ -34,19 +34,16 @@ Gpu = Annotated[
     ),
 ]
 PeakFlops = Annotated[
-    str | None, typer.Option(metavar="FLOPS", help="FLOP per second of other hardware, as 312T; with --bandwidth.")
+    str | None,
+    typer.Option(metavar="FLOPS", help="Peak FLOP per second of other hardware, such as 312T; with --bandwidth."),
 ]
 Bandwidth = Annotated[
-    str | None, typer.Option(metavar="BYTES", help="Bytes per second of its memory, as 2.0TB; with --peak-flops.")
+    str | None, typer.Option(metavar="BYTES", help="Memory bandwidth per second, such as 2.0TB; with --peak-flops.")
 ]
-Tf32 = Annotated[
-    bool, typer.Option("--tf32", help="Hold float32 to the peak of tensor cores in TF32, where it has it.")
-]
-Backward = Annotated[
-    bool, typer.Option("--backward", help="A training step: the forward and the backward that it has.")
-]
+Tf32 = Annotated[bool, typer.Option("--tf32", help="Compare float32 with the TF32 peak of tensor cores.")]
+Backward = Annotated[bool, typer.Option("--backward", help="Count a training step: the forward and its backward.")]
 BatchSizes = Annotated[
-    str, typer.Option("--batch-size", "-b", metavar="N[,N...]", help="Images in the batch; several to compare.")
+    str, typer.Option("--batch-size", "-b", metavar="N[,N...]", help="Samples in the batch; several sizes to compare.")
 ]
 
 

@@ -25,7 +25,7 @@ Examples:
   alexnet draw                               in the terminal
   alexnet draw -o alexnet.svg                blocks in perspective, for a page
   alexnet draw -o alexnet.pdf --width slide  the same for a slide
-  alexnet draw net.py:Net -o net.svg         a graph, where the data flow branches
+  alexnet draw net.py:Net -o net.svg         a graph if the data flow branches
   alexnet draw net.py:Net --depth 1 --style blocks -o net.svg
   alexnet draw -f mermaid                    for a Markdown page
 """
@@ -48,7 +48,7 @@ DrawTheme = Annotated[
     typer.Option(
         "--theme",
         metavar="THEME",
-        help="light, dark, or auto: what the viewer of an SVG prefers, else light.",
+        help="light, dark, or auto: an SVG follows its viewer's preference, other formats are light.",
         autocompletion=lambda: list(THEMES),
     ),
 ]
@@ -57,12 +57,13 @@ DrawWidth = Annotated[
     typer.Option(
         "--width",
         metavar="WIDTH",
-        help="page (680 pixels, 18 cm), slide (1280 pixels), or a number of pixels; as text: of characters.",
+        help="page (680 pixels, 18 cm), slide (1280 pixels), or a number of pixels; for text, of characters.",
         autocompletion=lambda: ["page", "slide"],
     ),
 ]
 Scale = Annotated[
-    float | None, typer.Option("--scale", min=0.1, max=20, metavar="N", help="Of PNG: N times the width; default 2.")
+    float | None,
+    typer.Option("--scale", min=0.1, max=20, metavar="N", help="PNG pixels per pixel of the width; default 2."),
 ]
 DrawFormat = Annotated[
     str | None,
@@ -76,7 +77,7 @@ DrawFormat = Annotated[
 ]
 DrawDepth = Annotated[
     int | None,
-    typer.Option(min=0, metavar="N", help="Draw the modules at this depth; default: the greatest that fits a page."),
+    typer.Option(min=0, metavar="N", help="Draw the modules at this depth; default: the deepest that fits a page."),
 ]
 
 
@@ -117,7 +118,7 @@ def draw(
 
 
 def _format(name: str | None, file: Path | None) -> str:
-    """Settle the format by its name, else by the suffix of the file, else text.
+    """Choose the format by its name, else by the file's suffix, else text.
 
     Raises:
         UsageError: it is not known, or a picture would go to a terminal.
@@ -131,12 +132,12 @@ def _format(name: str | None, file: Path | None) -> str:
     else:
         chosen = format_named_by(file)
     if chosen in _PICTURES and file is None and sys.stdout.isatty():
-        raise UsageError(f"{chosen} is nothing for a terminal", f"name a file, as in -o alexnet.{chosen}")
+        raise UsageError(f"{chosen} cannot be shown in a terminal", f"name a file, as in -o alexnet.{chosen}")
     return chosen
 
 
 def _width(given: str | None, *, text: bool) -> int | Literal["page", "slide"]:
-    """Read `--width`; for text without one 0, which stands for the terminal's.
+    """Read `--width`; 0 stands for the terminal's width, the default for text.
 
     Raises:
         UsageError: it is neither a name nor a number in its range.
@@ -146,10 +147,10 @@ def _width(given: str | None, *, text: bool) -> int | Literal["page", "slide"]:
     least, most = (LEAST_COLUMNS if text else LEAST_PIXELS), MOST_PIXELS
     if given in ("page", "slide"):
         if text:
-            raise UsageError(f"--width {given} is of figures", "of text it is a number of characters")
+            raise UsageError(f"--width {given} applies to figures", "for text give a number of characters")
         return cast("Literal['page', 'slide']", given)
     number = int(given) if given.isascii() and given.isdecimal() and len(given) < len(str(10 * most)) else -1
     if not least <= number <= most:
         names = "" if text else "page, slide, or "
-        raise UsageError(f"--width {given!r} does not parse", f"{names}a number from {least} to {most}")
+        raise UsageError(f"invalid --width {given!r}", f"{names}a number from {least} to {most}")
     return number

@@ -17,8 +17,8 @@ EPILOG = """
 Examples:
   alexnet explain                               the assignment's claims, checked
   alexnet explain --lang ko                     in Korean
-  alexnet explain net.py:Net                    the same of your own model
-  alexnet explain --select stack,relu-outputs   these only
+  alexnet explain net.py:Net                    the same for your own model
+  alexnet explain --select stack,relu-outputs   only these
   alexnet explain --json | jq '.findings[] | {code, verdict}'
 """
 
@@ -34,13 +34,13 @@ Select = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CODE",
-        help=f"Only these findings, repeated or with commas. {_CODES}",
+        help=f"Only these findings; repeatable, or separated by commas. {_CODES}",
         autocompletion=lambda: list(RULES),
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(metavar="CODE", help="All findings but these.", autocompletion=lambda: list(RULES)),
+    typer.Option(metavar="CODE", help="All findings except these.", autocompletion=lambda: list(RULES)),
 ]
 
 
@@ -54,6 +54,6 @@ def explain(
     run: options.Run,
     page: options.Page,
 ) -> None:
-    """Check what people say of such a network: claims, verdicts, evidence in numbers."""
+    """Check common claims about the network: verdicts, with evidence in numbers."""
     out = page.out()
     out.answer(answer(run.session(target), lang=language, select=select, ignore=ignore))

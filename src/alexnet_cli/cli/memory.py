@@ -14,27 +14,30 @@ EPILOG = """
 \b
 Examples:
   alexnet memory                                 a forward and a step of SGD, batch 1
-  alexnet memory -b 128 --optimizer adam         what Adam adds
+  alexnet memory -b 128 --optimizer adam         with Adam's state
   alexnet memory -b 128 --amp bf16               in mixed precision
-  alexnet memory --gpu t4                        does it fit, and the largest batch that does
+  alexnet memory --gpu t4                        whether it fits, and the largest batch that does
   alexnet memory --capacity 24GiB                the same for any device
   alexnet memory --json | jq .training.peak_bytes
 """
 
-Gpu = Annotated[str | None, typer.Option(metavar="NAME", help="Does it fit this GPU, and with which batch at most?")]
+Gpu = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Check whether it fits this GPU, and find the largest batch that does."),
+]
 Capacity = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="The same for any device: 24GiB or 24GB, with its unit.")
+    str | None, typer.Option(metavar="SIZE", help="The same for any device, by its memory: 24GiB or 24GB.")
 ]
 Foreach = Annotated[
     bool | None,
     typer.Option(
         "--foreach/--no-foreach",
-        help="Whether the optimiser works on all parameters at once, as on CUDA, or one by one, as on the CPU; "
+        help="Update all parameters at once, as torch does on CUDA, or one by one, as on the CPU; "
         "default: at once with --gpu or --capacity.",
         show_default=False,
     ),
 ]
-Timeline = Annotated[bool, typer.Option("--timeline", help="In JSON: what is live while each operator runs.")]
+Timeline = Annotated[bool, typer.Option("--timeline", help="Add to the JSON what is live while each operator runs.")]
 
 
 @with_groups(without=("device", "train"))

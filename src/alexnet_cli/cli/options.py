@@ -51,10 +51,10 @@ Dtype = Annotated[
     str | None,
     typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64; default: the model's own, float32."),
 ]
-Train = Annotated[bool, typer.Option("--train/--eval", help="The mode that the forward runs in.")]
+Train = Annotated[bool, typer.Option("--train/--eval", help="Run the forward in training or evaluation mode.")]
 Formulas = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A Python file with your own MAC formulas; see the README."),
+    typer.Option(metavar="FILE", help="A Python file with your own MAC formulas; see docs/targets.md."),
 ]
 Traceback = Annotated[
     bool, typer.Option("--traceback", help="Show all frames of a failure, not only those of your own code.")

@@ -39,7 +39,7 @@ class Output:
     no_color: bool = False
 
     def answer(self, answer: Answer[Any]) -> NoReturn:
-        """Write the JSON or the rendered document, tell what went wrong, and exit.
+        """Write the JSON or the rendered document, report failures, and exit.
 
         Raises:
             OutputError: the answer cannot be written.
@@ -79,7 +79,7 @@ class Output:
             write_stdout(data)
 
     def style(self) -> Style:
-        """Return how a page for people is to look where it goes."""
+        """Return the style for the place that the page goes to."""
         if self.file is not None:
             return Style(width=self.width)
         terminal = sys.stdout.isatty()
@@ -88,7 +88,7 @@ class Output:
 
 
 class Finished(Protocol):
-    """What a command ends with: an answer, a figure or a page."""
+    """An answer, a figure or a page, with how the command ended."""
 
     @property
     def failures(self) -> tuple[ErrorInfo, ...]:
@@ -100,7 +100,7 @@ class Finished(Protocol):
 
 
 def finish(finished: Finished) -> NoReturn:
-    """Tell what went wrong, and exit.
+    """Report failures on stderr, and exit.
 
     Raises:
         typer.Exit: always, with the exit code.
@@ -119,10 +119,10 @@ def choose_output(
     no_color: bool,
     extra: tuple[str, ...] = (),
 ) -> Output:
-    """Settle format and place from the options.
+    """Choose the format and the place by the options.
 
     Raises:
-        UsageError: the format is not known, or two options name different ones.
+        UsageError: the format is unknown, or two options name different ones.
     """
     known = (*FORMATS, JSON, *extra)
     if format_name is not None and format_name not in known:
@@ -137,7 +137,7 @@ def choose_output(
 
 
 def write_stdout(data: bytes) -> None:
-    """Write to stdout; a reader that is gone has seen enough.
+    """Write to stdout; a closed pipe is not an error.
 
     Raises:
         OutputError: it cannot be written.
@@ -153,7 +153,7 @@ def write_stdout(data: bytes) -> None:
 
 
 def abandon_stdout() -> None:
-    """Point stdout to nowhere, so that the interpreter does not fail once more when it closes it."""
+    """Point stdout to the null device, so that closing it cannot fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

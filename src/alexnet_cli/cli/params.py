@@ -21,8 +21,8 @@ Examples:
 
 ByType = Annotated[bool, typer.Option("--by-type", help="Sum up by layer type.")]
 ByLayer = Annotated[bool, typer.Option("--by-layer", help="List the layers that have parameters, largest first.")]
-ByModule = Annotated[bool, typer.Option("--by-module", help="Sum up by module; see --depth.")]
-Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --by-layer: the N largest only.")]
+ByModule = Annotated[bool, typer.Option("--by-module", help="Sum up by module; --depth limits the tree.")]
+Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --by-layer: only the N largest.")]
 
 
 @with_groups()

@@ -1,4 +1,4 @@
-"""What `[tool.alexnet.check]` in pyproject.toml asks of `alexnet check`."""
+"""The settings of `alexnet check` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def settings(path: Path = PYPROJECT) -> dict[str, Any]:
         return {}
     try:
         section: dict[str, Any] = _toml_reader().loads(data.decode())
-    except ValueError as error:  # both kinds of decoding errors are
+    except ValueError as error:  # TOML and UTF-8 errors are both ValueErrors
         raise UsageError(f"cannot parse {path}: {error}") from error
     for name in ("tool", "alexnet", "check"):
         section = section.get(name, {})

@@ -23,7 +23,7 @@ Examples:
 Of = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Of the Nth argument of forward; default: the first with an axis of space or time."
+        min=1, metavar="N", help="See the Nth argument of forward; default: the first with a spatial or time axis."
     ),
 ]
 

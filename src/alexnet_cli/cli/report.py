@@ -38,7 +38,7 @@ Targets = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TARGET]...",
-        help="One target as in the other commands, or two and more for a comparison.",
+        help="One target as in the other commands, or several to compare.",
         autocompletion=complete_target,
         show_default="alexnet",
     ),
@@ -49,12 +49,12 @@ InputSize = Annotated[
         "--input-size",
         "-i",
         metavar="SHAPE",
-        help="As in the other commands, repeated for each argument of forward; for a comparison as in `compare`.",
+        help="As in the other commands, once for each argument of forward; for several targets as in `compare`.",
     ),
 ]
 BatchSize = Annotated[
     list[int] | None,
-    typer.Option("--batch-size", "-b", min=1, metavar="N", help="Images in the batch; default 1."),
+    typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default 1."),
 ]
 Dtype = Annotated[list[str] | None, typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64.")]
 Gpu = Annotated[
@@ -69,7 +69,12 @@ Gpu = Annotated[
 Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 File = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write there; without it to NAME-report.html, or to a pipe."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write to this file; default: NAME-report.html, or stdout if that is a pipe.",
+    ),
 ]
 
 
@@ -126,11 +131,11 @@ def _check_file(file: Path | None) -> None:
         return
     check_place(file)
     if file.suffix.lower() not in SUFFIXES and (file.is_file() or not file.exists()):
-        raise UsageError(f"a report is HTML, and {file} is not named so", f"as in -o {file.with_suffix('.html')}")
+        raise UsageError(f"a report is HTML, but {file} has another suffix", f"as in -o {file.with_suffix('.html')}")
 
 
 def _write(page: Page, output: Path | None, *, show: bool) -> None:
-    """Write to the file that was named, else to a pipe, else to a file named after the models."""
+    """Write to the given file, else to a pipe, else to a file named after the models."""
     file = output
     if file is None and (show or sys.stdout.isatty()):
         file = Path(f"{_plain('-'.join(report.model.class_name for report in page.reports))}-report.html")
@@ -147,5 +152,5 @@ def _opened(file: Path) -> bool:
 
 
 def _plain(name: str) -> str:
-    """Make a name fit for a file."""
+    """Make a name safe for a file."""
     return re.sub(r"[^\w.-]+", "-", name)[:100].strip("-.") or "model"

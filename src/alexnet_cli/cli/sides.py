@@ -25,8 +25,7 @@ Arguments = Annotated[
     typer.Option(
         "--arg",
         metavar="[N:]NAME=VALUE",
-        help="Passed to the class or function of each target that is built, or of the N-th only; the value is JSON. "
-        "Repeatable.",
+        help="Passed to the class or function of each target, or only of the Nth; the value is JSON. Repeatable.",
     ),
 ]
 InputSizes = Annotated[
@@ -35,13 +34,13 @@ InputSizes = Annotated[
         "--input-size",
         "-i",
         metavar="SHAPE[;SHAPE]",
-        help=f"Shape without the batch, as in the other commands; a ; between several arguments of forward. "
+        help=f"Shape without the batch, as in the other commands; separate arguments of forward with a semicolon. "
         f"{_ONCE_OR_EACH}",
     ),
 ]
 BatchSizes = Annotated[
     list[int] | None,
-    typer.Option("--batch-size", "-b", min=1, metavar="N", help=f"Images in the batch. {_ONCE_OR_EACH}"),
+    typer.Option("--batch-size", "-b", min=1, metavar="N", help=f"Samples in the batch. {_ONCE_OR_EACH}"),
 ]
 Devices = Annotated[
     list[str] | None,
@@ -114,7 +113,7 @@ class Sides:
 
 
 def arguments_of(texts: Sequence[str] | None, count: int) -> list[list[str]]:
-    """Hand each target its `--arg`s: those for all, and those that begin with its number as in `2:width=32`.
+    """Give each target its `--arg`s: those for all, and those with its number, such as `2:width=32`.
 
     Raises:
         UsageError: there is no target of that number.
@@ -142,7 +141,7 @@ def per_target(values: Sequence[T] | None, count: int, option: str, default: T) 
         return [default] * count
     if len(values) not in (1, count):
         raise UsageError(
-            f"{option} was given {len(values)} times for {count} targets",
+            f"{option} was given {len(values)} times for {count} target{'' if count == 1 else 's'}",
             "give it once for all of them, or once for each in their order",
         )
     return list(values) * (count // len(values))

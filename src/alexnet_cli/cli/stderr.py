@@ -1,4 +1,4 @@
-"""What the user is told beside the answer, on stderr."""
+"""Notes, errors and hints on stderr."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from alexnet_cli.session.kept import Listener
 
 
 def note(text: str) -> None:
-    """Tell the user something beside the answer."""
+    """Print a note."""
     _say("note", text)
 
 
 def complain(error: ErrorInfo) -> None:
-    """Tell the user what went wrong and what to do."""
+    """Print an error with its hints."""
     _say("error", error.message)
     for line in (error.hint or "").splitlines():
         _say("hint", line)
 
 
 LISTENER = Listener(note, progress)
-"""Tells notes on stderr, and shows progress there."""
+"""Prints notes, and shows progress."""
 
 
 def _say(label: str, text: str) -> None:

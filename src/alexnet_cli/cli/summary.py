@@ -29,23 +29,23 @@ Examples:
 
 Weights = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A checkpoint: tell which keys are missing, unexpected or of another shape."),
+    typer.Option(metavar="FILE", help="A checkpoint: list its keys that are missing, unexpected or of another shape."),
 ]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAMES",
-        help=f"The table's columns, with commas: {', '.join(COLUMNS)}.",
+        help=f"The table's columns, separated by commas: {', '.join(COLUMNS)}.",
         autocompletion=lambda: list(COLUMNS),
     ),
 ]
 Sort = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="The layers by this column, largest first.", autocompletion=lambda: list(COLUMNS)
+        metavar="NAME", help="Sort the layers by this column, largest first.", autocompletion=lambda: list(COLUMNS)
     ),
 ]
-Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --sort: the N largest only.")]
+Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --sort: only the N largest.")]
 Strict = Annotated[bool, typer.Option("--strict", help="With --weights: exit 1 if the checkpoint does not fit.")]
 
 
