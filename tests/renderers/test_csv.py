@@ -17,7 +17,7 @@ def records(document: Document) -> list[list[str]]:
     return list(csv.reader(StringIO(text)))
 
 
-def test_rows_come_back_with_raw_numbers():
+def test_rows_are_read_back_with_raw_numbers():
     header, *rows = records(documents.ALEXNET)
     assert header == ["layer", "path", "output_shapes", "params", "params_share", "macs"]
     assert len(rows) == len(documents.alexnet_table().rows)
@@ -30,7 +30,7 @@ def test_rows_come_back_with_raw_numbers():
         assert (int(said[5]) if said[5] else None) == macs
 
 
-def test_facts_stand_in_where_there_is_no_table():
+def test_without_a_table_facts_are_written():
     rows = records(Document("", (Note("x"), documents.FACTS)))
     assert rows[0] == ["label", "value", "unit"]
     assert ["Parameters", "62378344", "count"] in rows

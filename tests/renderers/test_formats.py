@@ -27,7 +27,7 @@ OBEYED = "\x00\x07\x1b\x7f\x9b\u202e\u2066\u200b\ufeff\u2028\ud800\uffff\t\r"
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("style", [Style(), Style(60), Style(100, unicode=False)])
-def test_text_ends_in_one_newline_can_be_saved_and_is_the_same_again(name, page, style):
+def test_output_ends_in_one_newline_is_utf8_and_deterministic(name, page, style):
     text = render(PAGES[page], name, style)
     assert text.endswith("\n")
     assert name in ("csv", "table") or not text.endswith("\n\n")
@@ -36,14 +36,14 @@ def test_text_ends_in_one_newline_can_be_saved_and_is_the_same_again(name, page,
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_name_reaches_the_reader_as_a_control(name):
+def test_no_format_passes_control_characters_on(name):
     text = render(documents.hostile(), name, Style())
     assert not set(text) & set(OBEYED)
     assert "u202e" in text
     assert "x1b" in text
 
 
-def test_tables_say_every_row_in_every_format():
+def test_every_format_writes_every_row():
     page = documents.deep(700)
     for name in FORMATS:
         text = render(page, name, Style()).replace("{}", "")
@@ -68,6 +68,6 @@ def test_suffixes_name_formats():
     ]
 
 
-def test_no_renderer_is_loaded_before_it_is_asked_for():
+def test_importing_the_package_loads_no_renderer():
     code = "import sys, alexnet_cli.renderers; print([m for m in sys.modules if m.split('.')[0] in ('rich', 'torch')])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

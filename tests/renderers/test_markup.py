@@ -55,7 +55,7 @@ def from_markdown(document: Document) -> Page:
     return Page(MarkdownIt("gfm-like", {"linkify": False}).render(render(document, "markdown", Style())))
 
 
-def test_html_tables_come_back():
+def test_html_tables_are_read_back():
     page = Page(render(documents.ALEXNET, "html", Style()))
     table = documents.alexnet_table()
     assert page.rows[0] == [column.title for column in table.columns]
@@ -102,7 +102,7 @@ def test_html_loads_nothing_and_runs_nothing():
     assert names == [visible(name) for name in documents.HOSTILE_NAMES]
 
 
-def test_markdown_tables_come_back():
+def test_markdown_tables_are_read_back():
     page = from_markdown(documents.ALEXNET)
     rows = [[cell.strip("\u2003") for cell in row] for row in page.rows]
     table = documents.alexnet_table()
@@ -115,7 +115,7 @@ def test_markdown_tables_come_back():
     assert "Warning: not counted: aten::_local_norm" in page.text
 
 
-def test_markdown_names_are_text():
+def test_markdown_escapes_names():
     page = from_markdown(documents.hostile())
     allowed = {"h1", "h2", "p", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "strong"}
     assert {tag for tag, _ in page.tags} <= allowed
@@ -140,7 +140,7 @@ def svg_rows(document: Document, width: int | None = None) -> list[tuple[float, 
     ]
 
 
-def test_svg_says_what_the_terminal_says():
+def test_svg_has_the_text_of_the_terminal():
     shown = svg_rows(documents.ALEXNET)
     lines: dict[float, str] = {}
     for y, _, text in shown:
@@ -162,7 +162,7 @@ def test_svg_stands_alone_and_is_as_wide_as_its_text():
     assert all(x < 100 * 8.4 + 20 for _, x, _ in svg_rows(documents.ALEXNET, 100))
 
 
-def test_svg_ids_come_from_what_is_drawn():
+def test_svg_ids_depend_on_the_content():
     first, second = (render(document, "svg", Style()) for document in (documents.ALEXNET, documents.FAILED))
     identity = re.search(r'id="(alexnet-\w+)"', first)[1]
     assert identity not in second
@@ -189,7 +189,7 @@ def latex_rows(document: Document) -> list[list[str]]:
     ]
 
 
-def test_latex_tables_come_back():
+def test_latex_tables_are_read_back():
     assert latex_rows(documents.ALEXNET) == said_by(documents.alexnet_table())
     text = render(documents.ALEXNET, "latex", Style())
     assert text.startswith("% Needs \\usepackage{booktabs}")
@@ -197,7 +197,7 @@ def test_latex_tables_come_back():
     assert r"\quad\quad Conv2d-1 &" in text
 
 
-def test_latex_names_are_text():
+def test_latex_escapes_names():
     page = documents.hostile()
     rows = latex_rows(page)
     latin = [visible(name).strip() for name in documents.HOSTILE_NAMES]

@@ -68,7 +68,7 @@ def test_ticks_of_a_log_axis_are_decades_or_powers_of_two(low, high, unit, most,
     most=st.integers(2, 12),
     unit=st.sampled_from(["count", "bytes", "share", "seconds", "flops_per_s", "macs"]),
 )
-def test_ticks_stand_on_the_axis_and_differ(low, span, most, unit):
+def test_ticks_of_any_linear_axis_stand_on_it_and_differ(low, span, most, unit):
     found = ticks(Scale(low, low + span, unit), most)
     values = [tick.value for tick in found]
     assert len(found) <= most
@@ -92,7 +92,7 @@ def test_ticks_of_any_log_axis_stand_on_it(low, decades, most, unit):
     assert all(-1e-5 <= scale.place(tick.value) <= 1 + 1e-5 for tick in found)
 
 
-def test_places():
+def test_position_of_numbers_on_a_scale():
     assert [Scale(1, 100, log=True).place(value) for value in (1, 10, 100)] == pytest.approx([0, 0.5, 1])
     assert [Scale(-10, 30).place(value) for value in (-10, 0, 30)] == [0, 0.25, 1]
 
@@ -114,7 +114,7 @@ def test_equal_values_stand_in_the_middle():
     assert log.high / log.low == pytest.approx(10)
 
 
-def test_labels_never_touch():
+def test_tick_labels_never_touch():
     scale = Scale(0, 100)
     assert [tick.label for tick in fitting_ticks(scale, 60, len, 2)] == [str(n) for n in range(0, 101, 10)]
     assert [tick.label for tick in fitting_ticks(scale, 23, len, 2)] == ["0", "20", "40", "60", "80", "100"]
@@ -123,7 +123,7 @@ def test_labels_never_touch():
     assert [tick.label for tick in fitting_ticks(scale, 2, len, 2)] == ["0"]
 
 
-def test_titles_say_the_unit_that_the_numbers_do_not():
+def test_axis_titles_name_units_missing_from_tick_labels():
     assert title_of(Axis("intensity", "intensity")) == "intensity (FLOP/byte)"
     assert title_of(Axis("performance in FLOP/s", "flops_per_s")) == "performance in FLOP/s"
     assert title_of(Axis("", "flops_per_s")) == "FLOP/s"

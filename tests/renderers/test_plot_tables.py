@@ -38,7 +38,7 @@ SHORT_ROWS = [
     ["Mark", "Operator", "Live memory"],
     ["peak", "1", "100.00 MiB"],
 ]
-LONG_SENTENCE = "Live memory: 5,000 places, too many to list here; the most is 100.00 MiB, at operator 3,210 (op3210)."
+LONG_SENTENCE = "Live memory: 5,000 points, too many to list; the maximum is 100.00 MiB, at operator 3,210 (op3210)."
 
 
 def html(plot: Plot) -> Page:
@@ -46,7 +46,7 @@ def html(plot: Plot) -> Page:
 
 
 @pytest.mark.parametrize(("plot", "rows"), [(plots.ROOFLINE, ROOFLINE_ROWS), (plots.SHORT, SHORT_ROWS)])
-def test_html_and_markdown_list_what_is_drawn(plot, rows):
+def test_html_and_markdown_list_the_points_of_a_plot(plot, rows):
     assert html(plot).rows == rows
     assert from_markdown(Document("T", (plot,))).rows == rows
 
@@ -57,13 +57,13 @@ def latex_rows(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(("plot", "rows"), [(plots.ROOFLINE, ROOFLINE_ROWS), (plots.SHORT, SHORT_ROWS)])
-def test_latex_lists_what_is_drawn(plot, rows):
+def test_latex_lists_the_points_of_a_plot(plot, rows):
     text = render(Document("T", (plot,)), "latex", Style())
     assert latex_rows(text) == rows
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2
 
 
-def test_html_draws_a_picture_with_a_name_and_hides_the_numbers_until_asked():
+def test_html_draws_a_labelled_picture_and_folds_its_data_table():
     page = html(plots.ROOFLINE)
     tags = [tag for tag, _ in page.tags]
     attributes = dict(page.tags)
@@ -88,7 +88,7 @@ def test_html_pages_without_plots_have_no_rules_for_them():
     assert "<script" not in text
 
 
-def test_long_areas_are_said_in_a_sentence_where_they_are_not_asked_for():
+def test_long_areas_become_a_sentence_except_in_the_data_table():
     page = from_markdown(Document("T", (plots.LONG,)))
     assert LONG_SENTENCE in page.text
     assert page.rows == [["Mark", "Operator", "Live memory"], ["peak", "3,210", "100.00 MiB"]]
@@ -98,21 +98,21 @@ def test_long_areas_are_said_in_a_sentence_where_they_are_not_asked_for():
     assert len(html(plots.LONG).rows) == 1 + 5000 + 2
 
 
-def test_the_longest_listed_area():
+def test_areas_are_listed_up_to_the_limit():
     for places in (MOST_LISTED, MOST_LISTED + 1):
         plot = plots.timeline([1.0] * places, [0.0] * places)
         rows = from_markdown(Document("T", (plot,))).rows
         assert len(rows) == (1 + places if places == MOST_LISTED else 0) + 2
 
 
-def test_a_single_area_has_no_sum_and_missing_names_no_column():
+def test_a_single_area_has_no_total_and_unnamed_points_no_name_column():
     plot = plots.single(Series("a", ((0.0, 1.5), (1.0, 2.0)), kind="area"))
     assert html(plot).rows == [["X", "a"], ["0", "1.5"], ["1", "2"]]
     plot = plots.AWKWARD["too few names"]
     assert html(plot).rows == [["Series", "Name", "X", "Y"], ["named", "first", "1", "1"], ["named", "", "2", "2"]]
 
 
-def test_what_is_not_finite_is_unknown_and_what_is_not_drawn_is_said():
+def test_numbers_that_are_not_finite_are_unknown_and_reported():
     page = html(plots.AWKWARD["not finite"])
     assert page.rows[1:5] == [
         ["odd", "unknown", "1"],
@@ -129,7 +129,7 @@ def records(*blocks: Plot | Note | Facts) -> list[list[str]]:
     return list(csv.reader(StringIO(render(Document("T", blocks), "csv", Style()))))
 
 
-def test_csv_has_a_row_a_point_with_raw_numbers():
+def test_csv_has_a_row_for_each_point_with_raw_numbers():
     rows = records(Note("x"), Facts((Fact("a", 1, "count"),)), plots.ROOFLINE)
     assert rows[0] == ["kind", "series", "name", "x_intensity", "y_flops_per_s"]
     assert rows[1] == ["line", "roof", "", "0.1", "100000000000"]
@@ -164,7 +164,7 @@ def test_hostile_names_are_text_in_every_list():
 
 @pytest.mark.parametrize("name", plots.DOCUMENTS)
 @pytest.mark.parametrize("written", ["html", "markdown", "latex", "csv"])
-def test_every_list_is_the_same_again(name, written):
+def test_point_lists_are_deterministic(name, written):
     text = render(plots.DOCUMENTS[name], written, Style())
     assert text == render(plots.DOCUMENTS[name], written, Style())
     assert text.endswith("\n")

@@ -41,7 +41,7 @@ def column(lines: list[str], place: int) -> str:
     return "".join(row[place] for row in reversed(cells(lines)))
 
 
-def test_points_stand_at_their_share_of_both_axes():
+def test_points_stand_at_their_position_on_both_axes():
     """The x axis goes from 0 to 104, as it begins at zero and has 4 % of room above; the y axis too."""
     plot = plots.single(Series("a", ((0.0, 0.0), (52.0, 52.0), (100.0, 100.0))))
     lines = page(plot, 80)
@@ -63,14 +63,14 @@ def test_tick_labels_stand_at_their_numbers():
     assert ticks == [5 + int(75 * value / 104) for value in range(0, 101, 10)]
 
 
-def test_the_roofline_has_decades_a_legend_and_a_shared_place():
+def test_the_roofline_has_decades_a_legend_and_a_glyph_for_overlaps():
     lines = page(plots.ROOFLINE)
     assert lines[:2] == ["Roofline", "performance (FLOP/s)"]
     assert [line.split("┤")[0].strip() for line in lines if "┤" in line] == ["10 T", "3 T", "1 T", "300 G", "100 G"]
     text = "\n".join(lines)
     assert "arithmetic intensity (FLOP/byte)" in text
     assert re.search(r"^ +0\.1 +0\.3 +1 +3 +10 +30 +100 +300 +1 k$", text, re.MULTILINE)
-    assert "⠤⠤⠤ roof  ● conv (3)  ▲ linear (2)  & several of these" in lines
+    assert "⠤⠤⠤ roof  ● conv (3)  ▲ linear (2)  & overlapping" in lines
     assert lines[-1] == "▼ ridge point"
     rows = cells(lines)
     assert sum(row.count("●") for row in rows) == 1
@@ -110,10 +110,10 @@ def test_the_peak_column_is_never_lost(width):
     touched = range(plots.SPIKE * wide // 5000, -(-(plots.SPIKE + 1) * wide // 5000))
     assert [place for place in range(wide) if "▒" in column(lines, place)] == list(touched)
     assert "▼" in column(lines, int((plots.SPIKE + 0.5) / 5000 * wide))
-    assert f"5,000 places in {wide} columns: each shows its highest" in " ".join(lines[-2:])
+    assert f"5,000 points in {wide} columns: each column shows the highest" in " ".join(lines[-2:])
 
 
-def test_columns_show_the_highest_of_their_places():
+def test_columns_show_their_highest_stack():
     """Places 0 to 5 in three columns of two places each."""
     plot = plots.timeline([1, 5, 2, 2, 9, 3], [0, 0, 0, 1, 0, 0])
     stack = drawable(plot).stack
@@ -122,7 +122,7 @@ def test_columns_show_the_highest_of_their_places():
     assert tallest(stack, Scale(-0.5, 5.5), 12) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert tallest(stack, Scale(-6.5, 5.5), 12)[:7] == [None] * 6 + [0]
     assert thinned(stack, 6) == ""
-    assert thinned(stack, 5) == "6 places in 5 columns: each shows its highest"
+    assert thinned(stack, 5) == "6 points in 5 columns: each column shows the highest"
 
 
 def test_an_area_without_a_point_adds_nothing_there():
@@ -150,7 +150,7 @@ def test_families_have_their_colours():
     assert re.sub(r"\x1b\[[\d;]*m", "", text) == "\n".join(page(plots.ROOFLINE, 80))
 
 
-def test_several_marks_are_numbered_and_each_is_seen():
+def test_several_marks_are_numbered_and_visible():
     marks = tuple(Mark(50.0, 50.0, text) for text in ("first", "second", "third"))
     lines = page(plots.single(Series("a", ((0.0, 0.0), (100.0, 100.0))), marks=marks), 80)
     drawn = "".join(cells(lines))
@@ -158,14 +158,14 @@ def test_several_marks_are_numbered_and_each_is_seen():
     assert lines[-3:] == ["1 first", "2 second", "3 third"]
 
 
-def test_what_has_no_place_is_said():
+def test_points_that_cannot_be_drawn_are_reported():
     lines = page(plots.AWKWARD["below zero on a log axis"])
-    assert lines[-1] == "not shown: 2 points not above zero on a log axis"
+    assert lines[-1] == "not shown: 2 points not positive on a log axis"
     assert "● low (1)" in lines
     lines = page(plots.AWKWARD["not finite"])
     assert lines[-1] == "not shown: 4 points not finite"
-    assert page(plots.AWKWARD["an area below zero"])[-1] == "not shown: 1 point below zero in an area"
-    assert page(plots.AWKWARD["huge"])[-1] == "not shown: 1 point beyond what can be drawn"
+    assert page(plots.AWKWARD["an area below zero"])[-1] == "not shown: 1 point negative in an area"
+    assert page(plots.AWKWARD["huge"])[-1] == "not shown: 1 point out of range"
     assert page(plots.AWKWARD["no series"]) == ["A plot", "no points"]
     assert page(plots.AWKWARD["nothing finite"]) == ["A plot", "no points", "not shown: 3 points not finite"]
 
@@ -216,7 +216,7 @@ any_plot = st.builds(
 
 @settings(deadline=None, max_examples=60)
 @given(plot=any_plot, name=st.sampled_from(["table", "svg", "html", "markdown", "latex", "csv"]))
-def test_no_numbers_break_any_format(plot, name):
+def test_extreme_numbers_break_no_format(plot, name):
     document = Document("", (plot,))
     text = render(document, name, Style(60))
     assert text == render(document, name, Style(60))

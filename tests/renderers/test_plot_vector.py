@@ -77,7 +77,7 @@ def same(places: Iterable[tuple[float, float]], expected: Iterable[tuple[float, 
     return near and all(any(math.dist(place, other) < 0.05 for other in first) for place in second)
 
 
-def test_points_of_a_roofline_lie_where_their_numbers_are():
+def test_points_of_a_roofline_match_the_ticks():
     picture = Picture(plots.ROOFLINE)
     ten, tera = picture.x_of("10"), picture.y_of("1 T")
     here = [(fill, title) for x, y, fill, title in picture.markers() if (x, y) == pytest.approx((ten, tera), abs=0.02)]
@@ -93,7 +93,7 @@ def test_points_of_a_roofline_lie_where_their_numbers_are():
     assert hundred - ten == pytest.approx((picture.right - picture.left) / (4 * 1.08), abs=0.05)
 
 
-def test_a_line_goes_through_its_numbers():
+def test_a_line_goes_through_its_points():
     picture = Picture(plots.ROOFLINE)
     roof = next(element for element in picture.of("line") if element.findtext("title") == "roof")
     expected = [("0.1", "100 G"), ("10", "10 T"), ("1 k", "10 T")]
@@ -103,7 +103,7 @@ def test_a_line_goes_through_its_numbers():
     assert roof.get("stroke") == "#808080"
 
 
-def test_areas_reach_their_totals_in_steps():
+def test_stacked_areas_reach_their_totals_in_steps():
     """Four places share the frame; 50 MiB and 75 MiB are 50/109 and 75/109 of its height."""
     picture = Picture(plots.SHORT)
     weights, saved = picture.of("area")
@@ -138,11 +138,11 @@ def test_the_peak_of_many_places_is_drawn_and_marked():
     assert float(ring.get("cx")) == pytest.approx(expected, abs=0.02)
     assert float(ring.get("cy")) == pytest.approx(min(y for _, y in places), abs=0.02)
     assert [text for _, _, text, kind in picture.texts if kind == "said"] == ["peak"]
-    assert any(text.endswith("columns: each shows its highest") for _, _, text, _ in picture.texts)
+    assert any(text.endswith("columns: each column shows the highest") for _, _, text, _ in picture.texts)
 
 
-def test_pointing_at_a_place_tells_all_of_it():
-    told = [element.findtext("title") for element in Picture(plots.SHORT).of("sensed")]
+def test_a_stack_has_a_tooltip_with_each_area():
+    told = [element.findtext("title") for element in Picture(plots.SHORT).of("pointed")]
     assert told[1] == "operator 1\nop1\n100.00 MiB\nweights: 50.00 MiB\nsaved: 50.00 MiB"
     assert told[3] == "operator 3\nop3\n50.00 MiB\nweights: 50.00 MiB"
 
@@ -163,7 +163,7 @@ def test_points_that_coincide_stay_visible():
     assert wider == pytest.approx([10 / 4, 7 / 4, 1])
 
 
-def test_many_names_of_one_place_are_counted():
+def test_a_tooltip_lists_six_names_and_counts_the_rest():
     names = tuple(f"layer{i}" for i in range(9))
     (point,) = Picture(plots.single(Series("a", ((1.0, 1.0),) * 9, names=names))).markers()
     assert point[3] == "a (9)\nlayer0, layer1, layer2, layer3, layer4, layer5 and 3 more\n1, 1"
@@ -188,7 +188,7 @@ def test_labels_of_marks_stay_in_the_frame():
 
 @pytest.mark.parametrize("name", [*plots.AWKWARD, "hostile"])
 @pytest.mark.parametrize("width", [504, 800])
-def test_nothing_leaves_the_frame(name, width):
+def test_marks_points_and_areas_stay_in_the_frame(name, width):
     plot = plots.hostile() if name == "hostile" else plots.AWKWARD[name]
     if name in ("no series", "empty series", "nothing finite", "zero area on a log axis"):
         drawing = draw(plot, width, Style())
@@ -234,7 +234,7 @@ def test_svg_pages_are_xml_that_stands_alone(name):
     assert drawn <= {SVG + tag for tag in ("svg", "title", "style", "rect", "text", "g", "path", "circle")}
 
 
-def test_svg_pages_hold_their_plots_between_their_lines():
+def test_svg_pages_place_plots_between_text_lines():
     root = ET.fromstring(svg(Document("T", (plots.ROOFLINE, plots.SHORT))))
     places = [
         float(re.search(r" ([\d.]+)\)", g.get("transform"))[1])

@@ -73,7 +73,7 @@ def test_hostile_names_stay_within_the_page(width, unicode):
     text=st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=80),
     width=st.integers(2, 30),
 )
-def test_folding_loses_nothing_and_keeps_within(text, width):
+def test_folded_and_wrapped_text_is_complete_and_fits(text, width):
     assert "".join(fold(text, width)) == text
     assert all(width_of(line) <= width for line in [*fold(text, width), *wrap(text, width)])
     assert "".join("".join(wrap(text, width)).split(" ")) == "".join(text.split(" "))
@@ -92,7 +92,7 @@ def test_folding_loses_nothing_and_keeps_within(text, width):
         (40, ["Layer", "Parameters"]),
     ],
 )
-def test_what_matters_least_goes_first(width, shown):
+def test_columns_of_low_priority_are_left_out_first(width, shown):
     assert numbers_of(page(documents.ALEXNET, width)[2]) == shown
 
 
@@ -101,7 +101,7 @@ def test_bars_go_before_any_column():
     assert "█" not in "".join(page(documents.ALEXNET, 97)[4:30])
 
 
-def test_what_is_left_out_is_said_with_the_width_that_shows_it():
+def test_left_out_columns_are_named_with_the_width_that_shows_them():
     lines = page(documents.ALEXNET, 60)
     said = " ".join(lines[-100:])
     assert "not shown at this width: Path, Share; numbers are rounded; --width 98 shows all" in said
@@ -153,7 +153,7 @@ def look_of(word: str, document: Document) -> str:
     return re.search(rf"\x1b\[([\d;]*)m[^\x1b]*{re.escape(word)}", line)[1]
 
 
-def test_looks_tell_groups_families_failures_and_zeros_apart():
+def test_groups_families_failures_and_zeros_differ_in_style():
     assert look_of("Sequential", documents.ALEXNET) == "1"
     assert look_of("Conv2d-1", documents.ALEXNET) == "38;2;31;131;201"
     assert look_of("Linear-17", documents.ALEXNET) == "38;2;213;94;0"
@@ -210,7 +210,7 @@ def test_long_names_lose_their_middle_and_very_wide_trees_their_ends():
     assert narrow[0].endswith(" 7")
 
 
-def test_three_thousand_rows_take_no_time():
+def test_three_thousand_rows_render_within_two_seconds():
     document = documents.deep(50, each=60)
     started = time.process_time()
     lines = page(document, 100, color=True)

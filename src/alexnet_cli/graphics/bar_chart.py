@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from alexnet_cli.graphics.palette import Page, hue
-from alexnet_cli.graphics.svg import Drawing, element, hover, straight, tied, words
+from alexnet_cli.graphics.svg import Drawing, element, straight, tied, tooltip_of, words
 from alexnet_cli.graphics.text import sans, shorten, text_width, visible
 
 _FONT = 13
@@ -23,14 +23,14 @@ _LEAST_SHARE = 0.25
 class BarRow(Struct, frozen=True):
     """A row: its name, its colour, and for each panel an amount and how it is written.
 
-    `told` is shown when the row is pointed at, `paths` are the layers that it stands for.
+    `paths` are the layers that it stands for.
     """
 
     label: str
     family: str
     amounts: tuple[float, ...]
     texts: tuple[str, ...]
-    told: str = ""
+    tooltip: str = ""
     paths: tuple[str, ...] = ()
 
 
@@ -70,7 +70,8 @@ def draw(rows: Sequence[BarRow], panels: Sequence[Panel], width: float) -> Drawi
             drawn.append(straight(x, _HEAD, x, foot, "limit"))
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         y = _HEAD + number * _STEP
-        hit = element("rect", hover(row.told), class_="hit", x=0, y=y, width=width, height=_STEP, **tied(row.paths))
+        area = {"x": 0.0, "y": y, "width": width, "height": _STEP}
+        hit = element("rect", tooltip_of(row.tooltip), class_="hit", **area, **tied(row.paths))
         name = words(label, left, y + _BASE, text_anchor="end")
         drawn.append(element("g", hit, name, *_bars(row, columns, y), class_="row"))
     return Drawing(width, foot + 2, tuple(drawn))

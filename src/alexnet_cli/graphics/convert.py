@@ -1,4 +1,4 @@
-"""PNG and PDF from SVG, by vl-convert: resvg in a wheel, with fonts of its own, and nothing of the system's needed."""
+"""PNG and PDF from SVG, by vl-convert: resvg in a wheel, with its own fonts, independent of the system's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POINTS = 0.75
 
 
 def need(name: str) -> None:
-    """See that the library is installed, before any work is done.
+    """Check before any work that the library is installed.
 
     Raises:
         UsageError: it is not.
@@ -20,7 +20,7 @@ def need(name: str) -> None:
 
 
 def png(svg: str, scale: float) -> bytes:
-    """Return a picture of `scale` pixels for each of the SVG's.
+    """Return a picture with `scale` pixels for each pixel of the SVG.
 
     Raises:
         UsageError: the library is not installed.
@@ -29,7 +29,7 @@ def png(svg: str, scale: float) -> bytes:
 
 
 def pdf(svg: str) -> bytes:
-    """Return a page as large as the SVG, its text as text with the fonts embedded.
+    """Return a page of the SVG's size; text stays text, with the fonts embedded.
 
     Raises:
         UsageError: the library is not installed.
@@ -43,6 +43,6 @@ def _library(name: str) -> Any:
     except ImportError as error:
         raise UsageError(
             f"{name} needs the package vl-convert-python",
-            "install with: pip install 'alexnet-cli[draw]'; or write .svg, which needs nothing",
+            "install with: pip install 'alexnet-cli[draw]'; or write .svg, which needs no package",
         ) from error
     return vl_convert

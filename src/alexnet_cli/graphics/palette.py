@@ -1,7 +1,7 @@
 """Colours by layer family, for light and dark backgrounds and every kind of colour vision.
 
 The hues are those of Okabe and Ito, moved to a middle lightness: each has a contrast of at least 3.5 to white and to
-black, so that terminals, pictures and pages share them. Whatever a colour tells is written in words too.
+black, so that terminals, pictures and pages share them. No information is carried by colour alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What of a plot can be drawn, on which scales: for every way of drawing it."""
+"""Prepares a plot for drawing, in cells or as SVG: which of its points can be drawn, and on which scales."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXACT = 2**53
 
 
 class Shown(Struct, frozen=True):
-    """A series of points or a line, with those of its points that have a place, and their names."""
+    """A series of points or a line, with the points that can be drawn and their names."""
 
     series: Series
     points: tuple[tuple[float, float], ...]
@@ -28,7 +28,7 @@ class Shown(Struct, frozen=True):
 
 
 class Stack(Struct, frozen=True):
-    """Areas one on the other: `tops[i][k]` is how high area k reaches at the i-th x, from `edges[i]` to `edges[i+1]`.
+    """Stacked areas: at the i-th x, area k reaches `tops[i][k]`, from `edges[i]` to `edges[i+1]`.
 
     An area that has no point at some x adds nothing there.
     """
@@ -45,7 +45,7 @@ class Stack(Struct, frozen=True):
 
 
 class Drawable(Struct, frozen=True):
-    """A plot with all that has no place left out; `left_out` says what that was."""
+    """A plot without the points that cannot be drawn; `left_out` says which these were."""
 
     plot: Plot
     x: Scale
@@ -58,7 +58,7 @@ class Drawable(Struct, frozen=True):
 
 
 def drawable(plot: Plot) -> Drawable | None:
-    """Prepare a plot; None if nothing of it has a place."""
+    """Prepare a plot; return None if none of it can be drawn."""
     missing: Counter[str] = Counter()
     apart = [_shown(series, plot, missing) for series in plot.series if series.kind != "area"]
     stack = _stack([series for series in plot.series if series.kind == "area"], plot, missing)
@@ -81,7 +81,7 @@ def drawable(plot: Plot) -> Drawable | None:
 
 
 def left_out(plot: Plot) -> str:
-    """Say which points of a plot have no place on its axes."""
+    """Say which points of a plot its axes cannot show."""
     missing: Counter[str] = Counter()
     for series in plot.series:
         list(_placed(series.points, plot, missing, area=series.kind == "area"))
@@ -102,9 +102,9 @@ def name_at(series: Series, index: int) -> str:
 
 
 def tallest(stack: Stack, scale: Scale, columns: int) -> list[int | None]:
-    """Return for each of some columns, evenly along the axis, the place in the stack that it shows, None for none.
+    """Divide the axis into columns of equal width; return the index in the stack that each column shows, or None.
 
-    Of the places that fall into a column it shows the highest, the first of equals, so that no peak is lost.
+    A column shows the highest stack that falls into it, the first of equals, so that no peak is lost.
     """
     found: list[int | None] = [None] * columns
     ends = [scale.place(edge) * columns for edge in stack.edges]
@@ -119,14 +119,14 @@ def tallest(stack: Stack, scale: Scale, columns: int) -> list[int | None]:
 
 
 def thinned(stack: Stack | None, columns: int) -> str:
-    """Say that areas have more places than a picture has columns, if so."""
+    """Say so if areas have more points than the picture has columns."""
     if stack is None or len(stack.x) <= columns:
         return ""
-    return f"{units.count(len(stack.x))} places in {units.count(columns)} columns: each shows its highest"
+    return f"{units.count(len(stack.x))} points in {units.count(columns)} columns: each column shows the highest"
 
 
 def _x_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | None) -> Scale:
-    """Span all x. Areas reach both ends of their axis; points keep off the frame."""
+    """Span all x. Areas reach both ends of the axis; points keep clear of the frame."""
     values = [x for x, _ in places]
     if stack is None:
         return spanning(axis, values, below=_MARGIN, above=_MARGIN)
@@ -134,7 +134,7 @@ def _x_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | N
 
 
 def _y_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | None) -> Scale:
-    """Span all y. Areas stand on zero, and have room above for what is said of their peak."""
+    """Span all y. Areas stand on zero, with room above for the label of their peak."""
     values = [y for _, y in places]
     if stack is None:
         return spanning(axis, values, below=_MARGIN, above=_MARGIN)
@@ -167,7 +167,7 @@ def _stack(areas: Sequence[Series], plot: Plot, missing: Counter[str]) -> Stack 
 
 
 def _edges(axis: Axis, every: Sequence[float]) -> tuple[float, ...]:
-    """Return where areas step from one x to the next: half-way, and as far outside the first and the last."""
+    """Return where areas step from one x to the next: halfway, and as far beyond the first and the last."""
     scale = Scale(0.0, 0.0, axis.unit, axis.log)
     along = [scale.along(x) for x in every]
     between = [(left + right) / 2 for left, right in pairwise(along)]
@@ -181,11 +181,11 @@ def _edges(axis: Axis, every: Sequence[float]) -> tuple[float, ...]:
 def _placed(
     points: Sequence[tuple[float, float]], plot: Plot, missing: Counter[str], *, area: bool = False
 ) -> Iterator[int]:
-    """Yield which points have a place; count the others by what keeps them off."""
+    """Yield the indexes of points that can be drawn; count the others by reason."""
     for index, (x, y) in enumerate(points):
         reason = _obstacle(x, log=plot.x.log) or _obstacle(y, log=plot.y.log and not (area and y == 0))
         if not reason and area and y < 0:
-            reason = "below zero in an area"
+            reason = "negative in an area"
         if reason:
             missing[reason] += 1
         else:
@@ -196,9 +196,9 @@ def _obstacle(value: float, *, log: bool) -> str:
     if not math.isfinite(value):
         return "not finite"
     if log and value <= 0:
-        return "not above zero on a log axis"
+        return "not positive on a log axis"
     if abs(value) > LARGEST or (log and value < SMALLEST):
-        return "beyond what can be drawn"
+        return "out of range"
     return ""
 
 

@@ -82,7 +82,7 @@ class Frame(Struct, frozen=True):
 
 
 def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:
-    """Draw a plot; below it stand its legend, its marks, and which points have no place on its axes."""
+    """Draw a plot; below it stand its legend, its marks, and which points its axes cannot show."""
     width = min(style.width or NATURAL, MOST)
     if plot.title:
         yield from wrapped(clean(plot.title, style), style.width, BOLD)
@@ -146,7 +146,7 @@ def _named(title: str, style: Style, width: int, *, indent: int) -> Iterator[Lin
 
 
 def _legend_lines(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
-    """Write what each glyph stands for, in as many rows as it takes, and below it what is marked."""
+    """Write the legend in as many rows as it needs, and below it the labels of the marks."""
     style, marks = frame.style, frame.found.marks
     row: Line = []
     for glyph, look, label, note in _legend(frame, cells):
@@ -164,7 +164,7 @@ def _legend_lines(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
 
 
 def _legend(frame: Frame, cells: Cells) -> Iterator[tuple[str, Look, str, str]]:
-    """Yield glyph, look, label and note of each series, and last the glyph of series that share a cell."""
+    """Yield glyph, look, label and note of each series, and last the glyph of cells that series share."""
     found = frame.found
     for index, series in enumerate(found.stack.series if found.stack else ()):
         yield _nth(frame.glyphs.areas, index), of_bar(series.family), series.label, ""
@@ -174,7 +174,7 @@ def _legend(frame: Frame, cells: Cells) -> Iterator[tuple[str, Look, str, str]]:
         note = f"({len(shown.points)})"
         yield _nth(frame.glyphs.points, index), of_bar(shown.series.family), shown.series.label, note
     if any(glyph == _SEVERAL for glyph, _ in cells.values()):
-        yield _SEVERAL, BOLD, "several of these", ""
+        yield _SEVERAL, BOLD, "overlapping", ""
 
 
 def _swatch(index: int, frame: Frame) -> str:
@@ -201,7 +201,7 @@ def _drawn(frame: Frame) -> Cells:
 
 
 def _areas(stack: Stack, frame: Frame) -> Cells:
-    """Fill columns from below; each shows the highest of the places that fall into it."""
+    """Fill columns from below; each shows the highest stack that falls into it."""
     cells: Cells = {}
     for column, index in enumerate(tallest(stack, frame.found.x, frame.columns)):
         filled = 0
@@ -252,7 +252,7 @@ def _points(frame: Frame) -> Cells:
 
 
 def _marks(frame: Frame, cells: Cells) -> Cells:
-    """Draw each mark above its place, or below or on it where something stands there already."""
+    """Draw each mark above its place, or below or on it where that cell is taken."""
     found: Cells = {}
     for number, mark in enumerate(frame.found.marks):
         row, column = frame.row(mark.y), frame.column(mark.x)

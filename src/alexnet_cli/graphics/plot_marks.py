@@ -1,4 +1,4 @@
-"""What stands inside the frame of an SVG plot: areas, lines, points and marks, and what is shown when pointed at."""
+"""What an SVG plot draws inside its frame: areas, lines, points and marks, with their tooltips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alexnet_cli import units
 from alexnet_cli.document import Axis, Mark, Series
 from alexnet_cli.graphics.palette import hue
 from alexnet_cli.graphics.plot import Drawable, Shown, Stack, tallest, whole
-from alexnet_cli.graphics.svg import element, hover, number, tied, words
+from alexnet_cli.graphics.svg import element, number, tied, tooltip_of, words
 from alexnet_cli.graphics.text import Style, Width, clean, sans, shorten, width_of
 
 FONT = 12
@@ -41,7 +41,7 @@ Run = tuple[float, float, float, float]
 
 
 def in_picture(text: str) -> float:
-    """Measure a text of a plot in a picture, whose font is monospaced."""
+    """Measure a plot's text in a picture, whose font is monospaced."""
     return width_of(text) * CHAR
 
 
@@ -50,16 +50,16 @@ in_page = sans(FONT)
 
 
 class Band(Struct, frozen=True):
-    """A stretch of the x axis during which the layer `path` runs; `told` is shown when it is pointed at."""
+    """A stretch of the x axis during which the layer `path` runs."""
 
     path: str
-    told: str
+    tooltip: str
     start: float
     end: float
 
 
 class Frame(Struct, frozen=True):
-    """Where a plot's axes stand in its picture, in pixels, y downward.
+    """The position of a plot's frame in its picture, in pixels, y downward.
 
     In a page, `bands` and the points named in `layers` stand for layers.
     """
@@ -76,32 +76,32 @@ class Frame(Struct, frozen=True):
 
     @property
     def right(self) -> float:
-        """Where the frame ends."""
+        """The right edge."""
         return self.left + self.width
 
     @property
     def foot(self) -> float:
-        """Where the x axis stands."""
+        """The bottom edge, where the x axis is."""
         return self.top + self.height
 
     @property
     def columns(self) -> int:
-        """How many steps areas may have before they are thinned."""
+        """The most steps an area has before it is thinned."""
         return int(self.width / _COLUMN)
 
     def x(self, value: float) -> float:
-        """Return where a number stands from the picture's left."""
+        """Return the x coordinate of a number."""
         return self.left + min(max(self.found.x.place(value), 0.0), 1.0) * self.width
 
     def y(self, value: float) -> float:
-        """Return where a number stands from the picture's top; what a log axis cannot show is at its foot."""
+        """Return the y coordinate of a number; numbers that a log axis cannot show stand at its foot."""
         if self.found.y.log and value <= 0:
             return self.foot
         return self.top + (1 - min(max(self.found.y.place(value), 0.0), 1.0)) * self.height
 
 
 def marked(frame: Frame, between: Iterable[str]) -> Iterator[str]:
-    """Draw areas, what stands `between`, lines over them, points over these, and marks over all."""
+    """Draw areas, the elements `between`, then lines, points and marks on top."""
     found = frame.found
     if found.stack:
         yield from _areas(found.stack, frame)
@@ -109,17 +109,17 @@ def marked(frame: Frame, between: Iterable[str]) -> Iterator[str]:
     for index, shown in enumerate(found.lines):
         if shown.points:
             places = [(frame.x(x), frame.y(y)) for x, y in shown.points]
-            yield polyline(index, places, shown.series, told=clean(shown.series.label, frame.style))
+            yield polyline(index, places, shown.series, tooltip=clean(shown.series.label, frame.style))
     for band in frame.bands:
         left, right = frame.x(band.start), frame.x(band.end)
-        yield _sensed("hit", left, right, frame, band.told, **tied([band.path]))
+        yield _pointed("hit", left, right, frame, band.tooltip, **tied([band.path]))
     yield from _points(frame)
     for mark in found.marks:
         yield from _mark(mark, frame)
 
 
 def opacities(stack: Stack) -> list[float]:
-    """Let areas of one colour fade from each to the next, so that they differ."""
+    """Fade areas of one colour from each to the next, so that they differ."""
     met: Counter[str] = Counter()
     found = []
     for series in stack.series:
@@ -135,22 +135,22 @@ def filled(series: Series, opacity: float) -> dict[str, str]:
 
 
 def marker(
-    index: int, x: float, y: float, series: Series, *, told: str = "", bigger: float = 0.0, paths: Sequence[str] = ()
+    index: int, x: float, y: float, series: Series, *, tooltip: str = "", bigger: float = 0.0, paths: Sequence[str] = ()
 ) -> str:
-    """Draw a point of the index-th series; `told` is shown when it is pointed at, `paths` are its layers."""
+    """Draw a point of the index-th series; `paths` are the layers that it stands for."""
     r = _RADIUS + bigger
     sizes = {"r": r, "d": 2 * r, "w": 1.25 * r, "s": 0.9 * r, "t": 0.4 * r}
     written = {name: number(size) for name, size in sizes.items()}
     shape = element("path", d=_SHAPES[index % len(_SHAPES)].format(**written))
     place = {"transform": f"translate({number(x)} {number(y)})", "fill": hue(series.family)}
-    return element("g", hover(told), shape, class_="point hit" if paths else "point", **place, **tied(paths))
+    return element("g", tooltip_of(tooltip), shape, class_="point hit" if paths else "point", **place, **tied(paths))
 
 
-def polyline(index: int, places: Sequence[tuple[float, float]], series: Series, *, told: str = "") -> str:
+def polyline(index: int, places: Sequence[tuple[float, float]], series: Series, *, tooltip: str = "") -> str:
     """Draw the index-th line; a line of one place is a dot."""
     d = "L".join(f"{number(x)} {number(y)}" for x, y in places)
     look = {"stroke": hue(series.family), "stroke_dasharray": _DASHES[index % len(_DASHES)]}
-    return element("path", hover(told), class_="line", **look, d=f"M{d}{'h0' if len(places) == 1 else ''}")
+    return element("path", tooltip_of(tooltip), class_="line", **look, d=f"M{d}{'h0' if len(places) == 1 else ''}")
 
 
 def _areas(stack: Stack, frame: Frame) -> Iterator[str]:
@@ -164,11 +164,11 @@ def _areas(stack: Stack, frame: Frame) -> Iterator[str]:
             yield element("path", class_="area", **filled(series, opacity), d=d)
     if not frame.bands:
         for index, left, right in spans:
-            yield _sensed("sensed", left, right, frame, _told_of_place(stack, index, frame))
+            yield _pointed("pointed", left, right, frame, _place_tooltip(stack, index, frame))
 
 
 def _spans(stack: Stack, frame: Frame) -> Iterator[tuple[int, float, float]]:
-    """Yield which place of the stack is drawn from where to where: each as it is, or the highest of a column."""
+    """Yield indexes of the stack with their left and right edges; where there are many, the highest of each column."""
     if len(stack.x) <= frame.columns:
         for index, (start, end) in enumerate(pairwise(stack.edges)):
             yield index, frame.x(start), frame.x(end)
@@ -206,13 +206,13 @@ def _touching(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def _sensed(class_: str, left: float, right: float, frame: Frame, told: str, **tie: str) -> str:
-    """Lay an invisible rectangle over a stretch of the x axis, which shows a text when pointed at."""
+def _pointed(class_: str, left: float, right: float, frame: Frame, tooltip: str, **tie: str) -> str:
+    """Lay an invisible rectangle with a tooltip over a stretch of the x axis."""
     size = {"x": left, "y": frame.top, "width": right - left, "height": frame.height}
-    return element("rect", hover(told), class_=class_, **size, **tie)
+    return element("rect", tooltip_of(tooltip), class_=class_, **size, **tie)
 
 
-def _told_of_place(stack: Stack, index: int, frame: Frame) -> str:
+def _place_tooltip(stack: Stack, index: int, frame: Frame) -> str:
     plot, tops = frame.found.plot, stack.tops[index]
     where = f"{clean(plot.x.label, frame.style)} {_written(stack.x[index], plot.x)}".strip()
     lines = [where, clean(stack.names[index], frame.style), _written(tops[-1], plot.y)]
@@ -223,7 +223,7 @@ def _told_of_place(stack: Stack, index: int, frame: Frame) -> str:
 
 
 def _points(frame: Frame) -> Iterator[str]:
-    """Draw points: those of one series at one pixel once, and those of several series as rings around one another."""
+    """Draw points: once for all of a series at one pixel, and those of several series as nested shapes."""
     at: defaultdict[tuple[int, int], dict[int, list[int]]] = defaultdict(dict)
     for series, shown in enumerate(frame.found.points):
         for index, (x, y) in enumerate(shown.points):
@@ -234,12 +234,12 @@ def _points(frame: Frame) -> Iterator[str]:
                 first = next(iter(here))
                 x, y = frame.found.points[first].points[here[first][0]]
                 bigger = _COINCIDENT * sum(other > series for other in here)
-                told, paths = _told_of_points(shown, here[series], frame)
-                yield marker(series, frame.x(x), frame.y(y), shown.series, told=told, bigger=bigger, paths=paths)
+                tooltip, paths = _points_tooltip(shown, here[series], frame)
+                yield marker(series, frame.x(x), frame.y(y), shown.series, tooltip=tooltip, bigger=bigger, paths=paths)
 
 
-def _told_of_points(shown: Shown, here: list[int], frame: Frame) -> tuple[str, list[str]]:
-    """Return what points at one place show when pointed at, and which layers they are."""
+def _points_tooltip(shown: Shown, here: list[int], frame: Frame) -> tuple[str, list[str]]:
+    """Return the tooltip of points at one place, and the layers that they stand for."""
     names = [name for name in (shown.names[index] for index in here) if name]
     if paths := [name for name in names if name in frame.layers]:
         more = f"; and {units.count(len(paths) - 1)} more here" if len(paths) > 1 else ""
@@ -258,7 +258,7 @@ def _mark(mark: Mark, frame: Frame) -> Iterator[str]:
     """Draw a ring, and its label on the side where it fits, shortened where it fits on neither."""
     x, y = frame.x(mark.x), frame.y(mark.y)
     text = clean(mark.label, frame.style)
-    yield element("circle", hover(text), class_="ring", cx=x, cy=y, r=5)
+    yield element("circle", tooltip_of(text), class_="ring", cx=x, cy=y, r=5)
     after, before = frame.right - x - _ASIDE, x - frame.left - _ASIDE
     right = frame.measure(text) <= after or after >= before
     most = max(after if right else before, _LEAST_WORD)

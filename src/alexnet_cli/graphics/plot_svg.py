@@ -41,14 +41,14 @@ _MOST_Y_TICKS = 7
 
 
 class Divider(Struct, frozen=True):
-    """A place on the x axis where something begins, and what."""
+    """A place on the x axis where a phase begins, and its name."""
 
     x: float
     label: str
 
 
 class _Item(Struct, frozen=True):
-    """An entry of the legend: an element drawn around (0, 0), what it stands for, and the width of both."""
+    """A legend entry: a swatch drawn around (0, 0), its label, and the width of both."""
 
     swatch: str
     label: str
@@ -67,7 +67,7 @@ def rules(scope: str, page: Page) -> str:
         ".point": f"stroke: {page.background}; stroke-width: 0.75;",
         ".ring": f"fill: none; stroke: {page.ink}; stroke-width: 1.5;",
         ".said": f"stroke: {page.background}; stroke-width: 4; stroke-linejoin: round; paint-order: stroke;",
-        ".sensed": "fill-opacity: 0;",
+        ".pointed": "fill-opacity: 0;",
     }
     return "\n".join(f"{scope} {selector} {{ {text} }}" for selector, text in declared.items())
 
@@ -84,8 +84,8 @@ def draw(
 ) -> Drawing:
     """Draw a plot without its title, `width` pixels wide: the frame, the legend, and notes below.
 
-    In a page, whose font `measure` knows, `layers` says which names of points are paths of layers, and what to show
-    when one is pointed at.
+    In a page, `layers` maps the points' names that are paths of layers to their tooltips, and `measure` is that of the
+    page's font.
     """
     found = drawable(plot)
     if found is None:
@@ -107,7 +107,7 @@ def draw(
 
 
 def described(plot: Plot, style: Style) -> str:
-    """Say in words what a plot shows, for those who do not see it."""
+    """Describe a plot in words, for screen readers."""
     kinds = {"points": "points", "line": "a line", "area": "a stacked area"}
     axes = (f"{way}: {title_of(axis)}" for way, axis in (("x", plot.x), ("y", plot.y)) if title_of(axis))
     series = (f"{series.label}, {kinds[series.kind]}" for series in plot.series)
@@ -117,7 +117,7 @@ def described(plot: Plot, style: Style) -> str:
 
 
 def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
-    """Draw the grid, the two axes, and what is written at them."""
+    """Draw the grid, the axes, their ticks and titles."""
     plot, style, measure = frame.found.plot, frame.style, frame.measure
     yield from _title(clean(title_of(plot.y), style), 0, 12, frame)
     for tick in labels:
@@ -143,7 +143,7 @@ def _title(text: str, x: float, y: float, frame: Frame) -> Iterator[str]:
 
 
 def _divider_rows(dividers: Sequence[Divider], frame: Frame) -> list[int]:
-    """Return in which row above the frame each label stands: the lowest where it is clear of those before."""
+    """Return the row above the frame for each label: the lowest in which it does not overlap those before."""
     ends: list[float] = []
     rows = []
     for divider in dividers:
@@ -157,7 +157,7 @@ def _divider_rows(dividers: Sequence[Divider], frame: Frame) -> list[int]:
 
 
 def _dividers(dividers: Sequence[Divider], rows: Sequence[int], frame: Frame) -> Iterator[str]:
-    """Draw lines across with their labels above."""
+    """Draw vertical lines with their labels above."""
     for divider, row in zip(dividers, rows, strict=True):
         x, label = frame.x(divider.x), clean(divider.label, frame.style)
         before = x + frame.measure(label) + 8 > frame.right
@@ -167,7 +167,7 @@ def _dividers(dividers: Sequence[Divider], rows: Sequence[int], frame: Frame) ->
 
 
 def _items(frame: Frame) -> Iterator[_Item]:
-    """Yield the legend: areas from the lowest up, lines, points with their number."""
+    """Yield the legend: areas from the lowest up, lines, and points with their count."""
     found = frame.found
 
     def item(swatch: str, text: str, note: str = "") -> _Item:
@@ -208,7 +208,7 @@ def _row(items: Sequence[_Item], y: float) -> Iterator[str]:
 
 
 def _below(texts: Sequence[str], y: float, width: float, measure: Width) -> tuple[float, tuple[str, ...]]:
-    """Write sentences from a base line on; return also where the picture ends."""
+    """Write sentences, the first on the base line `y`; return also where the picture ends."""
     lines = [part for text in texts if text for part in wrap(text, width, measure)]
     drawn = tuple(words(text, 0, y + number * _LINE, class_="d") for number, text in enumerate(lines))
     return y + (len(lines) - 1) * _LINE + 8, drawn

@@ -1,4 +1,4 @@
-"""Axes of plots: which numbers they span, where a number stands on them, and which of them are labelled."""
+"""Axes of plots: the range they span, the position of a number on them, and their ticks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ZEROS = re.compile(r"(\.\d*?)0+(?= |$)")
 
 
 class Scale(Struct, frozen=True):
-    """An axis from `low` to `high`, which differ, in even steps of the number or of its logarithm."""
+    """An axis from `low` to `high`, which differ; linear, or logarithmic with `log`."""
 
     low: float
     high: float
@@ -38,28 +38,28 @@ class Scale(Struct, frozen=True):
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Return where a number stands, as a share of the axis from its low end."""
+        """Return the position of a number, as a share of the axis from its low end."""
         low = self.along(self.low)
         return (self.along(value) - low) / (self.along(self.high) - low)
 
     def along(self, value: float) -> float:
-        """Return the number or its logarithm, whichever has even steps."""
+        """Return the number, or its logarithm on a log axis."""
         return math.log10(value) if self.log else value
 
     def back(self, along: float) -> float:
-        """Undo `along`."""
+        """Invert `along`."""
         return 10.0**along if self.log else along
 
 
 class Tick(Struct, frozen=True):
-    """A number on an axis that is labelled."""
+    """A labelled number on an axis."""
 
     value: float
     label: str
 
 
 def title_of(axis: Axis) -> str:
-    """Return an axis' label with its unit, unless the numbers at the axis are written with theirs."""
+    """Return an axis' label with its unit, unless its tick labels have the unit."""
     unit = _WRITTEN.get(axis.unit, "")
     if not unit or unit in axis.label:
         return axis.label
@@ -67,10 +67,10 @@ def title_of(axis: Axis) -> str:
 
 
 def spanning(axis: Axis, values: Sequence[float], *, below: float = 0.0, above: float = 0.0) -> Scale:
-    """Return the scale that spans all values, which have a place on it, with room `below` and `above`.
+    """Return the scale that spans all values, which must be drawable, with room `below` and `above`.
 
-    The room is a share of the span. An axis of numbers that are not negative does not begin below zero; equal
-    numbers stand in the middle.
+    The room is a share of the span. An axis of non-negative numbers starts at zero or above; equal numbers stand in
+    the middle.
     """
     bare = Scale(0.0, 0.0, axis.unit, axis.log)
     low, high = bare.along(min(values)), bare.along(max(values))
@@ -85,7 +85,7 @@ def spanning(axis: Axis, values: Sequence[float], *, below: float = 0.0, above: 
 
 
 def ticks(scale: Scale, most: int) -> list[Tick]:
-    """Return at most `most` round numbers of an axis: decades of a log axis, powers of two of bytes."""
+    """Return at most `most` ticks at round numbers: decades on a log axis, powers of two for bytes."""
     values = _log_values(scale, most) if scale.log else []
     if len(values) > 1:
         return [Tick(value, _log_label(value, scale.unit)) for value in values]
@@ -94,7 +94,7 @@ def ticks(scale: Scale, most: int) -> list[Tick]:
 
 
 def fitting_ticks(scale: Scale, length: float, width: Callable[[str], float], gap: float) -> list[Tick]:
-    """Return as many ticks as can be labelled along `length` with a `gap` between two labels."""
+    """Return as many ticks as fit along `length` with a `gap` between their labels."""
     found: list[Tick] = []
     for most in range(_MOST_TICKS, 1, -1):
         found = ticks(scale, most)
@@ -107,7 +107,7 @@ def fitting_ticks(scale: Scale, length: float, width: Callable[[str], float], ga
 
 
 def _log_values(scale: Scale, most: int) -> list[float]:
-    """Return the densest round numbers of which there are at most `most`; of a short axis it may be one or none."""
+    """Return the densest round numbers that are at most `most`; a short axis may have one or none."""
     found: list[float] = []
     for values in _octaves(scale) if scale.unit == "bytes" else _decades(scale):
         found = values
@@ -120,7 +120,7 @@ def _log_values(scale: Scale, most: int) -> list[float]:
 
 
 def _decades(scale: Scale) -> Iterator[list[float]]:
-    """Yield round numbers, ever fewer of them."""
+    """Yield sets of round numbers, from dense to sparse."""
     low, high = scale.along(scale.low), scale.along(scale.high)
     around = range(math.floor(low), math.ceil(high) + 1)
     if len(around) <= _MOST_TICKS:
@@ -132,7 +132,7 @@ def _decades(scale: Scale) -> Iterator[list[float]]:
 
 
 def _powers(scale: Scale, stride: int) -> list[float]:
-    """Return every so many decades of an axis."""
+    """Return every `stride`-th power of ten on an axis."""
     found = _multiples(scale.along(scale.low), scale.along(scale.high), stride)
     return [float(f"1e{number * stride}") for number in found]
 
@@ -144,7 +144,7 @@ def _octaves(scale: Scale) -> Iterator[list[float]]:
 
 
 def _multiples(low: float, high: float, step: float) -> range:
-    """Return how often a step fits into the numbers from `low` to `high`, whatever rounding did to these."""
+    """Return the multiples of a step between `low` and `high`, tolerant of rounding, as their factors."""
     return range(math.ceil(low / step - _NEAR), math.floor(high / step + _NEAR) + 1)
 
 
@@ -160,13 +160,13 @@ def _linear_values(scale: Scale, most: int) -> tuple[float, list[float]]:
 
 
 def _steps(about: float, unit: Unit) -> Iterator[Decimal]:
-    """Yield ever larger round steps from `about` on, as decimals so that their multiples are exact."""
+    """Yield growing round steps, starting near `about`, as decimals so that their multiples are exact."""
     for power in count(math.floor(math.log2(about) if unit == "bytes" else math.log10(about))):
         yield from [Decimal(2) ** power] if unit == "bytes" else [Decimal(digit).scaleb(power) for digit in (1, 2, 5)]
 
 
 def _linear_labels(values: Sequence[float], step: float, unit: Unit) -> list[str]:
-    """Write numbers with one prefix for all, and as many decimals as their step needs."""
+    """Write all numbers with the same prefix, and as many decimals as their step needs."""
     largest = max(map(abs, values), default=0.0)
     scale, suffix = _common(largest, unit)
     if largest / scale >= 1e6:  # noqa: PLR2004 - no prefix is left for it
@@ -182,7 +182,7 @@ def _is_exact(values: Sequence[float], step: float, scale: float, decimals: int)
 
 
 def _common(largest: float, unit: Unit) -> tuple[float, str]:
-    """Return what numbers up to the largest are divided by, and what is written after them."""
+    """Return the divisor and the suffix for numbers up to the largest."""
     match unit:
         case "bytes":
             return next(((scale, f" {prefix}") for scale, prefix in _BINARY if largest >= scale), (1.0, " B"))

@@ -1,4 +1,4 @@
-"""A figure as plain values: shapes with places and sizes in pixels, y downward, before it is known what writes them."""
+"""A figure as plain values: shapes with positions and sizes in pixels, y downward, independent of the output format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float]
 ASCENT, DESCENT = 0.8, 0.22
-"""How far letters reach above and below their line, in em."""
+"""How far letters reach above and below the baseline, in em."""
 
 
 class Area(Struct, frozen=True):
@@ -43,11 +43,11 @@ class _Through(Struct, frozen=True):
     points: tuple[Point, ...]
 
     def moved(self, x: float, y: float) -> Self:
-        """Return it elsewhere."""
+        """Return it shifted."""
         return replace(self, points=tuple((px + x, py + y) for px, py in self.points))
 
     def area(self) -> Area:
-        """Return what it covers."""
+        """Return its bounding box."""
         return united(Area(x, y, x, y) for x, y in self.points)
 
 
@@ -58,18 +58,18 @@ class _At(Struct, frozen=True):
     y: float
 
     def moved(self, x: float, y: float) -> Self:
-        """Return it elsewhere."""
+        """Return it shifted."""
         return replace(self, x=self.x + x, y=self.y + y)
 
 
 class Polygon(_Through, frozen=True):
-    """A filled outline; `look` says of what: a face of a block, a window, a dot."""
+    """A filled outline; `look` names its role: a face of a block, a window, a dot."""
 
     look: str
 
 
 class Line(_Through, frozen=True):
-    """A line through points: with round corners, or `smooth` between two points that it leaves and enters downward."""
+    """A line through points: with round corners, or `smooth`: it leaves and enters each point vertically."""
 
     look: str = "edge"
     arrow: bool = False
@@ -85,14 +85,14 @@ class Box(_At, frozen=True):
     radius: float = 0
 
     def area(self) -> Area:
-        """Return what it covers."""
+        """Return its bounding box."""
         return Area(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
 class Label(_At, frozen=True):
-    """A line of text; `y` is the line that letters stand on. If `turned` it reads upward, and `x` is that line.
+    """A line of text; `y` is the baseline. If `turned`, it reads upward and `x` is the baseline.
 
-    With a `halo` it has an edge of the background, where lines may pass behind it.
+    A `halo` in the background's colour separates it from lines behind it.
     """
 
     text: str
@@ -104,7 +104,7 @@ class Label(_At, frozen=True):
     halo: bool = False
 
     def area(self) -> Area:
-        """Return the most that it covers in any viewer."""
+        """Return its largest bounding box in any viewer."""
         width = text_width(self.text, self.size, bold=self.bold)
         before = width * {"start": 0.0, "middle": 0.5, "end": 1.0}[self.anchor]
         up, down = ASCENT * self.size, DESCENT * self.size
@@ -117,7 +117,7 @@ Item = Polygon | Box | Line | Label
 
 
 class Mark(Struct, frozen=True):
-    """Shapes that belong together: those of a layer with the paths of its rows and what is told of it, or others.
+    """Shapes that belong together; those of a layer have the paths of its rows and a tooltip, `told`.
 
     A mark without paths is an edge, a legend or a title. `family` gives the colour.
     """
@@ -129,18 +129,18 @@ class Mark(Struct, frozen=True):
     told: str = ""
 
     def moved(self, x: float, y: float) -> Mark:
-        """Return it elsewhere."""
+        """Return it shifted."""
         return replace(self, items=tuple(item.moved(x, y) for item in self.items))
 
     def area(self) -> Area:
-        """Return what it covers."""
+        """Return its bounding box."""
         return united(item.area() for item in self.items)
 
 
 class Scene(Struct, frozen=True):
-    """A whole figure; `shown_width` is how wide it is to be shown, the rest in its own unit.
+    """A whole figure; `shown_width` is in CSS pixels, everything else in the figure's own unit.
 
-    `em` is the size of its text; `dashed` edges are a guess.
+    `em` is the size of its text; edges that are guessed are `dashed`.
     """
 
     width: float
@@ -154,7 +154,7 @@ class Scene(Struct, frozen=True):
 
 
 def united(areas: Iterable[Area]) -> Area:
-    """Return the smallest area around others."""
+    """Return the smallest area that contains all others."""
     known = list(areas)
     return Area(
         min(area.left for area in known),

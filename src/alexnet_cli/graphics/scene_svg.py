@@ -9,7 +9,7 @@ from math import hypot
 
 from alexnet_cli.graphics.palette import Page, Theme, hue, mixed
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark, Point, Polygon, Scene
-from alexnet_cli.graphics.svg import Drawing, element, hover, number, picture, themed, tied, words
+from alexnet_cli.graphics.svg import Drawing, element, number, picture, themed, tied, tooltip_of, words
 
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 CORNER, ARROW, ARROW_HALF = 0.55, 0.6, 0.26
@@ -68,7 +68,7 @@ def _mark(mark: Mark, em: float) -> str:
         case "text":
             return element("g", *items, class_=f"text {mark.family}")
         case _:
-            return element("g", hover(mark.told), *items, class_=f"{mark.role} {mark.family}", **tied(mark.paths))
+            return element("g", tooltip_of(mark.told), *items, class_=f"{mark.role} {mark.family}", **tied(mark.paths))
 
 
 def _item(item: Item, em: float) -> Iterator[str]:

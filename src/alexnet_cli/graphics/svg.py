@@ -62,8 +62,8 @@ def straight(x: float, y: float, to_x: float, to_y: float, class_: str) -> str:
     return element("path", class_=class_, d=f"M{number(x)} {number(y)}L{number(to_x)} {number(to_y)}")
 
 
-def hover(text: str) -> str:
-    """Write the text shown when its parent element is pointed at."""
+def tooltip_of(text: str) -> str:
+    """Write the tooltip of the element around it."""
     return element("title", escape("\n".join(map(visible, text.split("\n"))))) if text else ""
 
 

@@ -1,4 +1,4 @@
-"""Documents as text, one format a file. Each format is loaded when it is first asked for."""
+"""Documents as text, one format a file. Each format is loaded on first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from alexnet_cli.graphics.text import Style
 
 
 class Format(Struct, frozen=True):
-    """A format's name, the file suffixes that choose it, and the module here whose `render` writes it."""
+    """A format's name, the file suffixes that select it, and the module whose `render` writes it."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -44,6 +44,6 @@ def render(document: Document, format_name: str, style: Style) -> str:
 
 
 def format_for_suffix(path: str) -> str | None:
-    """Return the format that a file's suffix names, in either case of letters; None if it names none."""
+    """Return the format for a file's suffix, upper or lower case; None if no format has it."""
     suffix = PurePath(path).suffix.lower()
     return next((entry.name for entry in FORMATS.values() if suffix in entry.suffixes), None)

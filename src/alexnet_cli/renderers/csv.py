@@ -15,9 +15,9 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render(document: Document, style: Style) -> str:
-    """Write the first table; without one the points of the first plot, else the facts as label, value and unit.
+    """Write the first table; without one, the points of the first plot, or the facts as label, value and unit.
 
-    What is unknown is an empty cell.
+    Unknown values are empty cells.
     """
     tables = [block for block in document.blocks if isinstance(block, Table)]
     tables += [every_point(block) for block in document.blocks if isinstance(block, Plot)]
@@ -60,5 +60,5 @@ def _cell(value: Value, unit: Unit, style: Style) -> str:
 
 
 def _safe(text: str, style: Style) -> str:
-    """Keep a spreadsheet from reading text as a formula."""
+    """Prevent spreadsheets from reading text as a formula."""
     return f"'{clean(text, style)}" if text.startswith(_FORMULA_STARTS) else clean(text, style)

@@ -1,4 +1,4 @@
-"""Documents as one HTML page that stands alone: no script, nothing loaded, readable in light and dark."""
+"""Documents as a self-contained HTML page: no script, nothing loaded, light and dark."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ tbody th { padding-left: calc(.75rem + 1.5rem * var(--level, 0)); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.5rem; }
 dd { margin: 0; font-variant-numeric: tabular-nums; }"""
 _PLOT_CSS = f"""
-.plot {{ margin: 1.5rem 0; }}
+figure.plot {{ margin: 1.5rem 0; }}
 .plot figcaption {{ font-weight: 600; padding-bottom: .4rem; }}
 .plot svg {{ display: block; max-width: 100%; height: auto; font-variant-numeric: tabular-nums; }}
 .plot summary {{ color: var(--faint); }}
@@ -116,12 +116,12 @@ def _facts(facts: Facts, style: Style) -> Iterator[str]:
 
 
 def _plot(plot: Plot, style: Style) -> Iterator[str]:
-    """Draw a plot, and list its points where one asks for them."""
+    """Draw a plot, with a data table to unfold."""
     yield '<figure class="plot">'
     if plot.title:
         yield f"<figcaption>{_escaped(plot.title, style)}</figcaption>"
     yield inline(draw(plot, _PLOT_WIDTH, style, measure=in_page), described(plot, style))
-    yield "<details><summary>The numbers</summary>"
+    yield "<details><summary>Data table</summary>"
     for block in plot_blocks(plot, None):
         yield from _block(block, style)
     yield "</details>"

@@ -1,7 +1,6 @@
 r"""Documents as a LaTeX fragment to `\input`: booktabs tables, and paragraphs for notes.
 
-Whatever a name holds, the fragment compiles with pdfLaTeX: characters that its usual fonts lack are written as
-escapes.
+The fragment compiles with pdfLaTeX for any name: characters that its usual fonts lack are written as escapes.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def _cell(value: Value, column: Column, row: Row, *, first: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Write text so that every character of it is set as itself."""
+    """Escape text so that every character is typeset as itself."""
     return _LIGATURE.sub("{}", "".join(_SPECIAL.get(char) or _plain(char) for char in visible(text)))
 
 

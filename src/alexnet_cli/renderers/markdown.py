@@ -85,15 +85,15 @@ def _note(note: Note, style: Style) -> str:
 
 
 def _paragraph(text: str, style: Style) -> str:
-    """Escape text that begins a line, where its first characters could begin a list or a rule."""
+    """Escape text at the start of a line, where its first characters could begin a list or a rule."""
     return _LEADING.sub(r"\1\\\2", _escaped(text, style))
 
 
 def _escaped(text: str, style: Style) -> str:
-    """Make text mean itself wherever it stands in a line of Markdown.
+    """Escape text so that Markdown shows it literally anywhere in a line.
 
-    `&` and `@` are written as entities: the one would begin an entity, the other notify a stranger on GitHub. So is
-    the slash of an address, which would become a link.
+    `&`, `@` and the slashes of an address are written as entities: they would begin an entity, notify a stranger on
+    GitHub, and become a link.
     """
     flat = clean(_BREAKS.sub(" ", text), style).strip(" ")
     marked = _SPECIAL.sub(r"\\\1", flat.replace("&", "&amp;").replace("@", "\0"))

@@ -1,4 +1,4 @@
-"""The terminal's page as a picture that scales, needs nothing from the network and follows light and dark themes.
+"""The terminal's page as a scalable picture that loads nothing and follows light and dark themes.
 
 This does not use rich's `export_svg`, which has one theme, links a web font and misplaces characters of two cells.
 """
@@ -24,7 +24,7 @@ from alexnet_cli.renderers.page import paragraphs
 LEAST_COLUMNS = 60
 MOST_COLUMNS = 160
 PLOT_COLUMNS = 90
-"""A page with plots is this wide, unless it is told to be narrower."""
+"""The width of a page with plots, unless a narrower one is given."""
 MOST_PLOT_WIDTH = 960
 _CELL = 8.4
 _LINE = 17
@@ -67,7 +67,7 @@ def _colors(here: str, page: Page, *, plots: bool) -> Iterator[str]:
 
 
 def _columns(style: Style) -> int:
-    """Return how wide a page with plots is at least."""
+    """Return the least width of a page with plots."""
     return PLOT_COLUMNS if style.width is None else min(max(style.width, LEAST_COLUMNS), PLOT_COLUMNS)
 
 
@@ -104,7 +104,7 @@ def _title_of(plot: Plot, plot_width: float, style: Style) -> list[Line]:
 
 
 def _line_drawn(line: Line, row: int) -> Iterator[str]:
-    """Place each piece by itself, so that columns line up whatever font the reader has."""
+    """Place each piece separately, so that columns line up in any font."""
     column = 0
     for text, look, _ in line:
         for run in _RUNS.findall(text):
@@ -115,14 +115,14 @@ def _line_drawn(line: Line, row: int) -> Iterator[str]:
 
 
 def _words(run: str, x: float, y: float, classes: str) -> str:
-    """Write text stretched over its cells."""
+    """Write text stretched to the width of its cells."""
     wide = width_of(run) * _CELL
     shown = run.replace(" ", "\xa0")
     return words(shown, x, y + _FONT - 1, textLength=wide, lengthAdjust="spacingAndGlyphs", class_=classes)
 
 
 def _bar(run: str, x: float, y: float, classes: str) -> str:
-    """Draw block characters as a rectangle, as no two fonts agree about them; a thin gap separates parts."""
+    """Draw block characters as a rectangle, since fonts draw them differently; a thin gap separates parts."""
     width = sum(_EIGHTHS.get(char, 1.0) for char in run) * _CELL
     return element("rect", x=x, y=y + 2, width=max(width - 1, 1), height=_BAR, class_=classes)
 

@@ -12,7 +12,7 @@ from alexnet_cli.graphics.scale import title_of
 NUMERIC = frozenset({"count", "macs", "flops", "bytes", "share", "seconds", "flops_per_s", "intensity"})
 SHORTENED = frozenset({"count", "macs", "flops"})
 MOST_LISTED = 40
-"""Areas with more places than this are not listed on a page."""
+"""Areas with more points than this are not listed on a page."""
 
 
 def cell_text(value: Value, column: Column, row: Row, *, cross: str = "×") -> str:
@@ -64,7 +64,7 @@ def undrawn(document: Document) -> Iterator[Table | Facts | Note]:
 
 
 def bars_table(bars: Bars) -> Table:
-    """Write bars as a table."""
+    """Write bars as a table, a row for each part."""
     unit = bars.bars[0].unit if bars.bars else "count"
     columns = (
         Column("whole", "Of"),
@@ -83,7 +83,7 @@ def bars_table(bars: Bars) -> Table:
 def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note]:
     """Write a plot as tables: its points, its areas side by side, its marks.
 
-    Areas with more than `most` places become a sentence; with None they are always listed.
+    Areas with more than `most` points become a sentence; with None they are always listed.
     """
     title = plot.title or plot.name.replace("_", " ").capitalize()
     blocks = [*_points(plot, title), *_areas(plot, title, most), *_marks(plot)]
@@ -92,7 +92,7 @@ def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note
 
 
 def every_point(plot: Plot) -> Table:
-    """Return all points and marks, one a row, as they were given; the units stand in the columns' keys."""
+    """Return all points and marks, one a row, as they were given; the columns' keys name the units."""
     columns = (
         Column("kind", "Kind"),
         Column("series", "Series"),
@@ -110,7 +110,7 @@ def every_point(plot: Plot) -> Table:
 
 
 def _points(plot: Plot, title: str) -> Iterator[Table]:
-    """Yield the table of all points but those of areas; names have a column where there are any."""
+    """Yield the table of all points except those of areas, with a column for names if there are any."""
     apart = [series for series in plot.series if series.kind != "area" and series.points]
     named = any(series.names for series in apart)
     name = [Column("name", "Name")] if named else []
@@ -136,12 +136,12 @@ def _areas(plot: Plot, title: str, most: int | None) -> Iterator[Table | Note]:
 
 
 def _sentence(plot: Plot, stack: Stack, title: str) -> str:
-    """Say how many places long areas have and where they are highest."""
+    """Say how many points long areas have and where they are highest."""
     at = max(range(len(stack.x)), key=stack.total)
     most = units.text(whole(stack.total(at)), plot.y.unit)
     where = f"{plot.x.label} {units.text(whole(stack.x[at]), plot.x.unit)}".strip()
     name = f" ({stack.names[at]})" if stack.names[at] else ""
-    return f"{title}: {units.count(len(stack.x))} places, too many to list here; the most is {most}, at {where}{name}."
+    return f"{title}: {units.count(len(stack.x))} points, too many to list; the maximum is {most}, at {where}{name}."
 
 
 def _side_by_side(plot: Plot, areas: tuple[Series, ...], stack: Stack, title: str) -> Table:
@@ -163,7 +163,7 @@ def _marks(plot: Plot) -> Iterator[Table]:
     columns = (Column("mark", "Mark"), _column(plot.x, "x"), _column(plot.y, "y"))
     rows = tuple(Row((mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks)
     if rows:
-        yield Table("marks", columns, rows, "Marked")
+        yield Table("marks", columns, rows, "Marked points")
 
 
 def _column(axis: Axis, key: str) -> Column:

@@ -12,10 +12,10 @@ from alexnet_cli.renderers.page import lay_out
 
 
 def render(document: Document, style: Style) -> str:
-    """Write a document for a terminal; nothing of the environment changes what is written.
+    """Write a document for a terminal; the environment has no influence.
 
-    The page is laid out in segments of text with a look each, so rich's console, which takes longer to import than
-    all of this to run, would have nothing left to do.
+    Pages are already lists of styled segments, so this avoids rich's console, which takes longer to import than all
+    of this takes to run.
     """
     colors = ColorSystem.TRUECOLOR if style.color else None
     lines = ["".join(_drawn(segment, colors) for segment in _trimmed(line)) for line in lay_out(document, style)]
@@ -27,7 +27,7 @@ def _drawn(segment: Segment, colors: ColorSystem | None) -> str:
 
 
 def _trimmed(line: Line) -> Line:
-    """Drop spaces at a line's end: they show as noise where text is copied or compared."""
+    """Drop trailing spaces, which are noise where text is copied or compared."""
     kept = list(line)
     while kept and not kept[-1].text.strip(" "):
         kept.pop()
