@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 from helpers import trace_target
+from hypothesis import settings
 
 from alexnet_cli.report import Report
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
+settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
