@@ -1,4 +1,4 @@
-# Two commands do all: `make run` and `make test`. Each sets up a virtual environment first.
+# `make run` and `make test` are all you need. Each sets up a virtual environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ ARGS ?= summary
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
 
-test: lint types check ## all that CI asks
+test: lint types check ## everything that CI runs
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -22,17 +22,17 @@ types: $(READY)
 check: $(READY)
 	$(BIN)/pytest
 
-format: $(READY) ## mend what can be mended
+format: $(READY) ## fix what can be fixed automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-snapshots: $(READY) ## write the golden files anew; read every line of the difference before committing it
+snapshots: $(READY) ## rewrite the golden files; read every line of the difference before committing it
 	$(BIN)/pytest --snapshot-update
 
-docs: $(READY) ## write the README's outputs and the picture anew
+docs: $(READY) ## rewrite the outputs in the README and docs, and the pictures
 	$(BIN)/python docs/refresh.py
 
-bench: ## measure against other tools, in an environment of its own; takes some minutes
+bench: ## compare with other tools, in an environment of its own; takes some minutes
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable . --requirement benchmarks/requirements.txt
 	.venv-bench/bin/python -m compileall -q src # as pip does for the others, which are not editable

@@ -76,7 +76,7 @@ class Functions(TorchFunctionMode):
 
 
 def empty(model: nn.Module, images: Tensor) -> None:
-    """Run the model in the two modes that a trace needs, empty: nothing that sees every operator can take less."""
+    """Run the model in the two modes that a trace needs, empty: the least that seeing every operator can cost."""
     with torch.no_grad(), Functions(), Operators():
         model(images)
 
@@ -116,7 +116,7 @@ TOOLS: dict[str, Callable[[nn.Module, Tensor], None]] = {
 
 
 def seconds(run: Callable[[nn.Module, Tensor], None], model: nn.Module, images: Tensor) -> float:
-    """Return what one run takes; what earlier ones left behind is cleared away first."""
+    """Return the seconds of one run, after collecting the garbage of earlier ones."""
     gc.collect()
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):

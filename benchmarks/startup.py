@@ -1,4 +1,4 @@
-"""Whole processes, in turns: how long until there is an answer, against `import torch` in the same round."""
+"""Whole processes, in turns: seconds until the answer, compared with `import torch` in the same round."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PEERS = {
 
 
 def commands() -> dict[str, list[str]]:
-    """Return what is timed, by name; the first is what all others are held against."""
+    """Return what is timed, by name; the others are compared with the first."""
     return {
         IMPORT_TORCH: [sys.executable, "-c", IMPORT_TORCH],
         "alexnet --help": [ALEXNET, "--help"],
