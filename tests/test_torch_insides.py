@@ -207,6 +207,8 @@ def test_a_summary_is_the_same_without_what_is_for_speed():
 
 def test_a_training_step_needs_as_much_memory_without_autograds_numbers():
     with_them, without = (traced_without(names, "memory") for names in (set(), FOR_SPEED | FOR_GRADIENTS))
+    for answer in (with_them, without):
+        answer["training"]["peak"].pop("path")  # which row is at work in backward is what the numbers tell
     assert without["training"] == with_them["training"]
 
 

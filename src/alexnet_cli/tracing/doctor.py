@@ -109,7 +109,7 @@ def _convolution(failure: Failure, layer: ConvNd) -> Diagnosis | None:
     if len(given) != rank + 2 and not unbatched:
         return Diagnosis(f"takes a batch of {wanted} but got {cross(given)}", f"give each input as {wanted}")
     found = _of_width(-rank - 1, "in_channels", "channel")(failure, layer)
-    if found is None and re.search(r"ernel size|negative dimension", str(failure.error)):
+    if found is None and re.search(r"ernel size|negative dimension|Output size is too small", str(failure.error)):
         kernel = cross(tuple(layer.kernel_size))
         return Diagnosis(f"has a kernel of {kernel}, larger than its input of {cross(given)} with padding")
     return found

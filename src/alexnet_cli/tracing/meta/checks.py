@@ -12,6 +12,9 @@ _MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1,
 _TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
 
 
+_INDICES = (torch.int64, torch.int32)
+
+
 class MetaChecks:
     """Checks an operator's arguments before it runs.
 
@@ -27,7 +30,7 @@ class MetaChecks:
         """Raise what the CPU would raise.
 
         Raises:
-            RuntimeError: dtypes or channels do not match.
+            RuntimeError: dtypes or channels do not match, or indices are not integers.
             IndexError: an index is past the end of an embedding table.
         """
         if name in _MATRIX_OPERANDS:
@@ -39,6 +42,8 @@ class MetaChecks:
         elif name == "convolution" and args[_TRANSPOSED]:
             _check_transposed(args[0], args[1])
         elif name == "embedding":
+            if args[1].dtype not in _INDICES:
+                raise RuntimeError(f"Expected indices of the scalar types long or int, but got {_short(args[1].dtype)}")
             largest = self.largest.get(self.storage_of(args[1]), -1)
             if largest >= args[0].shape[0]:
                 raise IndexError(f"index {largest} is out of range for {args[0].shape[0]} embeddings")
@@ -48,7 +53,7 @@ class MetaChecks:
         if not isinstance(output, Tensor):
             return
         if name != "arange":
-            if self.largest and output.dtype in (torch.int64, torch.int32):
+            if self.largest and output.dtype in _INDICES:
                 self._forget_unless_view(args, output)
             return
         numbers = [value for value in args[:2] if isinstance(value, int)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -153,30 +153,24 @@ def _nature(name: str, overload: Any, *, view: bool) -> Nature:
     """
     if view or name in _VIEWS_WITHOUT_SAYING_SO or has_tag(overload, "inplace_view"):
         return "view"
-    if has_tag(overload, "pointwise"):
-        return "pointwise"
-    siblings = getattr(torch.ops.aten, name.removesuffix("_"), None)
     arguments = [argument.name for argument in schema_of(overload).arguments]
-    for other in [] if siblings is None else siblings.overloads():
-        sibling = getattr(siblings, other)
-        if has_tag(sibling, "pointwise") and [a.name for a in schema_of(sibling).arguments] == arguments:
+    for other in _overloads(overload, name.removesuffix("_")):
+        if has_tag(other, "pointwise") and [each.name for each in schema_of(other).arguments] == arguments:
             return "pointwise"
     return "compute"
+
+
+def _overloads(overload: Any, functional: str) -> Iterator[Any]:
+    """Yield an overload, then all those of its functional variant."""
+    yield overload
+    packet = getattr(torch.ops.aten, functional, None)
+    yield from () if packet is None else (getattr(packet, name) for name in packet.overloads())
 
 
 def _is_free(base: str, overload: Any) -> bool:
     """Tell whether an operator counts as doing no multiply-accumulates; its backward then does none either."""
     forward = base.partition("_backward")[0]
-    return forward in _FREE_OPS or _is_pointwise(base, overload)
-
-
-def _is_pointwise(base: str, overload: Any) -> bool:
-    if has_tag(overload, "pointwise"):
-        return True
-    functional = getattr(torch.ops.aten, base, None)  # the in-place variants do not carry the tag
-    return functional is not None and any(
-        has_tag(getattr(functional, other), "pointwise") for other in functional.overloads()
-    )
+    return forward in _FREE_OPS or any(has_tag(other, "pointwise") for other in _overloads(overload, base))
 
 
 def _is_composite(overload: Any) -> bool:

@@ -32,7 +32,7 @@ from alexnet_cli.tracing.recording.modes import (
 )
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
-from alexnet_cli.tracing.recording.tensors import bytes_of, flat_tensors, shapes_of_arguments, storage_of, tensors_in
+from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_among, tensors_in
 from alexnet_cli.tracing.underway import under_way
 
 _NOT_BORN_HERE = -1
@@ -164,7 +164,7 @@ class Recorder:
             return
         call.operators.add(op)
         if op.mutates:
-            call.mutated |= {storage_of(tensor) for tensor in flat_tensors(args[:1])}
+            call.mutated |= {storage_of(tensor) for tensor in tensors_among(args[:1])}
         if macs is not None:
             call.macs += macs
             call.counted = True
@@ -175,11 +175,11 @@ class Recorder:
 
     def _look_at(self, op: Operator, args: Any, output: Any) -> None:
         """Note which parameters an operator read, and which storages it created."""
-        for given in flat_tensors(args) if op.lists else args:
+        for given in tensors_among(args) if op.lists else args:
             if id(given) in self.watched:
                 self.touched.add(id(given))
         if op.fresh:
-            for tensor in (output,) if type(output) is Tensor else flat_tensors((output,)):
+            for tensor in tensors_in(output):
                 self._births[storage_of(tensor)] = self._clock
 
     def _where(self) -> Place:

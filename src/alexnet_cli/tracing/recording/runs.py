@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,9 @@ from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers th
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import tensors_in
+
+_COUNTS_STEPS_ON_CPU = torch.__version__ >= "2.13"  # compares as versions, not as text
+"""Whether an optimizer keeps its count of steps, which it reads, on the CPU; older ones use the default device."""
 
 
 @dataclass
@@ -134,11 +138,8 @@ class Step:
 
 
 def _update(optimizer: torch.optim.Optimizer) -> None:
-    """Do what `optimizer.step()` does, without its wrapper, which imports the compiler first.
-
-    The optimizer keeps a count of its steps on the CPU, as it reads it; before torch 2.13 it does so by default only.
-    """
-    with torch.no_grad(), torch.device("cpu"):
+    """Do what `optimizer.step()` does, without its wrapper, which imports the compiler first."""
+    with torch.no_grad(), nullcontext() if _COUNTS_STEPS_ON_CPU else torch.device("cpu"):
         inspect.unwrap(type(optimizer).step)(optimizer)
 
 

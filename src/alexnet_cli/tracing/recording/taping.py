@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Nature, Operation, Phase, Role, Tape, Value
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
-from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, flat_tensors, tensors_in
+from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, tensors_among, tensors_in
 
 _ALIAS = "alias"
 """A pseudo-operator: a tensor is read again whose storage was written through another tensor."""
@@ -100,10 +99,10 @@ class TapeRecorder:
         named = dict(zip(op.arguments, args, strict=False))
         if kwargs:
             named.update(kwargs)
-        reads = tuple([self._value(tensor) for tensor in flat_tensors(named.values()) if not is_lazy(tensor)])
+        reads = tuple([self._value(tensor) for tensor in tensors_among(named.values())])
         position = self.storages.clock = len(self._drafts)  # reading may have added an alias
         place, unit = self._whose()
-        results = [output] if type(output) is Tensor else flat_tensors((output,))
+        results = tensors_in(output)
         makes = [self._make(tensor, position) for tensor in results]
         if op.written:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
@@ -194,7 +193,7 @@ class TapeRecorder:
 
     def _write(self, op: Operator, named: dict[str, Any], results: set[int], position: int) -> list[int]:
         """Return the new values of what an operator wrote to, without those among its results."""
-        written = flat_tensors(named[name] for name in op.written if name in named)
+        written = tensors_among(named[name] for name in op.written if name in named)
         others = [self._make(tensor, position) for tensor in written if id(tensor) not in results]
         for tensor in written:
             number = self.storages.number(tensor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
@@ -15,7 +16,7 @@ from alexnet_cli.tape import Role, Shape, Storage
 from alexnet_cli.torch_insides import DisableTorchFunction, storage_identity
 
 BEFORE = -1
-_HOLD_NOTHING = frozenset({NoneType, bool, int, float, str})
+_HOLD_NOTHING = frozenset({NoneType, bool, int, float, str, torch.dtype, torch.device, torch.layout})
 """Common types of arguments that hold no tensors: one lookup is cheaper than checking for each container."""
 
 
@@ -26,8 +27,13 @@ def tensors_in(value: object) -> list[Tensor]:
     """
     if type(value) is Tensor:  # the common case
         return [value]
+    return tensors_among((value,))
+
+
+def tensors_among(values: Iterable[Any]) -> list[Tensor]:
+    """Return the tensors in several nested values, such as the arguments of an operator."""
     found: list[Tensor] = []
-    _collect((value,), found)
+    _collect(values, found)
     return found
 
 
@@ -56,19 +62,6 @@ def shapes_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
     if len(args) == 1 and type(args[0]) is Tensor and not kwargs:  # the common case
         return (tuple(args[0].shape),)
     return shapes_of((*args, *kwargs.values()))
-
-
-def flat_tensors(values: Iterable[Any]) -> list[Tensor]:
-    """Return the tensors among an operator's arguments, which nest at most once."""
-    found: list[Tensor] = []
-    for value in values:
-        if type(value) in _HOLD_NOTHING:
-            continue
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found += [item for item in value if isinstance(item, Tensor)]
-    return found
 
 
 def storage_of(tensor: Tensor) -> int:
