@@ -200,7 +200,7 @@ def test_a_device_that_is_not_there_exits_5(alexnet):
         pytest.skip("this machine has CUDA")
     answer = alexnet("summary", "--device", "cuda")
     assert answer.code == 5
-    assert "has no CUDA" in answer.err
+    assert ("has no CUDA" if torch.version.cuda is None else "finds no device") in answer.err
     assert "available devices: meta, cpu" in answer.err
 
 

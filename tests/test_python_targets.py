@@ -367,7 +367,7 @@ WRAPPED = textwrap.dedent("""
 """)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 @pytest.mark.parametrize("name", ["compiled", "parallel", "scripted", "Inside"])
 def test_wrapped_modules_are_inspected_through(alexnet, tmp_path, name):
     path = tmp_path / "wrapped.py"

@@ -143,7 +143,9 @@ def test_the_tape_says_which_operators_are_views_or_pointwise():
         seen.copy_(torch.ones_like(seen))
         return x.flatten(0, 1) @ seen.flatten(0, 2), x.transpose(1, 2).flatten(1)
 
-    assert natures(forward, "4,8") == {
+    found = natures(forward, "4,8")
+    found.pop("lift_fresh", None)  # torch 2.14 and newer end `zeros` with one
+    assert found == {
         **dict.fromkeys(("clone", "add_", "mul", "relu", "masked_fill"), "pointwise"),
         **dict.fromkeys(("transpose", "unsqueeze_", "view", "_unsafe_view", "alias"), "view"),
         **dict.fromkeys(("zeros", "zeros_like", "copy_", "ones_like", "mm"), "compute"),

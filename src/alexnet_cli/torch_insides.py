@@ -11,6 +11,7 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from io import BytesIO
@@ -228,6 +229,29 @@ def spare_compiler() -> None:
             plain = getattr(method, "__wrapped__", None)
             if plain is not None:
                 plain.__dynamo_disable = plain
+
+
+@contextmanager
+def compiler_importable() -> Iterator[None]:
+    """Let a model's code call `torch.compile` while `meta` is the default device: torch 2.6 imports the compiler then.
+
+    That import reads values of tensors, which fails on `meta` and leaves the compiler half imported.
+    """
+    if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9) or compiler_is_loaded():
+        yield
+        return
+    compiled = torch.compile
+
+    def import_and_compile(*args: Any, **options: Any) -> Any:
+        with torch.device("cpu"):
+            import_module(_COMPILER)
+        return compiled(*args, **options)
+
+    torch.compile = import_and_compile
+    try:
+        yield
+    finally:
+        torch.compile = compiled
 
 
 def memory_events(profiler: Any) -> Iterable[Any] | None:

@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from alexnet_cli.errors import DeviceError, TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
-from alexnet_cli.torch_insides import own_buffers, own_parameters
+from alexnet_cli.torch_insides import compiler_importable, own_buffers, own_parameters
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -43,7 +43,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
 
 def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     try:
-        with device:
+        with device, compiler_importable():
             return subject.load()
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):
