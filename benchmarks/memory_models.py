@@ -64,11 +64,28 @@ class Tagger(nn.Module):
         return self.head(self.lstm(steps)[0][:, -1])
 
 
+class Volumes(nn.Module):
+    """A small U-Net of 3-D convolutions, for one channel of 32x32x32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv3d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv3d(16, 16, 3, padding=1), nn.ReLU())
+        self.deep = nn.Sequential(nn.MaxPool3d(2), nn.Conv3d(16, 32, 3, padding=1), nn.ReLU())
+        self.up = nn.ConvTranspose3d(32, 16, 2, stride=2)
+        self.head = nn.Sequential(nn.Conv3d(32, 16, 3, padding=1), nn.ReLU(), nn.Conv3d(16, 2, 1))
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Return two scores for each voxel."""
+        wide = self.down(volume)
+        return self.head(torch.cat((wide, self.up(self.deep(wide))), dim=1))
+
+
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "AlexNet": (AlexNet, (3, 227, 227)),
     "ResNet-18": (resnet18, (3, 224, 224)),
     "transformer encoder": (encoder, (128, 256)),
     "LSTM": (Tagger, (64, 128)),
+    "3-D U-Net": (Volumes, (1, 32, 32, 32)),
 }
 """Each with the shape of one input."""
 
