@@ -343,7 +343,12 @@ def test_any_encoding_of_stdout_works(saved, encoding, command):
 def test_an_interrupt_ends_with_130(tmp_path):
     fifo = tmp_path / "slow.json"
     os.mkfifo(fifo)
-    process = subprocess.Popen([*ALEXNET, "summary", str(fifo)], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*ALEXNET, "summary", str(fifo)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     time.sleep(1.5)  # it waits for somebody to write into the pipe
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
