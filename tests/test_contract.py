@@ -347,7 +347,7 @@ def test_an_interrupt_ends_with_130(tmp_path):
         [*ALEXNET, "summary", str(fifo)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - background jobs ignore it
     )
     time.sleep(1.5)  # it waits for somebody to write into the pipe
     process.send_signal(signal.SIGINT)
