@@ -12,27 +12,30 @@ from alexnet_cli.report import ErrorInfo, Report
 from alexnet_cli.report_json import Envelope
 
 R = TypeVar("R", bound=Envelope)
+NOT_HELD = "check_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a command ended: why models failed, and whether every check held that was asked for."""
+
+    failures: tuple[ErrorInfo, ...] = ()
+    held: bool = True
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the process returns: the code of a model that failed, else of a check that did not hold."""
+        if any(failure.code != NOT_HELD for failure in self.failures):
+            return ExitCode.FORWARD
+        return ExitCode.OK if self.held and not self.failures else ExitCode.CHECK_FAILED
 
 
 @dataclass(frozen=True)
-class Answer(Generic[R]):
-    """A command's result as JSON has it, the document that shows it, and what went wrong on the way.
-
-    `failures` are told on stderr; `exit_code` is what the process returns.
-    """
+class Answer(Outcome, Generic[R]):
+    """A command's result as JSON has it, and the document that shows it."""
 
     result: R
     document: Callable[[], Document]
-    failures: tuple[ErrorInfo, ...] = ()
-    exit_code: ExitCode = ExitCode.OK
-
-
-def answer(
-    result: R, document: Callable[[], Document], failures: tuple[ErrorInfo, ...] = (), *, held: bool = True
-) -> Answer[R]:
-    """Return an answer with its exit code: that of a failed model, else of a check that did not hold."""
-    code = ExitCode.FORWARD if failures else ExitCode.OK if held else ExitCode.CHECK_FAILED
-    return Answer(result, document, failures, code)
 
 
 def failures_of(*reports: Report | None) -> tuple[ErrorInfo, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
 
-from alexnet_cli.answers.answer import Answer, answer
+from alexnet_cli.answers.answer import Answer
 from alexnet_cli.cache import folder as store
 from alexnet_cli.document import Document, Fact, Facts
 from alexnet_cli.report_json import Envelope, generator
@@ -35,4 +35,4 @@ def cache(*, clear: bool = False) -> Answer[CacheResult]:
     facts = [Fact("Folder", result.folder), Fact("Entries", entries, "count"), Fact("Size", size, "bytes")]
     if clear:
         facts.append(Fact("Removed", removed, "count"))
-    return answer(result, lambda: Document("Cache", (Facts(tuple(facts)),)))
+    return Answer(result, lambda: Document("Cache", (Facts(tuple(facts)),)))

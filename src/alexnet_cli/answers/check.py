@@ -8,9 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from alexnet_cli.analyses.check import LIMITS, STEP_LIMITS, Check, Limit, check_baseline, check_limits, sentence
-from alexnet_cli.answers.answer import Answer, failures_of
+from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
 from alexnet_cli.document import Column, Document, Note, Row, Table
-from alexnet_cli.errors import ExitCode, TargetError, UsageError
+from alexnet_cli.errors import TargetError, UsageError
 from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import ErrorInfo, Report, Run
 from alexnet_cli.report_json import Envelope, load_report
@@ -89,9 +89,8 @@ def check(session: Session, asked: Asked, *, optimizer: str = "sgd", amp: str | 
         checks += check_baseline(report, asked.baseline, asked.tolerance)
     passed = report.error is None and all(each.passed for each in checks)
     result = CheckResult(**Envelope.of(report, "check"), passed=passed, checks=checks)
-    missed = (ErrorInfo("check_failed", f"{each.name}: {sentence(each)}") for each in checks if not each.passed)
-    code = ExitCode.FORWARD if report.error else ExitCode.OK if passed else ExitCode.CHECK_FAILED
-    return Answer(result, lambda: _document(report, checks), (*missed, *failures_of(report)), code)
+    missed = (ErrorInfo(NOT_HELD, f"{each.name}: {sentence(each)}") for each in checks if not each.passed)
+    return Answer(result, lambda: _document(report, checks), failures=(*missed, *failures_of(report)))
 
 
 def _limit(limit: Limit, given: object) -> int | None:

@@ -9,7 +9,7 @@ from msgspec import structs
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel
 from alexnet_cli.analyses.compare import compare as compared
 from alexnet_cli.analyses.compare import only_changes as changes_of
-from alexnet_cli.answers.answer import Answer, answer
+from alexnet_cli.answers.answer import Answer
 from alexnet_cli.report import ErrorInfo, Report
 from alexnet_cli.report_json import Envelope, generator
 from alexnet_cli.session.session import Session
@@ -40,7 +40,7 @@ def compare(sessions: Sequence[Session], *, only_changes: bool = False) -> Answe
         subjects=shown.subjects,
         layers=shown.layers,
     )
-    return answer(result, lambda: compare_document(shown, hidden=hidden), named_failures(reports))
+    return Answer(result, lambda: compare_document(shown, hidden=hidden), failures=named_failures(reports))
 
 
 def named_failures(reports: Sequence[Report]) -> tuple[ErrorInfo, ...]:

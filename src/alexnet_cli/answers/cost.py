@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, backward_of
 from alexnet_cli.analyses.cost import cost as analyse
 from alexnet_cli.analyses.hardware import DTYPES, Hardware, find_hardware
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH, SPEED
 from alexnet_cli.report import Report
@@ -63,7 +63,7 @@ def cost(
     reports = list(_reports(session, batch_sizes))
     costs = [analyse(backward_of(report) if backward else report, roof, depth) for report in reports]
     result = _result(reports, costs, roof)
-    return answer(result, lambda: cost_document(reports[0], costs, roof), failures_of(reports[-1]))
+    return Answer(result, lambda: cost_document(reports[0], costs, roof), failures=failures_of(reports[-1]))
 
 
 def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:

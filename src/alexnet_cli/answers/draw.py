@@ -8,32 +8,26 @@ from pathlib import Path
 from typing import cast, get_args
 
 from alexnet_cli import drawing
-from alexnet_cli.answers.answer import failures_of
+from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.errors import ExitCode, UsageError
+from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.text import Style
-from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.report import Report
 from alexnet_cli.session.session import Session
 
 STYLES, THEMES = get_args(AnyStyle), get_args(Theme)
 
 
 @dataclass(frozen=True)
-class Figure:
+class Figure(Outcome):
     """A figure that is settled but for its format; `failures` tell why the model failed, if it did."""
 
     report: Report
     plan: Plan
     theme: Theme
-    failures: tuple[ErrorInfo, ...] = ()
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the process returns."""
-        return ExitCode.FORWARD if self.failures else ExitCode.OK
 
     def write(
         self, file_format: str, *, width: Width = "page", scale: float = 2.0, style: Style | None = None
@@ -56,7 +50,7 @@ def draw(session: Session, *, style: str = "auto", depth: int | None = None, the
     known = cast("AnyStyle", one_of(style, STYLES, "style"))
     colors = cast("Theme", one_of(theme, THEMES, "theme"))
     report = session.report()
-    return Figure(report, plan(report, known, depth), colors, failures_of(report))
+    return Figure(report, plan(report, known, depth), colors, failures=failures_of(report))
 
 
 def format_named_by(file: Path) -> str:

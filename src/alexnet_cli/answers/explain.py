@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.findings.rules import RULES, findings
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.messages import CATALOGUES
 from alexnet_cli.report_json import Envelope
@@ -35,7 +35,7 @@ def explain(
     report = session.report()
     told = tell(findings(report, codes, trace_changes(session, codes)), lang)
     result = ExplainResult(**Envelope.of(report, "explain"), findings=told)
-    return answer(result, lambda: explain_document(report, told, lang), failures_of(report))
+    return Answer(result, lambda: explain_document(report, told, lang), failures=failures_of(report))
 
 
 def _chosen(select: Sequence[str] | None, ignore: Sequence[str] | None) -> list[str]:

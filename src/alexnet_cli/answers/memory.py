@@ -8,7 +8,7 @@ from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.capacity import Fit, Room, fit
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report_json import Envelope
@@ -58,7 +58,7 @@ def memory(
         timeline=held.timeline if timeline else UNSET,
         fit=UNSET if fits is None else fits,
     )
-    return answer(result, lambda: memory_document(report, held, fits), failures)
+    return Answer(result, lambda: memory_document(report, held, fits), failures=failures)
 
 
 def _room(gpu: str | None, capacity: str | None) -> Room | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from alexnet_cli.answers.answer import Answer, answer
+from alexnet_cli.answers.answer import Answer
 from alexnet_cli.document import Column, Document, Row, Table
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report_json import Envelope, generator
@@ -40,4 +40,4 @@ def models() -> Answer[ModelsResult]:
     listed = tuple(ListedModel(v.name, v.description, v.input, v.params, v.macs, v.source) for v in variants().values())
     rows = tuple(Row((model.name, model.input, model.params, model.macs, model.source)) for model in listed)
     document = Document("Built-in models", (Table("models", _COLUMNS, rows),))
-    return answer(ModelsResult(generator=generator(), command="models", models=listed), lambda: document)
+    return Answer(ModelsResult(generator=generator(), command="models", models=listed), lambda: document)

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from alexnet_cli.analyses import shares
 from alexnet_cli.analyses.shares import FamilyShare, ModuleShare, TypeShare
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
@@ -55,6 +55,5 @@ def params(
         layers=UNSET if layers is None else layers,
         modules=UNSET if tree is None else tree,
     )
-    return answer(
-        result, lambda: params_document(report, types=types, layers=layers, modules=tree), failures_of(report)
-    )
+    failures = failures_of(report)
+    return Answer(result, lambda: params_document(report, types=types, layers=layers, modules=tree), failures=failures)

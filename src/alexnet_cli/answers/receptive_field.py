@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alexnet_cli.analyses.receptive_field.fields import LayerField, receptive_fields
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.session import Session
 from alexnet_cli.tape import Shape
@@ -40,4 +40,4 @@ def receptive_field(
         axes=fields.axes,
         layers=fields.layers,
     )
-    return answer(result, lambda: receptive_field_document(report, fields), failures_of(report))
+    return Answer(result, lambda: receptive_field_document(report, fields), failures=failures_of(report))

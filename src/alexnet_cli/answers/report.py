@@ -9,10 +9,9 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.findings.rules import RULES
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Recipe
-from alexnet_cli.answers.answer import failures_of
+from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.answers.compare import named_failures
-from alexnet_cli.errors import ExitCode
-from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.report import Report
 from alexnet_cli.report_page.material import Material, need_packages
 from alexnet_cli.session.changes import trace_changes
 from alexnet_cli.session.how import training_step
@@ -22,17 +21,11 @@ NO_GPU, USUAL_GPU = "none", "t4"
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Outcome):
     """A page as HTML, what it is about, and why models failed, if any did."""
 
     html: str
     reports: tuple[Report, ...]
-    failures: tuple[ErrorInfo, ...] = ()
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the process returns."""
-        return ExitCode.FORWARD if self.failures else ExitCode.OK
 
 
 def model_page(session: Session, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> Page:
@@ -53,7 +46,7 @@ def model_page(session: Session, *, gpu: str | None = None, optimizer: str = "sg
     material = Material(report, trained, recipe, _why_untrained(trained, can_run=session.can_run), roof, changes)
     with session.listener.progress("writing", str):
         html = page.model_page(material)
-    return Page(html, (report,), failures_of(report))
+    return Page(html, (report,), failures=failures_of(report))
 
 
 def comparison_page(sessions: Sequence[Session]) -> Page:
@@ -69,7 +62,7 @@ def comparison_page(sessions: Sequence[Session]) -> Page:
     reports = tuple(session.report() for session in sessions)
     with sessions[0].listener.progress("writing", str):
         html = page.comparison_page(reports)
-    return Page(html, reports, named_failures(reports))
+    return Page(html, reports, failures=named_failures(reports))
 
 
 def _why_untrained(trained: Report | None, *, can_run: bool) -> str:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from alexnet_cli.analyses.columns import COLUMNS, ChosenRow, Joined, choose, largest
 from alexnet_cli.analyses.shares import FamilyShare, TypeShare, by_family, by_type, fold
 from alexnet_cli.analyses.weights import WeightsMatch
-from alexnet_cli.answers.answer import Answer, answer, failures_of
+from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.document import Column, Role, Row, Table, Value
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, Totals
@@ -66,7 +66,9 @@ def summary(
         result = replace(result, columns=rows)
         table = _columns_table(report, rows, chosen.names, tree=sort is None)
     held = not strict or match is None or match.holds
-    return answer(result, lambda: summary_document(report, depth, match, table), failures_of(report), held=held)
+    return Answer(
+        result, lambda: summary_document(report, depth, match, table), failures=failures_of(report), held=held
+    )
 
 
 def summary_result(report: Report, depth: int | None = None, match: WeightsMatch | None = None) -> SummaryResult:

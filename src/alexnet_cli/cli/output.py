@@ -8,20 +8,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import typer
 
 from alexnet_cli import units
-from alexnet_cli.answers.answer import Answer
+from alexnet_cli.answers.answer import Answer, Outcome
 from alexnet_cli.answers.files import JSON, check_place, format_of, write_file
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.cli.stderr import complain
 from alexnet_cli.document import Document, Table
-from alexnet_cli.errors import ExitCode, OutputError, UsageError
+from alexnet_cli.errors import OutputError, UsageError
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import FORMATS, render
-from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import to_json
 
 TORCHSUMMARY = "torchsummary"
@@ -87,27 +86,15 @@ class Output:
         return Style(self.width or _terminal_width(terminal=terminal), terminal and not plain, _can_draw())
 
 
-class Finished(Protocol):
-    """An answer, a figure or a page, with how the command ended."""
-
-    @property
-    def failures(self) -> tuple[ErrorInfo, ...]:
-        """What went wrong."""
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """What the process returns."""
-
-
-def finish(finished: Finished) -> NoReturn:
+def finish(outcome: Outcome) -> NoReturn:
     """Report failures on stderr, and exit.
 
     Raises:
         typer.Exit: always, with the exit code.
     """
-    for failure in finished.failures:
+    for failure in outcome.failures:
         complain(failure)
-    raise typer.Exit(finished.exit_code)
+    raise typer.Exit(outcome.exit_code)
 
 
 def choose_output(
