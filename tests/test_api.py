@@ -380,6 +380,7 @@ MEMORY = """
 import resource
 import sys
 import torch
+import torch.utils.flop_counter  # torch's formulas, used by every trace; a CUDA build imports triton for them: 74 MB
 from torch import nn
 
 torch.set_num_threads(1)

@@ -39,8 +39,8 @@ class MetaChecks:
                 raise RuntimeError(
                     f"mat1 and mat2 must have the same dtype, but got {_short(left)} and {_short(right)}"
                 )
-        elif name == "convolution" and args[_TRANSPOSED]:
-            _check_transposed(args[0], args[1])
+        elif name == "convolution":
+            _check_transposed(args[0], args[1]) if args[_TRANSPOSED] else _check_kernel(*args[:6])
         elif name == "embedding":
             if args[1].dtype not in _INDICES:
                 raise RuntimeError(f"Expected indices of the scalar types long or int, but got {_short(args[1].dtype)}")
@@ -64,6 +64,17 @@ class MetaChecks:
         key = self.storage_of(output)
         if not any(isinstance(arg, Tensor) and self.storage_of(arg) == key for arg in args):
             self.largest.pop(key, None)
+
+
+def _check_kernel(given: Tensor, weight: Tensor, _: Any, __: Any, padding: Any, dilation: Any) -> None:
+    """Before 2.9 a kernel that is larger than the padded map makes an empty one on meta."""
+    padded = [size + 2 * pad for size, pad in zip(given.shape[2:], padding, strict=False)]
+    kernel = [step * (size - 1) + 1 for size, step in zip(weight.shape[2:], dilation, strict=False)]
+    if any(size < least for size, least in zip(padded, kernel, strict=False)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({' x '.join(map(str, padded))}). Kernel size: "
+            f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size"
+        )
 
 
 def _check_transposed(given: Tensor, weight: Tensor) -> None:
