@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     TARGET = 3
     FORWARD = 4
     DEVICE = 5
+    INTERNAL = 70
     INTERRUPTED = 130
 
 
@@ -81,6 +82,13 @@ class DeviceError(AlexnetError):
 
     code = "device_failed"
     exit_code = ExitCode.DEVICE
+
+
+class InternalError(AlexnetError):
+    """The program itself failed."""
+
+    code = "internal"
+    exit_code = ExitCode.INTERNAL
 
 
 def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:

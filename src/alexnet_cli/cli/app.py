@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +17,16 @@ from alexnet_cli.cli.commands import COMMANDS, command_module
 from alexnet_cli.cli.output import abandon_stdout, write_stdout
 from alexnet_cli.cli.stderr import complain
 from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
-from alexnet_cli.errors import AlexnetError, ExitCode, OutputError, TargetError, UsageError
+from alexnet_cli.errors import (
+    AlexnetError,
+    ExitCode,
+    InternalError,
+    OutputError,
+    TargetError,
+    UsageError,
+    is_ours,
+    told,
+)
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
 
@@ -84,25 +95,42 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(TargetError(f"cannot import {error.name or 'torch'}: {error}", hint), arguments)
     except OSError as error:
         return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
+    except Exception as error:  # noqa: BLE001 - whatever else happens is this program's fault
+        return _failed(_internal(error, arguments), arguments)
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
         print("interrupted", file=sys.stderr)
     return int(code or 0)
 
 
 def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
-    told = ErrorInfo(error.code, error.message, error.hint, error.path)
+    info = ErrorInfo(error.code, error.message, error.hint, error.path)
     if "--traceback" in arguments and error.__cause__ is not None:
         traceback.print_exception(error.__cause__)
-    complain(told)
+    complain(info)
     if isinstance(error, OutputError):
         abandon_stdout()
     elif _wants_json(arguments):
         command = next((word for word in arguments if not word.startswith("-")), "")
         try:
-            write_stdout(to_json(Envelope(generator=generator(), command=command, error=told)).encode())
+            write_stdout(to_json(Envelope(generator=generator(), command=command, error=info)).encode())
         except OutputError:
             abandon_stdout()
     return error.exit_code
+
+
+def _internal(error: Exception, arguments: Sequence[str]) -> InternalError:
+    """Return what to say about a failure of the program itself: where it happened, and what to report."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if is_ours(frame.filename)] or frames
+    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
+    this = generator()
+    internal = InternalError(
+        f"alexnet itself failed: {told(error)} (at {place})",
+        f"please report this line and the command line: {this.version}, torch {this.torch}, alexnet "
+        f"{shlex.join(arguments)}\n--traceback shows all frames",
+    )
+    internal.__cause__ = error
+    return internal
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

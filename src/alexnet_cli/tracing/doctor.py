@@ -190,6 +190,17 @@ def _matrix_product(failure: Failure, _: None) -> Diagnosis | None:
     return Diagnosis(f"cannot multiply {_each(failure)}: {shapes[0][-1]} columns meet {rows} rows")
 
 
+def _function_linear(failure: Failure, _: None) -> Diagnosis | None:
+    """The last dimension is not the weight's second: a bias that follows is no factor."""
+    if len(failure.shapes) < 2 or not all(failure.shapes[:2]):  # noqa: PLR2004 - input and weight
+        return None
+    given, weight = failure.shapes[:2]
+    return Diagnosis(
+        f"takes {_some(weight[-1], 'feature')} (a weight of {cross(weight)}) but got {given[-1]} "
+        f"(an input of {cross(given)})"
+    )
+
+
 def _view(failure: Failure, _: None) -> Diagnosis | None:
     """The wanted shape has another number of elements."""
     given = failure.given
@@ -234,7 +245,8 @@ LAYER_RULES: tuple[tuple[type[nn.Module], Rule], ...] = (
 FUNCTION_RULES: dict[str, Rule] = {
     **dict.fromkeys(("cat", "concat", "concatenate", "stack", "hstack", "vstack"), _concatenation),
     **dict.fromkeys(("add", "sub", "mul", "div", "truediv", "add_", "sub_", "mul_", "where", "pow"), _broadcast),
-    **dict.fromkeys(("matmul", "mm", "bmm", "linear"), _matrix_product),
+    **dict.fromkeys(("matmul", "mm", "bmm"), _matrix_product),
+    "linear": _function_linear,
     **dict.fromkeys(("view", "reshape"), _view),
     "scaled_dot_product_attention": _attention_function,
 }

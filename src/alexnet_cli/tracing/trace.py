@@ -32,6 +32,9 @@ from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.units import shape
 
+SEED = 0
+"""The seed of random weights and inputs on a real device."""
+
 
 def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     """Run one forward and report it; `notify` gets notes for the user.
@@ -76,7 +79,9 @@ def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceO
     report, failure = _trace_as_asked(device, subject, options, notify)
     if device.type == META and failure is not None and needs_values(failure):
         where = "the CPU" if subject.home == "cpu" else subject.home
-        notify(f"this model needs values to run ({first_line(failure)}): it was run on {where}")
+        said = first_line(failure)
+        inputs = "" if subject.example is not None else f", on random inputs with seed {SEED}"
+        notify(f"this model needs values to run ({said}): it was run on {where}{inputs}")
         report, _ = _trace_on(torch.device(subject.home), subject, options, notify)
     return report
 
@@ -103,6 +108,7 @@ def _trace_on(
     device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
 ) -> tuple[Report, BaseException | None]:
     trial = Trial(subject, options)
+    _seed(device)
     model = build(subject, device, options, notify)
     fed = _feed(model, device, trial, notify)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
@@ -116,7 +122,7 @@ def _trace_on(
     layers, totals = rows.build(recorder.root)
     error = measured = None
     if failure is None:
-        measured = None if options.step else _measure(forward, device)
+        measured = None if options.step or options.device == META else _measure(forward, device)
     else:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         path = rows.path_of(recorder.failed)
@@ -126,6 +132,14 @@ def _trace_on(
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
     return Report(generator(), described, how, error, layers, totals, tape), failure
+
+
+def _seed(device: torch.device) -> None:
+    """Make weights and inputs on a real device the same in each run: what a model does may depend on them."""
+    if device.type != META:
+        torch.default_generator.manual_seed(SEED)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(SEED)
 
 
 def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:

@@ -101,6 +101,8 @@ def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
 
 def needs_values(error: BaseException) -> bool:
     """Tell whether a forward failed because tensors on `meta` have no values."""
+    if isinstance(error, KeyError):  # its text is the key, which may be a tensor on meta
+        return False
     names_meta = re.search(r"(?<![a-z])meta(?![a-z])", str(error), re.IGNORECASE) is not None
     return names_meta or (isinstance(error, NotImplementedError) and not _is_left_to_the_user(error))
 

@@ -137,19 +137,24 @@ def _plain_ones(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any
     for name in names:
         value = values[name]
         if isinstance(value, (list, tuple)):
-            items = [item for item in value[: LONGEST_SEQUENCE + 1] if _is_plain(item)]
+            items = [_plain(item) for item in value[: LONGEST_SEQUENCE + 1] if _is_plain(item)]
             if len(items) == len(value):
                 found[name] = items
         elif _is_plain(value):
-            found[name] = value
+            found[name] = _plain(value)
     return found
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether JSON can hold a value unchanged; by exact type, as subclasses of str and int may be anything."""
+    """Tell whether JSON can hold a value; by exact type, as subclasses of str and int may be anything."""
     kind = type(value)
     if kind is int:
         return bool(abs(value) <= LARGEST_INTEGER)
     if kind is str:
         return len(value) <= LONGEST_TEXT
     return isinstance(value, bool) or (isinstance(value, float) and isfinite(value))
+
+
+def _plain(value: Any) -> Any:
+    """Return a plain value as JSON has it: `numpy.float64`, as `np.power` returns, is a float."""
+    return float(value) if isinstance(value, float) else value

@@ -122,7 +122,8 @@ class RowBuilder:
             if parameter is None:
                 continue
             if id(parameter) in self._owner:
-                draft.reuses = draft.reuses or self._owner[id(parameter)]
+                owner = self._owner[id(parameter)]
+                draft.reuses = draft.reuses or (owner if owner != draft.path else None)
             else:
                 self._owner[id(parameter)] = draft.path
                 draft.owned.add(parameter)
@@ -141,9 +142,11 @@ class RowBuilder:
             if id(module) in self._calls:
                 continue
             self._own_buffers(self._without_row, module, path)
-            parameters = [parameter for parameter in own_parameters(module).values() if parameter is not None]
-            fresh = [parameter for parameter in parameters if id(parameter) not in self._owner]
-            self._owner.update((id(parameter), path) for parameter in fresh)
+            fresh = []
+            for parameter in own_parameters(module).values():
+                if parameter is not None and id(parameter) not in self._owner:
+                    self._owner[id(parameter)] = path  # at once: a module may hold a parameter by two names
+                    fresh.append(parameter)
             row = self._row_above(path)
             read = any(id(parameter) in self.touched for parameter in fresh)
             is_part = row is not None and read and id(module) not in self._unfinished

@@ -236,4 +236,4 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_plain_scalar(value: Any) -> bool:
-    return isinstance(value, (bool, int, str)) or (isinstance(value, float) and isfinite(value))
+    return isinstance(value, (bool, int, str)) or (type(value) is float and isfinite(value))
