@@ -37,6 +37,9 @@ BACKWARD = {
 } | {aten.sum.dim_IntList, aten.mean.dim, aten.add_.Tensor, aten.mul_.Tensor}
 """Tested in test_backward_rules.py."""
 
+GROUPED = [aten._grouped_mm] if hasattr(aten, "_grouped_mm") else []
+"""Products of a mixture of experts; torch has them since 2.8, on the CPU since 2.9."""
+
 SIZES = st.integers(1, 7)
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16])
 UNARY = [aten.relu, aten.sigmoid, aten.tanh, aten.silu, aten.gelu, aten.rsqrt, aten.exp, aten.sqrt, aten.neg]
@@ -104,6 +107,56 @@ def test_products(batch, rows, inner, columns, dtype, transposed):  # noqa: PLR0
     same(aten.mm.default, left, tensor((inner + 1, columns), dtype))
     same(aten.addmm.default, tensor((columns + 1,), dtype), left, right)
     same(aten.bmm.default, tensor((batch, rows, inner), dtype), tensor((batch + 1, inner, columns), dtype))
+
+
+EXPERTS, ROWS, INNER, COLUMNS = 3, 6, 8, 16
+GROUPED_SHAPES = {
+    "2d×2d": ((ROWS, INNER), (INNER, COLUMNS), [2, 5, INNER]),
+    "2d×3d": ((ROWS, INNER), (EXPERTS, INNER, COLUMNS), [1, 4, ROWS]),
+    "3d×2d": ((EXPERTS, ROWS, INNER), (INNER, COLUMNS), [3, 8, COLUMNS]),
+    "3d×3d": ((EXPERTS, ROWS, INNER), (EXPERTS, INNER, COLUMNS), None),
+}
+
+
+@pytest.mark.skipif(not GROUPED, reason="torch has grouped products since 2.8")
+@pytest.mark.parametrize("shapes", GROUPED_SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_grouped_products_have_the_cpus_shapes(shapes, dtype):
+    left, right, ends = GROUPED_SHAPES[shapes]
+    offs = None if ends is None else torch.tensor(ends, dtype=torch.int32)
+    made = tensor(left, dtype), tensor(right, dtype)
+    try:
+        GROUPED[0](*made, offs)
+    except (RuntimeError, NotImplementedError):
+        pytest.skip("this torch has no kernel for it on the CPU")
+    assert same(GROUPED[0].default, *made, offs)
+    transposed = tensor((*right[:-2], right[-1], right[-2]), dtype).transpose(-2, -1)
+    assert same(GROUPED[0].default, made[0], transposed, offs)
+
+
+@pytest.mark.skipif(not GROUPED, reason="torch has grouped products since 2.8")
+@pytest.mark.parametrize("shapes", GROUPED_SHAPES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_grouped_products_of_any_dtype_and_stride(shapes, dtype):
+    """A row of 5 elements is no multiple of 16 bytes: a real device refuses it, and a smaller model is no other one."""
+    left, right, ends = GROUPED_SHAPES[shapes]
+    offs = None if ends is None else torch.empty(len(ends), dtype=torch.int32, device="meta")
+    odd = {INNER: 5, COLUMNS: 7}
+    left, right = ([odd.get(size, size) for size in shape] for shape in (left, right))
+    result = RULES[GROUPED[0].default](*(tensor(shape, dtype).to("meta") for shape in (left, right)), offs)
+    groups = () if len(left) != len(right) else (EXPERTS,)
+    assert (result.shape, result.dtype) == ((*groups, left[-2], right[-1]), dtype)
+    assert result.stride()[-2:] == (-(-7 // (16 // dtype.itemsize)) * (16 // dtype.itemsize), 1)
+
+
+@pytest.mark.skipif(not GROUPED, reason="torch has grouped products since 2.8")
+def test_a_grouped_product_that_does_not_fit_is_left_to_torch():
+    rule, offs = RULES[GROUPED[0].default], torch.empty(EXPERTS, dtype=torch.int32, device="meta")
+    rows, stack = tensor((ROWS, INNER)).to("meta"), tensor((EXPERTS, INNER, COLUMNS)).to("meta")
+    assert rule(rows, stack) is NotImplemented  # no offsets
+    assert rule(rows, stack[:2], offs) is NotImplemented  # two experts, three groups
+    assert rule(rows[:, 1:], stack, offs) is NotImplemented  # the inner dimensions differ
+    assert rule(rows.to(torch.bfloat16), stack, offs) is NotImplemented
 
 
 @settings(max_examples=200)
@@ -238,6 +291,7 @@ def test_every_rule_is_tested_here():
         aten.mul.Tensor,
         aten.div.Tensor,
     }
+    tested |= {op.default for op in GROUPED}
     assert set(RULES) == tested
 
 

@@ -146,6 +146,49 @@ def kernel_of(overload: Any) -> Any:
     return getattr(overload, "_op", overload) if type(overload) is _OVERLOAD else overload
 
 
+_HIGHER_ORDER = _look_up("_ops.HigherOrderOperator", ())
+
+
+def is_higher_order(func: Any) -> bool:
+    """Tell whether a dispatch mode is given an operator that takes functions; without their class none is."""
+    return isinstance(func, _HIGHER_ORDER)
+
+
+def higher_order_kernel(func: Any) -> Any:
+    """Return the function by which a higher-order operator calls plain ones; None if torch has none or hides it."""
+    key = getattr(getattr(torch._C, "DispatchKey", None), "CompositeExplicitAutograd", None)
+    return getattr(func, "py_kernels", {}).get(key)
+
+
+@contextmanager
+def flex_attention_written_out() -> Iterator[None]:
+    """Let `flex_attention` run without the compiler, and on `meta`, if the model's code has imported it.
+
+    Without these names, as before torch 2.9, it is compiled, which fails while a run is watched.
+    """
+    module: Any = sys.modules.get("torch.nn.attention.flex_attention")
+    kept = {name: vars(module)[name] for name in _FLEX if name in vars(module)} if module is not None else {}
+    if len(kept) < len(_FLEX):
+        yield
+        return
+    plain, check = _FLEX
+
+    def check_real(query: Tensor, *others: Tensor) -> None:
+        if not query.is_meta:
+            kept[check](query, *others)
+
+    setattr(module, plain, True)
+    setattr(module, check, check_real)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(module, name, value)
+
+
+_FLEX = ("_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", "_validate_device")
+
+
 @contextmanager
 def kernel_replaced(name: str, kernel: Any, key: str) -> Iterator[None]:
     """Run an ATen operator by another kernel inside. Without `_destroy` it lasts until the library is collected."""

@@ -24,12 +24,17 @@ Macs = Callable[..., int]
 EXTRA: dict[Any, Macs] = {}
 MISSING: list[str] = []
 """Operators with a formula that this version of torch does not have."""
+LATER: dict[str, Macs] = {}
+"""Formulas for operators of libraries that may be imported after this module, by the operators' names."""
 
 
 def formula_for(packet: Any) -> Macs | None:
     """Return an operator's formula, preferring ours to torch's, or None."""
     if packet in EXTRA:
         return EXTRA[packet]
+    later = LATER.get(str(packet).replace(".", "::", 1))
+    if later is not None:
+        return later
     flops = flop_registry.get(packet)
     if flops is None:
         return None
@@ -49,7 +54,7 @@ def macs_formula(*names: str) -> Callable[[Macs], Macs]:
     """Register a formula for operators: `mv` for ATen, `mylib::myop` for another library.
 
     The function gets the operator's arguments, and its result as `out_val`, and returns MACs. Names that torch does
-    not have are skipped, as operators come and go with its versions.
+    not have are skipped, as operators come and go with its versions; those of other libraries may come later.
     """
 
     def register(formula: Macs) -> Macs:
@@ -58,6 +63,8 @@ def macs_formula(*names: str) -> Callable[[Macs], Macs]:
             packet = getattr(getattr(torch.ops, library or "aten"), op, None)
             if packet is None:
                 MISSING.append(name)
+                if library:
+                    LATER[name] = formula
             else:
                 EXTRA[packet] = formula
         return formula
@@ -94,12 +101,19 @@ def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object
     return left.numel() * right.shape[-1]
 
 
-@macs_formula("_grouped_mm", "_scaled_grouped_mm")
+@macs_formula("_grouped_mm", "_scaled_grouped_mm", "transformers::grouped_mm_fallback")
 def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
     """Products of groups of rows, or of columns if only `left` is three-dimensional; each group has its own share."""
     del rest
     groups = left.shape[0] if left.dim() > right.dim() else 1
     return left.numel() // groups * right.shape[-1]
+
+
+@macs_formula("transformers::grouped_mm_fallback_backward")
+def _grouped_product_backward(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
+    """The gradients of both factors, each as many MACs as the product of groups of rows."""
+    del rest
+    return 2 * left.numel() * right.shape[-1]
 
 
 @macs_formula("_trilinear")
@@ -193,7 +207,7 @@ def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Cal
     if path is None:
         yield
         return
-    extra, torchs, missing = dict(EXTRA), dict(flop_registry), list(MISSING)
+    extra, torchs, later, missing = dict(EXTRA), dict(flop_registry), dict(LATER), list(MISSING)
     try:
         _run(path)
         for name in MISSING[len(missing) :]:
@@ -201,7 +215,7 @@ def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Cal
         forget()
         yield
     finally:
-        for registry, before in ((EXTRA, extra), (flop_registry, torchs)):
+        for registry, before in ((EXTRA, extra), (flop_registry, torchs), (LATER, later)):
             registry.clear()
             registry.update(before)
         MISSING[:] = missing

@@ -116,6 +116,8 @@ def _trace_on(
     run = forward if options.step is None else Step(forward, options.step)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
+    for note in recorder.notes:
+        notify(note)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)
     rows = RowBuilder(model, recorder.touched)

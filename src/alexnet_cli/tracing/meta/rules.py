@@ -92,6 +92,32 @@ def _bmm(left: Tensor, right: Tensor) -> Any:
     return _product(left, right)
 
 
+@meta_rule("_grouped_mm")
+def grouped_mm(left: Tensor, right: Tensor, offs: Tensor | None = None, bias: Any = None, out_dtype: Any = None) -> Any:
+    """A mixture of experts: torch's own rule (2.13) takes bfloat16 only, and strides of whole 16 bytes.
+
+    Two matrices share the inner dimension among the groups, a matrix and a stack the rows or the columns. The rows of
+    the result are padded to 16 bytes, as on the CPU.
+    """
+    ranks = left.dim(), right.dim()
+    fits = left.dtype == right.dtype and left.dtype.is_floating_point and left.shape[-1] == right.shape[-2]
+    whole = ranks == (3, 3)
+    if not fits or bias is not None or not {*ranks} <= {2, 3} or (offs is None) != whole:
+        return NotImplemented
+    groups = {tensor.shape[0] for tensor, rank in ((left, ranks[0]), (right, ranks[1])) if rank == 3}  # noqa: PLR2004
+    groups |= set() if offs is None else {offs.shape[0]}
+    if len(groups) != 1:
+        return NotImplemented
+    rows, columns = left.shape[-2], right.shape[-1]
+    dtype = out_dtype or left.dtype
+    aligned = 16 // dtype.itemsize
+    step = -(-columns // aligned) * aligned
+    if ranks[0] != ranks[1]:
+        return torch.empty_strided((rows, columns), (step, 1), dtype=dtype, device=left.device)
+    shape = (*groups, rows, columns)
+    return torch.empty_strided(shape, (rows * step, step, 1), dtype=dtype, device=left.device)
+
+
 def _product(left: Tensor, right: Tensor) -> Any:
     """Multiply matrices of any strides; the result is contiguous anyway."""
     fits = left.dtype == right.dtype and left.dtype.is_floating_point and left.shape[-1] == right.shape[-2]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from alexnet_cli.torch_insides import kernel_replaced, operator_named
+from alexnet_cli.tracing.meta.rules import grouped_mm
 
 _PLAIN_DIMS = 4
 _WRITTEN_OUT = operator_named("_scaled_dot_product_attention_math")
@@ -79,8 +80,9 @@ def pretended_cpu(mode: Any) -> Iterator[None]:
     log = logging.getLogger("torch._subclasses.fake_tensor")
     level = log.level
     log.setLevel(logging.CRITICAL)  # we report what a model raises
+    grouped = kernel_replaced("_grouped_mm", grouped_mm, "Meta") if operator_named("_grouped_mm") else nullcontext()
     try:
-        with warnings.catch_warnings(), fused_attention("AutogradCPU"), mode(allow_non_fake_inputs=True):
+        with warnings.catch_warnings(), fused_attention("AutogradCPU"), grouped, mode(allow_non_fake_inputs=True):
             warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy
             yield
     finally:

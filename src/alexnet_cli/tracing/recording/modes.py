@@ -13,10 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from alexnet_cli.torch_insides import DispatchMode, compiler_is_loaded, device_constructors, kernel_of
+from alexnet_cli.torch_insides import (
+    DispatchMode,
+    compiler_is_loaded,
+    device_constructors,
+    flex_attention_written_out,
+    higher_order_kernel,
+    is_higher_order,
+    kernel_of,
+)
+from alexnet_cli.tracing.meta.by_cpu import shapes_by_cpu
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.rules import RULES, Rule
-from alexnet_cli.tracing.recording.operators import Operator, operator
+from alexnet_cli.tracing.recording.operators import Operator, higher_order, operator
 
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
@@ -37,12 +46,18 @@ class _Overload(NamedTuple):
 
 
 class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
-    """Calls `saw` after every operator; on `meta` the arguments are checked first."""
+    """Calls `saw` after every operator; on `meta` the arguments are checked first.
+
+    `by_cpu` names the operators whose shapes the CPU told, as torch's own kernel for `meta` did not.
+    """
+
+    supports_higher_order_operators = True
 
     def __init__(self, saw: Saw, checks: MetaChecks | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.saw = saw
         self.checks = checks
+        self.by_cpu: dict[str, None] = {}
         self._overloads: dict[int, _Overload] = {}  # keyed by id: hashing an overload runs Python code
 
     @classmethod
@@ -52,7 +67,11 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         kwargs = kwargs or {}
-        overload = self._overloads.get(id(func)) or self._look_up(func)
+        overload = self._overloads.get(id(func))
+        if overload is None:
+            if is_higher_order(func):
+                return self._within(func, args, kwargs)
+            overload = self._look_up(func)
         op = overload.operator
         if op.composite and op.macs is None:
             with self:  # inference mode does not decompose them
@@ -63,17 +82,35 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
         self.saw(op, args, kwargs, output)
         return output
 
+    def _within(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Run a higher-order operator (`flex_attention`) by the operators that it stands for, each of which is seen."""
+        kernel = higher_order_kernel(func)
+        if kernel is not None:
+            with self:
+                return kernel(*args, **kwargs)
+        output = func(*args, **kwargs)
+        self.saw(higher_order(func), args, kwargs, output)
+        return output
+
     def _look_up(self, func: Any) -> _Overload:
         overload = self._overloads[id(func)] = _Overload(func, operator(func), kernel_of(func), RULES.get(func))
         return overload
 
     def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:
         assert self.checks is not None  # noqa: S101 - for the type checker
-        name = overload.operator.name
+        op = overload.operator
+        name = op.name
         self.checks.before(name, args)
         output = NotImplemented if overload.rule is None else overload.rule(*args, **kwargs)
         if output is NotImplemented:
-            output = overload.run(*args, **kwargs)
+            try:
+                output = overload.run(*args, **kwargs)
+            except (RuntimeError, ValueError, AssertionError) as error:
+                if op.fresh and not op.mutates:
+                    output = shapes_by_cpu(overload.itself, args, kwargs, error)
+                if output is NotImplemented:
+                    raise
+                self.by_cpu[name] = None
         self.checks.after(name, args, output)
         return output
 
@@ -125,7 +162,8 @@ def plain_kernels() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext():
+        stance = torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext()
+        with stance, flex_attention_written_out():
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -66,7 +66,7 @@ _FREE = """
     sym_storage_offset split_with_sizes frac square embedding_dense _embedding_bag_dense nll_loss nll_loss2d
     multilabel_margin_loss value_selecting_reduction unfold select slice diagonal threshold max_pool2d max_pool3d
     _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp log_sigmoid batch_norm _embedding_bag_per_sample_weights
-    _segment_reduce _upsample_lanczos2d_aa
+    _segment_reduce _upsample_lanczos2d_aa floor_divide _is_all_true _is_any_true
 """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
@@ -130,6 +130,12 @@ def operator(overload: Any) -> Operator:
     )
 
 
+def higher_order(func: Any) -> Operator:
+    """Describe an operator that takes functions and does not tell which operators it calls: its work is unknown."""
+    nothing = frozenset[str]()
+    return Operator(func.name(), "other", None, True, False, True, False, False, (), nothing, True, "compute")  # noqa: FBT003
+
+
 def row_family(ops: set[Operator]) -> Family:
     """Return a row's family from its operators: the first in `OPS_BY_FAMILY` that one of them belongs to."""
     families = {op.family for op in ops}
@@ -170,7 +176,8 @@ def _overloads(overload: Any, functional: str) -> Iterator[Any]:
 def _is_free(base: str, overload: Any) -> bool:
     """Tell whether an operator counts as doing no multiply-accumulates; its backward then does none either."""
     forward = base.partition("_backward")[0]
-    return forward in _FREE_OPS or any(has_tag(other, "pointwise") for other in _overloads(overload, base))
+    pointwise = any(has_tag(other, "pointwise") for other in _overloads(overload, base))
+    return forward in _FREE_OPS or has_tag(overload, "inplace_view") or pointwise
 
 
 def _is_composite(overload: Any) -> bool:

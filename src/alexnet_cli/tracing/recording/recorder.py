@@ -60,12 +60,20 @@ class Recorder:
         self._threads: set[int] = set()
         self._clock = 0
         self._births: dict[int, int] = {}
+        self._by_cpu: dict[str, None] = {}
         self._checks = MetaChecks(storage_of) if device.type == META else None
 
     @property
     def operators(self) -> int:
         """Return how many operators have run so far."""
         return self._clock
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what was done differently from what the model asked of torch."""
+        if not self._by_cpu:
+            return []
+        return [f"torch cannot tell the shapes of {', '.join(self._by_cpu)} without values: the CPU told them"]
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -86,12 +94,14 @@ class Recorder:
     def _modes(self) -> Iterator[None]:
         """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
-        with FunctionMode(self._run_function, self.device), OperatorMode(self._saw, self._checks):
+        operators = OperatorMode(self._saw, self._checks)
+        with FunctionMode(self._run_function, self.device), operators:
             self._threads.add(thread)
             try:
                 yield
             finally:
                 self._threads.discard(thread)
+                self._by_cpu.update(operators.by_cpu)
 
     def _watching(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Return the replacement of `nn.Module.__call__` while recording."""
