@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from msgspec import structs
@@ -10,10 +11,12 @@ from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel
 from alexnet_cli.analyses.compare import compare as compared
 from alexnet_cli.analyses.compare import only_changes as changes_of
 from alexnet_cli.answers.answer import Answer
-from alexnet_cli.report import ErrorInfo, Report
+from alexnet_cli.report import ErrorInfo, Input, Report, Run
 from alexnet_cli.report_json import Envelope, generator
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.compare import compare_document
+
+_SUGGESTED = re.compile(r"--input-size (\S+)((?: --input-size \S+)*)")
 
 
 class CompareResult(Envelope, frozen=True, kw_only=True):
@@ -29,7 +32,7 @@ def compare(sessions: Sequence[Session], *, only_changes: bool = False) -> Answe
     Raises:
         AlexnetError: a model cannot be loaded or run.
     """
-    reports = [session.report() for session in sessions]
+    reports = reports_of(sessions)
     comparison = compared(reports)
     shown = changes_of(comparison) if only_changes else comparison
     hidden = len(comparison.layers) - len(shown.layers)
@@ -41,6 +44,48 @@ def compare(sessions: Sequence[Session], *, only_changes: bool = False) -> Answe
         layers=shown.layers,
     )
     return Answer(result, lambda: compare_document(shown, hidden=hidden), failures=named_failures(reports))
+
+
+def reports_of(sessions: Sequence[Session]) -> list[Report]:
+    """Return the report of each; where a hint suggests an input, it is written for these targets side by side."""
+    reports = [session.report() for session in sessions]
+    runs = [session.can_run for session in sessions]
+    return [_hinted(report, place, reports, runs) for place, report in enumerate(reports)]
+
+
+def _hinted(report: Report, place: int, reports: Sequence[Report], runs: Sequence[bool]) -> Report:
+    if report.error is None or report.error.hint is None:
+        return report
+
+    def for_each(match: re.Match[str]) -> str:
+        own = ";".join((match[1], *match[2].split(" --input-size ")[1:]))
+        settled = [other == place or not run for other, run in enumerate(runs)]
+        said = [own if is_settled else _inputs_of(other) for is_settled, other in zip(settled, reports, strict=True)]
+        wanted = [own] if all(settled) else said
+        return " ".join(f"--input-size {_quoted(each)}" for each in wanted)
+
+    return structs.replace(
+        report, error=structs.replace(report.error, hint=_SUGGESTED.sub(for_each, report.error.hint))
+    )
+
+
+def _inputs_of(report: Report) -> str:
+    """Return a model's inputs as `--input-size` takes them for one target of several; `…` where they are not shapes."""
+    run = report.run
+    if run is None or any("." in (given.name or "") for given in run.inputs):
+        return "…"
+    return ";".join(_input_of(given, run) for given in run.inputs)
+
+
+def _input_of(given: Input, run: Run) -> str:
+    sizes = given.shape[0 if run.batch_size is None else 1 :]
+    name = f"{given.name}=" if given.name else ""
+    usual = given.dtype == run.dtype and len(sizes) > 1
+    return f"{name}{','.join(map(str, sizes))}{'' if usual else f':{given.dtype}'}"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if ";" in text else text
 
 
 def named_failures(reports: Sequence[Report]) -> tuple[ErrorInfo, ...]:

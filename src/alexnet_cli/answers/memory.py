@@ -90,6 +90,7 @@ def _fit(room: Room, held: analysis.Memory, session: Session, step: TrainingStep
         return analysis.peak_of(analysis.timeline(session.of_batch(batch_size, step))).bytes
 
     peaks = held.inference.peak_bytes, None if held.training is None else held.training.peak_bytes
-    batched = session.how.batch_size is not None and session.can_run
+    run = session.report().run
+    batched = run is not None and run.batch_size is not None and session.can_run
     with session.listener.tracing("looking for the largest batch"):
         return fit(room, peaks, (forward_peak, training_peak) if batched else None)

@@ -10,7 +10,7 @@ from alexnet_cli.analyses.findings.rules import RULES
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Recipe
 from alexnet_cli.answers.answer import Outcome, failures_of
-from alexnet_cli.answers.compare import named_failures
+from alexnet_cli.answers.compare import named_failures, reports_of
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.material import Material, need_packages
 from alexnet_cli.session.changes import trace_changes
@@ -59,7 +59,7 @@ def comparison_page(sessions: Sequence[Session]) -> Page:
     need_packages()
     from alexnet_cli.report_page import page  # needs those packages
 
-    reports = tuple(session.report() for session in sessions)
+    reports = tuple(reports_of(sessions))
     with sessions[0].listener.progress("writing", str):
         html = page.comparison_page(reports)
     return Page(html, reports, failures=named_failures(reports))

@@ -40,6 +40,7 @@ def inspect(
     kwargs: Mapping[str, Any] | None = None,
     arg: Mapping[str, Any] | None = None,
     input_size: Shape | Sequence[Shape] | None = None,
+    inputs_from: str | None = None,
     batch_size: int | None = None,
     no_batch: bool = False,
     device: str = "meta",
@@ -56,7 +57,8 @@ def inspect(
     DataParallel, DistributedDataParallel) are looked through.
 
     `inputs` and `kwargs` are what forward is called with: tensors, or anything else it takes. Instead of them
-    `input_size` gives shapes without the batch; without either, the model's own input is known or searched for. The
+    `input_size` gives shapes without the batch, or what `-i` takes on the command line, and `inputs_from` names a
+    function or a value in a file as `--inputs` does; without any, the model's own input is known or searched for. The
     other arguments are the options of the command line: `arg` is passed to a target's class or function, `batch_size`
     replaces the first dimension that all inputs share, `no_batch` says that they share none or shapes include it.
 
@@ -65,12 +67,14 @@ def inspect(
             `report` holds the rows up to the layer that failed.
     """
     example = Example(inputs, dict(kwargs or {})) if inputs or kwargs else None
-    if example is not None and input_size is not None:
-        raise UsageError("both inputs and input_size were given", "give one of them")
+    if example is not None and (input_size is not None or inputs_from is not None):
+        other = "inputs_from" if input_size is None else "input_size"
+        raise UsageError(f"both inputs and {other} were given", "give one of them")
     batch = batch_size if batch_size is not None or example is None else example.batch_size
     how = how_to_run(
         input_size=None if input_size is None else _shapes(input_size),
-        batch_size=1 if batch is None else batch,
+        inputs_from=inputs_from,
+        batch_size=batch,
         no_batch=no_batch or (example is not None and batch is None),
         device=device,
         dtype=dtype,

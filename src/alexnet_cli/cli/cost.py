@@ -43,7 +43,14 @@ Bandwidth = Annotated[
 Tf32 = Annotated[bool, typer.Option("--tf32", help="Compare float32 with the TF32 peak of tensor cores.")]
 Backward = Annotated[bool, typer.Option("--backward", help="Count a training step: the forward and its backward.")]
 BatchSizes = Annotated[
-    str, typer.Option("--batch-size", "-b", metavar="N[,N...]", help="Samples in the batch; several sizes to compare.")
+    str | None,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        metavar="N[,N...]",
+        help="Samples in the batch; several sizes to compare.",
+        show_default="1",
+    ),
 ]
 
 
@@ -57,15 +64,15 @@ def cost(
     backward: Backward = False,
     amp: options.Amp = None,
     depth: options.Depth = None,
-    batch_sizes: BatchSizes = "1",
+    batch_sizes: BatchSizes = None,
     *,
     run: options.Run,
     page: options.Page,
 ) -> None:
     """Show what each layer computes and moves, what bounds it, and the least time that it takes."""
     out = page.out()
-    sizes = _batch_sizes(batch_sizes)
-    session = replace(run, batch_size=sizes[0]).session(target)
+    sizes = () if batch_sizes is None else _batch_sizes(batch_sizes)
+    session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
     out.answer(
         answer(
             session,

@@ -34,10 +34,21 @@ InputSize = Annotated[
         "-i",
         metavar="SHAPE",
         help="Shape without the batch: 3,227,227 or 3x227x227, or 227 for a square image; :int64 sets the dtype. "
-        "Repeat it for each argument of forward.",
+        "Repeat it for each argument of forward; NAME=SHAPE names it, NAME=JSON passes a value with shapes inside.",
     ),
 ]
-BatchSize = Annotated[int, typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch.")]
+InputsFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--inputs",
+        metavar="FILE:NAME",
+        help="A function or value in file.py:NAME or package.module:NAME: what forward is called with.",
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch.", show_default="1"),
+]
 NoBatch = Annotated[bool, typer.Option("--no-batch", help="Shapes already include the batch.")]
 Device = Annotated[
     str,
@@ -113,7 +124,8 @@ class Run:
 
     arguments: Arguments = None
     input_size: InputSize = None
-    batch_size: BatchSize = 1
+    inputs_from: InputsFrom = None
+    batch_size: BatchSize = None
     no_batch: NoBatch = False
     device: Device = META
     dtype: Dtype = None
@@ -130,6 +142,7 @@ class Run:
         """
         how = how_to_run(
             input_size=self.input_size,
+            inputs_from=self.inputs_from,
             batch_size=self.batch_size,
             no_batch=self.no_batch,
             device=self.device,

@@ -16,8 +16,10 @@ from alexnet_cli.session.how import META
 from alexnet_cli.session.session import Session, is_stored
 
 T = TypeVar("T")
+D = TypeVar("D")
 _FOR_ONE = re.compile(r"(?P<place>\d{1,4}):(?P<rest>.*)", re.DOTALL)
 
+_SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside a string of JSON
 _ONCE_OR_EACH = "Once for all targets, or once for each in their order."
 
 Arguments = Annotated[
@@ -36,6 +38,12 @@ InputSizes = Annotated[
         metavar="SHAPE[;SHAPE]",
         help=f"Shape without the batch, as in the other commands; separate arguments of forward with a semicolon. "
         f"{_ONCE_OR_EACH}",
+    ),
+]
+InputsFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inputs", metavar="FILE:NAME", help=f"As in the other commands: what forward is called with. {_ONCE_OR_EACH}"
     ),
 ]
 BatchSizes = Annotated[
@@ -63,6 +71,7 @@ class Sides:
 
     arguments: Arguments = None
     input_size: InputSizes = None
+    inputs_from: InputsFrom = None
     batch_size: BatchSizes = None
     no_batch: options.NoBatch = False
     device: Devices = None
@@ -93,12 +102,14 @@ class Sides:
             UsageError: an option is given neither once nor once for each target.
         """
         sizes = per_target(self.input_size, count, "--input-size", "")
-        batches = per_target(self.batch_size, count, "--batch-size", 1)
+        sources = per_target(self.inputs_from, count, "--inputs", "")
+        batches = per_target(self.batch_size, count, "--batch-size", None)
         devices = per_target(self.device, count, "--device", META)
         dtypes = per_target(self.dtype, count, "--dtype", "")
         return [
             options.Run(
-                input_size=size.split(";") if size else None,
+                input_size=_SEPARATOR.split(size) if size else None,
+                inputs_from=source or None,
                 batch_size=batch,
                 no_batch=self.no_batch,
                 device=device,
@@ -108,7 +119,7 @@ class Sides:
                 traceback=self.traceback,
                 cache=self.cache,
             )
-            for size, batch, device, dtype in zip(sizes, batches, devices, dtypes, strict=True)
+            for size, source, batch, device, dtype in zip(sizes, sources, batches, devices, dtypes, strict=True)
         ]
 
 
@@ -131,7 +142,7 @@ def arguments_of(texts: Sequence[str] | None, count: int) -> list[list[str]]:
     return found
 
 
-def per_target(values: Sequence[T] | None, count: int, option: str, default: T) -> list[T]:
+def per_target(values: Sequence[T] | None, count: int, option: str, default: D) -> Sequence[T | D]:
     """Return a value for each target.
 
     Raises:

@@ -38,7 +38,8 @@ _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 def how_to_run(
     *,
     input_size: Sequence[str] | None = None,
-    batch_size: int = 1,
+    inputs_from: str | None = None,
+    batch_size: int | None = None,
     no_batch: bool = False,
     device: str = META,
     dtype: str | None = None,
@@ -48,16 +49,22 @@ def how_to_run(
 ) -> TraceOptions:
     """Read the options that say how a model is run.
 
+    A batch is one sample unless `batch_size` or `inputs_from` says otherwise.
+
     Raises:
-        UsageError: an option does not parse.
+        UsageError: an option does not parse, or the inputs are given twice.
     """
+    if inputs_from is not None and input_size:
+        raise UsageError("both --inputs and --input-size were given", "give one of them")
     if not _DEVICE.fullmatch(device):
         raise UsageError(f"unknown device {device!r}", f"known: {', '.join(DEVICES)}, cuda:N, xpu:N")
     if dtype is not None and dtype not in PARAMETER_DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}", f"known: {', '.join(PARAMETER_DTYPES)}")
+    own_batch = no_batch or (inputs_from is not None and batch_size is None)
     return TraceOptions(
+        inputs_from=inputs_from,
         inputs=tuple(map(parse_input, input_size)) if input_size else None,
-        batch_size=None if no_batch else batch_size,
+        batch_size=None if own_batch else batch_size or 1,
         device=device,
         dtype=dtype,
         mode="train" if train else "eval",

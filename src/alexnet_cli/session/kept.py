@@ -79,7 +79,7 @@ def traced(
 
 
 def _can_be_kept(how: TraceOptions) -> bool:
-    return how.device == META and how.formulas is None and not how.traceback
+    return how.device == META and how.formulas is None and how.inputs_from is None and not how.traceback
 
 
 def _trace(subject: Subject, how: TraceOptions, listener: Listener) -> Report:

@@ -27,6 +27,8 @@ class Example:
     @cached_property
     def batch_size(self) -> int | None:
         """The first dimension of all tensors, None if they do not share one."""
+        if any(map(_is_packed, (*self.args, *self.kwargs.values()))):
+            return None
         sizes = {tensor.shape[0] if tensor.dim() else None for _, tensor in self.tensors()}
         return sizes.pop() if len(sizes) == 1 else None
 
@@ -61,13 +63,49 @@ def live_subject(module: nn.Module, example: Example | None) -> Subject:
     return Subject(name, f"a {name} in memory", load, example=example, home="cpu" if home == "meta" else home)
 
 
+def parameters_of(module: nn.Module) -> list[inspect.Parameter] | None:
+    """Return the parameters of forward, None if it does not tell."""
+    try:
+        return list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
 def argument_names(module: nn.Module) -> list[str]:
     """Return the names of forward's positional arguments; none if it does not tell."""
-    try:
-        parameters = inspect.signature(module.forward).parameters.values()
-    except (TypeError, ValueError):
-        return []
+    parameters = parameters_of(module) or ()
     return [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
+def keyword_names(module: nn.Module) -> list[str] | None:
+    """Return the arguments that forward takes by name, None if it takes any name or does not tell."""
+    parameters = parameters_of(module)
+    if parameters is None or any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    return [each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
+def example_of(value: Any, module: nn.Module) -> Example:
+    """Return the call of forward that a value stands for.
+
+    That is an object with `args` and `kwargs`, a tuple or a list of positional arguments, a mapping of keyword
+    arguments if forward has all its keys as arguments, or else the only argument.
+    """
+    if not isinstance(value, (Mapping, tuple)) and hasattr(value, "args") and hasattr(value, "kwargs"):
+        return Example(tuple(value.args), dict(value.kwargs))
+    if type(value) in (tuple, list):  # a named tuple, such as a packed sequence, is one argument
+        return Example(tuple(value))
+    if isinstance(value, Mapping) and _are_arguments(value, module):
+        return Example(kwargs={str(name): argument for name, argument in value.items()})
+    return Example((value,))
+
+
+def _are_arguments(names: Mapping[Any, Any], module: nn.Module) -> bool:
+    parameters = parameters_of(module) or ()
+    known = {each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)}
+    if any(each.kind is each.VAR_KEYWORD for each in parameters) and (not known or known & set(names)):
+        return bool(names) and all(isinstance(name, str) for name in names)
+    return bool(names) and known.issuperset(names)
 
 
 def _moved(tensor: Tensor, *, device: torch.device, batch_size: int | None) -> Tensor:
@@ -84,11 +122,19 @@ def _parts(value: Any) -> Mapping[Any, Any] | None:
     """Return what a value holds, by key; None if it is not a container."""
     if isinstance(value, Mapping):
         return value
+    if _is_packed(value):
+        return {"data": value.data}  # the other tensors say how long the sequences are, and stay on the CPU
     if isinstance(value, (list, tuple)):
         return dict(enumerate(value))
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: getattr(value, each.name) for each in fields_of(value)}
     return None
+
+
+def _is_packed(value: Any) -> bool:
+    from torch.nn.utils.rnn import PackedSequence
+
+    return isinstance(value, PackedSequence)
 
 
 def _tensors(parts: Mapping[Any, Any], keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Tensor]]:
@@ -111,6 +157,8 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if not parts:
         return value
     changed = {key: _mapped(part, change) for key, part in parts.items()}
+    if _is_packed(value):
+        return value._replace(**changed)
     if isinstance(value, (list, tuple)):
         items = changed.values()
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

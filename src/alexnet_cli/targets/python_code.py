@@ -14,13 +14,10 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from alexnet_cli.errors import AlexnetError, TargetError, UsageError, users_frames
 from alexnet_cli.targets.subject import Loaded, Subject
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def python_subject(place: str, name: str, arguments: Mapping[str, Any]) -> Subject:
@@ -35,6 +32,32 @@ def python_subject(place: str, name: str, arguments: Mapping[str, Any]) -> Subje
     target = f"{place}:{name}" if name else place
     source = _Source(code, name, dict(arguments))
     return Subject(target, f"{name or 'the model'} in {place}", source.load, within=code.within)
+
+
+def python_value(text: str) -> Any:
+    """Return what `file.py:NAME` or `package.module:NAME` names; a function or class is called without arguments.
+
+    Raises:
+        UsageError: the text has no name, or the code has none such.
+        TargetError: the code cannot be found or imported, the call fails, or it returns nothing.
+    """
+    place, _, name = text.rpartition(":")
+    if not place or not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"--inputs {text!r} is not of the form file.py:NAME", "as in --inputs net.py:make_inputs")
+    source = _Source(
+        _file_code(place) if place.endswith(".py") else Code(place, None),
+        name,
+        {},
+        advice="it is called without arguments",
+    )
+    with source.code.within():
+        value = source.found
+        described = isinstance(value, Mapping) or (hasattr(value, "args") and hasattr(value, "kwargs"))
+        if callable(value) and not described:
+            value = source.call()
+    if value is None:
+        raise TargetError(f"{text} is None, not the inputs of a model", "does the function lack a return?")
+    return value
 
 
 @dataclass(frozen=True)
@@ -82,10 +105,13 @@ class Code:
 class _Source:
     """Loads one named object, importing its code once."""
 
-    def __init__(self, code: Code, name: str, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, code: Code, name: str, arguments: dict[str, Any], advice: str = "pass arguments with --arg name=value"
+    ) -> None:
         self.code = code
         self.name = name
         self.arguments = arguments
+        self.advice = advice
 
     @cached_property
     def found(self) -> Any:
@@ -107,11 +133,13 @@ class _Source:
             raise TargetError(
                 f"{self._named} is {_kind(self.found)}, not an nn.Module", "name a class, a function or an instance"
             )
-        return Loaded(self._call())
+        made = self.call()
+        if not isinstance(made, nn.Module):
+            raise TargetError(f"{self._named} returned {_kind(made)}, not an nn.Module")
+        return Loaded(made)
 
-    def _call(self) -> nn.Module:
-        from torch import nn
-
+    def call(self) -> Any:
+        """Call the class or function."""
         try:
             inspect.signature(self.found).bind(**self.arguments)
         except TypeError as error:
@@ -119,21 +147,18 @@ class _Source:
         except ValueError:
             pass  # no signature: the error of the call itself will do
         try:
-            made = self.found(**self.arguments)
+            return self.found(**self.arguments)
         except AlexnetError:
             raise
         except (Exception, SystemExit) as error:
             raise _broken(f"cannot build {self._named}", error) from error
-        if not isinstance(made, nn.Module):
-            raise TargetError(f"{self._named} returned {_kind(made)}, not an nn.Module")
-        return made
 
     @property
     def _named(self) -> str:
         return self.name or getattr(self.found, "__name__", "the model")
 
     def _how_to_call(self) -> str:
-        return f"the signature is {self._named}{inspect.signature(self.found)}; pass arguments with --arg name=value"
+        return f"the signature is {self._named}{inspect.signature(self.found)}; {self.advice}"
 
 
 def _file_code(place: str) -> Code:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.inputs import InputSpec, InputValue
 
 META = "meta"
 DEVICES = (META, "cpu", "cuda", "mps", "xpu")
@@ -34,11 +34,13 @@ class TrainingStep:
 class TraceOptions:
     """How to run a model. `inputs` and `dtype` default to the model's own.
 
-    A `batch_size` of None means that the shapes already include the batch. `formulas` is a file with the user's own
+    `inputs_from` names a function or a value that says what forward is called with, instead of `inputs`. A `batch_size`
+    of None means that the shapes already include the batch. `formulas` is a file with the user's own
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step.
     """
 
-    inputs: tuple[InputSpec, ...] | None = None
+    inputs: tuple[InputSpec | InputValue, ...] | None = None
+    inputs_from: str | None = None
     batch_size: int | None = 1
     device: str = META
     dtype: str | None = None

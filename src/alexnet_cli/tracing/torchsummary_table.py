@@ -10,6 +10,7 @@ from torch import nn
 
 from alexnet_cli.errors import ForwardError, UsageError
 from alexnet_cli.tape import Shape
+from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import require_device
@@ -33,7 +34,10 @@ def torchsummary_table(subject: Subject, options: TraceOptions, notify: Notify) 
     with undisturbed(), subject.within():
         model = build(subject, device, options, notify)
         specs = settle_sides(options.inputs or subject.inputs or (), model, subject.inputs)
-        return _printed(model, [spec.shape for spec in specs], device.type)
+        shapes = [spec.shape for spec in specs if isinstance(spec, InputSpec)]
+        if len(shapes) < len(specs) or options.inputs_from is not None:
+            raise UsageError("torchsummary takes shapes only", "leave out --format torchsummary")
+        return _printed(model, shapes, device.type)
 
 
 def _printed(model: nn.Module, shapes: list[Shape], device: str) -> str:

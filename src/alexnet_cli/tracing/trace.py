@@ -11,6 +11,8 @@ from torch import nn
 from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
 from alexnet_cli.report import Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
+from alexnet_cli.targets.live import example_of
+from alexnet_cli.targets.python_code import python_value
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
@@ -20,6 +22,7 @@ from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
 from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
 from alexnet_cli.tracing.inputs.remedy import Remedy
+from alexnet_cli.tracing.inputs.said import check_names, from_said
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
 from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
 from alexnet_cli.tracing.narrowing import Refusal
@@ -80,7 +83,11 @@ def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceO
     if device.type == META and failure is not None and needs_values(failure):
         where = "the CPU" if subject.home == "cpu" else subject.home
         said = first_line(failure)
-        inputs = "" if subject.example is not None else f", on random inputs with seed {SEED}"
+        inputs = (
+            ""
+            if subject.example is not None or options.inputs_from is not None
+            else f", on random inputs with seed {SEED}"
+        )
         notify(f"this model needs values to run ({said}): it was run on {where}{inputs}")
         report, _ = _trace_on(torch.device(subject.home), subject, options, notify)
     return report
@@ -149,9 +156,13 @@ def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) 
     subject, options = trial.subject, trial.options
     if options.inputs is not None:
         specs = settle_sides(options.inputs, model, subject.inputs)
-        return from_specs(specs, options.batch_size, model, device, found=False)
-    if subject.example is not None:
-        return from_example(subject.example, options.batch_size, model, device)
+        return from_said(specs, options.batch_size, model, device)
+    example = subject.example
+    if options.inputs_from is not None:
+        example = example_of(python_value(options.inputs_from), model)
+    if example is not None:
+        check_names(list(example.kwargs), model)
+        return from_example(example, options.batch_size, model, device)
     if subject.inputs is not None:
         return from_specs(list(subject.inputs), options.batch_size, model, device, found=False)
     found = find_inputs(model, trial.but_for_values)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.inputs import InputSpec, InputValue
 from alexnet_cli.targets.live import Example, argument_names
 from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.devices import out_of_memory
@@ -26,12 +26,15 @@ def model_dtype(model: nn.Module) -> torch.dtype:
     return next(dtypes, torch.float32)
 
 
-def settle_sides(specs: Sequence[InputSpec], model: nn.Module, known: Sequence[InputSpec] | None) -> list[InputSpec]:
+def settle_sides(
+    said: Sequence[InputSpec | InputValue], model: nn.Module, known: Sequence[InputSpec] | None
+) -> list[InputSpec | InputValue]:
     """Turn a lone number into a square image with the channels that the model takes, or else into a vector."""
     channels = known[0].shape[0] if known else _first_channels(model)
-    if channels is not None:
-        return [spec.as_image(channels) for spec in specs]
-    return [spec if spec.side is None else InputSpec((spec.side,), spec.dtype, spec.name) for spec in specs]
+    return [
+        each if isinstance(each, InputValue) else each.as_vector() if channels is None else each.as_image(channels)
+        for each in said
+    ]
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,27 @@ def from_specs(
     """Return tensors of these shapes.
 
     Raises:
-        UsageError: a tensor of that size cannot be, or two have one name.
+        UsageError: a tensor of that size cannot be.
     """
     inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
-    return Fed(inputs, *make_tensors(inputs, device), batch_size, specs)
+    return Fed(inputs, *make_tensors(inputs, device, specs), batch_size, specs)
 
 
 def from_example(example: Example, batch_size: int | None, model: nn.Module, device: torch.device) -> Fed:
     """Return the arguments that the caller gave, on a device and with a batch of `batch_size`."""
     args, kwargs = example.on(device, batch_size)
     settled = Example(tuple(args), kwargs)
-    names = argument_names(model)
-    inputs = tuple(_described(keys, tensor, names) for keys, tensor in settled.tensors())
+    inputs = described(settled, model)
     first, usual = 0 if settled.batch_size is None else 1, str(model_dtype(model)).removeprefix("torch.")
     dtypes = (None if given.dtype == usual else given.dtype for given in inputs)
     specs = [InputSpec(given.shape[first:], dtype, given.name) for given, dtype in zip(inputs, dtypes, strict=True)]
     return Fed(inputs, args, kwargs, settled.batch_size, specs if settled.is_flat else [])
+
+
+def described(example: Example, model: nn.Module) -> tuple[Input, ...]:
+    """Describe all tensors in the arguments, each by the path that leads to it."""
+    names = argument_names(model)
+    return tuple(_described(keys, tensor, names) for keys, tensor in example.tensors())
 
 
 def _described(keys: tuple[str, ...], tensor: Tensor, names: Sequence[str]) -> Input:
@@ -92,30 +100,41 @@ def with_batch(
     return tuple(Input((*batch, *spec.shape), spec.dtype or default, found, spec.name) for spec in specs)
 
 
-def make_tensors(inputs: Sequence[Input], device: torch.device) -> tuple[list[Tensor], dict[str, Tensor]]:
+def make_tensors(
+    inputs: Sequence[Input], device: torch.device, specs: Sequence[InputSpec] | None = None
+) -> tuple[list[Tensor], dict[str, Tensor]]:
     """Return the positional and keyword arguments: random floats, zeros for integers and booleans.
 
+    `specs` may fill them with something else.
+
     Raises:
-        UsageError: a tensor of that size cannot be, or two have one name.
+        UsageError: a tensor of that size cannot be.
     """
     args: list[Tensor] = []
     kwargs: dict[str, Tensor] = {}
-    for given in inputs:
-        tensor = _make(given, device)
+    for place, given in enumerate(inputs):
+        tensor = make_tensor(given, device, specs[place] if specs else None)
         if given.name is None:
             args.append(tensor)
-        elif given.name in kwargs:
-            raise UsageError(f"two inputs are named {given.name!r}", "name each argument of forward once")
         else:
             kwargs[given.name] = tensor
     return args, kwargs
 
 
-def _make(given: Input, device: torch.device) -> Tensor:
+def make_tensor(given: Input, device: torch.device, spec: InputSpec | None = None) -> Tensor:
+    """Return a tensor, filled as `spec` says.
+
+    Raises:
+        UsageError: a tensor of that size cannot be, or not with these values.
+    """
     dtype: torch.dtype = getattr(torch, given.dtype)
     try:
         if device.type == "meta":
             return torch.empty(given.shape, dtype=dtype, device=device)
+        if spec is not None and spec.fill is not None:
+            return torch.full(given.shape, spec.fill, dtype=dtype, device=device)
+        if spec is not None and spec.below is not None:
+            return torch.randint(spec.below, given.shape, dtype=dtype, device=device)
         if dtype.is_floating_point or dtype.is_complex:
             return torch.rand(given.shape, dtype=dtype, device=device)
         return torch.zeros(given.shape, dtype=dtype, device=device)
