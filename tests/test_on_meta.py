@@ -8,6 +8,7 @@ from torch import nn
 
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
+from alexnet_cli.targets.live import Example
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.options import TraceOptions, TrainingStep
 from alexnet_cli.tracing.recording import modes
@@ -186,3 +187,146 @@ def test_views_in_place_and_checks_are_no_work_that_is_not_counted(device):
     assert report.error is None
     assert report.totals.uncounted_ops == ()
     assert report.totals.macs == 0
+
+
+# ── questions about values ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Asks(nn.Module):
+    """Embeds tokens, and asks `question` of them and of their mask: work is done once more if the answer is yes."""
+
+    def __init__(self, question):
+        super().__init__()
+        self.question = question
+        self.table = nn.Embedding(50, 8)
+        self.once = nn.Linear(8, 8)
+        self.more = nn.Linear(8, 4)
+
+    def forward(self, input_ids, attention_mask, padding_mask):
+        x = self.once(self.table(input_ids))
+        if self.question(input_ids, attention_mask, padding_mask, x):
+            return self.more(x)
+        return x
+
+
+def infinite(_ids, _mask, _pad, x):
+    return torch.isinf(x).any()
+
+
+def checked(_ids, mask, _pad, _x):
+    torch._check_tensor_all_with(ValueError, mask > -1) if hasattr(torch, "_check_tensor_all_with") else None
+    return True
+
+
+QUESTIONS = {
+    "a token among the ids": (lambda ids, mask, pad, x: 0 in ids, False),
+    "no such token": (lambda ids, mask, pad, x: 0 not in ids, True),
+    "any id is a token": (lambda ids, mask, pad, x: (ids == 49).any(), False),
+    "all ids are a token": (lambda ids, mask, pad, x: torch.all(ids.eq(0)).item(), False),
+    "all ids are others": (lambda ids, mask, pad, x: (ids[:, 1:] != 0).all(), True),
+    "an id below zero": (lambda ids, mask, pad, x: (ids < 0).any(), False),
+    "ids among the special ones": (lambda ids, mask, pad, x: torch.isin(ids, ids.new_full((2,), 49)).any(), False),
+    "all attended": (lambda ids, mask, pad, x: mask.all(), True),
+    "all attended, as a number": (lambda ids, mask, pad, x: torch.all(mask) == 1, True),
+    "any masked": (lambda ids, mask, pad, x: (mask == 0).any(), False),
+    "all masked": (lambda ids, mask, pad, x: (mask == 0).all(), False),
+    "any masked, inverted": (lambda ids, mask, pad, x: (1 - mask).bool().any(), False),
+    "any padded": (lambda ids, mask, pad, x: pad.any(), False),
+    "none padded": (lambda ids, mask, pad, x: (~pad).all() and not torch.any(pad & mask.bool()), True),
+    "as many attended as there are": (lambda ids, mask, pad, x: mask.sum() == mask.numel(), True),
+    "the longest": (lambda ids, mask, pad, x: mask.sum(-1).max().item() == ids.shape[1], True),
+    "all ones": (lambda ids, mask, pad, x: torch.equal(mask, torch.ones_like(mask)), True),
+    "NaN": (lambda ids, mask, pad, x: x.isnan().any(), False),
+    "infinite": (infinite, False),
+    "finite": (lambda ids, mask, pad, x: torch.isfinite(x).all(), True),
+    "a constant": (lambda ids, mask, pad, x: torch.zeros(3, dtype=torch.bool).any(), False),
+    "a view of a constant": (lambda ids, mask, pad, x: torch.ones(3, 3)[1:, 0].all(), True),
+    "a check of its own": (checked, True),
+}
+IDS = torch.tensor([[7, 3, 12, 5, 31, 8]])
+ORDINARY = (IDS, torch.ones_like(IDS), torch.zeros_like(IDS, dtype=torch.bool))
+
+
+def on_ordinary_inputs(question, device: str) -> tuple[Report, list[str]]:
+    notes = []
+    subject = Subject("model", "", lambda: Loaded(Asks(question)), example=Example(ORDINARY, {}))
+    return trace(subject, TraceOptions(batch_size=None, device=device), notes.append), notes
+
+
+@pytest.mark.parametrize("asked", QUESTIONS)
+def test_questions_are_answered_on_meta_as_ordinary_inputs_answer_them(asked):
+    question, answer = QUESTIONS[asked]
+    assert bool(question(*ORDINARY, torch.ones(1))) is answer
+    report, notes = on_ordinary_inputs(question, "meta")
+    real, _ = on_ordinary_inputs(question, "cpu")
+    assert (report.run.device, real.run.device) == ("meta", "cpu")
+    assert said(report) == said(real)
+    assert report.totals.macs == 6 * 8 * 8 + (6 * 8 * 4 if answer else 0)
+    assert all("answered as for ordinary inputs" in note for note in notes)
+    assert bool(notes) == ("constant" not in asked)
+
+
+def test_the_note_names_the_line_that_asked():
+    _, [note] = on_ordinary_inputs(infinite, "meta")
+    assert note.endswith(
+        f"{__file__}:{Asks.forward.__code__.co_firstlineno + 2} "
+        "(if self.question(input_ids, attention_mask, padding_mask, x):)"
+    )
+    assert "False at" in note
+
+
+VALUES_DECIDE = {
+    "a sum of floats": lambda ids, mask, pad, x: x.sum() < 1e9,
+    "the largest id": lambda ids, mask, pad, x: ids.max().item() < 1000,
+    "the first id": lambda ids, mask, pad, x: ids[0, 0],
+    "ids in order": lambda ids, mask, pad, x: (ids[:, 1:] > ids[:, :-1]).all(),
+    "ids of the vocabulary": lambda ids, mask, pad, x: (ids < 50).all(),
+    "a mask that was written to": lambda ids, mask, pad, x: (mask.clone().index_fill_(1, ids[0, :2] * 0, 0) > 0).all(),
+    "a mask written to by a view": lambda ids, mask, pad, x: written(torch.ones(4, 4)),
+    "a float mask": lambda ids, mask, pad, x: (x.relu() > 0).all(),
+}
+
+
+def written(mask):
+    mask[1:].mul_(torch.rand(3, 4))
+    return (mask > 0.5).all()
+
+
+@pytest.mark.parametrize("asked", VALUES_DECIDE)
+def test_what_values_decide_runs_on_the_cpu(asked):
+    report, notes = on_ordinary_inputs(VALUES_DECIDE[asked], "meta")
+    assert report.run.device == "cpu"
+    assert report.error is None
+    assert len(notes) == 1
+    assert "needs values to run" in notes[0]
+
+
+def test_a_run_on_the_cpu_instead_runs_once_and_nothing_is_diagnosed(monkeypatch):
+    runs = []
+
+    class Counts(nn.Module):
+        def forward(self, x):
+            runs.append(x.device.type)
+            return x if x.sum() < 1e9 else x + 1
+
+    monkeypatch.setattr("alexnet_cli.tracing.trace.diagnose", lambda *_: pytest.fail("nothing went wrong"))
+    report = traced(Counts, "4", notify=lambda note: None)
+    assert report.error is None
+    assert runs == ["meta", "cpu"]
+
+
+def test_an_input_is_found_where_a_model_asks_for_padding():
+    class Padded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(50, 8)
+
+        def forward(self, ids):
+            return self.table(ids) if 0 not in ids else None
+
+    notes = []
+    subject = Subject("model", "", lambda: Loaded(Padded()))
+    report = trace(subject, TraceOptions(), notes.append)
+    assert report.error is None
+    assert report.run.device == "meta"
+    assert len(notes) == 2

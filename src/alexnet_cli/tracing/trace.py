@@ -119,11 +119,13 @@ def _trace_on(
     model = build(subject, device, options, notify)
     fed = _feed(model, device, trial, notify)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
+    recorder.feed(model, fed.args, fed.kwargs)
     forward = Forward(model, fed.args, fed.kwargs)
     run = forward if options.step is None else Step(forward, options.step)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
-    for note in recorder.notes:
+    runs_again = failure is not None and device.type == META and needs_values(failure)
+    for note in () if runs_again else recorder.notes:
         notify(note)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)
@@ -132,7 +134,7 @@ def _trace_on(
     error = measured = None
     if failure is None:
         measured = None if options.step or options.device == META else _measure(forward, device)
-    else:
+    elif not runs_again:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         path = rows.path_of(recorder.failed)
         remedy = Remedy(model, fed.specs, trial)

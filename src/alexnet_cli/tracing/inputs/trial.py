@@ -54,7 +54,9 @@ class Trial:
         try:
             inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
             args, kwargs = make_tensors(inputs, device)
-            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), Recorder(device).recording():
+            recorder = Recorder(device)
+            recorder.feed(model, args, kwargs)
+            with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
                 model(*args, **kwargs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
             return error

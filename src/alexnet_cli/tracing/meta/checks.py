@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alexnet_cli.tracing.meta.assumed import Assumptions
+
 _MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 _TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
 
@@ -16,7 +18,7 @@ _INDICES = (torch.int64, torch.int32)
 
 
 class MetaChecks:
-    """Checks an operator's arguments before it runs.
+    """Checks an operator's arguments before it runs. `assumed` answers questions about values.
 
     The values of `torch.arange` are known without computing them. They are followed through views, to catch
     positions past the end of an embedding table.
@@ -25,6 +27,7 @@ class MetaChecks:
     def __init__(self, storage_of: Callable[[Tensor], int]) -> None:
         self.storage_of = storage_of
         self.largest: dict[int, int] = {}
+        self.assumed = Assumptions(storage_of)
 
     def before(self, name: str, args: Any) -> None:
         """Raise what the CPU would raise.

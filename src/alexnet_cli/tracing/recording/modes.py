@@ -22,6 +22,7 @@ from alexnet_cli.torch_insides import (
     is_higher_order,
     kernel_of,
 )
+from alexnet_cli.tracing.meta.assumed import FOLLOWED, Follow
 from alexnet_cli.tracing.meta.by_cpu import shapes_by_cpu
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.rules import RULES, Rule
@@ -43,6 +44,7 @@ class _Overload(NamedTuple):
     operator: Operator
     run: Callable[..., Any]
     rule: Rule | None
+    follow: Follow | None
 
 
 class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
@@ -93,7 +95,12 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
         return output
 
     def _look_up(self, func: Any) -> _Overload:
-        overload = self._overloads[id(func)] = _Overload(func, operator(func), kernel_of(func), RULES.get(func))
+        op = operator(func)
+        rule, follow = RULES.get(func), None if op.mutates else FOLLOWED.get(op.name)
+        if self.checks is not None and op.name in ("_local_scalar_dense", "equal"):
+            assumed = self.checks.assumed
+            rule = assumed.item if op.name == "_local_scalar_dense" else assumed.equal
+        overload = self._overloads[id(func)] = _Overload(func, op, kernel_of(func), rule, follow)
         return overload
 
     def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -112,6 +119,10 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
                     raise
                 self.by_cpu[name] = None
         self.checks.after(name, args, output)
+        if overload.follow is not None:
+            self.checks.assumed.after(overload.follow, args, kwargs, output)
+        elif op.mutates:
+            self.checks.assumed.written(op.written_in(args, kwargs))
         return output
 
 

@@ -101,6 +101,12 @@ class Operator:
     lists: bool
     nature: Nature
 
+    def written_in(self, args: Any, kwargs: dict[str, Any]) -> list[Any]:
+        """Return the tensors among a call's arguments that it writes to."""
+        named = {**dict(zip(self.arguments, args, strict=False)), **kwargs}
+        given = [named[name] for name in self.written if name in named]
+        return [item for each in given for item in (each if isinstance(each, (list, tuple)) else (each,))]
+
 
 @cache
 def operator(overload: Any) -> Operator:

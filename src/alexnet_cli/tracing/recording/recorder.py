@@ -7,7 +7,7 @@ Of a tensor only its shape and its storage's identity are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
+from alexnet_cli.targets.live import argument_names
 from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
@@ -61,7 +62,7 @@ class Recorder:
         self._clock = 0
         self._births: dict[int, int] = {}
         self._by_cpu: dict[str, None] = {}
-        self._checks = MetaChecks(storage_of) if device.type == META else None
+        self.checks = MetaChecks(storage_of) if device.type == META else None
 
     @property
     def operators(self) -> int:
@@ -71,9 +72,17 @@ class Recorder:
     @property
     def notes(self) -> list[str]:
         """Say what was done differently from what the model asked of torch."""
-        if not self._by_cpu:
-            return []
-        return [f"torch cannot tell the shapes of {', '.join(self._by_cpu)} without values: the CPU told them"]
+        assumed = self.checks and self.checks.assumed.note()
+        shapes = f"torch cannot tell the shapes of {', '.join(self._by_cpu)} without values: the CPU told them"
+        return [*([assumed] if assumed else []), *([shapes] if self._by_cpu else [])]
+
+    def feed(self, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Assume what is ordinary of the values of a model's inputs, which `meta` lacks."""
+        if self.checks is not None:
+            named = {**dict(zip(argument_names(model), args, strict=False)), **kwargs}
+            nested = [named, *(value for value in named.values() if isinstance(value, dict))]
+            pairs = [(str(name), value) for each in nested for name, value in each.items()]
+            self.checks.assumed.assume((name, value) for name, value in pairs if isinstance(value, Tensor))
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -94,7 +103,7 @@ class Recorder:
     def _modes(self) -> Iterator[None]:
         """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
-        operators = OperatorMode(self._saw, self._checks)
+        operators = OperatorMode(self._saw, self.checks)
         with FunctionMode(self._run_function, self.device), operators:
             self._threads.add(thread)
             try:

@@ -78,6 +78,7 @@ class Step:
         optimizer = None if lazy else self._optimizer()
         if lazy or self.how.optimizer not in ("none", "sgd"):
             warm_up = Recorder(recorder.device)
+            warm_up.checks = recorder.checks
             with warm_up.recording():  # its shape rules spare imports
                 optimizer = self._first_step(optimizer, warm_up.device)
         tape = recorder.tape
