@@ -89,3 +89,64 @@ def test_fourier_transforms(complex_in, macs):
     formula = formula_for(getattr(aten, name))
     assert formula is not None
     assert formula(made(8, 16, dtype=dtype), [1], 0, True, out_val=made(8, points, dtype=torch.complex64)) == macs
+
+
+SIDE = 6
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_triangular_solves(left):
+    """The first unknown takes none of the others, the last all five: 0 + 1 + … + 5 MACs for each right side."""
+    right = made(B, SIDE, N) if left else made(B, N, SIDE)
+    formula = formula_for(aten.linalg_solve_triangular)
+    assert formula is not None
+    assert formula(made(B, SIDE, SIDE), right, upper=True, left=left, out_val=right) == B * N * sum(range(SIDE))
+
+
+def test_solved_triangles_are_what_the_formula_counts():
+    """Substitution written out, with each multiply-accumulate counted, gives torch's answer."""
+    triangle, right = torch.rand(SIDE, SIDE).triu() + torch.eye(SIDE), torch.rand(SIDE, 1)
+    solved, macs = torch.zeros(SIDE), 0
+    for row in reversed(range(SIDE)):
+        rest = right[row, 0]
+        for column in range(row + 1, SIDE):
+            rest, macs = rest - triangle[row, column] * solved[column], macs + 1
+        solved[row] = rest / triangle[row, row]
+    expected = torch.linalg.solve_triangular(triangle, right, upper=True)
+    assert torch.allclose(solved[:, None], expected, atol=1e-5)
+    assert macs == formula_for(aten.linalg_solve_triangular)(triangle, right, upper=True, out_val=expected)
+
+
+def test_distances_by_a_matrix_product():
+    """|x - y|² is [-2x, |x|², 1] · [y, 1, |y|²]: K products for x · y, and two more for the norms."""
+    one, other = torch.rand(B, M, K), torch.rand(B, N, K)
+    ones = torch.ones(B, M, 1), torch.ones(B, N, 1)
+    wide = torch.cat([-2 * one, one.square().sum(-1, keepdim=True), ones[0]], -1)
+    tall = torch.cat([other, ones[1], other.square().sum(-1, keepdim=True)], -1)
+    distances = aten._euclidean_dist(one, other)
+    assert torch.allclose((wide @ tall.mT).sqrt(), distances, atol=1e-4)
+    assert formula_for(aten._euclidean_dist)(one, other, out_val=distances) == B * M * N * (K + 2)
+
+
+def test_distances_of_few_points():
+    """Below 25 points torch squares and adds each of the K differences."""
+    formula = formula_for(aten._cdist_forward)
+    assert formula is not None
+    points = made(B, M, K), made(B, N, K)
+    assert formula(*points, 2.0, None, out_val=made(B, M, N)) == B * M * N * K
+    assert formula(*points, 1.0, None, out_val=made(B, M, N)) is None
+
+
+def test_aligned_regions():
+    """A bin is the mean of 2 × 2 samples, a sample the weighted sum of 4 pixels: 16 MACs; unknown with -1 samples."""
+    features, boxes, result = made(1, K, 32, 32), made(M, 5), made(M, K, 7, 7)
+    with torch.library._scoped_library("torchvision", "FRAGMENT") as library:
+        if not hasattr(torch.ops.torchvision, "roi_align"):
+            library.define(
+                "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, "
+                "int sampling_ratio, bool aligned) -> Tensor"
+            )
+        formula = formula_for(torch.ops.torchvision.roi_align)
+    assert formula is not None
+    assert formula(features, boxes, 0.25, 7, 7, 2, False, out_val=result) == M * K * 7 * 7 * 2 * 2 * 4
+    assert formula(features, boxes, 0.25, 7, 7, -1, False, out_val=result) is None

@@ -20,7 +20,8 @@ from torch.utils.flop_counter import flop_registry
 
 from alexnet_cli.errors import TargetError, users_frames
 
-Macs = Callable[..., int]
+Macs = Callable[..., int | None]
+"""From an operator's arguments and result to its MACs; None where they depend on values."""
 EXTRA: dict[Any, Macs] = {}
 MISSING: list[str] = []
 """Operators with a formula that this version of torch does not have."""
@@ -182,6 +183,47 @@ def _rnn(steps: Tensor, weights: list[Tensor], *rest: object, **_: object) -> in
     """All layers and directions of an RNN on a GPU; the one-dimensional weights are biases."""
     del rest
     return steps.numel() // steps.shape[-1] * sum(weight.numel() for weight in weights if weight.dim() > 1)
+
+
+@macs_formula("linalg_solve_triangular")
+def _substitution(triangle: Tensor, right: Tensor, *rest: object, out_val: Tensor, **_: object) -> int:
+    """Substitution: unknown i of n takes the i before it, one MAC each: n (n - 1) / 2 for a column of n unknowns."""
+    del right, rest
+    return out_val.numel() * (triangle.shape[-1] - 1) // 2
+
+
+@macs_formula("_euclidean_dist")
+def _distances(left: Tensor, right: Tensor, *, out_val: Tensor, **_: object) -> int:
+    """`cdist` of many points is a matrix product: [-2x, |x|², 1] times [y, 1, |y|²], two columns wider."""
+    del right
+    return out_val.numel() * (left.shape[-1] + 2)
+
+
+@macs_formula("_cdist_forward")
+def _few_distances(left: Tensor, right: Tensor, p: float, *rest: object, out_val: Tensor, **_: object) -> int | None:
+    """`cdist` of few points: each difference is squared and added; another norm than the second is not counted."""
+    del right, rest
+    return out_val.numel() * left.shape[-1] if p == 2 else None  # noqa: PLR2004 - the Euclidean norm
+
+
+@macs_formula("torchvision::roi_align")
+def _roi_align(  # noqa: PLR0917 - torchvision's signature
+    features: Tensor,
+    rois: Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+    *rest: object,
+    out_val: Tensor,
+    **_: object,
+) -> int | None:
+    """Each bin is the mean of s × s samples, each interpolated between four pixels: 4 s² MACs for each value.
+
+    With a `sampling_ratio` below one, s follows from the sizes of the boxes, which are values: the work is not known.
+    """
+    del features, rois, spatial_scale, pooled_height, pooled_width, rest
+    return 4 * sampling_ratio**2 * out_val.numel() if sampling_ratio > 0 else None
 
 
 @macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")

@@ -12,7 +12,7 @@ import torch
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Nature
 from alexnet_cli.torch_insides import has_kernel, has_tag, schema_of
-from alexnet_cli.tracing.formulas import formula_for
+from alexnet_cli.tracing.formulas import Macs, formula_for
 
 OPS_BY_FAMILY: dict[Family, str] = {
     "attention": """_scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
@@ -80,17 +80,17 @@ _VIEWS_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "unsafe_split", "unsafe_sp
 class Operator:
     """What the recorder needs to know about an operator overload.
 
-    `macs` computes the multiply-accumulates from its arguments and result; if that is None, `uncounted` tells whether
-    there is work that goes uncounted. `view`: its results share an argument's storage; `fresh`: they are new storages.
-    `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the names of its
-    arguments in order, `written` those it writes to; `lists`: one is a list of tensors. `nature` goes to the tape,
-    where operators that change a view in place (`squeeze_`) or hide in their schema that they are views
+    `macs` computes the multiply-accumulates from its arguments and result; where that gives none, `uncounted` tells
+    whether there is work that goes uncounted. `view`: its results share an argument's storage; `fresh`: they are new
+    storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the names
+    of its arguments in order, `written` those it writes to; `lists`: one is a list of tensors. `nature` goes to the
+    tape, where operators that change a view in place (`squeeze_`) or hide in their schema that they are views
     (`_unsafe_view`) count as views too.
     """
 
     name: str
     family: Family
-    macs: Callable[..., int] | None
+    macs: Macs | None
     uncounted: bool
     view: bool
     fresh: bool
@@ -122,7 +122,7 @@ def operator(overload: Any) -> Operator:
         name=name,
         family="reshape" if view else _FAMILY_OF.get(base, "other"),
         macs=macs,
-        uncounted=macs is None and not (view or _is_free(base, overload)),
+        uncounted=not (view or _is_free(base, overload)),
         view=view,
         fresh=not aliases and base not in _ALIASING_WITHOUT_SAYING_SO,
         mutates=schema.is_mutable,
