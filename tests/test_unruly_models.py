@@ -192,7 +192,7 @@ def test_an_input_is_found_for_a_model_that_needs_values(alexnet, file):
     answer = alexnet("summary", f"{file}:NeedsValues", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["run"]["inputs"][0]["shape"] == [1, 3, 32, 32]
-    assert answer.err.count("no input was given: 3×32×32 runs until values are needed") == 1
+    assert answer.err.count("no input was given: found that 3×32×32 fits") == 1
 
 
 def test_a_lazy_model_is_fed_colour_images(alexnet, file):

@@ -48,8 +48,7 @@ BatchSizes = Annotated[
         "--batch-size",
         "-b",
         metavar="N[,N...]",
-        help="Samples in the batch; several sizes to compare.",
-        show_default="1",
+        help="Samples in the batch, several sizes to compare; default: 1, or those of --inputs.",
     ),
 ]
 

@@ -47,7 +47,9 @@ InputsFrom = Annotated[
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch.", show_default="1"),
+    typer.Option(
+        "--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default: 1, or those of --inputs."
+    ),
 ]
 NoBatch = Annotated[bool, typer.Option("--no-batch", help="Shapes already include the batch.")]
 Device = Annotated[

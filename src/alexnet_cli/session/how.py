@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from alexnet_cli.errors import UsageError, nearest
-from alexnet_cli.report import Report
-from alexnet_cli.targets.inputs import InputSpec, parse_input
+from alexnet_cli.report import Input, Report
+from alexnet_cli.targets.inputs import InputSpec, as_mask, parse_input
 from alexnet_cli.tracing.options import (
     AMP_DTYPES,
     DEVICES,
@@ -95,6 +95,11 @@ def as_found(how: TraceOptions, report: Report) -> TraceOptions:
     """Return how to run the model again on the inputs that were found for it, without a second search."""
     if how.inputs is not None or report.run is None or not any(given.found for given in report.run.inputs):
         return how
-    first = 0 if how.batch_size is None else 1
-    found = (InputSpec(given.shape[first:], given.dtype, given.name) for given in report.run.inputs)
+    found = (_as_spec(given, report.run.batch_size) for given in report.run.inputs)
     return replace(how, inputs=tuple(found))
+
+
+def _as_spec(given: Input, batch_size: int | None) -> InputSpec:
+    """Return the spec of an input that was found; one that does not begin with the batch is whole."""
+    whole = batch_size is None or given.shape[:1] != (batch_size,)
+    return as_mask(InputSpec(given.shape if whole else given.shape[1:], given.dtype, given.name, whole=whole))

@@ -47,6 +47,7 @@ class InputSpec:
 
     Without a `dtype` it has the model's own. `side` replaces the shape if only the side of a square image is known;
     `name` makes it a keyword argument. `fill` is the value of all its elements, `below` the bound of random integers.
+    A `whole` shape has no batch in front, whatever the batch.
     """
 
     shape: Shape = ()
@@ -55,6 +56,7 @@ class InputSpec:
     side: int | None = None
     fill: float | None = None
     below: int | None = None
+    whole: bool = False
 
     def as_image(self, channels: int) -> InputSpec:
         """Return the square image that `side` stands for, or any other spec unchanged."""
@@ -73,6 +75,11 @@ class InputValue:
 
     value: Any
     name: str | None = None
+
+
+def as_mask(spec: InputSpec) -> InputSpec:
+    """Return a mask that hides nothing, or any other spec unchanged."""
+    return replace(spec, fill=1) if (spec.name or "").endswith("mask") and spec.fill is None else spec
 
 
 def parse_input(text: str) -> InputSpec | InputValue:

@@ -20,7 +20,7 @@ from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.doctor import Failure, diagnose, too_deep
 from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
-from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
+from alexnet_cli.tracing.inputs.find_inputs import FoundInputs
 from alexnet_cli.tracing.inputs.remedy import Remedy
 from alexnet_cli.tracing.inputs.said import check_names, from_said
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
@@ -79,45 +79,45 @@ def _once(notify: Notify) -> Notify:
 
 
 def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceOptions, notify: Notify) -> Report:
-    report, failure = _trace_as_asked(device, subject, options, notify)
+    trial = Trial(subject, options)
+    report, failure = _trace_as_asked(device, trial, notify)
     if device.type == META and failure is not None and needs_values(failure):
         where = "the CPU" if subject.home == "cpu" else subject.home
         said = first_line(failure)
-        inputs = (
-            ""
-            if subject.example is not None or options.inputs_from is not None
-            else f", on random inputs with seed {SEED}"
-        )
+        is_given = subject.example is not None or options.inputs_from is not None
+        inputs = "" if is_given else f", on random inputs with seed {SEED}"
         notify(f"this model needs values to run ({said}): it was run on {where}{inputs}")
-        report, _ = _trace_on(torch.device(subject.home), subject, options, notify)
+        device = torch.device(subject.home)
+        report, failure = _trace_on(device, trial, notify)
+    while failure is not None and device.type != META and trial.search_on():
+        report, failure = _trace_on(device, trial, notify)
+    if trial.found is not None:
+        notify(f"no input was given: {_said_of(trial.found)}, from {trial.found.how}")
     return report
 
 
-def _trace_as_asked(
-    device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
-) -> tuple[Report, BaseException | None]:
+def _trace_as_asked(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
+    options = trial.options
     if device.type != META or options.step is None or options.step.amp is None:
-        return _trace_on(device, subject, options, notify)
+        return _trace_on(device, trial, notify)
     if options.dtype not in (None, "float32"):
         given = f"--amp {options.step.amp} and --dtype {options.dtype}"
         raise UsageError(f"mixed precision keeps the weights in float32: {given} exclude each other", "leave one out")
     fake = fake_tensor_mode()
     if fake is None:
         notify(f"torch {torch.__version__} cannot trace mixed precision without values: the step was run on the CPU")
-        return _trace_on(torch.device("cpu"), subject, options, notify)
+        return _trace_on(torch.device("cpu"), trial, notify)
     with pretended_cpu(fake):
-        report, failure = _trace_on(torch.device("cpu"), subject, options, notify)
+        report, failure = _trace_on(torch.device("cpu"), trial, notify)
     run = None if report.run is None else replace(report.run, device=META, measured=None)
     return replace(report, run=run), failure
 
 
-def _trace_on(
-    device: torch.device, subject: Subject, options: TraceOptions, notify: Notify
-) -> tuple[Report, BaseException | None]:
-    trial = Trial(subject, options)
+def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
+    subject, options = trial.subject, trial.options
     _seed(device)
     model = build(subject, device, options, notify)
-    fed = _feed(model, device, trial, notify)
+    fed = _feed(model, device, trial)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
     recorder.feed(model, fed.args, fed.kwargs)
     forward = Forward(model, fed.args, fed.kwargs)
@@ -137,7 +137,7 @@ def _trace_on(
     elif not runs_again:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         path = rows.path_of(recorder.failed)
-        remedy = Remedy(model, fed.specs, trial)
+        remedy = Remedy(model, fed.specs, trial, sought=trial.found is not None)
         error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
@@ -153,7 +153,7 @@ def _seed(device: torch.device) -> None:
             torch.cuda.manual_seed(SEED)
 
 
-def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
+def _feed(model: nn.Module, device: torch.device, trial: Trial) -> Fed:
     """Return what forward is called with: what was asked for or given, what the model is known to take, or found."""
     subject, options = trial.subject, trial.options
     if options.inputs is not None:
@@ -167,23 +167,15 @@ def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) 
         return from_example(example, options.batch_size, model, device)
     if subject.inputs is not None:
         return from_specs(list(subject.inputs), options.batch_size, model, device, found=False)
-    found = find_inputs(model, trial.but_for_values)
-    if found is None:
-        raise UsageError(
-            f"no input was given for {subject.target}, and its layers do not tell what it takes",
-            "say what its forward takes, as in --input-size 3,224,224 (without the batch; :int64 for token ids)",
-        )
+    return from_specs(list(trial.search().specs), options.batch_size, model, device, found=True)
+
+
+def _said_of(found: FoundInputs) -> str:
+    """Say which inputs were found, of those that ran; others were a guess."""
     shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
-    notify(f"no input was given: {_said_of(found, shapes, needs_values=trial.needs_values)}, from {found.how}")
-    return from_specs(list(found.specs), options.batch_size, model, device, found=True)
-
-
-def _said_of(found: FoundInputs, shapes: str, *, needs_values: bool) -> str:
     if not found.fits:
         return f"none that fits was found, {shapes or 'none at all'} was a guess"
-    if not shapes:
-        return "found that none is needed"
-    return f"{shapes} runs until values are needed" if needs_values else f"found that {shapes} fits"
+    return f"found that {shapes} fits" if shapes else "found that none is needed"
 
 
 def _run(run: Forward | Step, recorder: Recorder) -> BaseException | None:

@@ -60,7 +60,8 @@ def from_specs(
         UsageError: a tensor of that size cannot be.
     """
     inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
-    return Fed(inputs, *make_tensors(inputs, device, specs), batch_size, specs)
+    own = None if specs and all(spec.whole for spec in specs) else batch_size
+    return Fed(inputs, *make_tensors(inputs, device, specs), own, specs)
 
 
 def from_example(example: Example, batch_size: int | None, model: nn.Module, device: torch.device) -> Fed:
@@ -97,7 +98,10 @@ def with_batch(
     """Put the batch in front of each shape; a `batch_size` of None means that the shapes are whole."""
     batch = () if batch_size is None else (batch_size,)
     default = str(dtype).removeprefix("torch.")
-    return tuple(Input((*batch, *spec.shape), spec.dtype or default, found, spec.name) for spec in specs)
+    return tuple(
+        Input(spec.shape if spec.whole else (*batch, *spec.shape), spec.dtype or default, found, spec.name)
+        for spec in specs
+    )
 
 
 def make_tensors(

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -16,12 +15,13 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
+from alexnet_cli.tracing.inputs.by_name import Config, Guesser, by_name
 from alexnet_cli.tracing.inputs.feed import image_channels
 
 Fits = Callable[[Sequence[InputSpec]], bool]
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
 LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
-SAMPLES = (1024, 16_000, 128, 512, 4096, 64, 16)
+SAMPLES = (16_000, 1024, 128, 4096, 512, 64, 16)
 VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64))
 SCANNED_SIDES = range(4, 400)
 FIRST_LAYERS = 4
@@ -37,32 +37,60 @@ class FoundInputs:
     specs: tuple[InputSpec, ...]
     how: str
     fits: bool = False
+    by_name: bool = False
+
+
+class Search:
+    """Tries one candidate after the other until `SECONDS` after it began; `tried` are those that did not fit.
+
+    `scan` tries every image size if the usual ones do not fit.
+    """
+
+    def __init__(self, model: nn.Module, *, scan: bool = True) -> None:
+        self.tried: list[FoundInputs] = []
+        self._candidates = _distinct(_candidates(model, scan=scan))
+        self._deadline = time.monotonic() + SECONDS
+
+    def next(self, fits: Fits) -> FoundInputs | None:
+        """Return the next candidate that fits, None if none does in the time that is left."""
+        while time.monotonic() < self._deadline:
+            candidate = next(self._candidates, None)
+            if candidate is None:
+                return None
+            if fits(candidate.specs):
+                return replace(candidate, fits=True)
+            self.tried.append(candidate)
+        return None
 
 
 def find_inputs(model: nn.Module, fits: Fits, *, scan: bool = True) -> FoundInputs | None:
     """Return the first candidate that the model runs on.
 
     If none does within `SECONDS`, return the first candidate with `fits` False, or None if there are no candidates.
-    `scan` tries every image size if the usual ones do not fit.
     """
-    deadline = time.monotonic() + SECONDS
-    first = None
-    for candidate in _candidates(model, scan=scan):
-        if fits(candidate.specs):
-            return replace(candidate, fits=True)
-        first = first or candidate
-        if time.monotonic() > deadline:
-            break
-    return first
+    search = Search(model, scan=scan)
+    return search.next(fits) or next(iter(search.tried), None)
+
+
+def _distinct(candidates: Iterator[FoundInputs]) -> Iterator[FoundInputs]:
+    seen = set()
+    for candidate in candidates:
+        if candidate.specs not in seen:
+            seen.add(candidate.specs)
+            yield candidate
 
 
 def _candidates(model: nn.Module, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
-    arguments = _required_arguments(model)
+    by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
+    first = sorted((spec for _, specs in by_layer for spec in specs[:2]), key=lambda spec: spec.dtype is not None)
+    for named in by_name(Guesser(model, Config(model), _lengths(model), _feature_counts(model), first)):
+        yield FoundInputs(named, "the names of forward's arguments", by_name=True)
+    yield from _dummies(model)
+    arguments = required_arguments(model)
     if not arguments:
         yield FoundInputs((), "what forward takes")
     names = arguments or (None,)
-    by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
     for name, specs in by_layer:
         for spec in specs:
             yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
@@ -70,10 +98,45 @@ def _candidates(model: nn.Module, *, scan: bool) -> Iterator[FoundInputs]:
         every = [spec for _, specs in by_layer for spec in specs[:3]]
         for combination in islice(product(every, repeat=len(names)), MOST_COMBINATIONS):
             yield FoundInputs(_named(combination, names), "its first layers")
+    yield from _by_late_embeddings(model, names)
+    yield from _by_raw_parameters(model, names)
     for name, layer in _first_layers(model) if scan else ():
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             for side in SCANNED_SIDES:
-                yield FoundInputs((InputSpec((image_channels(layer), side, side)),), f"the layer {name}")
+                spec = InputSpec((image_channels(layer), side, side))
+                yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
+
+
+def _by_late_embeddings(model: nn.Module, names: Sequence[str | None]) -> Iterator[FoundInputs]:
+    """Yield token ids for an embedding that comes after the first layers in the order of registration."""
+    first = {name for name, _ in _first_layers(model)}
+    for name, layer in model.named_modules():
+        if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)) and name not in first:
+            for spec in _shapes_for(layer, model):
+                yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
+            return
+
+
+def _by_raw_parameters(model: nn.Module, names: Sequence[str | None]) -> Iterator[FoundInputs]:
+    """Yield vectors, sequences and images as wide as parameters that the model's own code multiplies with."""
+    for size in _feature_counts(model):
+        for shape in ((size,), (LENGTHS[0], size), *((size, side, side) for side in SIDES[:4])):
+            yield FoundInputs(_named((InputSpec(shape),) * len(names), names), "the sizes of its parameters")
+
+
+def _feature_counts(model: nn.Module) -> list[int]:
+    """Return widths that an input may have: those that first layers take, then sizes of raw parameters."""
+    telling = ("in_features", "in_channels", "input_size", "embed_dim")
+    taken = (getattr(module, name, None) for module in model.modules() for name in telling)
+    raw = (
+        size
+        for module in model.modules()
+        for parameter in own_parameters(module).values()
+        if parameter is not None and not is_lazy(parameter)
+        for size in parameter.shape
+    )
+    sizes = (size for size in (*taken, *raw) if isinstance(size, int) and size > 1)
+    return list(islice(dict.fromkeys(sizes), FIRST_LAYERS))
 
 
 def _named(specs: Sequence[InputSpec], names: Sequence[str | None]) -> tuple[InputSpec, ...]:
@@ -95,26 +158,17 @@ def _by_convention(model: nn.Module) -> Iterator[FoundInputs]:
         yield FoundInputs(tuple(_spec_of(value, name) for name, value in example.items()), "its example_input_array")
     elif isinstance(example, (tuple, list)) and all(isinstance(item, Tensor) for item in example):
         yield FoundInputs(tuple(map(_spec_of, example)), "its example_input_array")
-    dummies = getattr(model, "dummy_inputs", None)
-    if isinstance(dummies, dict) and all(isinstance(value, Tensor) for value in dummies.values()):
-        yield FoundInputs(tuple(_spec_of(value, name) for name, value in dummies.items()), "its dummy_inputs")
     default = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
     if isinstance(default, dict) and "input_size" in default:
         yield FoundInputs((InputSpec(tuple(default["input_size"])),), "its default_cfg")
-    yield from _configured(model, getattr(model, "config", None))
 
 
-def _configured(model: nn.Module, config: Any) -> Iterator[FoundInputs]:
-    name = getattr(model, "main_input_name", None)
-    side = getattr(config, "image_size", None)
-    if side is not None:
-        height, width = side if isinstance(side, (tuple, list)) else (side, side)
-        shape = (getattr(config, "num_channels", 3), height, width)
-        yield FoundInputs((InputSpec(shape, name=name or "pixel_values"),), "its config")
-    if getattr(config, "vocab_size", None) is not None:
-        tokens = InputSpec((LENGTHS[0],), TOKENS, name or "input_ids")
-        yield FoundInputs((tokens,), "its config")
-        yield FoundInputs((tokens, replace(tokens, name="decoder_input_ids")), "its config")
+def _dummies(model: nn.Module) -> Iterator[FoundInputs]:
+    """Yield the inputs that transformers makes up to try a model, which are short."""
+    with contextlib.suppress(Exception):
+        dummies = getattr(model, "dummy_inputs", None)
+        if isinstance(dummies, dict) and all(isinstance(value, Tensor) for value in dummies.values()):
+            yield FoundInputs(tuple(_spec_of(value, name) for name, value in dummies.items()), "its dummy_inputs")
 
 
 def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
@@ -125,7 +179,9 @@ def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
             yield from (InputSpec((image_channels(layer), *size)) for size in _spatial(rank))
         case NormBase() | nn.GroupNorm():
             channels = layer.num_features if isinstance(layer, NormBase) else layer.num_channels
-            yield from (InputSpec((channels, *size)) for size in ((), *_spatial(2), *_spatial(1)))
+            volumes = isinstance(layer, nn.BatchNorm3d | nn.InstanceNorm3d)
+            sizes = _spatial(3) if volumes else ((), *_spatial(2), *_spatial(1))
+            yield from (InputSpec((channels, *size)) for size in sizes)
         case nn.Linear():
             yield from _features(layer.in_features, model)
         case nn.Bilinear():
@@ -146,8 +202,10 @@ def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
 
 
 def _features(size: int, model: nn.Module) -> Iterator[InputSpec]:
-    yield InputSpec((size,))
-    yield from (InputSpec((length, size)) for length in _lengths(model))
+    """Yield vectors and sequences of them; sequences first where something attends or recurs."""
+    sequences = [InputSpec((length, size)) for length in _lengths(model)]
+    in_order = any(isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) for module in model.modules())
+    yield from (*sequences, InputSpec((size,))) if in_order else (InputSpec((size,)), *sequences)
 
 
 def _spatial(rank: int) -> Iterator[tuple[int, ...]]:
@@ -195,7 +253,7 @@ def _inside_attention(name: str, model: nn.Module) -> bool:
     return bool(name) and isinstance(model.get_submodule(parent), nn.MultiheadAttention)
 
 
-def _required_arguments(model: nn.Module) -> tuple[str | None, ...]:
+def required_arguments(model: nn.Module) -> tuple[str | None, ...]:
     """Return an entry for each argument that forward requires: its name if it is keyword-only, else None."""
     try:
         parameters = inspect.signature(model.forward).parameters.values()

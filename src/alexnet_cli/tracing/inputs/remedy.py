@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,14 @@ from functools import cache
 from torch import nn
 
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.inputs.find_inputs import find_inputs
+from alexnet_cli.targets.live import parameters_of
+from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
 from alexnet_cli.units import shape as cross
 
 Fits = Callable[[Sequence[InputSpec]], bool]
 _IMAGE_RANK = 3
+_MOST_TRIED = 6
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 RADIUS = 64
 LARGEST = 4096
 USUAL = (28, 32, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 512, 640, 1024)
@@ -24,15 +28,19 @@ SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Remedy:
-    """Looks for inputs that a model runs on, close to the one that failed; `fits` tries one."""
+    """Looks for inputs that a model runs on, close to the one that failed; `fits` tries one.
+
+    Where the input that failed was `sought` among many there is no other to be found.
+    """
 
     model: nn.Module
     specs: Sequence[InputSpec]
     fits: Fits
+    sought: bool = False
 
     def advice(self) -> str | None:
         """Say which square images run, or else which other input does; None if the failed input runs on `meta`."""
-        return None if self.fits(self.specs) else self._sizes() or self._other()
+        return None if self.sought or self.fits(self.specs) else self._sizes() or self._other()
 
     def _sizes(self) -> str | None:
         if len(self.specs) != 1 or len(self.specs[0].shape) != _IMAGE_RANK:
@@ -44,7 +52,7 @@ class Remedy:
 
     def _other(self) -> str | None:
         found = find_inputs(self.model, self.fits, scan=False)
-        if found is None or not (found.fits and found.specs):
+        if found is None or not (found.fits and found.specs) or any(spec.whole for spec in found.specs):
             return None
         shapes = " and ".join(cross(spec.shape) for spec in found.specs)
         return f"an input of {shapes} fits, as in {' '.join(map(_option, found.specs))}"
@@ -52,9 +60,29 @@ class Remedy:
 
 def _option(spec: InputSpec) -> str:
     """Return the option for an input: `--input-size 3,227,227`."""
+    return f"--input-size {_said(spec)}"
+
+
+def _said(spec: InputSpec) -> str:
     name = f"{spec.name}=" if spec.name else ""
-    dtype = f":{spec.dtype}" if spec.dtype else ""
-    return f"--input-size {name}{','.join(map(str, spec.shape))}{dtype}"
+    fill = "" if spec.fill is None else f"={spec.fill:g}"
+    dtype = f":{spec.dtype}{fill}" if spec.dtype else ""
+    return f"{name}{','.join(map(str, spec.shape))}{dtype}"
+
+
+def how_to_say(model: nn.Module, tried: Sequence[FoundInputs], target: str) -> str:
+    """Say what forward takes, which inputs were tried, and how to say others."""
+    parameters = parameters_of(model) or []
+    lines = [f"forward takes ({', '.join(map(str, parameters)) or 'nothing'})"] if parameters else []
+    if tried:
+        shown = [" ".join(map(_said, each.specs)) or "nothing" for each in tried[:_MOST_TRIED]]
+        more = f" and {len(tried) - len(shown)} more" if len(tried) > len(shown) else ""
+        lines.append(f"tried: {'; '.join(shown)}{more}")
+    needed = [each.name for each in parameters if each.default is each.empty and each.kind not in _VARIADIC]
+    said = " ".join(f"-i {name}=SHAPE" for name in needed) or "-i SHAPE"
+    lines.append(f"say what it takes, as in alexnet summary {target} {said}, with shapes such as 3,224,224 or 16:int64")
+    lines.append(f"or with a function that returns it: alexnet summary {target} --inputs file.py:make")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,21 @@ import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import nn
 
-from alexnet_cli.errors import is_ours, is_users_file
+from alexnet_cli.errors import UsageError, is_ours, is_users_file
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.inputs.feed import make_tensors, model_dtype, with_batch
+from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search, required_arguments
+from alexnet_cli.tracing.inputs.remedy import how_to_say
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
 
@@ -28,13 +32,14 @@ from alexnet_cli.tracing.recording.recorder import Recorder
 class Trial:
     """Tells whether a model runs on other inputs, tried on `meta`; the model is built when it is first needed.
 
-    `needs_values` tells whether the last inputs tried with `but_for_values` ran until values were needed.
+    `found` are the inputs that the search for some has come to, None where there is or was nothing to search for.
     """
 
     def __init__(self, subject: Subject, options: TraceOptions) -> None:
         self.subject = subject
         self.options = options
-        self.needs_values = False
+        self.found: FoundInputs | None = None
+        self._search: Search | None = None
         self._built: nn.Module | None = None
         self._lines: dict[int, str] = {}
 
@@ -45,15 +50,52 @@ class Trial:
     def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
         """Try shapes; stopping where values are needed, which `meta` lacks, does not count as a failure."""
         failure = self._failure(specs)
-        self.needs_values = failure is not None and needs_values(failure)
-        return failure is None or self.needs_values
+        return failure is None or needs_values(failure)
+
+    def search(self) -> FoundInputs:
+        """Return the inputs that were found before, or look for some; where none fit a guess for a single argument.
+
+        Raises:
+            UsageError: no inputs fit, and a guess would not tell why.
+        """
+        if self.found is None:
+            self._search = Search(self._model())
+            self.found = self._search.next(self.but_for_values)
+        if self.found is None:
+            self.found = self._guess(next(iter(self._search.tried), None) if self._search is not None else None)
+        return self.found
+
+    def search_on(self) -> bool:
+        """Look for other inputs, where those that were found do not fit after all; tell whether there are any."""
+        if self._search is None or self.found is None or not self.found.fits:
+            return False
+        others = self._search.next(self.but_for_values)
+        self.found = others or self._guess(replace(self.found, fits=False))
+        return others is not None
+
+    def _guess(self, first: FoundInputs | None) -> FoundInputs:
+        """Return the first candidate, which does not fit, if it is for a single argument: its failure tells why.
+
+        Raises:
+            UsageError: there is none, or it is for several arguments.
+        """
+        if first is None or len(required_arguments(self._model())) > 1 or first.by_name:
+            raise self._nothing_fits()
+        return first
+
+    def _nothing_fits(self) -> UsageError:
+        model, tried = self._model(), self._search.tried if self._search is not None else []
+        target = self.subject.target
+        return UsageError(
+            f"no input was given for {target}, and none that fits was found", how_to_say(model, tried, target)
+        )
 
     def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
         device = torch.device(META)
         model = self._model()
         try:
             inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
-            args, kwargs = make_tensors(inputs, device)
+            args, kwargs = make_tensors(inputs, device, specs)
             recorder = Recorder(device)
             recorder.feed(model, args, kwargs)
             with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
@@ -89,12 +131,15 @@ class Trial:
             nn.Module.__init__ = original  # type: ignore[method-assign]
 
 
+_is_users_file = cache(is_users_file)  # asked of each frame of each module that is made
+
+
 def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
     """Return the innermost line of the user's code that is not a constructor of the module itself."""
     frame = frame and frame.f_back  # past the wrapper around the constructor
     while frame is not None and not is_ours(frame.f_code.co_filename):
         own = frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
-        if not own and is_users_file(frame.f_code.co_filename):
+        if not own and _is_users_file(frame.f_code.co_filename):
             line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
             return f"{frame.f_code.co_filename}:{frame.f_lineno}: {line}"
         frame = frame.f_back

@@ -1,0 +1,130 @@
+"""Models whose inputs are told by the names of their arguments, by a config or by an odd layer."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WORDS, WIDTH = 100, 8
+
+
+class Nested(nn.Module):
+    """A model of text and images with a config for each, and arguments that are all optional."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self) -> None:
+        super().__init__()
+        vision = SimpleNamespace(model_type="vision", image_size=48, num_channels=2)
+        text = SimpleNamespace(model_type="text", vocab_size=WORDS)
+        self.config = SimpleNamespace(vision_config=vision, text_config=text)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.see = nn.Linear(2 * 48 * 48, WIDTH)
+
+    def forward(
+        self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        del labels
+        if input_ids is None or pixel_values is None:
+            raise ValueError("both are needed")
+        return self.embed(input_ids) + self.see(pixel_values.flatten(1))[:, None]
+
+
+class Unet(nn.Module):
+    """Takes noisy latents, a time step and what they are conditioned on, at the sizes of its config."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {"sample_size": 32, "in_channels": 4, "cross_attention_dim": 24}
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.condition = nn.Linear(24, 4)
+        self.grid = nn.Parameter(torch.zeros(4, 32, 32))
+
+    def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> Tensor:
+        condition = self.condition(encoder_hidden_states).mean(1)[:, :, None, None]
+        return self.conv(sample) + self.grid + condition + timestep.float()[:, None, None, None]
+
+
+class Spectrogram(nn.Module):
+    """Takes twice as many frames as it has positions, as Whisper does."""
+
+    main_input_name = "input_features"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(num_mel_bins=20, max_source_positions=50)
+        self.conv = nn.Conv1d(20, 4, 3, stride=2, padding=1)
+
+    def forward(self, input_features: Tensor | None = None) -> Tensor:
+        if input_features is None or input_features.shape[-1] != 2 * 50:
+            raise ValueError("expected the frames of 30 seconds")
+        return self.conv(input_features)
+
+
+class Volumes(nn.Sequential):
+    """Normalizes volumes before anything else."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.BatchNorm3d(2), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(2, 3))
+
+
+class Late(nn.Module):
+    """Registers its embedding after many other layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.LayerNorm(WIDTH) for _ in range(6)])
+        self.embed = nn.Embedding(WORDS, WIDTH)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        hidden = self.embed(batch)
+        for block in self.blocks:
+            hidden = block(hidden)
+        return hidden
+
+
+class Raw(nn.Module):
+    """Holds plain parameters and no layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(7, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+class Sound(nn.Module):
+    """Takes sound, from which a long window is cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 4000, stride=4000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class LooksAtValues(nn.Module):
+    """Asks for a value before the shape of the first guess turns out to be wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(WIDTH, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum().item() < 0:
+            return x
+        if x.dim() != 3:
+            raise ValueError("expected a sequence")
+        return self.linear(x)
+
+
+class Unknowable(nn.Module):
+    """Takes two things of which nothing tells what they are."""
+
+    def forward(self, left: dict[str, Tensor], right: Any, scale: float = 1.0) -> Tensor:
+        return left["a"] + right["b"] * scale
