@@ -247,9 +247,9 @@ IDS = torch.tensor([[7, 3, 12, 5, 31, 8]])
 ORDINARY = (IDS, torch.ones_like(IDS), torch.zeros_like(IDS, dtype=torch.bool))
 
 
-def on_ordinary_inputs(question, device: str) -> tuple[Report, list[str]]:
+def on_ordinary_inputs(question, device: str, inputs=ORDINARY) -> tuple[Report, list[str]]:
     notes = []
-    subject = Subject("model", "", lambda: Loaded(Asks(question)), example=Example(ORDINARY, {}))
+    subject = Subject("model", "", lambda: Loaded(Asks(question)), example=Example(inputs, {}))
     return trace(subject, TraceOptions(batch_size=None, device=device), notes.append), notes
 
 
@@ -257,7 +257,7 @@ def on_ordinary_inputs(question, device: str) -> tuple[Report, list[str]]:
 def test_questions_are_answered_on_meta_as_ordinary_inputs_answer_them(asked):
     question, answer = QUESTIONS[asked]
     assert bool(question(*ORDINARY, torch.ones(1))) is answer
-    report, notes = on_ordinary_inputs(question, "meta")
+    report, notes = on_ordinary_inputs(question, "meta", tuple(each.to("meta") for each in ORDINARY))
     real, _ = on_ordinary_inputs(question, "cpu")
     assert (report.run.device, real.run.device) == ("meta", "cpu")
     assert said(report) == said(real)
@@ -273,6 +273,33 @@ def test_the_note_names_the_line_that_asked():
         "(if self.question(input_ids, attention_mask, padding_mask, x):)"
     )
     assert "False at" in note
+
+
+PADDED = (
+    torch.tensor([[7, 3, 12, 5, 0, 0]]),
+    torch.tensor([[1, 1, 1, 1, 0, 0]]),
+    torch.tensor([[False] * 4 + [True] * 2]),
+)
+
+
+@pytest.mark.parametrize("asked", QUESTIONS)
+@pytest.mark.parametrize("inputs", [ORDINARY, PADDED], ids=["ordinary", "padded"])
+def test_values_that_were_given_are_never_contradicted(asked, inputs):
+    """Where they answer otherwise than ordinary inputs, or the answer is not clear, the model runs on the CPU."""
+    question, _ = QUESTIONS[asked]
+    report, _ = on_ordinary_inputs(question, "meta", inputs)
+    real, _ = on_ordinary_inputs(question, "cpu", inputs)
+    assert said(report) == said(real)
+    if inputs is ORDINARY and "special" not in asked:
+        assert report.run.device == "meta"
+
+
+@pytest.mark.parametrize("fill", [0, 1])
+def test_a_mask_that_is_filled_has_that_value(fill):
+    inputs = ("6:int64", f"attention_mask=6:int64={fill}", "padding_mask=6:bool")
+    report = traced(lambda: Asks(lambda ids, mask, pad, x: mask.all()), *inputs)
+    assert report.run.device == "meta"
+    assert report.totals.macs == 6 * 8 * 8 + fill * 6 * 8 * 4
 
 
 VALUES_DECIDE = {

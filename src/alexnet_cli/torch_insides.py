@@ -6,6 +6,7 @@ but never a failed import. A torch upgrade starts here. Imported only where torc
 
 from __future__ import annotations
 
+import inspect
 import sys
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -193,7 +194,8 @@ _FLEX = ("_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", "_validate_device")
 def kernel_replaced(name: str, kernel: Any, key: str) -> Iterator[None]:
     """Run an ATen operator by another kernel inside. Without `_destroy` it lasts until the library is collected."""
     library = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call] # torch leaves it untyped
-    library.impl(name, kernel, key)  # type: ignore[no-untyped-call]
+    can_say_so = "allow_override" in inspect.signature(library.impl).parameters  # torch 2.9 refuses it unsaid
+    library.impl(name, kernel, key, **({"allow_override": True} if can_say_so else {}))  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

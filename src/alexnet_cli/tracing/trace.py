@@ -119,7 +119,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     model = build(subject, device, options, notify)
     fed = _feed(model, device, trial)
     recorder = Recorder(device, model.parameters(), taping=options.device == META)
-    recorder.feed(model, fed.args, fed.kwargs)
+    recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     run = forward if options.step is None else Step(forward, options.step)
     with users_formulas(options.formulas, notify, operator.cache_clear):

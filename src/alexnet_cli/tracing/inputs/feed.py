@@ -41,7 +41,8 @@ def settle_sides(
 class Fed:
     """What forward is called with: `inputs` describes the tensors in it, `specs` are their shapes without the batch.
 
-    `specs` is empty where arguments are more than tensors.
+    `specs` is empty where arguments are more than tensors. `given` has the values that the caller gave, which tensors
+    on `meta` lack.
     """
 
     inputs: tuple[Input, ...]
@@ -49,6 +50,7 @@ class Fed:
     kwargs: dict[str, Any]
     batch_size: int | None
     specs: list[InputSpec]
+    given: Example | None = None
 
 
 def from_specs(
@@ -61,7 +63,16 @@ def from_specs(
     """
     inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
     own = None if specs and all(spec.whole for spec in specs) else batch_size
-    return Fed(inputs, *make_tensors(inputs, device, specs), own, specs)
+    return Fed(inputs, *make_tensors(inputs, device, specs), own, specs, _filled(specs))
+
+
+def _filled(specs: list[InputSpec]) -> Example | None:
+    """Return the values that fill the inputs, one for each that has one; the others are on `meta`."""
+    if all(spec.fill is None for spec in specs):
+        return None
+    values = [torch.empty(1, device="meta") if spec.fill is None else torch.tensor([spec.fill]) for spec in specs]
+    named = {spec.name: value for spec, value in zip(specs, values, strict=True) if spec.name is not None}
+    return Example(tuple(value for spec, value in zip(specs, values, strict=True) if spec.name is None), named)
 
 
 def from_example(example: Example, batch_size: int | None, model: nn.Module, device: torch.device) -> Fed:
@@ -72,7 +83,7 @@ def from_example(example: Example, batch_size: int | None, model: nn.Module, dev
     first, usual = 0 if settled.batch_size is None else 1, str(model_dtype(model)).removeprefix("torch.")
     dtypes = (None if given.dtype == usual else given.dtype for given in inputs)
     specs = [InputSpec(given.shape[first:], dtype, given.name) for given, dtype in zip(inputs, dtypes, strict=True)]
-    return Fed(inputs, args, kwargs, settled.batch_size, specs if settled.is_flat else [])
+    return Fed(inputs, args, kwargs, settled.batch_size, specs if settled.is_flat else [], example)
 
 
 def described(example: Example, model: nn.Module) -> tuple[Input, ...]:

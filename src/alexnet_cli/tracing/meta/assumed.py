@@ -30,10 +30,14 @@ _PLACES_TOLD = 4
 
 
 class Known(NamedTuple):
-    """The one value of all elements of a storage, and whether it rests on what is assumed of the inputs."""
+    """The one value of all elements of a storage, and whether it rests on what is assumed of the inputs.
+
+    `real` are the tokens themselves if the caller gave them.
+    """
 
     value: Any
     assumed: bool = False
+    real: Tensor | None = None
 
 
 Given = list[Known | None]
@@ -58,12 +62,17 @@ class Assumptions:
         self.answered: dict[str, None] = {}
         self._known: dict[int, tuple[Known, weakref.ref[Any]]] = {}
 
-    def assume(self, inputs: Iterable[tuple[str, Tensor]]) -> None:
-        """Assume what is ordinary of a model's inputs, by their names and dtypes."""
-        for name, tensor in inputs:
+    def assume(self, inputs: Iterable[tuple[str, Tensor, Tensor | None]]) -> None:
+        """Assume what is ordinary of a model's inputs, by their names and dtypes.
+
+        With each comes the tensor that the caller gave, if it has values: these are not assumed.
+        """
+        for name, tensor, real in inputs:
             value = _ordinary(name.lower(), tensor)
             if value is not None:
-                self._keep(tensor, Known(value, assumed=True))
+                known = Known(value, assumed=True) if real is None else _given(value, real)
+                if known is not None:
+                    self._keep(tensor, known)
 
     def after(self, follow: Follow, args: Any, kwargs: Any, output: Any) -> None:
         """Keep what is known of an operator's new result."""
@@ -122,7 +131,7 @@ class Assumptions:
             TypeError,
         ):  # a storage or value of no kind
             return
-        known = Known(value, known.assumed)
+        known = known._replace(value=value)
         self._known[self.storage_of(tensor)] = known, weakref.ref(storage)
 
     def _answer(self, value: Any, known: Known) -> Any:
@@ -136,6 +145,14 @@ def _ordinary(name: str, tensor: Tensor) -> Any:
         return None if "masked" in name else "pad" not in name
     is_ids = tensor.dtype in (torch.int64, torch.int32) and not _NO_TOKENS.search(name)
     return TOKEN if is_ids else None
+
+
+def _given(ordinary: Any, real: Tensor) -> Known | None:
+    """Return what is known of an input whose values were given: tokens, or one value for all elements."""
+    if ordinary is TOKEN:
+        return Known(TOKEN, assumed=True, real=real)
+    first = real.flatten()[:1]
+    return Known(first.item()) if len(first) and bool((real == first).all()) else None
 
 
 def _in_dtype(value: Any, tensor: Tensor) -> Any:
@@ -181,6 +198,7 @@ def _extreme(given: Given, args: Any, output: Tensor) -> Known | None:
 def _joined(given: Given, _args: Any, _output: Tensor) -> Known | None:
     known = [each for each in given if each is not None]
     alike = len(known) == len(given) and len({each.value for each in known}) == 1
+    alike = alike and all(each.real is None for each in known)
     return Known(known[0].value, any(each.assumed for each in known)) if alike else None
 
 
@@ -207,7 +225,8 @@ def _not_finite(_given: Given, _args: Any, _output: Tensor) -> Known:
 @_follow("isin")
 def _is_in(given: Given, args: Any, _output: Tensor) -> Known | None:
     known = given[0] if isinstance(args[0], Tensor) else None
-    return Known(value=False, assumed=True) if known is not None and known.value is TOKEN else None
+    tokens = known is not None and known.value is TOKEN and known.real is None
+    return Known(value=False, assumed=True) if tokens else None
 
 
 @_follow("all", "any", "_is_any_true")
@@ -243,7 +262,7 @@ def _where(given: Given, args: Any, _output: Tensor) -> Known | None:
     if len(given) != 3 or len(args) != 3 or given[0] is None:  # noqa: PLR2004 - a condition and two values
         return None
     chosen = given[1] if given[0].value else given[2]
-    return chosen and Known(chosen.value, chosen.assumed or given[0].assumed)
+    return chosen and chosen._replace(assumed=chosen.assumed or given[0].assumed)
 
 
 def _computed(compute: Callable[[Any, Any], Any]) -> Follow:
@@ -258,6 +277,11 @@ def _computed(compute: Callable[[Any, Any], Any]) -> Follow:
         return Known(compute(plain[0].value, plain[1].value), plain[0].assumed or plain[1].assumed)
 
     return follow
+
+
+def _contradicted(compute: Callable[[Any, Any], Any], real: Tensor, bound: float) -> bool:
+    """Tell whether tokens that were given compare with a number as no ordinary ones do."""
+    return bool((compute(real, bound) != compute(1, 0)).any())
 
 
 def _compared(compute: Callable[[Any, Any], bool]) -> Follow:
@@ -283,6 +307,10 @@ def _compared(compute: Callable[[Any, Any], bool]) -> Follow:
             special = special and not (other is not None and other.value is TOKEN)
             bound = 0 if compute in (python.lt, python.ge) else -1
             below = not equality and isinstance(right, (int, float)) and right <= bound
+            if given[0].real is not None and (
+                isinstance(right, Tensor) or _contradicted(compute, given[0].real, right)
+            ):
+                return None
             return Known(token_against, assumed=True) if special or below else None
         return plain(given, args, output)
 

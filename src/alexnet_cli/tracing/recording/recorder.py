@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.live import argument_names
+from alexnet_cli.targets.live import Example, argument_names
 from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
@@ -76,13 +76,17 @@ class Recorder:
         shapes = f"torch cannot tell the shapes of {', '.join(self._by_cpu)} without values: the CPU told them"
         return [*([assumed] if assumed else []), *([shapes] if self._by_cpu else [])]
 
-    def feed(self, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Assume what is ordinary of the values of a model's inputs, which `meta` lacks."""
-        if self.checks is not None:
-            named = {**dict(zip(argument_names(model), args, strict=False)), **kwargs}
-            nested = [named, *(value for value in named.values() if isinstance(value, dict))]
-            pairs = [(str(name), value) for each in nested for name, value in each.items()]
-            self.checks.assumed.assume((name, value) for name, value in pairs if isinstance(value, Tensor))
+    def feed(
+        self, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], given: Example | None = None
+    ) -> None:
+        """Assume what is ordinary of the values of a model's inputs, which `meta` lacks; `given` may have them."""
+        if self.checks is None:
+            return
+        names = argument_names(model)
+        named = _by_name({**dict(zip(names, args, strict=False)), **kwargs})
+        real = {} if given is None else _by_name({**dict(zip(names, given.args, strict=False)), **given.kwargs})
+        values = {name: tensor for name, tensor in real.items() if not tensor.is_meta}
+        self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -238,6 +242,13 @@ class Recorder:
         if call.module is None or call.calls_modules:
             return False
         return call is not self.root or module_family(type(call.module)) is not None
+
+
+def _by_name(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors among named arguments, and those that a dict among them holds."""
+    inside = [value for value in arguments.values() if isinstance(value, dict)]
+    pairs = [(str(name), value) for each in (arguments, *inside) for name, value in each.items()]
+    return {name: value for name, value in pairs if isinstance(value, Tensor)}
 
 
 def _is_closed(module: nn.Module) -> bool:
