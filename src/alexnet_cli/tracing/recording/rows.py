@@ -118,13 +118,14 @@ class RowBuilder:
         return f"{path}_{before}" if before else path
 
     def _own(self, draft: _Draft, module: nn.Module) -> None:
+        fresh = set()  # a module may hold a parameter by two names, which is not sharing
         for parameter in own_parameters(module).values():
-            if parameter is None:
+            if parameter is None or id(parameter) in fresh:
                 continue
             if id(parameter) in self._owner:
-                owner = self._owner[id(parameter)]
-                draft.reuses = draft.reuses or (owner if owner != draft.path else None)
+                draft.reuses = draft.reuses or self._owner[id(parameter)]
             else:
+                fresh.add(id(parameter))
                 self._owner[id(parameter)] = draft.path
                 draft.owned.add(parameter)
         self._own_buffers(draft.owned, module, draft.path)
