@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from alexnet_cli.report import Report
+from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.inputs import parse_input
-from alexnet_cli.targets.live import Example
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.options import TraceOptions, TrainingStep
 from alexnet_cli.tracing.recording import modes

@@ -11,9 +11,9 @@ from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
 from alexnet_cli.session.kept import Listener, traced
-from alexnet_cli.targets.live import Example, live_subject
+from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.resolve import is_stored, parse_arguments, resolve
-from alexnet_cli.targets.subject import Subject
+from alexnet_cli.targets.subject import Subject, live_subject
 from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.narrowing.narrow import narrowed
 from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from alexnet_cli.targets.inputs import InputSpec
@@ -12,7 +13,7 @@ from alexnet_cli.targets.inputs import InputSpec
 if TYPE_CHECKING:
     from torch import nn
 
-    from alexnet_cli.targets.live import Example
+    from alexnet_cli.targets.example import Example
 
 
 @dataclass(frozen=True)
@@ -40,3 +41,11 @@ class Subject:
     example: Example | None = None
     home: str = "cpu"
     within: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def live_subject(module: nn.Module, example: Example | None) -> Subject:
+    """Return the subject of a module in memory; it is never changed, and its weights are not copied."""
+    name = type(module).__name__
+    home = next((tensor.device.type for tensor in module.parameters()), "cpu")
+    load = partial(Loaded, module, shared=True)
+    return Subject(name, f"a {name} in memory", load, example=example, home="cpu" if home == "meta" else home)

@@ -11,7 +11,7 @@ from torch import nn
 from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
 from alexnet_cli.report import Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.live import example_of
+from alexnet_cli.targets.example import example_of
 from alexnet_cli.targets.python_code import python_value
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec, as_mask
-from alexnet_cli.targets.live import parameters_of
 
 TOKENS = "int64"
 NODES, EDGES = 16, 32

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
+from alexnet_cli.targets.example import Example, argument_names
 from alexnet_cli.targets.inputs import InputSpec, InputValue
-from alexnet_cli.targets.live import Example, argument_names
 from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.units import shape as cross

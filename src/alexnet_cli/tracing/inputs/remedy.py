@@ -10,8 +10,8 @@ from functools import cache
 
 from torch import nn
 
+from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.live import parameters_of
 from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
 from alexnet_cli.units import shape as cross
 

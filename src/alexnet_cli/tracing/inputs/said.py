@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from alexnet_cli.errors import UsageError, nearest
+from alexnet_cli.targets.example import Example, keyword_names, parameters_of
 from alexnet_cli.targets.inputs import InputSpec, InputValue
-from alexnet_cli.targets.live import Example, keyword_names, parameters_of
 from alexnet_cli.tracing.inputs.feed import Fed, described, from_specs, make_tensor, model_dtype, with_batch
 
 Said = InputSpec | InputValue

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.live import Example, argument_names
+from alexnet_cli.targets.example import Example, argument_names
 from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.stand_ins import fused_attention

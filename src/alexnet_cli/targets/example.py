@@ -1,4 +1,4 @@
-"""A module that the caller holds, and arguments that its forward is called with, of any type."""
+"""Arguments that forward is called with, of any type, and what forward takes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
-
-from alexnet_cli.targets.subject import Loaded, Subject
 
 if TYPE_CHECKING:
     import torch
@@ -53,14 +51,6 @@ class Example:
         resized = batch_size if own is not None and batch_size != own else None
         move = partial(_moved, device=device, batch_size=resized)
         return [_mapped(value, move) for value in self.args], {k: _mapped(v, move) for k, v in self.kwargs.items()}
-
-
-def live_subject(module: nn.Module, example: Example | None) -> Subject:
-    """Return the subject of a module in memory; it is never changed, and its weights are not copied."""
-    name = type(module).__name__
-    home = next((tensor.device.type for tensor in module.parameters()), "cpu")
-    load = partial(Loaded, module, shared=True)
-    return Subject(name, f"a {name} in memory", load, example=example, home="cpu" if home == "meta" else home)
 
 
 def parameters_of(module: nn.Module) -> list[inspect.Parameter] | None:
