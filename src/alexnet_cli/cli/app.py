@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -120,6 +119,8 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
 
 def _internal(error: Exception, arguments: Sequence[str]) -> InternalError:
     """Return what to say about a failure of the program itself: where it happened, and what to report."""
+    import shlex  # only if something is wrong
+
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if is_ours(frame.filename)] or frames
     place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "unknown"
