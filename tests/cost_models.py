@@ -251,7 +251,7 @@ class Distance(nn.Module):
 
     def forward(self, given):
         hidden = self.linear(given)
-        return torch.cdist(hidden, hidden)
+        return torch.cdist(hidden, hidden, p=1)
 
 
 class NeedsValues(nn.Module):
