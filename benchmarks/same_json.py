@@ -33,7 +33,7 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-ADDED = ("nature", "natures")
+ADDED = ("nature",)
 """Keys that the newer checkout may have and the older one not."""
 
 SHOWN = 12

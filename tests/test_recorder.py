@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from alexnet_cli.older_reports import NATURES
 from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.tracing.options import TraceOptions
+from alexnet_cli.tracing.recording.operators import operator
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.trace import trace
 
@@ -150,3 +152,12 @@ def test_the_tape_says_which_operators_are_views_or_pointwise():
         **dict.fromkeys(("transpose", "unsqueeze_", "view", "_unsafe_view", "alias"), "view"),
         **dict.fromkeys(("zeros", "zeros_like", "copy_", "ones_like", "mm"), "compute"),
     }
+
+
+def test_the_natures_by_which_older_reports_are_completed_are_those_of_the_schema():
+    for name, nature in NATURES.items():
+        packet = getattr(torch.ops.aten, name, None)
+        if packet is None:
+            continue  # in no torch at hand: another version's
+        overloads = (getattr(packet, each) for each in packet.overloads())
+        assert any(operator(overload).nature == nature for overload in overloads), name

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from alexnet_cli import __version__
 from alexnet_cli.errors import TargetError
+from alexnet_cli.older_reports import with_natures
 from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
 from alexnet_cli.tape import Tape
 
@@ -102,7 +103,8 @@ def read_report(data: bytes, name: str) -> Report:
         saved = msgspec.json.decode(data, type=SavedReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(f"{name} is not a saved report: {error}", hint=_HOW_TO_SAVE) from error
-    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, saved.tape)
+    tape = with_natures(saved.tape) if saved.tape else None
+    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, tape)
 
 
 def load_report(path: Path) -> Report:

@@ -68,14 +68,10 @@ class Operation(Struct, frozen=True, omit_defaults=True):
 
 
 class Tape(Struct, frozen=True):
-    """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results.
-
-    `natures` tells whether the operations say their nature; reports that earlier versions saved do not.
-    """
+    """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results."""
 
     operations: tuple[Operation, ...]
     values: tuple[Value, ...]
     storages: tuple[Storage, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    natures: bool = False

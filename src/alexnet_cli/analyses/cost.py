@@ -131,7 +131,7 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
     Raises:
         UsageError: the report has no operator trace.
     """
-    done = units(tape_of(report, natures=True))
+    done = units(tape_of(report))
     owner = _owners(report.layers, depth)
     by_row: dict[int | None, list[Unit]] = defaultdict(list)
     for unit in done:

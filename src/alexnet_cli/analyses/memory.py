@@ -216,22 +216,16 @@ def _moment(op: str | None, phase: Phase, path: str | None, held: tuple[int, ...
     return Moment(op, phase, path, sum(held), live)
 
 
-def tape_of(report: Report, *, natures: bool = False) -> Tape:
-    """Return a report's tape; with `natures`, one whose operations say whether they are views or pointwise.
+def tape_of(report: Report) -> Tape:
+    """Return a report's tape.
 
     Raises:
-        UsageError: the report has no such tape.
+        UsageError: the report has none.
     """
     if report.tape is None:
         raise UsageError(
             f"{report.model.target} has no operator trace",
             "give a model, traced on meta, or a report that `alexnet summary --json` saved without --depth",
-        )
-    if natures and not report.tape.natures:
-        raise UsageError(
-            f"the report of {report.model.target} was saved by an earlier version, which did not record which "
-            "operators are views",
-            "save it again with `alexnet summary --json`",
         )
     return report.tape
 

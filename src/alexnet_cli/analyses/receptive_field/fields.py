@@ -215,7 +215,7 @@ def _tape(report: Report) -> tuple[Tape, Run]:
             "a checkpoint cannot be run, so its layers have no receptive fields",
             "give the model's code, as file.py:NAME",
         )
-    return tape_of(report, natures=True), report.run
+    return tape_of(report), report.run
 
 
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:

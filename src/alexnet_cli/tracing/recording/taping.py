@@ -129,7 +129,7 @@ class TapeRecorder:
             Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature)
             for d in self._drafts
         )
-        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, natures=True)
+        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
 
     def _forget_imports(self) -> None:
         """Free what an import during the run holds: torch.fx keeps its frame, with the callers' tensors, in a cycle.
