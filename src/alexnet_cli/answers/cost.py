@@ -45,36 +45,33 @@ def cost(
     backward: bool = False,
     amp: str | None = None,
     depth: int | None = None,
-    batch_sizes: Sequence[int] = (),
+    batch_size: int | Sequence[int] | None = None,
 ) -> Answer[CostResult]:
-    """Show the cost of a forward, or of a training step with `backward`; at each of `batch_sizes`, if there are any.
+    """Show what each layer computes and moves, what bounds it on a GPU, and the least time that it takes.
+
+    With `backward` that is a training step; several sizes in `batch_size` are compared.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
     roof = _roof(gpu, peak_flops, bandwidth, tf32=tf32)
-    if session.how.batch_size is None and len(batch_sizes) > 1:
-        raise UsageError("--no-batch and several batch sizes exclude each other")
     if backward:
         session = session.vary(Variation(step=training_step("none", amp)))
     elif amp is not None:
         raise UsageError("--amp goes with --backward", "--dtype bfloat16 runs a forward in bfloat16")
-    reports = list(_reports(session, batch_sizes))
+    sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size or ())
+    reports = list(_reports(session, sizes))
     costs = [analyse(backward_of(report) if backward else report, roof, depth) for report in reports]
     result = _result(reports, costs, roof)
     return Answer(result, lambda: cost_document(reports[0], costs, roof), failures=failures_of(reports[-1]))
 
 
 def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
-    """Yield a report for each batch size; one that failed is the last."""
-    if len(batch_sizes) <= 1:
-        yield session.report()
-        return
-    for size in batch_sizes:
-        own = session if size == session.how.batch_size else session.vary(Variation(batch_size=size))
-        report = own.report()
-        if report.run is None or report.run.batch_size != size:
+    """Yield a report for each batch size, or that of the session if there are none; one that failed is the last."""
+    for size in batch_sizes or (None,):
+        report = session.with_batch(size).report()
+        if len(batch_sizes) > 1 and (report.run is None or report.run.batch_size != size):
             raise UsageError("several batch sizes need a model to run", "a saved report was run with one batch")
         yield report
         if report.error is not None:

@@ -23,7 +23,9 @@ class ExplainResult(Envelope, frozen=True, kw_only=True):
 def explain(
     session: Session, *, lang: str = "en", select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
 ) -> Answer[ExplainResult]:
-    """Check the claims of these codes, all of them if none are selected.
+    """Check what people say about such a network: claims, verdicts, evidence in numbers.
+
+    `select` and `ignore` are codes of findings; by default all are checked.
 
     Raises:
         UsageError: the language or a code is unknown, or no finding is left.

@@ -36,8 +36,9 @@ def memory(
     capacity: str | None = None,
     foreach: bool | None = None,
     timeline: bool = False,
+    batch_size: int | None = None,
 ) -> Answer[MemoryResult]:
-    """Show the memory of a forward and of a training step; with a GPU or a capacity, whether they fit.
+    """Show what a forward and a training step hold in memory, in bytes; with a GPU or a capacity, whether they fit.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
@@ -45,6 +46,7 @@ def memory(
     """
     room = _room(gpu, capacity)
     step = training_step(optimizer, amp, foreach=room is not None if foreach is None else foreach)
+    session = session.with_batch(batch_size)
     report = session.report()
     trained = session.training(step) if report.error is None else None
     held = analysis.memory(report, trained, analysis.Recipe(step.optimizer, step.amp, step.foreach))

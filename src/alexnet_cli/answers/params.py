@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 from msgspec import UNSET, UnsetType
 
 from alexnet_cli.analyses import shares
@@ -12,6 +15,8 @@ from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.params import params_document
+
+By = Literal["type", "layer", "module"]
 
 
 class ParamsResult(Envelope, frozen=True, kw_only=True):
@@ -27,31 +32,33 @@ class ParamsResult(Envelope, frozen=True, kw_only=True):
 def params(
     session: Session,
     *,
-    by_type: bool = False,
-    by_layer: bool = False,
-    by_module: bool = False,
+    by: By | Sequence[By] = (),
     top: int | None = None,
     depth: int | None = None,
 ) -> Answer[ParamsResult]:
-    """Show the totals, and what else was asked for.
+    """Show where the parameters sit: the totals, and `by` type, layer or module, or several of them.
 
     Raises:
-        UsageError: options do not go together.
+        UsageError: a grouping is unknown, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
-    if top is not None and not by_layer:
+    groupings = (by,) if isinstance(by, str) else tuple(by)
+    for each in groupings:
+        if each not in get_args(By):
+            raise UsageError(f"unknown grouping {each!r}", f"known: {', '.join(get_args(By))}")
+    if top is not None and "layer" not in groupings:
         raise UsageError("--top goes with --by-layer")
-    if depth is not None and not by_module:
+    if depth is not None and "module" not in groupings:
         raise UsageError("--depth goes with --by-module")
     report = session.report()
-    types = shares.by_type(report) if by_type else None
-    layers = shares.by_layer(report, top) if by_layer else None
-    tree = shares.by_module(report, depth) if by_module else None
+    types = shares.by_type(report) if "type" in groupings else None
+    layers = shares.by_layer(report, top) if "layer" in groupings else None
+    tree = shares.by_module(report, depth) if "module" in groupings else None
     result = ParamsResult(
         **Envelope.of(report, "params"),
         totals=report.totals,
         by_type=UNSET if types is None else types,
-        by_family=shares.by_family(report) if by_type else UNSET,
+        by_family=UNSET if types is None else shares.by_family(report),
         layers=UNSET if layers is None else layers,
         modules=UNSET if tree is None else tree,
     )

@@ -25,7 +25,9 @@ class ReceptiveFieldResult(Envelope, frozen=True, kw_only=True):
 def receptive_field(
     session: Session, *, of: int | None = None, depth: int | None = None
 ) -> Answer[ReceptiveFieldResult]:
-    """Show the field of each layer in the argument of forward number `of`, counted from 1.
+    """Show how much of the input each layer sees: size, jump and start of its receptive field, in pixels.
+
+    `of` is the number of the input among forward's arguments, counted from 1.
 
     Raises:
         UsageError: there is no such argument, or it has no axis of space or time.

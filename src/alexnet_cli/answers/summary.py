@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,26 +47,23 @@ def summary(
     columns: Sequence[str] | None = None,
     sort: str | None = None,
     top: int | None = None,
-    weights: Path | None = None,
-    strict: bool = False,
+    weights: str | PathLike[str] | None = None,
 ) -> Answer[SummaryResult]:
-    """Show the layers; see the command's options for what each argument means.
+    """Show the layers: output shapes, parameters, MACs, and who holds what; `weights` is a checkpoint to compare with.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
-    if strict and weights is None:
-        raise UsageError("--strict goes with --weights")
     chosen = _chosen(columns, sort, top)
     report = session.report()
-    match = session.weights(weights) if weights else None
+    match = session.weights(Path(weights)) if weights else None
     result, table = summary_result(report, depth, match), None
     if chosen is not None:
         rows = chosen.rows(report, lambda: session.training(TrainingStep("none")), depth)
         result = replace(result, columns=rows)
         table = _columns_table(report, rows, chosen.names, tree=sort is None)
-    held = not strict or match is None or match.holds
+    held = match is None or match.holds
     return Answer(
         result, lambda: summary_document(report, depth, match, table), failures=failures_of(report), held=held
     )

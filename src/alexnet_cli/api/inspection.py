@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+from alexnet_cli.analyses.check import LIMITS
 from alexnet_cli.answers.answer import Answer
+from alexnet_cli.answers.check import CheckResult, read_asked
+from alexnet_cli.answers.check import check as check_answer
 from alexnet_cli.answers.compare import CompareResult
+from alexnet_cli.answers.compare import compare as compare_answer
+from alexnet_cli.answers.cost import cost as cost_answer
+from alexnet_cli.answers.draw import draw as draw_answer
+from alexnet_cli.answers.explain import explain as explain_answer
+from alexnet_cli.answers.memory import memory as memory_answer
+from alexnet_cli.answers.params import params as params_answer
+from alexnet_cli.answers.receptive_field import receptive_field as receptive_field_answer
+from alexnet_cli.answers.report import model_page
+from alexnet_cli.answers.summary import summary as summary_answer
 from alexnet_cli.api.results import Drawing, R, ReportPage, Result
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.errors import ForwardError, UsageError, nearest
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import how_to_run
 from alexnet_cli.session.kept import Listener
-from alexnet_cli.session.session import Example, Live, Named, Session, Variation
+from alexnet_cli.session.session import Example, Live, Named, Session
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from alexnet_cli.answers.check import CheckResult
-    from alexnet_cli.answers.cost import CostResult
-    from alexnet_cli.answers.explain import ExplainResult
-    from alexnet_cli.answers.memory import MemoryResult
-    from alexnet_cli.answers.params import ParamsResult
-    from alexnet_cli.answers.receptive_field import ReceptiveFieldResult
-    from alexnet_cli.answers.summary import SummaryResult
+P = ParamSpec("P")
 
 Shape = str | int | Sequence[int]
 """An input's shape without the batch, as numbers or as the command line takes it: `"3,224,224"`, `"128:int64"`."""
-By = Literal["type", "layer", "module"]
 
 
 def inspect(
@@ -99,12 +106,23 @@ def compare(*models: Inspection | nn.Module | str, only_changes: bool = False) -
     Raises:
         AlexnetError: there are fewer than two, or one cannot be loaded or run.
     """
-    from alexnet_cli.answers.compare import compare as answer
-
     if len(models) < 2:  # noqa: PLR2004 - a comparison needs two
         raise UsageError(f"compare takes two models or more, not {len(models)}", "as in compare(before, after)")
     looks = [model if isinstance(model, Inspection) else inspect(model) for model in models]
-    return _result(answer([look.session for look in looks], only_changes=only_changes), ())
+    return _result(compare_answer([look.session for look in looks], only_changes=only_changes), ())
+
+
+def _asks(answer: Callable[Concatenate[Session, P], Answer[R]]) -> Callable[Concatenate[Inspection, P], Result[R]]:
+    """Return the method that gives this answer: it takes the same arguments, and says the same about them."""
+
+    @wraps(answer)
+    def method(look: Inspection, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        return _result(answer(look.session, *args, **kwargs), look.notes)
+
+    told = signature(answer)
+    returned = str(told.return_annotation).replace("Answer", "Result")
+    method.__signature__ = told.replace(return_annotation=returned)  # type: ignore[attr-defined] # once it is set
+    return method
 
 
 class Inspection:
@@ -133,110 +151,12 @@ class Inspection:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def summary(
-        self,
-        *,
-        depth: int | None = None,
-        columns: Sequence[str] | None = None,
-        sort: str | None = None,
-        top: int | None = None,
-        weights: str | os.PathLike[str] | None = None,
-    ) -> Result[SummaryResult]:
-        """Show the layers: output shapes, parameters, MACs, and who holds what."""
-        from alexnet_cli.answers.summary import summary as answer
-
-        checkpoint = None if weights is None else Path(weights)
-        answered = answer(self.session, depth=depth, columns=columns, sort=sort, top=top, weights=checkpoint)
-        return self._result(answered)
-
-    def params(
-        self, *, by: By | Sequence[By] = (), top: int | None = None, depth: int | None = None
-    ) -> Result[ParamsResult]:
-        """Show where the parameters sit: the totals, and `by` type, layer or module, or several of them."""
-        from alexnet_cli.answers.params import params as answer
-
-        wanted = (by,) if isinstance(by, str) else tuple(by)
-        for each in wanted:
-            if each not in ("type", "layer", "module"):
-                raise UsageError(f"unknown grouping {each!r}", "known: type, layer, module")
-        answered = answer(
-            self.session,
-            by_type="type" in wanted,
-            by_layer="layer" in wanted,
-            by_module="module" in wanted,
-            top=top,
-            depth=depth,
-        )
-        return self._result(answered)
-
-    def cost(
-        self,
-        *,
-        gpu: str | None = None,
-        peak_flops: str | None = None,
-        bandwidth: str | None = None,
-        tf32: bool = False,
-        backward: bool = False,
-        amp: str | None = None,
-        depth: int | None = None,
-        batch_size: int | Sequence[int] | None = None,
-    ) -> Result[CostResult]:
-        """Show what each layer computes and moves, what bounds it on a GPU, and the least time that it takes."""
-        from alexnet_cli.answers.cost import cost as answer
-
-        sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size or ())
-        session = self._of_batch(sizes[0] if sizes else None)
-        answered = answer(
-            session,
-            gpu=gpu,
-            peak_flops=peak_flops,
-            bandwidth=bandwidth,
-            tf32=tf32,
-            backward=backward,
-            amp=amp,
-            depth=depth,
-            batch_sizes=sizes,
-        )
-        return self._result(answered)
-
-    def memory(
-        self,
-        *,
-        optimizer: str = "sgd",
-        amp: str | None = None,
-        gpu: str | None = None,
-        capacity: str | None = None,
-        foreach: bool | None = None,
-        timeline: bool = False,
-        batch_size: int | None = None,
-    ) -> Result[MemoryResult]:
-        """Show what a forward and a training step hold in memory, in bytes, and whether it fits a GPU."""
-        from alexnet_cli.answers.memory import memory as answer
-
-        answered = answer(
-            self._of_batch(batch_size),
-            optimizer=optimizer,
-            amp=amp,
-            gpu=gpu,
-            capacity=capacity,
-            foreach=foreach,
-            timeline=timeline,
-        )
-        return self._result(answered)
-
-    def receptive_field(self, *, of: int | None = None, depth: int | None = None) -> Result[ReceptiveFieldResult]:
-        """Show how much of the input each layer sees: size, jump and start of its receptive field, in pixels."""
-        from alexnet_cli.answers.receptive_field import receptive_field as answer
-
-        return self._result(answer(self.session, of=of, depth=depth))
-
-    def explain(
-        self, *, lang: str = "en", select: Sequence[str] | None = None, ignore: Sequence[str] | None = None
-    ) -> Result[ExplainResult]:
-        """Check what people say about such a network: claims, verdicts, evidence in numbers."""
-        from alexnet_cli.answers.explain import explain as answer
-
-        return self._result(answer(self.session, lang=lang, select=select, ignore=ignore))
+    summary = _asks(summary_answer)
+    params = _asks(params_answer)
+    cost = _asks(cost_answer)
+    memory = _asks(memory_answer)
+    receptive_field = _asks(receptive_field_answer)
+    explain = _asks(explain_answer)
 
     def draw(
         self,
@@ -248,9 +168,7 @@ class Inspection:
         scale: float = 2.0,
     ) -> Drawing:
         """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""
-        from alexnet_cli.answers.draw import draw as answer
-
-        return Drawing(answer(self.session, style=style, depth=depth, theme=theme), width, scale)
+        return Drawing(draw_answer(self.session, style=style, depth=depth, theme=theme), width, scale)
 
     def compare(self, *others: Inspection | nn.Module | str, only_changes: bool = False) -> Result[CompareResult]:
         """Show this model beside others, and what changed from layer to layer."""
@@ -269,29 +187,17 @@ class Inspection:
 
         A limit that does not hold is not an error: see the result's `passed` and `checks`.
         """
-        from alexnet_cli.analyses.check import LIMITS
-        from alexnet_cli.answers.check import check as answer
-        from alexnet_cli.answers.check import read_asked
-
         names = {limit.parameter: limit.name for limit in LIMITS}
         for name in limits:
             if name not in names:
                 raise UsageError(f"unknown limit {name!r}", nearest(name, names, most=2))
         given: dict[str, object] = {names[name]: value for name, value in limits.items()}
         given |= {"baseline": None if baseline is None else os.fspath(baseline), "tolerance": tolerance}
-        return self._result(answer(self.session, read_asked(given), optimizer=optimizer, amp=amp))
+        return _result(check_answer(self.session, read_asked(given), optimizer=optimizer, amp=amp), self.notes)
 
     def page(self, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> ReportPage:
         """Write the page that `alexnet report` writes: figure, charts, layers, findings."""
-        from alexnet_cli.answers.report import model_page
-
         return ReportPage(model_page(self.session, gpu=gpu, optimizer=optimizer, amp=amp))
-
-    def _of_batch(self, batch_size: int | None) -> Session:
-        return self.session if batch_size is None else self.session.vary(Variation(batch_size=batch_size))
-
-    def _result(self, answer: Answer[R]) -> Result[R]:
-        return _result(answer, self.notes)
 
 
 def _result(answer: Answer[R], notes: tuple[str, ...]) -> Result[R]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from alexnet_cli.analyses.hardware import HARDWARE
 from alexnet_cli.answers.cost import cost as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.errors import UsageError
 
 EPILOG = """
@@ -27,21 +27,20 @@ Examples:
 
 LARGEST_BATCH = 2**31 - 1
 
-Gpu = Annotated[
-    str | None,
-    typer.Option(
+Asked: Any = options_of(
+    answer,
+    gpu=typer.Option(
         metavar="NAME", help=f"One of {', '.join(HARDWARE)}.", autocompletion=lambda: list(HARDWARE), show_default=False
     ),
-]
-PeakFlops = Annotated[
-    str | None,
-    typer.Option(metavar="FLOPS", help="Peak FLOP per second of other hardware, such as 312T; with --bandwidth."),
-]
-Bandwidth = Annotated[
-    str | None, typer.Option(metavar="BYTES", help="Memory bandwidth per second, such as 2.0TB; with --peak-flops.")
-]
-Tf32 = Annotated[bool, typer.Option("--tf32", help="Compare float32 with the TF32 peak of tensor cores.")]
-Backward = Annotated[bool, typer.Option("--backward", help="Count a training step: the forward and its backward.")]
+    peak_flops=typer.Option(
+        metavar="FLOPS", help="Peak FLOP per second of other hardware, such as 312T; with --bandwidth."
+    ),
+    bandwidth=typer.Option(metavar="BYTES", help="Memory bandwidth per second, such as 2.0TB; with --peak-flops."),
+    tf32=typer.Option("--tf32", help="Compare float32 with the TF32 peak of tensor cores."),
+    backward=typer.Option("--backward", help="Count a training step: the forward and its backward."),
+    amp=options.Amp,
+    depth=options.Depth,
+)
 BatchSizes = Annotated[
     str | None,
     typer.Option(
@@ -56,35 +55,19 @@ BatchSizes = Annotated[
 @with_groups(without=("device", "batch_size"))
 def cost(
     target: options.Target = "alexnet",
-    gpu: Gpu = None,
-    peak_flops: PeakFlops = None,
-    bandwidth: Bandwidth = None,
-    tf32: Tf32 = False,
-    backward: Backward = False,
-    amp: options.Amp = None,
-    depth: options.Depth = None,
-    batch_sizes: BatchSizes = None,
     *,
+    asked: Asked,
+    batch_sizes: BatchSizes = None,
     run: options.Run,
     page: options.Page,
 ) -> None:
     """Show what each layer computes and moves, what bounds it, and the least time that it takes."""
     out = page.out()
     sizes = () if batch_sizes is None else _batch_sizes(batch_sizes)
+    if run.no_batch and len(sizes) > 1:
+        raise UsageError("--no-batch and several batch sizes exclude each other")
     session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
-    out.answer(
-        answer(
-            session,
-            gpu=gpu,
-            peak_flops=peak_flops,
-            bandwidth=bandwidth,
-            tf32=tf32,
-            backward=backward,
-            amp=amp,
-            depth=depth,
-            batch_sizes=sizes,
-        )
-    )
+    out.answer(answer(session, **vars(asked), batch_size=sizes if len(sizes) > 1 else None))
 
 
 def _batch_sizes(text: str) -> tuple[int, ...]:

@@ -1,11 +1,11 @@
-"""Groups of options that several commands share, as dataclasses that typer sees as single options."""
+"""Groups of options as dataclasses: those that several commands share, and those of an answer."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from typing import Annotated, Any, get_origin, get_type_hints
 
 
 def with_groups(*, without: Collection[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -23,8 +23,8 @@ def with_groups(*, without: Collection[str] = ()) -> Callable[[Callable[..., Non
 
         def run(**values: Any) -> None:
             for name, group in groups.items():
-                own = [field.name for field in fields(group) if field.name in values]
-                values[name] = group(**{field: values.pop(field) for field in own})
+                own = [each.name for each in fields(group) if each.name in values]
+                values[name] = group(**{option: values.pop(option) for option in own})
             command(**values)
 
         flat = [option for each in parameters.values() for option in _flattened(each, without)]
@@ -35,13 +35,32 @@ def with_groups(*, without: Collection[str] = ()) -> Callable[[Callable[..., Non
     return decorate
 
 
+def options_of(answer: Callable[..., object], **declared: Any) -> Any:
+    """Return a group of options for what an answer takes, each with the type and the default that it has there.
+
+    What is declared is typer's description of the option, or an alias where typer needs another type.
+    """
+    taken = inspect.signature(answer, eval_str=True).parameters
+    return make_dataclass(
+        "Options",
+        [
+            (
+                name,
+                how if get_origin(how) else Annotated[taken[name].annotation, how],
+                field(default=taken[name].default),
+            )
+            for name, how in declared.items()
+        ],
+    )
+
+
 def _flattened(parameter: inspect.Parameter, without: Collection[str]) -> Iterator[inspect.Parameter]:
     if not is_dataclass(parameter.annotation):
         yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         return
     hints = get_type_hints(parameter.annotation, include_extras=True)
-    for field in fields(parameter.annotation):
-        if field.name not in without:
+    for each in fields(parameter.annotation):
+        if each.name not in without:
             yield inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+                each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
             )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from alexnet_cli.answers.memory import memory as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.groups import options_of, with_groups
 
 EPILOG = """
 \b
@@ -21,41 +21,24 @@ Examples:
   alexnet memory --json | jq .training.peak_bytes
 """
 
-Gpu = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Check whether it fits this GPU, and find the largest batch that does."),
-]
-Capacity = Annotated[
-    str | None, typer.Option(metavar="SIZE", help="The same for any device, by its memory: 24GiB or 24GB.")
-]
-Foreach = Annotated[
-    bool | None,
-    typer.Option(
+Asked: Any = options_of(
+    answer,
+    optimizer=options.Optimizer,
+    amp=options.Amp,
+    gpu=typer.Option(metavar="NAME", help="Check whether it fits this GPU, and find the largest batch that does."),
+    capacity=typer.Option(metavar="SIZE", help="The same for any device, by its memory: 24GiB or 24GB."),
+    foreach=typer.Option(
         "--foreach/--no-foreach",
         help="Update all parameters at once, as torch does on CUDA, or one by one, as on the CPU; "
         "default: at once with --gpu or --capacity.",
         show_default=False,
     ),
-]
-Timeline = Annotated[bool, typer.Option("--timeline", help="Add to the JSON what is live while each operator runs.")]
+    timeline=typer.Option("--timeline", help="Add to the JSON what is live while each operator runs."),
+)
 
 
 @with_groups(without=("device", "train"))
-def memory(
-    target: options.Target = "alexnet",
-    optimizer: options.Optimizer = "sgd",
-    amp: options.Amp = None,
-    gpu: Gpu = None,
-    capacity: Capacity = None,
-    foreach: Foreach = None,
-    timeline: Timeline = False,
-    *,
-    run: options.Run,
-    page: options.Page,
-) -> None:
+def memory(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Show what a forward and a training step hold in memory, and whether it fits."""
     out = page.out()
-    session = run.session(target)
-    out.answer(
-        answer(session, optimizer=optimizer, amp=amp, gpu=gpu, capacity=capacity, foreach=foreach, timeline=timeline)
-    )
+    out.answer(answer(run.session(target), **vars(asked)))

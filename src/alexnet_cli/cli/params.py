@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from alexnet_cli.answers.params import By
 from alexnet_cli.answers.params import params as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import with_groups
@@ -39,5 +40,6 @@ def params(
 ) -> None:
     """Show where the parameters sit: totals, by type, by layer, by module."""
     out = page.out()
-    session = run.session(target)
-    out.answer(answer(session, by_type=by_type, by_layer=by_layer, by_module=by_module, top=top, depth=depth))
+    groupings: dict[By, bool] = {"type": by_type, "layer": by_layer, "module": by_module}
+    by = [name for name, wanted in groupings.items() if wanted]
+    out.answer(answer(run.session(target), by=by, top=top, depth=depth))

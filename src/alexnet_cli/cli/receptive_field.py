@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
 import typer
 
 from alexnet_cli.answers.receptive_field import receptive_field as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.groups import options_of, with_groups
 
 EPILOG = """
 \b
@@ -20,23 +20,17 @@ Examples:
   alexnet receptive-field --json | jq '.layers[] | {path, size, jump, start, status}'
 """
 
-Of = Annotated[
-    int | None,
-    typer.Option(
+Asked: Any = options_of(
+    answer,
+    of=typer.Option(
         min=1, metavar="N", help="See the Nth argument of forward; default: the first with a spatial or time axis."
     ),
-]
+    depth=options.Depth,
+)
 
 
 @with_groups(without=("device",))
-def receptive_field(
-    target: options.Target = "alexnet",
-    of: Of = None,
-    depth: options.Depth = None,
-    *,
-    run: options.Run,
-    page: options.Page,
-) -> None:
+def receptive_field(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Show how much of the input each layer sees: size, jump and start of its receptive field."""
     out = page.out()
-    out.answer(answer(run.session(target), of=of, depth=depth))
+    out.answer(answer(run.session(target), **vars(asked)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from alexnet_cli.analyses.columns import COLUMNS
 from alexnet_cli.answers.summary import summary as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import TORCHSUMMARY
+from alexnet_cli.errors import UsageError
 
 EPILOG = """
 \b
@@ -27,40 +29,34 @@ Examples:
   alexnet summary --columns params,macs --sort macs --top 5
 """
 
-Weights = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A checkpoint: list its keys that are missing, unexpected or of another shape."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAMES",
-        help=f"The table's columns, separated by commas: {', '.join(COLUMNS)}.",
-        autocompletion=lambda: list(COLUMNS),
-    ),
-]
-Sort = Annotated[
-    str | None,
-    typer.Option(
+Asked: Any = options_of(
+    answer,
+    depth=options.Depth,
+    columns=Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help=f"The table's columns, separated by commas: {', '.join(COLUMNS)}.",
+            autocompletion=lambda: list(COLUMNS),
+        ),
+    ],
+    sort=typer.Option(
         metavar="NAME", help="Sort the layers by this column, largest first.", autocompletion=lambda: list(COLUMNS)
     ),
-]
-Top = Annotated[int | None, typer.Option(min=1, metavar="N", help="With --sort: only the N largest.")]
+    top=typer.Option(min=1, metavar="N", help="With --sort: only the N largest."),
+    weights=Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A checkpoint: list its keys that are missing, unexpected or of another shape."
+        ),
+    ],
+)
 Strict = Annotated[bool, typer.Option("--strict", help="With --weights: exit 1 if the checkpoint does not fit.")]
 
 
 @with_groups()
 def summary(
-    target: options.Target = "alexnet",
-    depth: options.Depth = None,
-    columns: Columns = None,
-    sort: Sort = None,
-    top: Top = None,
-    weights: Weights = None,
-    strict: Strict = False,
-    *,
-    run: options.Run,
-    page: options.Page,
+    target: options.Target = "alexnet", *, asked: Asked, strict: Strict = False, run: options.Run, page: options.Page
 ) -> None:
     """Show the layers: output shapes, parameters, MACs, and who holds what."""
     out = page.out(extra=(TORCHSUMMARY,))
@@ -68,4 +64,7 @@ def summary(
     if out.format == TORCHSUMMARY:
         out.write_text(session.torchsummary())
         return
-    out.answer(answer(session, depth=depth, columns=columns, sort=sort, top=top, weights=weights, strict=strict))
+    if strict and asked.weights is None:
+        raise UsageError("--strict goes with --weights")
+    answered = answer(session, **vars(asked))
+    out.answer(answered if strict else replace(answered, held=True))

@@ -207,6 +207,10 @@ class Session:
             return None
         return None if any(report.error is not None for report in reports) else reports
 
+    def with_batch(self, batch_size: int | None) -> Session:
+        """Return a session with another batch; this one if the batch is to stay."""
+        return self if batch_size in (None, self.how.batch_size) else self.vary(Variation(batch_size=batch_size))
+
     def of_batch(self, batch_size: int, step: TrainingStep | None = None) -> Report:
         """Return the report of a forward, or a training step, with another batch. It is not remembered.
 
