@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, field, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,7 @@ from alexnet_cli.answers.check import read_asked
 from alexnet_cli.cli import options
 from alexnet_cli.cli.ci_formats import CI_FORMATS
 from alexnet_cli.cli.groups import with_groups
-from alexnet_cli.cli.output import choose_output, finish
+from alexnet_cli.cli.output import finish
 from alexnet_cli.cli.pyproject import settings
 from alexnet_cli.renderers import FORMATS
 
@@ -41,19 +41,6 @@ Tolerance = Annotated[
     str | None,
     typer.Option(metavar="FRACTION", help="With --baseline: the growth that is allowed, as 0.01 or 1%; default 0."),
 ]
-CheckFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help="table, json, csv, markdown, latex, html or svg; github for annotations, junit for XML.",
-        autocompletion=lambda incomplete: [
-            name for name in ("json", *CI_FORMATS, *FORMATS) if name.startswith(incomplete)
-        ],
-    ),
-]
-
 
 _HELP = {
     "max-params": "Maximum number of parameters, e.g. 65M.",
@@ -76,6 +63,24 @@ Limits: Any = make_dataclass("Limits", [(limit.parameter, _option(limit), field(
 """An option for each limit."""
 
 
+@dataclass(frozen=True)
+class Page(options.Page):
+    """How the answer is shown, with the formats of CI systems."""
+
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, json, csv, markdown, latex, html or svg; github for annotations, junit for XML.",
+            autocompletion=lambda incomplete: [
+                name for name in ("json", *CI_FORMATS, *FORMATS) if name.startswith(incomplete)
+            ],
+        ),
+    ] = None
+
+
 @with_groups()
 def check(
     target: options.Target = "alexnet",
@@ -86,19 +91,15 @@ def check(
     optimizer: options.Optimizer = "sgd",
     amp: options.Amp = None,
     run: options.Run,
-    format_name: CheckFormat = None,
-    json: options.Json = False,
-    output: options.File = None,
-    width: options.Width = None,
-    no_color: options.NoColor = False,
+    page: Page,
 ) -> None:
     """Check a model against limits or a baseline; exit code 1 if one is exceeded."""
-    out = choose_output(format_name, output, width, json=json, no_color=no_color, extra=tuple(CI_FORMATS))
+    out = page.out(extra=CI_FORMATS)
     given = asdict(limits)
     named = {limit.name: given[limit.parameter] for limit in LIMITS}
     asked = read_asked({**named, "baseline": baseline, "tolerance": tolerance}, settings())
     answered = answer(run.session(target), asked, optimizer=optimizer, amp=amp)
     if out.format in CI_FORMATS:
-        out.write_text(CI_FORMATS[out.format](answered.result))
+        out.write(CI_FORMATS[out.format](answered.result))
         finish(answered)
     out.answer(answered)

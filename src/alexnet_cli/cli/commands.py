@@ -33,29 +33,14 @@ def command_module(name: str) -> ModuleType:
     return import_module(f"alexnet_cli.cli.{_plain(name)}")
 
 
-def with_json() -> list[str]:
-    """Name the commands that have JSON."""
-    return [name for name in COMMANDS if _result(name) is not None]
-
-
-def result_type(name: str) -> type[Envelope]:
-    """Return the class of a command's JSON.
-
-    Raises:
-        KeyError: the command has no JSON.
-    """
-    found = _result(name)
-    if found is None:
-        raise KeyError(name)
-    return found
-
-
-def _result(name: str) -> type[Envelope] | None:
-    """Return `CostResult` of `answers.cost`, and the like; None if there is no such class."""
-    module = f"alexnet_cli.answers.{_plain(name)}"
-    if find_spec(module) is None:
-        return None
-    return getattr(import_module(module), f"{name.title().replace('-', '')}Result", None)
+def results() -> dict[str, type[Envelope]]:
+    """Return the class of the JSON of each command that has any: `CostResult` of `answers.cost`, and the like."""
+    found = {}
+    for name in COMMANDS:
+        module = f"alexnet_cli.answers.{_plain(name)}"
+        if find_spec(module) is not None:
+            found[name] = getattr(import_module(module), f"{name.title().replace('-', '')}Result", None)
+    return {name: result for name, result in found.items() if result is not None}
 
 
 def _plain(name: str) -> str:

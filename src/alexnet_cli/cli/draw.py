@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by, one_of
 from alexnet_cli.answers.draw import draw as answer
 from alexnet_cli.answers.files import check_place
 from alexnet_cli.cli import options
-from alexnet_cli.cli.groups import with_groups
+from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.errors import UsageError
@@ -33,25 +33,25 @@ Examples:
 LEAST_PIXELS, MOST_PIXELS, LEAST_COLUMNS = 320, 20_000, 20
 _PICTURES = ("png", "pdf")
 
-DrawStyle = Annotated[
-    str,
-    typer.Option(
+Asked: Any = options_of(
+    answer,
+    style=typer.Option(
         "--style",
         metavar="STYLE",
         help="blocks: a chain in perspective; graph: modules and what flows between them; bars: sizes, parameters and "
         "MACs; auto: blocks if the data flow is a chain of convolutions, poolings and linear layers, else graph.",
         autocompletion=lambda: list(STYLES),
     ),
-]
-DrawTheme = Annotated[
-    str,
-    typer.Option(
+    depth=typer.Option(
+        min=0, metavar="N", help="Draw the modules at this depth; default: the deepest that fits a page."
+    ),
+    theme=typer.Option(
         "--theme",
         metavar="THEME",
         help="light, dark, or auto: an SVG follows its viewer's preference, other formats are light.",
         autocompletion=lambda: list(THEMES),
     ),
-]
+)
 DrawWidth = Annotated[
     str | None,
     typer.Option(
@@ -75,29 +75,23 @@ DrawFormat = Annotated[
         autocompletion=lambda: list(drawing.FORMATS),
     ),
 ]
-DrawDepth = Annotated[
-    int | None,
-    typer.Option(min=0, metavar="N", help="Draw the modules at this depth; default: the deepest that fits a page."),
-]
 
 
 @with_groups()
 def draw(
     target: options.Target = "alexnet",
-    style: DrawStyle = "auto",
-    depth: DrawDepth = None,
-    theme: DrawTheme = "auto",
+    *,
+    asked: Asked,
     width: DrawWidth = None,
     scale: Scale = None,
     format_name: DrawFormat = None,
     output: options.File = None,
     no_color: options.NoColor = False,
-    *,
     run: options.Run,
 ) -> None:
     """Draw the architecture as a figure: blocks in perspective, a graph of modules, or bars."""
-    one_of(style, STYLES, "style")
-    one_of(theme, THEMES, "theme")
+    one_of(asked.style, STYLES, "style")
+    one_of(asked.theme, THEMES, "theme")
     chosen = _format(format_name, output)
     if scale is not None and chosen != "png":
         raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
@@ -108,12 +102,9 @@ def draw(
     session.report()
     out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)
     with progress("drawing"):
-        figure = answer(session, style=style, depth=depth, theme=theme)
+        figure = answer(session, **vars(asked))
         written = figure.write(chosen, width=size, scale=scale or 2.0, style=out.style())
-    if isinstance(written, bytes):
-        out.write_bytes(written)
-    else:
-        out.write_text(written)
+    out.write(written)
     finish(figure)
 
 

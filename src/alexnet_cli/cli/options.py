@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from alexnet_cli.answers.files import JSON, check_place, format_of
 from alexnet_cli.cli.completion import complete_device, complete_format, complete_target
-from alexnet_cli.cli.output import Output, choose_output
+from alexnet_cli.cli.output import Output
 from alexnet_cli.cli.stderr import LISTENER
+from alexnet_cli.errors import UsageError
+from alexnet_cli.renderers import FORMATS
 from alexnet_cli.session.how import AMP_DTYPES, META, OPTIMIZERS, how_to_run
 from alexnet_cli.session.session import Named, Session
 
@@ -27,43 +30,7 @@ Arguments = Annotated[
     list[str] | None,
     typer.Option("--arg", metavar="NAME=VALUE", help="Passed to the class or function; the value is JSON. Repeatable."),
 ]
-InputSize = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input-size",
-        "-i",
-        metavar="SHAPE",
-        help="Shape without the batch: 3,227,227 or 3x227x227, or 227 for a square image; :int64 sets the dtype. "
-        "Repeat it for each argument of forward; NAME=SHAPE names it, NAME=JSON passes a value with shapes inside.",
-    ),
-]
-InputsFrom = Annotated[
-    str | None,
-    typer.Option(
-        "--inputs",
-        metavar="FILE:NAME",
-        help="A function or value in file.py:NAME or package.module:NAME: what forward is called with.",
-    ),
-]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default: 1, or those of --inputs."
-    ),
-]
 NoBatch = Annotated[bool, typer.Option("--no-batch", help="Shapes already include the batch.")]
-Device = Annotated[
-    str,
-    typer.Option(
-        metavar="DEVICE",
-        help="meta computes shapes only and allocates nothing; cpu, cuda, cuda:N, mps and xpu build and run the model.",
-        autocompletion=complete_device,
-    ),
-]
-Dtype = Annotated[
-    str | None,
-    typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64; default: the model's own, float32."),
-]
 Train = Annotated[bool, typer.Option("--train/--eval", help="Run the forward in training or evaluation mode.")]
 Formulas = Annotated[
     Path | None,
@@ -85,22 +52,10 @@ Depth = Annotated[
     int | None,
     typer.Option(min=0, metavar="N", help="Show the tree to this depth; deeper rows are summed into their parent."),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        "-f",
-        metavar="FORMAT",
-        help="table, json, csv, markdown, latex, html or svg; for summary also torchsummary.",
-        autocompletion=complete_format,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 File = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file; its suffix picks the format."),
 ]
-Width = Annotated[int | None, typer.Option(min=20, metavar="N", help="Width of the table; default: the terminal's.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR in the environment.")]
 Optimizer = Annotated[
     str,
@@ -125,12 +80,44 @@ class Run:
     """How the model is built and run."""
 
     arguments: Arguments = None
-    input_size: InputSize = None
-    inputs_from: InputsFrom = None
-    batch_size: BatchSize = None
+    input_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input-size",
+            "-i",
+            metavar="SHAPE",
+            help="Shape without the batch: 3,227,227 or 3x227x227, or 227 for a square image; :int64 sets the dtype. "
+            "Repeat it for each argument of forward; NAME=SHAPE names it, NAME=JSON passes a value with shapes inside.",
+        ),
+    ] = None
+    inputs_from: Annotated[
+        str | None,
+        typer.Option(
+            "--inputs",
+            metavar="FILE:NAME",
+            help="A function or value in file.py:NAME or package.module:NAME: what forward is called with.",
+        ),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default: 1, or those of --inputs."
+        ),
+    ] = None
     no_batch: NoBatch = False
-    device: Device = META
-    dtype: Dtype = None
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="DEVICE",
+            help="meta computes shapes only and allocates nothing; cpu, cuda, cuda:N, mps and xpu "
+            "build and run the model.",
+            autocompletion=complete_device,
+        ),
+    ] = META
+    dtype: Annotated[
+        str | None,
+        typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64; default: the model's own, float32."),
+    ] = None
     train: Train = False
     formulas: Formulas = None
     traceback: Traceback = False
@@ -142,36 +129,45 @@ class Run:
         Raises:
             UsageError: an option does not parse.
         """
-        how = how_to_run(
-            input_size=self.input_size,
-            inputs_from=self.inputs_from,
-            batch_size=self.batch_size,
-            no_batch=self.no_batch,
-            device=self.device,
-            dtype=self.dtype,
-            train=self.train,
-            formulas=self.formulas,
-            traceback=self.traceback,
-        )
-        return Session(Named(target, tuple(self.arguments or ())), how, cache=self.cache, listener=LISTENER)
+        given = {**vars(self)}
+        arguments, cache = given.pop("arguments"), given.pop("cache")
+        return Session(Named(target, tuple(arguments or ())), how_to_run(**given), cache=cache, listener=LISTENER)
 
 
 @dataclass(frozen=True)
 class Page:
     """How the answer is shown, and where it goes."""
 
-    format_name: Format = None
-    json: Json = False
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="table, json, csv, markdown, latex, html or svg; for summary also torchsummary.",
+            autocompletion=complete_format,
+        ),
+    ] = None
+    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False
     output: File = None
-    width: Width = None
+    width: Annotated[
+        int | None, typer.Option(min=20, metavar="N", help="Width of the table; default: the terminal's.")
+    ] = None
     no_color: NoColor = False
 
-    def out(self, extra: Sequence[str] = ()) -> Output:
+    def out(self, extra: Iterable[str] = ()) -> Output:
         """Return where the answer goes; `extra` are formats of this command only.
 
         Raises:
             UsageError: the format is unknown, two options name different ones, or the file cannot be written.
         """
-        return choose_output(
-            self.format_name, self.output, self.width, json=self.json, no_color=self.no_color, extra=tuple(extra)
-        )
+        known = (*FORMATS, JSON, *extra)
+        if self.format_name is not None and self.format_name not in known:
+            raise UsageError(f"unknown format {self.format_name!r}", f"known: {', '.join(known)}")
+        if self.json and self.format_name not in (None, JSON):
+            raise UsageError(f"--json and --format {self.format_name} exclude each other")
+        chosen = JSON if self.json else self.format_name
+        if self.output is not None:
+            check_place(self.output)
+            chosen = chosen or format_of(self.output)
+        return Output(chosen or "table", self.output, self.width, self.no_color)

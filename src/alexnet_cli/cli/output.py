@@ -14,13 +14,13 @@ import typer
 
 from alexnet_cli import units
 from alexnet_cli.answers.answer import Answer, Outcome
-from alexnet_cli.answers.files import JSON, check_place, format_of, write_file
+from alexnet_cli.answers.files import JSON, write_file
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.cli.stderr import complain
 from alexnet_cli.document import Document, Table
-from alexnet_cli.errors import OutputError, UsageError
+from alexnet_cli.errors import OutputError
 from alexnet_cli.graphics.text import Style
-from alexnet_cli.renderers import FORMATS, render
+from alexnet_cli.renderers import render
 from alexnet_cli.report_json import to_json
 
 TORCHSUMMARY = "torchsummary"
@@ -44,20 +44,22 @@ class Output:
             OutputError: the answer cannot be written.
             typer.Exit: always, with the answer's exit code.
         """
-        self.write_text(to_json(answer.result) if self.format == JSON else self._rendered(answer.document))
+        self.write(to_json(answer.result) if self.format == JSON else self._rendered(answer.document))
         finish(answer)
 
-    def write_text(self, text: str) -> None:
-        """Write text as it is.
+    def write(self, answer: str | bytes) -> None:
+        """Write a text or a picture as it is.
 
         Raises:
             OutputError: it cannot be written.
         """
+        if isinstance(answer, str):
+            for_people = self.file is None and self.format in _FOR_PEOPLE
+            answer = answer.encode((for_people and sys.stdout.encoding) or "utf-8", errors="backslashreplace")
         if self.file is not None:
-            write_file(self.file, text.encode())
+            write_file(self.file, answer)
         else:
-            encoding = sys.stdout.encoding if self.format in _FOR_PEOPLE else "utf-8"
-            write_stdout(text.encode(encoding or "utf-8", errors="backslashreplace"))
+            write_stdout(answer)
 
     def _rendered(self, document: Callable[[], Document]) -> str:
         rows = 0
@@ -65,17 +67,6 @@ class Output:
             page = document()
             rows = sum(len(block.rows) for block in page.blocks if isinstance(block, Table))
             return render(page, self.format, self.style())
-
-    def write_bytes(self, data: bytes) -> None:
-        """Write a picture as it is.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        if self.file is not None:
-            write_file(self.file, data)
-        else:
-            write_stdout(data)
 
     def style(self) -> Style:
         """Return the style for the place that the page goes to."""
@@ -95,32 +86,6 @@ def finish(outcome: Outcome) -> NoReturn:
     for failure in outcome.failures:
         complain(failure)
     raise typer.Exit(outcome.exit_code)
-
-
-def choose_output(
-    format_name: str | None,
-    file: Path | None,
-    width: int | None,
-    *,
-    json: bool,
-    no_color: bool,
-    extra: tuple[str, ...] = (),
-) -> Output:
-    """Choose the format and the place by the options.
-
-    Raises:
-        UsageError: the format is unknown, or two options name different ones.
-    """
-    known = (*FORMATS, JSON, *extra)
-    if format_name is not None and format_name not in known:
-        raise UsageError(f"unknown format {format_name!r}", f"known: {', '.join(known)}")
-    if json and format_name not in (None, JSON):
-        raise UsageError(f"--json and --format {format_name} exclude each other")
-    chosen = JSON if json else format_name
-    if file is not None:
-        check_place(file)
-        chosen = chosen or format_of(file)
-    return Output(chosen or "table", file, width, no_color)
 
 
 def write_stdout(data: bytes) -> None:

@@ -140,7 +140,7 @@ def _write(page: Page, output: Path | None, *, show: bool) -> None:
     if file is None and (show or sys.stdout.isatty()):
         file = Path(f"{_plain('-'.join(report.model.class_name for report in page.reports))}-report.html")
         note(f"the report is in {file}")
-    Output("html", file).write_text(page.html)
+    Output("html", file).write(page.html)
     if file is not None and show and not _opened(file):
         note(f"no browser was found: open {file} yourself")
 

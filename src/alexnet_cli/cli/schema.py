@@ -8,19 +8,21 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from alexnet_cli.cli.commands import result_type, with_json
+from alexnet_cli.cli.commands import results
 from alexnet_cli.cli.output import Output
 from alexnet_cli.errors import UsageError, nearest
 
 Command = Annotated[
     str | None,
-    typer.Argument(help="The command whose JSON is described; all of them if left out.", autocompletion=with_json),
+    typer.Argument(
+        help="The command whose JSON is described; all of them if left out.", autocompletion=lambda: list(results())
+    ),
 ]
 
 
 def schema(command: Command = None) -> None:
     """Print the JSON Schema of a command's JSON."""
-    Output("json").write_text(json.dumps(json_schema(command), indent=2, ensure_ascii=False) + "\n")
+    Output("json").write(json.dumps(json_schema(command), indent=2, ensure_ascii=False) + "\n")
 
 
 def json_schema(command: str | None = None) -> dict[str, Any]:
@@ -29,10 +31,10 @@ def json_schema(command: str | None = None) -> dict[str, Any]:
     Raises:
         UsageError: no such command has JSON.
     """
-    known = with_json()
+    known = results()
     if command is not None and command not in known:
         raise UsageError(f"{command!r} is not a command with JSON", nearest(command, known))
-    chosen = [result_type(name) for name in ([command] if command else known)]
+    chosen = [known[name] for name in ([command] if command else known)]
     schemas, definitions = msgspec.json.schema_components(chosen, ref_template="#/$defs/{name}")
     top = schemas[0] if command else {"anyOf": list(schemas)}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": definitions}

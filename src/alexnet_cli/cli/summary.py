@@ -62,7 +62,7 @@ def summary(
     out = page.out(extra=(TORCHSUMMARY,))
     session = run.session(target)
     if out.format == TORCHSUMMARY:
-        out.write_text(session.torchsummary())
+        out.write(session.torchsummary())
         return
     if strict and asked.weights is None:
         raise UsageError("--strict goes with --weights")
