@@ -144,8 +144,8 @@ def structs_replace(report, **changes):
 def test_a_model_that_cannot_be_trained_shows_the_memory_of_its_forward(report, alexnet):
     section = memory(Material(report, untrained="There is nothing to train."))
     assert isinstance(section, Section)
-    assert section.content.what == "a forward"
-    assert section.content.note == "There is nothing to train."
+    assert section.content["what"] == "a forward"
+    assert section.content["note"] == "There is nothing to train."
     assert "There is nothing to train in this model" in alexnet("report", f"{MODELS}:Fixed", "-i", "4").out
 
 
@@ -168,7 +168,7 @@ def test_a_failed_forward_exits_4_and_is_reported(alexnet):
 
 
 def test_charts_hold_the_paths_of_their_layers(report):
-    chart = balance(Material(report)).content.second
+    chart = balance(Material(report)).content["second"]
     weighing = {f"architecture.{number}" for number in (0, 3, 6, 8, 10, 14, 16, 18)}
     for drawing in (chart.wide, chart.narrow):
         assert set(re.findall(r'data-path="([^"]*)"', drawing)) == weighing
@@ -184,19 +184,19 @@ def test_charts_hold_the_paths_of_their_layers(report):
 def test_many_layers_are_summed_into_modules():
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = balance(Material(tower)).content
-    assert content.title == "By module"
+    assert content["title"] == "By module"
     paths = {f"blocks.{number}" for number in range(12)} | {"tokens", "head"}
-    assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == paths
-    assert "blocks.0: " in content.second.wide, "the module's path once, and no name made of its class"
-    assert "(blocks.0)" not in content.second.wide
+    assert set(re.findall(r'data-path="([^"]*)"', content["second"].wide)) == paths
+    assert "blocks.0: " in content["second"].wide, "the module's path once, and no name made of its class"
+    assert "(blocks.0)" not in content["second"].wide
 
 
 def test_only_the_largest_of_many_layers_outside_modules_are_shown():
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
     content = balance(Material(unlike)).content
     largest = {str(place) for place in range(2000 - MOST_BARS, 2000)}  # each is larger than the one before
-    assert set(re.findall(r'data-path="([^"]*)"', content.second.wide)) == largest
-    assert "1,976 others" in content.second.wide
+    assert set(re.findall(r'data-path="([^"]*)"', content["second"].wide)) == largest
+    assert "1,976 others" in content["second"].wide
 
 
 def test_labels_of_near_dividers_stand_above_one_another():
@@ -262,29 +262,29 @@ def test_bars_and_their_texts_stay_in_the_chart(width):
 
 
 def test_short_tables_start_unfolded_and_long_ones_folded(report):
-    assert layer_table.layers(Material(report)).content.open_level is None
+    assert layer_table.layers(Material(report)).content["open_level"] is None
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = layer_table.layers(Material(tower)).content
-    assert content.open_level == 1
-    assert sum(row.level <= 1 for row in content.rows) <= layer_table.OPEN_ROWS
+    assert content["open_level"] == 1
+    assert sum(row.level <= 1 for row in content["rows"]) <= layer_table.OPEN_ROWS
 
 
 def test_equal_rows_are_folded_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 60)
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
     content = layer_table.layers(Material(tower)).content
-    assert len(content.rows) < 60
-    assert "Block ×12 identical" in [row.name for row in content.rows]
-    assert "share one row" in content.note
-    assert sum(row.cells[1].value for row in content.rows if row.role != "group") == tower.totals.params
+    assert len(content["rows"]) < 60
+    assert "Block ×12 identical" in [row.name for row in content["rows"]]
+    assert "share one row" in content["note"]
+    assert sum(row.cells[1].value for row in content["rows"] if row.role != "group") == tower.totals.params
 
 
 def test_unequal_rows_are_cut_to_the_largest_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 50)
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
     content = layer_table.layers(Material(unlike)).content
-    assert [row.path for row in content.rows] == ["", *(str(place) for place in range(1951, 2000))]
-    assert "these 50 have the most" in content.note
+    assert [row.path for row in content["rows"]] == ["", *(str(place) for place in range(1951, 2000))]
+    assert "these 50 have the most" in content["note"]
 
 
 # The command line

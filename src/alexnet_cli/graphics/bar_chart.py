@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.graphics.palette import Page, hue
 from alexnet_cli.graphics.svg import Drawing, element, straight, tied, tooltip_of, words
@@ -23,7 +24,7 @@ _LEAST_SHARE = 0.25
 class BarRow(Struct, frozen=True):
     """A row: its name, its colour, and for each panel an amount and how it is written.
 
-    `paths` are the layers that it stands for.
+    `paths` are the layers that it stands for. `short` are the texts where there is little room, if they differ.
     """
 
     label: str
@@ -32,6 +33,7 @@ class BarRow(Struct, frozen=True):
     texts: tuple[str, ...]
     tooltip: str = ""
     paths: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
 
 
 class Panel(Struct, frozen=True):
@@ -54,8 +56,10 @@ def rules(scope: str, page: Page) -> str:
     return f"{sized}\n{scope} .limit {{ stroke: {page.ink}; stroke-dasharray: 4 3; }}"
 
 
-def draw(rows: Sequence[BarRow], panels: Sequence[Panel], width: float) -> Drawing:
+def draw(rows: Sequence[BarRow], panels: Sequence[Panel], width: float, *, short: bool = False) -> Drawing:
     """Draw rows of bars, `width` pixels wide."""
+    if short:
+        rows = [replace(row, texts=row.short or row.texts) for row in rows]
     measure = sans(_FONT)
     labels = [shorten(visible(row.label), width * _LABELS_SHARE, measure=measure) for row in rows]
     left = max(map(measure, labels), default=0.0)

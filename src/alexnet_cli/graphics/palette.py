@@ -39,6 +39,8 @@ class Page(Struct, frozen=True):
 
 LIGHT = Page("#ffffff", "#1f2328", "#59636e", "#6e7781", "#d0d7de")
 DARK = Page("#0d1117", "#e6edf3", "#9198a1", "#8b949e", "#3d444d")
+BY_VARIABLES = Page("var(--page)", "var(--ink)", "var(--faint)", "var(--faint)", "var(--rule)")
+"""The colours of an HTML page, which defines these variables for light and dark."""
 
 
 def hue(family: str) -> str:

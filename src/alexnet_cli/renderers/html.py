@@ -7,7 +7,7 @@ from html import escape
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
-from alexnet_cli.graphics.palette import Page
+from alexnet_cli.graphics.palette import BY_VARIABLES
 from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
 from alexnet_cli.graphics.svg import inline
@@ -43,7 +43,7 @@ figure.plot {{ margin: 1.5rem 0; }}
 .plot figcaption {{ font-weight: 600; padding-bottom: .4rem; }}
 .plot svg {{ display: block; max-width: 100%; height: auto; font-variant-numeric: tabular-nums; }}
 .plot summary {{ color: var(--faint); }}
-{rules(".plot", Page("var(--page)", "var(--ink)", "var(--faint)", "var(--faint)", "var(--rule)"))}"""
+{rules(".plot", BY_VARIABLES)}"""
 _PLOT_WIDTH = 800
 
 

@@ -76,7 +76,7 @@ class Section(Struct, frozen=True):
 
     name: str
     title: str
-    content: Any
+    content: dict[str, Any]
 
 
 class LeftOut(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any, get_args
@@ -23,12 +23,14 @@ from alexnet_cli.report_page import charts
 from alexnet_cli.report_page.comparison import Sides, figures, lined_up, models, types, verdicts
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.sections.balance import balance
-from alexnet_cli.report_page.sections.findings import findings
+from alexnet_cli.report_page.sections.findings import MARKS, findings, say_verdict
 from alexnet_cli.report_page.sections.layers import layers
 from alexnet_cli.report_page.sections.memory import memory
 from alexnet_cli.report_page.sections.overview import figure, headline, overview
 from alexnet_cli.report_page.sections.receptive_field import receptive_field
 from alexnet_cli.report_page.sections.roofline import roofline
+from alexnet_cli.views.explain import first_alike
+from alexnet_cli.views.parts import run_line
 
 SECTIONS: tuple[Callable[[Material], Section | LeftOut], ...] = (
     overview,
@@ -92,16 +94,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(
-        {unit: _filter(unit) for unit in get_args(Unit)},
-        written=units.text,
-    )
-    environment.globals.update(hues={family: hue(family) for family in get_args(Family)}, numeric=NUMERIC)
+    environment.filters.update({unit: partial(units.text, unit=unit) for unit in get_args(Unit)})
+    environment.filters.update(written=units.text, run_line=run_line, said=say_verdict, first_alike=first_alike)
+    environment.globals.update(hues={family: hue(family) for family in get_args(Family)}, numeric=NUMERIC, marks=MARKS)
     return environment
-
-
-def _filter(unit: Unit) -> Any:
-    return lambda value: units.text(value, unit)
 
 
 def _shown(value: Any) -> Any:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from alexnet_cli import units
 from alexnet_cli.analyses.shares import by_type, fold, fraction
-from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
-from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts import NARROW, Chart, chart
+from alexnet_cli.graphics.bar_chart import BarRow, Panel
+from alexnet_cli.report import Layer, Report
+from alexnet_cli.report_page.charts import Chart, bars
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
@@ -18,101 +16,68 @@ MOST_BARS = 24
 TITLE = "Parameters against MACs"
 
 
-class Balance(Struct, frozen=True):
-    """Two charts; `title` says how the second is grouped, `note` what it leaves out or sums."""
-
-    by_type: Chart
-    title: str
-    second: Chart
-    note: str
-
-
-class Holder(Struct, frozen=True):
-    """A layer, a module or several layers with their parameters and MACs, and the shares of the model's totals.
-
-    `path` is None unless it is a single layer or module. Without a forward there are only parameters.
-    """
-
-    name: str
-    family: str
-    path: str | None
-    amounts: tuple[int | None, ...]
-    shares: tuple[float, ...]
-
-    @property
-    def told(self) -> str:
-        """Its numbers in a sentence."""
-        path = f" ({self.path})" if self.path and self.path != self.name else ""
-        params, *macs = (
-            f"{units.text(amount, 'count')} {what}, {units.share(share)}"
-            for amount, share, what in zip(self.amounts, self.shares, ("parameters", "MACs"), strict=False)
-        )
-        return "; ".join((f"{self.name}{path}: {params}", *macs))
-
-    def row(self, *, short: bool) -> BarRow:
-        """Return its bars."""
-        texts = tuple(
-            _text(amount, share, short=short) for amount, share in zip(self.amounts, self.shares, strict=True)
-        )
-        return BarRow(self.name, self.family, self.shares, texts, self.told, (self.path,) if self.path else ())
-
-
 def balance(material: Material) -> Section | LeftOut:
-    """Return who holds the parameters and who does the work."""
+    """Return who holds the parameters and who does the work, by type and by layer."""
     report = material.report
-    if not any(row.params or row.macs for row in report.layers):
+    if not _bearing(report):
         return LeftOut(TITLE, "no layer has parameters or counted MACs")
-    types = [_holder(report, t.type, t.family, None, (t.params, t.macs)) for t in by_type(report) if t.params or t.macs]
-    holders, title, note = _chosen(report)
-    first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(holders, report, title)
-    return Section("balance", TITLE, Balance(first, title, second, note))
+    types = [_row(report, t.type, t.family, "", t.params, t.macs) for t in by_type(report) if t.params or t.macs]
+    rows, title, note = _chosen(report)
+    first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(rows, report, title)
+    return Section("balance", TITLE, {"by_type": first, "title": title, "second": second, "note": note})
 
 
-def _holder(report: Report, name: str, family: str, path: str | None, amounts: tuple[int, int | None]) -> Holder:
-    shares = fraction(amounts[0], report.totals.params), fraction(amounts[1] or 0, report.totals.macs)
-    known = 1 if report.run is None else 2
-    return Holder(name, family, path, amounts[:known], shares[:known])
+def _bearing(report: Report) -> list[Layer]:
+    return [layer for layer in report.layers if layer.params or layer.macs]
 
 
-def _chosen(report: Report) -> tuple[list[Holder], str, str]:
-    """Return all layers; if they are too many, the modules at a depth; if those are too many, the largest layers."""
-    every = _holders(report, report)
+def _chosen(report: Report) -> tuple[list[BarRow], str, str]:
+    """Return all layers; if they are too many, the modules at a depth; if those are too many, the largest layers.
+
+    Return also how they are grouped, and what is left out or summed.
+    """
+    layers = _bearing(report)
+    every = [_of_layer(report, layer) for layer in layers]
     if len(every) <= MOST_BARS:
         return every, "By layer", ""
     deepest = max(row.depth for row in report.layers)
     for depth in range(deepest - 1, 0, -1):
-        modules = _holders(fold(report, depth), report)
+        modules = _bearing(fold(report, depth))
         if len(modules) <= MOST_BARS:
-            return modules, "By module", f"{len(every):,} layers, summed into the modules at depth {depth}."
-    ranked = sorted(range(len(every)), key=lambda place: max(every[place].shares), reverse=True)
-    kept, others = sorted(ranked[:MOST_BARS]), [every[place].amounts for place in ranked[MOST_BARS:]]
-    macs = None if report.totals.macs is None else sum(macs[0] or 0 for _, *macs in others)
-    rest = _holder(report, f"{len(others):,} others", "other", None, (sum(params or 0 for params, *_ in others), macs))
-    note = f"The {len(kept)} largest of {len(every):,} layers; the layer table has all of them."
-    return [*(every[place] for place in kept), rest], "By layer", note
+            note = f"{len(every):,} layers, summed into the modules at depth {depth}."
+            return [_of_layer(report, module) for module in modules], "By module", note
+    ranked = sorted(range(len(every)), key=lambda place: max(every[place].amounts), reverse=True)
+    others = [layers[place] for place in ranked[MOST_BARS:]]
+    macs = None if report.totals.macs is None else sum(layer.macs or 0 for layer in others)
+    rest = _row(report, f"{len(others):,} others", "other", "", sum(layer.params for layer in others), macs)
+    note = f"The {MOST_BARS} largest of {len(every):,} layers; the layer table has all of them."
+    return [*(every[place] for place in sorted(ranked[:MOST_BARS])), rest], "By layer", note
 
 
-def _holders(shown: Report, report: Report) -> list[Holder]:
-    return [
-        _holder(report, (not row.leaf and row.path) or layer_name(row), row.family, row.path, (row.params, row.macs))
-        for row in shown.layers
-        if row.params or row.macs
-    ]
+def _of_layer(report: Report, layer: Layer) -> BarRow:
+    name = (not layer.leaf and layer.path) or layer_name(layer)
+    return _row(report, name, layer.family, layer.path, layer.params, layer.macs)
 
 
-def _chart(holders: Sequence[Holder], report: Report, title: str) -> Chart:
-    """Draw the shares of the holders side by side."""
+def _row(report: Report, name: str, family: str, path: str, *amounts: int | None) -> BarRow:
+    """Return the bars of a layer, a module or several layers: its parameters, and its MACs if there was a forward."""
+    totals: dict[str, int | None] = {"parameters": report.totals.params}
+    if report.run is not None:
+        totals["MACs"] = report.totals.macs
+    shares, texts, short, told = [], [], [], []
+    for (what, total), amount in zip(totals.items(), amounts, strict=False):
+        share = fraction(amount or 0, total)
+        shares.append(share)
+        none = units.UNKNOWN if amount is None else "0"
+        texts.append(f"{units.si(amount)} · {units.share(share)}" if amount else none)
+        short.append(units.share(share) if amount else none)
+        told.append(f"{units.text(amount, 'count')} {what}, {units.share(share)}")
+    title = f"{name} ({path})" if path and path != name else name
+    tooltip = f"{title}: {'; '.join(told)}"
+    return BarRow(name, family, tuple(shares), tuple(texts), tooltip, (path,) if path else (), tuple(short))
+
+
+def _chart(rows: Sequence[BarRow], report: Report, title: str) -> Chart:
     panels = [Panel("Parameters"), *([Panel("MACs")] if report.run is not None else [])]
-    said = "; ".join(f"{holder.name} {' and '.join(map(units.share, holder.shares))}" for holder in holders[:6])
-    return chart(
-        f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: {said}",
-        lambda width: draw([holder.row(short=width <= NARROW) for holder in holders], panels, width),
-    )
-
-
-def _text(amount: int | None, share: float, *, short: bool) -> str:
-    if amount is None:
-        return units.UNKNOWN
-    if not amount:
-        return "0"
-    return units.share(share) if short else f"{units.si(amount)} · {units.share(share)}"
+    said = "; ".join(f"{row.label} {' and '.join(map(units.share, row.amounts))}" for row in rows[:6])
+    return bars(f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: {said}", rows, panels)

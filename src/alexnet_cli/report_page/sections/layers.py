@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import inf, prod
 
-from markupsafe import Markup
 from msgspec import Struct
 
 from alexnet_cli import units
@@ -16,7 +14,7 @@ from alexnet_cli.analyses.receptive_field.fields import LayerField
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import fold, fraction
 from alexnet_cli.document import Role, Unit, Value
-from alexnet_cli.report import Layer, Report, subtree_ends
+from alexnet_cli.report import Report, subtree_ends
 from alexnet_cli.report_page.material import Material, Section
 from alexnet_cli.views.parts import layer_name
 
@@ -51,11 +49,6 @@ class Cell(Struct, frozen=True):
     share: float | None = None
     order: float | None = None
 
-    @property
-    def order_attribute(self) -> Markup:
-        """The attribute that the page's script sorts by."""
-        return Markup() if self.order is None else Markup(" data-v={}").format(f"{self.order:.9g}")
-
 
 BLANK = Cell("", "text")
 
@@ -71,27 +64,12 @@ class TableRow(Struct, frozen=True):
     cells: tuple[Cell, ...]
 
 
-class Layers(Struct, frozen=True):
-    """The table. `open_level` is the depth down to which the page shows it at first, None for all."""
-
-    headings: tuple[Heading, ...]
-    rows: tuple[TableRow, ...]
-    families: tuple[str, ...]
-    open_level: int | None
-    note: str
-
-
-@dataclass(frozen=True)
-class Extra:
+class Extra(Struct, frozen=True):
     """A column from another analysis: its cells by path and call, and the cell of any other layer."""
 
     heading: Heading
     cells: dict[tuple[str, int], Cell]
     missing: Cell
-
-    def cell(self, layer: Layer) -> Cell:
-        """Return the cell of a layer."""
-        return self.cells.get((layer.path, layer.call), self.missing)
 
 
 def layers(material: Material) -> Section:
@@ -110,8 +88,14 @@ def layers(material: Material) -> Section:
     for position, row in enumerate(shown):
         rows += _rows(row, report, extras, group=ends[position] > position + 1)
     rows += _failed(report, len(headings))
-    families = sorted({row.family for row in rows if row.role != "group"})
-    return Section("layers", "Layers", Layers(headings, tuple(rows), tuple(families), _open_level(rows), note))
+    content = {
+        "headings": headings,
+        "rows": rows,
+        "families": sorted({row.family for row in rows if row.role != "group"}),
+        "open_level": _open_level(rows),
+        "note": note,
+    }
+    return Section("layers", "Layers", content)
 
 
 def _rows(row: FoldedRow, report: Report, extras: Sequence[Extra], *, group: bool) -> Iterator[TableRow]:
@@ -120,7 +104,8 @@ def _rows(row: FoldedRow, report: Report, extras: Sequence[Extra], *, group: boo
     role: Role = "group" if group else "function" if layer.kind == "function" else "leaf"
     params, macs = (layer.params_total, layer.macs_total) if group else (layer.params, layer.macs)
     numbers = _numbers(report, params, macs, shares=not group)
-    more = [BLANK if group or row.count > 1 else extra.cell(layer) for extra in extras]
+    place = layer.path, layer.call
+    more = [BLANK if group or row.count > 1 else extra.cells.get(place, extra.missing) for extra in extras]
     cells = (Cell(layer.output_shapes, "shapes"), *numbers, *more)
     name = layer_name(layer) if row.count == 1 else f"{layer.type} ×{row.count} identical"
     yield TableRow(name, layer.path, layer.family, layer.depth, role, cells)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.memory import Moment, Peak
 from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.document import Part, Plot
 from alexnet_cli.graphics.plot_marks import Band, in_page
 from alexnet_cli.graphics.plot_svg import Divider, draw
 from alexnet_cli.graphics.text import Style
@@ -21,27 +21,6 @@ from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.memory import NAMES, timeline_plot, where
 
 MOST_BANDS = 300
-
-
-class Held(Struct, frozen=True):
-    """A part of the memory at the peak and what it is held for; `family` gives its colour in the chart."""
-
-    name: str
-    family: str
-    bytes: int
-    share: float
-
-
-class Memory(Struct, frozen=True):
-    """The course of memory; `forward_bytes` is the peak of a forward without gradients, None if unknown."""
-
-    what: str
-    chart: Chart
-    peak: Peak
-    held: tuple[Held, ...]
-    forward_bytes: int | None
-    saved_bytes: int | None
-    note: str
 
 
 def memory(material: Material) -> Section | LeftOut:
@@ -57,20 +36,21 @@ def memory(material: Material) -> Section | LeftOut:
         return LeftOut(title, "no operator ran")
     what = "a forward" if held.training is None else f"a training step ({material.recipe.optimizer})"
     peak = analysis.peak_of(held.timeline)
-    content = Memory(
-        what,
-        _chart(report, held.timeline, what, peak),
-        peak,
-        _held(held.timeline, peak),
-        held.inference.peak_bytes if held.training and held.inference else None,
-        held.training.saved_activation_bytes if held.training else None,
-        "" if held.training else material.untrained,
-    )
+    plot = timeline_plot(held.timeline, "")
+    content = {
+        "what": what,
+        "chart": _chart(report, plot, held.timeline, what),
+        "peak": peak,
+        "held": _held(plot, peak),
+        "forward_bytes": held.inference.peak_bytes if held.training and held.inference else None,
+        "saved_bytes": held.training.saved_activation_bytes if held.training else None,
+        "note": "" if held.training else material.untrained,
+    }
     return Section("memory", title, content)
 
 
-def _chart(report: Report, moments: Sequence[Moment], what: str, peak: Peak) -> Chart:
-    plot = timeline_plot(moments, "")
+def _chart(report: Report, plot: Plot, moments: tuple[Moment, ...], what: str) -> Chart:
+    peak = analysis.peak_of(moments)
     plot = replace(plot, marks=tuple(replace(mark, label=units.size(peak.bytes)) for mark in plot.marks))
     bands = _bands(moments)
     dividers = [Divider(float(start), phase) for start, phase in _phases(moments)]
@@ -107,11 +87,11 @@ def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[Band]:
         place = end
 
 
-def _held(moments: Sequence[Moment], peak: Peak) -> tuple[Held, ...]:
+def _held(plot: Plot, peak: Peak) -> list[Part]:
     """Return what is live at the peak, from top to bottom of the chart, with the colours used there."""
-    families = {series.label: series.family for series in timeline_plot(moments, "").series}
-    kinds = [kind for kind in reversed(analysis.KINDS) if kind in peak.live_bytes]
-    return tuple(
-        Held(NAMES[kind], families[NAMES[kind]], peak.live_bytes[kind], fraction(peak.live_bytes[kind], peak.bytes))
-        for kind in kinds
-    )
+    live = {name: peak.live_bytes[kind] for kind, name in NAMES.items() if kind in peak.live_bytes}
+    return [
+        Part(series.label, live[series.label], fraction(live[series.label], peak.bytes), series.family)
+        for series in reversed(plot.series)
+        if series.label in live
+    ]

@@ -6,12 +6,12 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from alexnet_cli import drawing, units
-from alexnet_cli.document import Bars, Facts, Note
 from alexnet_cli.drawing.plan import plan
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Model, Report, Run
+from alexnet_cli.report import Report
+from alexnet_cli.report_page.charts import Chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
-from alexnet_cli.views.parts import facts_of, notes, run_line, split
+from alexnet_cli.views.parts import facts_of, notes, split
 
 WIDE, NARROW = 1000, 300
 
@@ -25,33 +25,11 @@ class Number(Struct, frozen=True):
     note: str = ""
 
 
-class Overview(Struct, frozen=True):
-    """What the model is and how it was run."""
-
-    model: Model
-    run: Run | None
-    run_line: str
-    torch: str | None
-    facts: Facts
-    split: Bars | None
-    notes: tuple[Note, ...]
-
-
-class Drawing(Struct, frozen=True):
-    """The figure at two widths."""
-
-    wide: Markup
-    narrow: Markup
-
-
 def overview(material: Material) -> Section:
     """Return what the model is and how it was traced."""
     report = material.report
     bars = split(report) if report.error is None else None
-    content = Overview(
-        report.model, report.run, run_line(report.run), report.generator.torch, facts_of(report), bars, notes(report)
-    )
-    return Section("overview", "Overview", content)
+    return Section("overview", "Overview", {"facts": facts_of(report).facts, "split": bars, "notes": notes(report)})
 
 
 def headline(report: Report) -> tuple[Number, ...]:
@@ -77,14 +55,14 @@ def _number(label: str, value: int | None, note: str) -> Number:
 
 def figure(material: Material) -> Section | LeftOut:
     """Return the figure of the architecture."""
-    drawn = drawing_of(material.report)
-    return LeftOut("Figure", drawn) if isinstance(drawn, str) else Section("figure", "Figure", drawn)
+    drawn = figure_of(material.report)
+    return LeftOut("Figure", drawn) if isinstance(drawn, str) else Section("figure", "Figure", {"figure": drawn})
 
 
-def drawing_of(report: Report) -> Drawing | str:
+def figure_of(report: Report) -> Chart | str:
     """Return the figure, or why there is none."""
     try:
         drawn = plan(report)
     except UsageError as error:
         return error.message
-    return Drawing(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes
+    return Chart(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from msgspec import Struct
-
 from alexnet_cli import units
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields
-from alexnet_cli.graphics.bar_chart import BarRow, Panel, draw
+from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts import NARROW, Chart, chart
+from alexnet_cli.report_page.charts import bars
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
 MOST_BARS = 32
 TITLE = "Receptive field"
-
-
-class Fields(Struct, frozen=True):
-    """The chart, the size of the input, and the layers left out."""
-
-    chart: Chart
-    input_sizes: tuple[int, ...]
-    bounds: bool
-    note: str
 
 
 def receptive_field(material: Material) -> Section | LeftOut:
@@ -36,10 +23,16 @@ def receptive_field(material: Material) -> Section | LeftOut:
     if not grown:
         return LeftOut(TITLE, "no layer sees more than one place of the input")
     shown = _spread(grown)
-    note = "" if len(shown) == len(grown) else f"{len(shown)} of the {len(grown):,} layers at which it grows."
-    bounds = any(item.status == "upper_bound" for item in shown)
-    drawn = _chart(shown, known.input_sizes, material.report)
-    return Section("receptive-field", TITLE, Fields(drawn, known.input_sizes, bounds, note))
+    rows = [_row(item, known.input_sizes, material.report) for item in shown]
+    said = "; ".join(f"{row.label} {row.texts[0]}" for row in rows[:8])
+    panel = Panel("Places along an axis (dashed: all)", float(max(known.input_sizes)))
+    content = {
+        "chart": bars(f"Receptive field by layer: {said}", rows, [panel]),
+        "input_sizes": known.input_sizes,
+        "bounds": any(item.status == "upper_bound" for item in shown),
+        "note": "" if shown == grown else f"{len(shown)} of the {len(grown):,} layers at which it grows.",
+    }
+    return Section("receptive-field", TITLE, content)
 
 
 def _grown(known: ReceptiveFields) -> list[LayerField]:
@@ -63,36 +56,15 @@ def _spread(fields: list[LayerField]) -> list[LayerField]:
     return [fields[round(place * last / (MOST_BARS - 1))] for place in range(MOST_BARS)]
 
 
-def _chart(fields: Sequence[LayerField], sizes: tuple[int, ...], report: Report) -> Chart:
-    names = [layer_name(report.layers[item.row]) for item in fields]
-
-    def rows(*, short: bool) -> list[BarRow]:
-        return [
-            BarRow(
-                name,
-                report.layers[item.row].family,
-                (float(max((size or whole for size, whole in zip(item.size or sizes, sizes, strict=True)))),),
-                (_text(item, sizes, short=short),),
-                f"{name} ({item.path}): {_text(item, sizes)}",
-                (item.path,),
-            )
-            for name, item in zip(names, fields, strict=True)
-        ]
-
-    said = (f"{name} {_text(item, sizes)}" for name, item in zip(names[:8], fields[:8], strict=True))
-    panels = [Panel("Places along an axis (dashed: all)", float(max(sizes)))]
-    return chart(
-        f"Receptive field by layer: {'; '.join(said)}", lambda width: draw(rows(short=width <= NARROW), panels, width)
-    )
-
-
-def _text(field: LayerField, sizes: tuple[int, ...], *, short: bool = False) -> str:
-    """Write a field: its size along each axis, and the distance between the fields of neighbouring units."""
-    if field.size is None:
-        return "the whole input"
-    seen = tuple(whole if size is None else size for size, whole in zip(field.size, sizes, strict=True))
-    text = f"{'at most ' if field.status == 'upper_bound' else ''}{units.shape(seen)}"
-    if short or field.jump is None:
-        return text
-    steps = sorted({jump for jump in field.jump if jump is not None})
-    return f"{text}, {' and '.join(f'{step:g}' for step in steps)} apart" if steps else text
+def _row(item: LayerField, sizes: tuple[int, ...], report: Report) -> BarRow:
+    layer = report.layers[item.row]
+    name = layer_name(layer)
+    seen = tuple(size or whole for size, whole in zip(item.size or sizes, sizes, strict=True))
+    short = f"{'at most ' if item.status == 'upper_bound' else ''}{units.shape(seen)}"
+    if item.size is None:
+        short = "the whole input"
+    steps = sorted({jump for jump in item.jump or () if jump is not None})
+    apart = f", {' and '.join(f'{step:g}' for step in steps)} apart" if steps and item.size else ""
+    text = short + apart
+    told = f"{name} ({item.path}): {text}"
+    return BarRow(name, layer.family, (float(max(seen)),), (text,), told, (item.path,), (short,))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from alexnet_cli import units
 from alexnet_cli.analyses.cost import Cost, LayerCost, Roof
 from alexnet_cli.document import Plot
@@ -19,15 +17,6 @@ from alexnet_cli.views.roofline import roofline_plot
 TITLE = "Roofline"
 
 
-class Roofline(Struct, frozen=True):
-    """The chart, and the totals of the model."""
-
-    chart: Chart
-    cost: Cost
-    roof: Roof
-    without_peak: tuple[str, ...]
-
-
 def roofline(material: Material) -> Section | LeftOut:
     """Return the roofline, if there is hardware to compare with."""
     roof = material.roof
@@ -39,8 +28,10 @@ def roofline(material: Material) -> Section | LeftOut:
     plot = roofline_plot([found], roof)
     if plot is None:
         return LeftOut(TITLE, f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak")
-    missing = tuple(dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None)
-    return Section("roofline", TITLE, Roofline(_chart(plot, found, material.report, roof), found, roof, missing))
+    drawn = _chart(plot, found, material.report, roof)
+    missing = [dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None]
+    content = {"chart": drawn, "totals": found.totals, "hardware": roof.hardware, "without_peak": missing}
+    return Section("roofline", TITLE, content)
 
 
 def _chart(plot: Plot, cost: Cost, report: Report, roof: Roof) -> Chart:
