@@ -128,3 +128,44 @@ class Unknowable(nn.Module):
 
     def forward(self, left: dict[str, Tensor], right: Any, scale: float = 1.0) -> Tensor:
         return left["a"] + right["b"] * scale
+
+
+class LooksAndReads(nn.Module):
+    """Needs arguments that its signature calls optional: it says so of one, and fails on the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(WORDS, WIDTH)
+        self.seen = nn.Linear(20, WIDTH)
+        self.places = nn.Linear(4, WIDTH)
+
+    def forward(
+        self, input_ids: Tensor | None = None, seen: Tensor | None = None, places: Tensor | None = None
+    ) -> Tensor:
+        if seen is None:
+            raise ValueError("`seen` cannot be None")
+        return self.words(input_ids) + self.seen(seen) + self.places(places.float())
+
+
+class SaysItsSize(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, WIDTH, 5, stride=5)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        if picture.shape[-2:] != (45, 30):
+            height, width = picture.shape[-2:]
+            raise ValueError(f"Input size ({height}*{width}) doesn't match the model's (45*30).")
+        return self.embed(picture)
+
+
+class Clips(nn.Module):
+    """Takes frames in front of the channels, which nothing but its first line tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, WIDTH, 3)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        batch, frames, channels, height, width = clip.shape
+        return self.conv(clip.reshape(batch * frames, channels, height, width))

@@ -27,6 +27,9 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:Late", [[1, 16]]),
         (f"{SOUGHT}:Raw", [[1, 7]]),
         (f"{SOUGHT}:Sound", [[1, 1, 16000]]),
+        (f"{SOUGHT}:LooksAndReads", [[1, 16], [1, 16, 20], [1, 16, 4]]),
+        (f"{SOUGHT}:SaysItsSize", [[1, 3, 45, 30]]),
+        (f"{SOUGHT}:Clips", [[1, 1, 3, 224, 224]]),
     ],
 )
 def test_an_input_is_found(alexnet, target, inputs):

@@ -168,7 +168,7 @@ def test_an_exported_program_runs_as_it_was_made(alexnet, file):
         ("NotWritten", 4, 'missing the required "forward"'),
         ("LeftToSubclasses", 4, "raised NotImplementedError\n"),
         ("LooksUpMetadata", 4, "raised KeyError: 'metadata'"),
-        ("ByAnyName", 4, "none that fits was found, none at all was a guess"),
+        ("ByAnyName", 2, "none that fits was found\nhint: forward takes (**named)"),
         ("TrainRaises", 3, "cannot be inspected: ValueError: always in training"),
         ("Unhashable", 3, "cannot be inspected: TypeError: unhashable type"),
         ("locked", 3, "name a class or a function that builds it"),

@@ -57,17 +57,27 @@ def diagnose(failure: Failure, path: str, function: Call | None, remedy: Remedy,
     line of the user's code that creates the module.
     """
     module = failure.call.module
-    found = _by_layer(failure) or _dtypes(failure)
     name = f"{path or 'the model itself'} ({signature(module)})" if module is not None else "the model"
+    found = _by_layer(failure) or _dtypes(failure)
     if found is None and function is not None:
-        rule = FUNCTION_RULES.get(function.name)
-        found = rule(Failure(failure.error, function, failure.rows), None) if rule else None
+        found = _by_function(failure, function)
         name = f"{function.name} in {name}" if found else name
     found = found or Diagnosis(f"raised {told(failure.error)}")
     where = f"defined at {origin}" if origin else None
     frames = users_frames(failure.error)
     hints = (remedy.advice(), found.change, where, frames and f"raised at {frames}")
     return ErrorInfo(ForwardError.code, f"{name} {found.what}", "\n".join(filter(None, hints)) or None, path)
+
+
+def is_understood(failure: Failure, function: Call | None) -> bool:
+    """Tell whether the layer's or the function's sizes explain the failure, or only what was raised is known."""
+    by_sizes = _by_layer(failure) or _dtypes(failure) or (function and _by_function(failure, function))
+    return by_sizes is not None
+
+
+def _by_function(failure: Failure, function: Call) -> Diagnosis | None:
+    rule = FUNCTION_RULES.get(function.name)
+    return rule(Failure(failure.error, function, failure.rows), None) if rule else None
 
 
 def too_deep() -> ForwardError:

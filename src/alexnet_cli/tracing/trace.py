@@ -17,7 +17,7 @@ from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
-from alexnet_cli.tracing.doctor import Failure, diagnose, too_deep
+from alexnet_cli.tracing.doctor import Failure, diagnose, is_understood, too_deep
 from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
 from alexnet_cli.tracing.inputs.find_inputs import FoundInputs
@@ -136,6 +136,9 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         measured = None if options.step or options.device == META else _measure(forward, device)
     elif not runs_again:
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
+        by_input = isinstance(failure, Exception) and not is_understood(seen, recorder.failed_function)
+        if by_input and trial.inputs_matter:
+            raise trial.nothing_fits()
         path = rows.path_of(recorder.failed)
         remedy = Remedy(model, fed.specs, trial, sought=trial.found is not None)
         error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))

@@ -96,6 +96,10 @@ class Guesser:
         rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, name)), None)
         return [as_mask(replace(spec, name=name)) for spec in rule(self)] if rule else []
 
+    def unnamed(self, name: str) -> list[InputSpec]:
+        """Return what an argument may be whose name says nothing: what the first layers take."""
+        return [replace(spec, name=name) for spec in self.by_layer]
+
     def tokens(self) -> Iterator[InputSpec]:
         """Token ids; none where nothing embeds them."""
         if self.config or self._embeds():

@@ -15,10 +15,13 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
+from alexnet_cli.tracing.inputs.by_failure import Suggestions
 from alexnet_cli.tracing.inputs.by_name import Config, Guesser, by_name
 from alexnet_cli.tracing.inputs.feed import image_channels
 
-Fits = Callable[[Sequence[InputSpec]], bool]
+Tried = Callable[[Sequence[InputSpec]], BaseException | None]
+"""Returns the failure of a forward on inputs of these shapes, None if it runs."""
+
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
 LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
 SAMPLES = (16_000, 1024, 128, 4096, 512, 64, 16)
@@ -41,50 +44,66 @@ class FoundInputs:
 
 
 class Search:
-    """Tries one candidate after the other until `SECONDS` after it began; `tried` are those that did not fit.
+    """Tries one candidate after the other until `SECONDS` after it began.
 
-    `scan` tries every image size if the usual ones do not fit.
+    What the failure of a candidate suggests is tried next. `scan` tries every image size if the usual ones do not fit.
+    `tried` are those that did not fit, `failures` what they raised.
     """
 
     def __init__(self, model: nn.Module, *, scan: bool = True) -> None:
         self.tried: list[FoundInputs] = []
-        self._candidates = _distinct(_candidates(model, scan=scan))
+        self.failures: set[str] = set()
+        self._guesser = _guesser(model)
+        self._candidates = _candidates(model, self._guesser, scan=scan)
+        self._suggestions = Suggestions(self._guesser)
+        self._seen: set[tuple[InputSpec, ...]] = set()
         self._deadline = time.monotonic() + SECONDS
 
-    def next(self, fits: Fits) -> FoundInputs | None:
+    def next(self, failure_on: Tried) -> FoundInputs | None:
         """Return the next candidate that fits, None if none does in the time that is left."""
         while time.monotonic() < self._deadline:
-            candidate = next(self._candidates, None)
+            candidate = self._next()
             if candidate is None:
                 return None
-            if fits(candidate.specs):
+            if candidate.specs in self._seen:
+                continue
+            self._seen.add(candidate.specs)
+            failure = failure_on(candidate.specs)
+            if failure is None:
                 return replace(candidate, fits=True)
             self.tried.append(candidate)
+            self.failures.add(str(failure))
+            self._suggestions.learn(candidate.specs, failure)
         return None
 
+    def _next(self) -> FoundInputs | None:
+        """Return a variation of the last candidate, or the next one."""
+        specs = self._suggestions.next()
+        if specs is not None:
+            return replace(self.tried[-1], specs=specs)
+        self._suggestions.clear()
+        return next(self._candidates, None)
 
-def find_inputs(model: nn.Module, fits: Fits, *, scan: bool = True) -> FoundInputs | None:
+
+def find_inputs(model: nn.Module, failure_on: Tried, *, scan: bool = True) -> FoundInputs | None:
     """Return the first candidate that the model runs on.
 
     If none does within `SECONDS`, return the first candidate with `fits` False, or None if there are no candidates.
     """
     search = Search(model, scan=scan)
-    return search.next(fits) or next(iter(search.tried), None)
+    return search.next(failure_on) or next(iter(search.tried), None)
 
 
-def _distinct(candidates: Iterator[FoundInputs]) -> Iterator[FoundInputs]:
-    seen = set()
-    for candidate in candidates:
-        if candidate.specs not in seen:
-            seen.add(candidate.specs)
-            yield candidate
+def _guesser(model: nn.Module) -> Guesser:
+    by_layer = (spec for _, layer in _first_layers(model) for spec in islice(_shapes_for(layer, model), 2))
+    first = sorted(by_layer, key=lambda spec: spec.dtype is not None)
+    return Guesser(model, Config(model), _lengths(model), _feature_counts(model), first)
 
 
-def _candidates(model: nn.Module, *, scan: bool) -> Iterator[FoundInputs]:
+def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
     by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
-    first = sorted((spec for _, specs in by_layer for spec in specs[:2]), key=lambda spec: spec.dtype is not None)
-    for named in by_name(Guesser(model, Config(model), _lengths(model), _feature_counts(model), first)):
+    for named in by_name(guesser):
         yield FoundInputs(named, "the names of forward's arguments", by_name=True)
     yield from _dummies(model)
     arguments = required_arguments(model)

@@ -12,10 +12,9 @@ from torch import nn
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, find_inputs
+from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Tried, find_inputs
 from alexnet_cli.units import shape as cross
 
-Fits = Callable[[Sequence[InputSpec]], bool]
 _IMAGE_RANK = 3
 _MOST_TRIED = 6
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -28,30 +27,34 @@ SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Remedy:
-    """Looks for inputs that a model runs on, close to the one that failed; `fits` tries one.
+    """Looks for inputs that a model runs on, close to the one that failed; `failure_on` tries one.
 
     Where the input that failed was `sought` among many there is no other to be found.
     """
 
     model: nn.Module
     specs: Sequence[InputSpec]
-    fits: Fits
+    failure_on: Tried
     sought: bool = False
 
     def advice(self) -> str | None:
         """Say which square images run, or else which other input does; None if the failed input runs on `meta`."""
-        return None if self.sought or self.fits(self.specs) else self._sizes() or self._other()
+        return None if self.sought or self.failure_on(self.specs) is None else self._sizes() or self._other()
 
     def _sizes(self) -> str | None:
         if len(self.specs) != 1 or len(self.specs[0].shape) != _IMAGE_RANK:
             return None
         spec = self.specs[0]
         channels, height, width = spec.shape
-        sides = fitting_sides(max(height, width), lambda side: self.fits([replace(spec, shape=(channels, side, side))]))
+        sides = fitting_sides(max(height, width), self._runs_at(spec))
         return f"{sides}, as in {_option(replace(spec, shape=(channels, sides.low, sides.low)))}" if sides else None
 
+    def _runs_at(self, spec: InputSpec) -> Callable[[int], bool]:
+        shape = spec.shape
+        return lambda side: self.failure_on([replace(spec, shape=(shape[0], side, side))]) is None
+
     def _other(self) -> str | None:
-        found = find_inputs(self.model, self.fits, scan=False)
+        found = find_inputs(self.model, self.failure_on, scan=False)
         if found is None or not (found.fits and found.specs) or any(spec.whole for spec in found.specs):
             return None
         shapes = " and ".join(cross(spec.shape) for spec in found.specs)

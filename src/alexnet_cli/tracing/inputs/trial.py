@@ -43,14 +43,10 @@ class Trial:
         self._built: nn.Module | None = None
         self._lines: dict[int, str] = {}
 
-    def __call__(self, specs: Sequence[InputSpec]) -> bool:
-        """Try shapes, without the batch."""
-        return self._failure(specs) is None
-
-    def but_for_values(self, specs: Sequence[InputSpec]) -> bool:
+    def but_for_values(self, specs: Sequence[InputSpec]) -> BaseException | None:
         """Try shapes; stopping where values are needed, which `meta` lacks, does not count as a failure."""
-        failure = self._failure(specs)
-        return failure is None or needs_values(failure)
+        failure = self(specs)
+        return None if failure is None or needs_values(failure) else failure
 
     def search(self) -> FoundInputs:
         """Return the inputs that were found before, or look for some; where none fit a guess for a single argument.
@@ -80,17 +76,24 @@ class Trial:
             UsageError: there is none, or it is for several arguments.
         """
         if first is None or len(required_arguments(self._model())) > 1 or first.by_name:
-            raise self._nothing_fits()
+            raise self.nothing_fits()
         return first
 
-    def _nothing_fits(self) -> UsageError:
+    @property
+    def inputs_matter(self) -> bool:
+        """Tell whether a search found no inputs that fit, though those that it tried failed in different ways."""
+        return self._search is not None and not (self.found and self.found.fits) and len(self._search.failures) > 1
+
+    def nothing_fits(self) -> UsageError:
+        """Return the error that says what forward takes, what was tried and how to say other inputs."""
         model, tried = self._model(), self._search.tried if self._search is not None else []
         target = self.subject.target
         return UsageError(
             f"no input was given for {target}, and none that fits was found", how_to_say(model, tried, target)
         )
 
-    def _failure(self, specs: Sequence[InputSpec]) -> BaseException | None:
+    def __call__(self, specs: Sequence[InputSpec]) -> BaseException | None:
+        """Return the failure of a forward on inputs of these shapes, without the batch; None if it runs."""
         device = torch.device(META)
         model = self._model()
         try:

@@ -1,0 +1,148 @@
+"""Other inputs, read off the failure of those that were tried: what is missing, and which sizes it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+from itertools import chain, count, islice, permutations, product
+from linecache import getline
+from traceback import walk_tb
+
+from alexnet_cli.targets.example import parameters_of
+from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.inputs.by_name import Guesser
+
+Inputs = tuple[InputSpec, ...]
+Progress = tuple[int, ...]
+"""The lines on which each function of a failed run was, outermost first: of two runs the further one is greater."""
+
+MOST = 80
+"""So many suggestions in a row are tried."""
+
+_MOST_OF_ONE = 8
+"""So many inputs are made of one failure."""
+
+_GUESSES = 3
+_RANKS = range(6)
+_SEQUENCE = 2
+_NUMBER = re.compile(r"(?:(?<![A-Za-z_.\d])|(?<=\dx))\d{1,5}(?!\d)")
+_MOST_NUMBERS = 8
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+class Suggestions:
+    """Inputs that failures suggest, those first that grew out of the run that came furthest."""
+
+    def __init__(self, guesser: Guesser) -> None:
+        self._guesser = guesser
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all suggestions, before another candidate is tried."""
+        self._waiting: list[tuple[Progress, int, Inputs]] = []
+        self._failed: set[tuple[Progress, str]] = set()
+        self._taken = 0
+        self._count = count()
+
+    def next(self) -> Inputs | None:
+        """Return the next suggestion, None if there is none or enough were tried."""
+        if not self._waiting or self._taken == MOST:
+            return None
+        self._taken += 1
+        return heappop(self._waiting)[2]
+
+    def learn(self, specs: Inputs, failure: BaseException) -> None:
+        """Take in how some inputs failed; the same failure on other inputs suggests nothing new."""
+        progress = _progress(failure)
+        if (progress, str(failure)) in self._failed:
+            return
+        self._failed.add((progress, str(failure)))
+        for others in mended(specs, failure, self._guesser):
+            heappush(self._waiting, (tuple(-line for line in progress), next(self._count), others))
+
+
+def _progress(failure: BaseException) -> Progress:
+    return tuple(line for _, line in walk_tb(failure.__traceback__))
+
+
+def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
+    """Yield what the failure of some inputs suggests, the likeliest first."""
+    text = str(failure)
+    ways = chain(_completed(specs, text, failure, guesser), _as_ids(specs, text), _resized(specs, text))
+    yield from islice(dict.fromkeys(ways), _MOST_OF_ONE)
+
+
+def _completed(specs: Inputs, text: str, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
+    """Add optional arguments of forward that the failure names, or that were None where it happened."""
+    given = {spec.name for spec in specs}
+    optional = [
+        each.name
+        for each in parameters_of(guesser.model) or ()
+        if each.default is None and each.name not in given and each.kind is not each.POSITIONAL_ONLY
+    ]
+    said = [name for name in optional if name in _WORD.findall(text)]
+    missing = said or [name for name in dict.fromkeys(_nones_near(failure)) if name in optional]
+    guesses = [_as_long(specs, guesser.of(name) or guesser.unnamed(name))[:_GUESSES] for name in missing]
+    together = zip(*guesses, strict=False) if len(missing) > 1 else ()
+    for others in (*((spec,) for each in guesses for spec in each), *together):
+        yield (*specs, *others)
+
+
+def _as_long(specs: Inputs, guesses: Sequence[InputSpec]) -> list[InputSpec]:
+    """Put guesses first that are as long as something that is given, as sequences that go together are."""
+    lengths = {spec.shape[:1] for spec in specs}
+    return sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths)
+
+
+def _nones_near(failure: BaseException) -> list[str]:
+    """Return the variables that were None where a failure about None happened: first those on the lines that failed."""
+    if "None" not in str(failure):
+        return []
+    nones, on_lines = [], []
+    for frame, line in reversed(list(walk_tb(failure.__traceback__))):
+        here = [name for name, value in frame.f_locals.items() if value is None]
+        words = _WORD.findall(getline(frame.f_code.co_filename, line))
+        on_lines += [name for name in here if name in words]
+        nones += here
+    return on_lines + nones
+
+
+def _as_ids(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Make integers of floats where a lookup wants them: one for each vector of a sequence, or for each number."""
+    if re.search(r"\b(Long|Int|int64|integer|indices)\b", text):
+        for place, spec in enumerate(specs):
+            if spec.dtype is None:
+                shapes = (spec.shape[:-1], spec.shape) if len(spec.shape) == _SEQUENCE else (spec.shape,)
+                yield from (_with(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
+
+
+def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Put a number of the failure's text where another one of it is a size of the input, or its rank."""
+    numbers = list(dict.fromkeys(map(int, _NUMBER.findall(text))))[:_MOST_NUMBERS]
+    for (had, wanted), (place, spec) in product(_pairs(numbers), enumerate(specs)):
+        for axis, size in enumerate(spec.shape):
+            if size == had and wanted > 0:
+                yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
+        if had == len(spec.shape) + (not spec.whole) and wanted in _RANKS:
+            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole)))
+
+
+def _pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return pairs of numbers, those that stand next to each other first."""
+    places = sorted(permutations(range(len(numbers)), 2), key=lambda pair: abs(pair[0] - pair[1]))
+    return [(numbers[had], numbers[wanted]) for had, wanted in places]
+
+
+def _of_rank(spec: InputSpec, rank: int) -> Iterator[InputSpec]:
+    """Drop or add axes in front: frames of a video, the channel of a spectrogram."""
+    if 0 <= rank < len(spec.shape):
+        yield replace(spec, shape=spec.shape[len(spec.shape) - rank :])
+    elif rank == len(spec.shape) + 1:
+        yield replace(spec, shape=(1, *spec.shape))
+        yield replace(spec, shape=(8, *spec.shape))
+
+
+def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:
+    return (*specs[:place], spec, *specs[place + 1 :])
