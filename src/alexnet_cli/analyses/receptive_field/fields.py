@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.receptive_field.follow import FirstSum, Followed, follow
 from alexnet_cli.analyses.receptive_field.moves import merged
-from alexnet_cli.analyses.receptive_field.reach import Reach
 from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Report, Run, subtree_ends
-from alexnet_cli.tape import Operation, Shape, Tape, Value
+from alexnet_cli.tape import Shape, Tape, Value
 
 
 class RowValues:
@@ -26,7 +26,10 @@ class RowValues:
         self._tape = tape
         self._layers = layers
         self._forward = [operation for operation in tape.operations if operation.phase == "forward"]
-        self._of_row = _by_row(self._forward)
+        self._of_row: defaultdict[int, list[int]] = defaultdict(list)
+        for at, done in enumerate(self._forward):
+            if done.row is not None:
+                self._of_row[done.row].append(at)
         self._last_read = {value: at for at, done in enumerate(self._forward) for value in done.reads}
         self._made = {value: at for at, done in enumerate(self._forward) for value in reversed(done.makes)}
 
@@ -64,14 +67,6 @@ class RowValues:
             is_used = self._last_read.get(value, -1) >= now or value in self._tape.outputs
             if is_there and is_used and self._tape.values[value].shape == shape:
                 yield value
-
-
-def _by_row(operations: Sequence[Operation]) -> Mapping[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for at, done in enumerate(operations):
-        if done.row is not None:
-            found.setdefault(done.row, []).append(at)
-    return found
 
 
 def traced_axes(value: Value, run: Run) -> tuple[int, ...]:
@@ -155,15 +150,6 @@ class ReceptiveFields(Struct, frozen=True):
         return tuple(self.input_shape[axis] for axis in self.axes) if self.input_shape is not None else ()
 
 
-class _AxisField(Struct, frozen=True):
-    """A field along one axis."""
-
-    size: int
-    jump: Number
-    start: Number | None
-    exact: bool
-
-
 def receptive_fields(report: Report, *, argument: int | None = None, depth: int | None = None) -> ReceptiveFields:
     """Return the field of every row without children, in the order they ran.
 
@@ -173,15 +159,19 @@ def receptive_fields(report: Report, *, argument: int | None = None, depth: int 
     Raises:
         UsageError: the report has no tape, or the model not so many arguments.
     """
-    tape, run = _tape(report)
-    chosen = _chosen(tape, run, argument)
+    if report.run is None:
+        raise UsageError(
+            "a checkpoint cannot be run, so its layers have no receptive fields",
+            "give the model's code, as file.py:NAME",
+        )
+    tape = tape_of(report)
+    chosen = _chosen(tape, report.run, argument)
     values = RowValues(tape, report.layers)
     found = []
     for row, end in _shown(report, depth):
         layer = report.layers[row]
-        size, jump, start, status = _field(chosen, values.of(row, end))
         shape = layer.output_shapes[0] if layer.output_shapes else None
-        found.append(LayerField(row, layer.path, layer.type, shape, size, jump, start, status))
+        found.append(LayerField(row, layer.path, layer.type, shape, *_field(chosen, values.of(row, end))))
     if chosen is None:
         return ReceptiveFields(None, None, (), tuple(found))
     return ReceptiveFields(chosen.argument, chosen.shape, chosen.axes, tuple(found))
@@ -207,15 +197,9 @@ class _Chosen(Struct, frozen=True):
 
 _Field = tuple[tuple[int | None, ...] | None, Numbers, Numbers, Status]
 _UNDEFINED: _Field = (None, None, None, "undefined")
-
-
-def _tape(report: Report) -> tuple[Tape, Run]:
-    if report.run is None:
-        raise UsageError(
-            "a checkpoint cannot be run, so its layers have no receptive fields",
-            "give the model's code, as file.py:NAME",
-        )
-    return tape_of(report), report.run
+_AxisField = tuple[int | None, Number | None, Number | None, Status]
+_ALL: _AxisField = (None, None, None, "global")
+"""The field along an axis of which all may be seen."""
 
 
 def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
@@ -254,40 +238,34 @@ def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
         return _UNDEFINED
     seen = known[0] if len(may_be) == 1 else loosened(merged(known, known[0].shape))
     axes = [_along(seen, number) for number in chosen.numbers]
-    fields = [axis for axis in axes if axis is not None]
-    if not fields:
+    if axes == [_ALL] * len(axes):
         return None, None, None, "global"
-    status: Status = "exact" if all(axis.exact for axis in fields) else "upper_bound"
-    return (
-        tuple(None if axis is None else axis.size for axis in axes),
-        tuple(None if axis is None else axis.jump for axis in axes),
-        tuple(None if axis is None else axis.start for axis in axes),
-        status if len(fields) == len(axes) else "global",
-    )
+    sizes, jumps, starts, statuses = zip(*axes, strict=True)
+    status: Status = max(statuses, key=get_args(Status).index)
+    return sizes, jumps, starts, status
 
 
-def _along(seen: Seen, along: int) -> _AxisField | None:
-    """Return the field along an axis of the input; None if all of it may be seen."""
+def _along(seen: Seen, along: int) -> _AxisField:
+    """Return the field along an axis of the input."""
     reach, steps = seen.reaches[along], seen.stepping(along)
     if reach is None:
-        return None
-    if not steps:
-        return _of_one(reach, seen.sizes[along])
+        return _ALL
     span = reach.at(0)
-    exact = reach.tight and reach.period == 1 and span is not None
-    jump = Fraction(reach.advance, reach.period) * min(abs(factor.step) for factor in steps)
-    return _AxisField(reach.widest(), _number(jump), span and _number(Fraction(sum(span), 2)), exact)
-
-
-def _of_one(reach: Reach, size: int) -> _AxisField | None:
-    """Return the field of units that all see the same, without the padding."""
-    span = reach.at(0)
-    if span is None:
-        return _AxisField(0, 0, None, exact=False)
-    first, last = max(span[0], 0), min(span[1], size - 1)
-    if (first, last) == (0, size - 1):
-        return None
-    return _AxisField(last - first + 1, 0, _number(Fraction(first + last, 2)), reach.tight and span == (first, last))
+    if steps:
+        jump = Fraction(reach.advance, reach.period) * min(abs(factor.step) for factor in steps)
+        exact = reach.tight and reach.period == 1 and span is not None
+        size = reach.widest()
+    elif span is None:
+        return 0, 0, None, "upper_bound"
+    else:  # the field of units that all see the same is without the padding
+        jump = Fraction(0)
+        whole = (0, seen.sizes[along] - 1)
+        inside = max(span[0], 0), min(span[1], whole[1])
+        if inside == whole:
+            return _ALL
+        exact, size, span = reach.tight and span == inside, inside[1] - inside[0] + 1, inside
+    start = span and _number(Fraction(sum(span), 2))
+    return size, _number(jump), start, "exact" if exact else "upper_bound"
 
 
 def _number(value: Fraction) -> Number:

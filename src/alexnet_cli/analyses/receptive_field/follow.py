@@ -9,8 +9,8 @@ from msgspec import Struct
 from alexnet_cli.analyses.receptive_field.rules import RULES
 from alexnet_cli.analyses.receptive_field.rules.joins import CONVOLUTIONS, pointwise, summed_axes
 from alexnet_cli.analyses.receptive_field.seen import Seen, everything, start, stepping
-from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Step
-from alexnet_cli.tape import Operation, Tape
+from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Step
+from alexnet_cli.tape import Operation, Shape, Tape
 
 _HELD = ("parameter", "buffer")
 
@@ -37,93 +37,79 @@ def follow(tape: Tape, source: int, traced: Sequence[int]) -> Followed:
 
     The first sum is the first one with weights of the model, as against a mask; without one, the first of any.
     """
-    walk = _Walk(tape, source, traced)
+    values = _Values(tape)
+    values.record(source, start(tape.values[source].shape, traced))
     with_weights: FirstSum | None = None
     without: FirstSum | None = None
     for operation in tape.operations:
         if operation.phase != "forward":
             break
-        step = walk.step(operation)
+        step = values.step(operation)
         if not step.known or all(0 in shape for shape in step.made):
             continue
         if with_weights is None and (found := _first_sum(step)) is not None:
             if any(tape.storages[tape.values[value].storage].role in _HELD for value in operation.reads):
                 with_weights = found
             without = without or found
-        walk.make(operation, _results(step))
-    return Followed(tuple(walk.seen), with_weights or without)
+        for value, result in zip(operation.makes, _results(step), strict=True):
+            values.record(value, result)
+    return Followed(tuple(values.seen), with_weights or without)
 
 
-class _Walk:
+class _Values:
     """What is known about the values so far."""
 
-    def __init__(self, tape: Tape, source: int, traced: Sequence[int]) -> None:
+    def __init__(self, tape: Tape) -> None:
         self.seen: list[Seen | None] = [None] * len(tape.values)
         self._tape = tape
         self._made = {*tape.inputs, *(value for operation in tape.operations for value in operation.makes)}
         self._latest: dict[int, int] = {}
-        self._set(source, start(tape.values[source].shape, traced))
 
-    def make(self, operation: Operation, results: Sequence[Seen | None]) -> None:
-        """Record what the results of an operator see."""
-        for value, result in zip(operation.makes, results, strict=True):
-            self._set(value, result)
-
-    def step(self, operation: Operation) -> Step:
-        """Return an operator with what is known about its arguments."""
-        values = self._tape.values
-        reads = [self._read(value, operation) for value in operation.reads]
-        return Step(
-            operation,
-            tuple(seen for seen, _ in reads),
-            tuple(values[value].shape for _, value in reads),
-            tuple(values[value].shape for value in operation.makes),
-        )
-
-    def _set(self, value: int, seen: Seen | None) -> None:
+    def record(self, value: int, seen: Seen | None) -> None:
         """Record what a value sees, unless it has no elements."""
         made = self._tape.values[value]
         if seen is not None and 0 not in made.shape:
             self.seen[value] = seen
             self._latest[made.storage] = value
 
-    def _read(self, value: int, operation: Operation) -> tuple[Seen | None, int]:
-        """Return what an argument sees, and the value that stands for it.
+    def step(self, operation: Operation) -> Step:
+        """Return an operator with what is known about its arguments."""
+        reads = [self._read(value, operation) for value in operation.reads]
+        made = tuple(self._tape.values[value].shape for value in operation.makes)
+        return Step(operation, tuple(seen for seen, _ in reads), tuple(shape for _, shape in reads), made)
+
+    def _read(self, value: int, operation: Operation) -> tuple[Seen | None, Shape]:
+        """Return what an argument sees, and the shape of the value that stands for it.
 
         One that no operator made is another view of its storage. Operators such as `transpose_` change the view that
         they are given, and are seen to read what they make of it; they read the latest that was made.
         """
-        latest = self._latest.get(self._tape.values[value].storage)
+        known = self._tape.values[value]
+        latest = self._latest.get(known.storage)
         if value in self._made or latest is None:
-            return self.seen[value], value
+            return self.seen[value], known.shape
         before = self.seen[latest]
         if operation.op.endswith("_") and operation.nature == "view":
-            return before, latest
-        return before and everything(self._tape.values[value].shape, before.sizes), value
+            return before, self._tape.values[latest].shape
+        return before and everything(known.shape, before.sizes), known.shape
 
 
 def _results(step: Step) -> list[Seen | None]:
-    """Return what each result sees; if a rule gives another shape than the result's, everything."""
-    sizes = step.known[0].sizes
-    found = _outcome(step)
-    each = found if isinstance(found, tuple) else (found,) * len(step.made)
-    return [
-        seen if seen is None or seen.shape == shape else everything(shape, sizes)
-        for seen, shape in zip(each, step.made, strict=True)
-    ]
+    """Return what each result sees, by the operator's rule; everything where its shape does not follow from that.
 
-
-def _outcome(step: Step) -> Outcome:
-    all_of_it = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
-    """Apply the operator's rule. Without one, a pointwise operator sees what is at its place, any other everything."""
+    Without a rule, a pointwise operator sees what is at its place, any other everything.
+    """
+    every = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
     default = pointwise if step.operation.nature == "pointwise" else None
     rule = RULES.get(step.operation.op.rstrip("_"), default)
-    if rule is None:
-        return all_of_it
     try:
-        return rule(step)
+        found = rule(step) if rule else every
     except NotFollowedError:
-        return all_of_it
+        found = every
+    each = (*found, *every[len(found) :]) if isinstance(found, tuple) else (found,) * len(step.made)
+    return [
+        seen if seen is None or seen.shape == whole.shape else whole for seen, whole in zip(each, every, strict=True)
+    ]
 
 
 def _first_sum(step: Step) -> FirstSum | None:

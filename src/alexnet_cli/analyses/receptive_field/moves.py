@@ -10,7 +10,6 @@ from math import prod
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.receptive_field.reach import Reach
 from alexnet_cli.analyses.receptive_field.seen import (
     Axis,
     Factor,
@@ -20,16 +19,15 @@ from alexnet_cli.analyses.receptive_field.seen import (
     expanded,
     is_uneven,
     loosened,
-    marked,
     mixed,
     moved,
     plain,
     settled,
-    spread,
     stepping,
+    stopped,
     with_axis,
     with_reach,
-    without_axis,
+    without_axes,
 )
 from alexnet_cli.tape import Shape
 
@@ -41,11 +39,6 @@ class Window(Struct, frozen=True):
     stride: int = 1
     padding: int = 0
     dilation: int = 1
-
-    def taps(self, unit: int) -> Iterable[int]:
-        """Return the places that a unit reads."""
-        first = unit * self.stride - self.padding
-        return range(first, first + self.kernel * self.dilation, self.dilation)
 
 
 class Resampling(Struct, frozen=True):
@@ -63,29 +56,35 @@ class Resampling(Struct, frozen=True):
 
 def windowed(seen: Seen, place: int, window: Window, size: int) -> Seen:
     """Slide a window along an axis, which then has `size` units."""
-    seen = joined(seen, place)
-    if not marked(seen.axes[place]):
-        return with_axis(seen, place, plain(size, uneven=is_uneven(seen.axes[place])))
-    (factor,) = seen.axes[place]
-    seen = loosened(seen) if factor.uneven else seen
-    along, step = factor.along or 0, factor.step
+    seen, places, taps = unrolled(seen, place, window, size)
+    seen = with_axis(seen, place, places)
+    if not stepping(taps):
+        return seen
+    (tap,) = taps
+    along = tap.along or 0
     reach = seen.reaches[along]
-    if reach is not None:
-        at_stride_1 = Window(window.kernel, 1, window.padding, window.dilation)
-        reach = reach.through(lambda unit: (unit + step * tap for tap in at_stride_1.taps(0)))
-        if len(seen.stepping(along)) > 1 and (window.kernel > 1 or window.padding):
-            reach = reach and reach.loosened()  # a map cut into tiles: each tile has its own edges
-    axis = (Factor(size, along, step * window.stride),)
-    return settled(with_reach(with_axis(seen, place, axis), along, reach))
+    seen = with_reach(seen, along, reach and reach.through(lambda unit: (unit + step for step in tap.places)))
+    if len(seen.stepping(along)) > 1 and (window.kernel > 1 or window.padding):
+        seen = loosened(seen, {along})  # a map cut into tiles: each tile has its own edges
+    return settled(seen)
+
+
+def unrolled(seen: Seen, place: int, window: Window, size: int) -> tuple[Seen, Axis, Axis]:
+    """Return the two axes into which a window unrolls one, its `size` places and its taps, and what is seen there."""
+    seen, factor = _one_factor(seen, place)
+    if factor is None:
+        uneven = is_uneven(seen.axes[place])
+        return seen, plain(size, uneven=uneven), plain(window.kernel, uneven=uneven)
+    along, step = factor.along or 0, factor.step
+    seen = moved(seen, along, -window.padding * step)
+    return seen, (Factor(size, along, step * window.stride),), (Factor(window.kernel, along, step * window.dilation),)
 
 
 def resampled(seen: Seen, place: int, how: Resampling, size: int) -> Seen:
     """Replace the units of an axis by `size` others that read them."""
-    seen = joined(seen, place)
-    if not marked(seen.axes[place]):
+    seen, factor = _one_factor(seen, place)
+    if factor is None:
         return with_axis(seen, place, plain(size, uneven=is_uneven(seen.axes[place])))
-    (factor,) = seen.axes[place]
-    seen = loosened(seen) if factor.uneven else seen
     along = factor.along or 0
     reach = seen.reaches[along]
     if len(seen.stepping(along)) > 1 or reach is None:
@@ -99,17 +98,25 @@ def resampled(seen: Seen, place: int, how: Resampling, size: int) -> Seen:
     return settled(seen if how.tight else loosened(seen, {along}))
 
 
+def _one_factor(seen: Seen, place: int) -> tuple[Seen, Factor | None]:
+    """Join an axis; return the factor that steps along the input, None where none does."""
+    seen = joined(seen, place)
+    if not stepping(seen.axes[place]):
+        return seen, None
+    (factor,) = seen.axes[place]
+    return loosened(seen) if factor.uneven else seen, factor
+
+
 def joined(seen: Seen, place: int) -> Seen:
     """Make an axis one factor that steps along the input, or several that do not; what is neither is mixed."""
     axis = seen.axes[place]
-    steps = marked(axis)
-    if not steps or len(axis) == 1:
+    if not stepping(axis) or len(axis) == 1:
         return seen
     major, *minors = axis
-    repeats = prod(factor.size for factor in minors)
     reach = None if major.along is None else seen.reaches[major.along]
-    if len(steps) > 1 or major.along is None or reach is None or len(seen.stepping(major.along)) > 1:
+    if major.along is None or reach is None or stepping(minors) or len(seen.stepping(major.along)) > 1:
         return loosened(mixed(seen, [place]), stepping(axis))
+    repeats = prod(factor.size for factor in minors)
     repeated = reach.through(lambda unit: (unit // repeats,), repeats, 1)
     seen = with_reach(with_axis(seen, place, (Factor(major.size * repeats, major.along),)), major.along, repeated)
     return settled(loosened(seen) if is_uneven(axis) else seen)
@@ -122,7 +129,7 @@ def sliced(seen: Seen, place: int, first: int, step: int, size: int) -> Seen:
         return seen
     major, *minors = axis
     inner = prod(factor.size for factor in minors)
-    if not marked(axis):
+    if not stepping(axis):
         taken: Axis = plain(size, uneven=is_uneven(axis))
     elif inner == 1 or (step == 1 and first % inner == 0 and size % inner == 0):
         if major.along is not None:
@@ -131,13 +138,12 @@ def sliced(seen: Seen, place: int, first: int, step: int, size: int) -> Seen:
     else:
         return loosened(with_axis(mixed(seen, [place]), place, plain(size)), stepping(axis))
     seen = settled(with_axis(seen, place, taken))
-    return loosened(seen) if major.uneven or (not marked(axis) and is_uneven(axis)) else seen
+    return loosened(seen) if major.uneven or (not stepping(axis) and is_uneven(axis)) else seen
 
 
 def selected(seen: Seen, place: int, index: int) -> Seen:
     """Take one unit of an axis, which is then gone."""
-    one = sliced(seen, place, index, 1, 1)
-    return without_axis(one, place)
+    return without_axes(sliced(seen, place, index, 1, 1), {place})
 
 
 def placed(seen: Seen, before: int, size: int, *, place: int) -> Seen:
@@ -149,20 +155,6 @@ def flipped(seen: Seen, place: int) -> Seen:
     """Turn an axis round."""
     size = seen.shape[place]
     return resampled(seen, place, Resampling(lambda unit: (size - 1 - unit,), 1, -1), size)
-
-
-def unrolled(seen: Seen, place: int, window: Window, size: int) -> tuple[Seen, Axis, Axis]:
-    """Return the two axes into which a window unrolls one, its `size` places and its taps, and what is seen there."""
-    seen = joined(seen, place)
-    axis = seen.axes[place]
-    if not marked(axis):
-        return seen, plain(size, uneven=is_uneven(axis)), plain(window.kernel, uneven=is_uneven(axis))
-    (factor,) = axis
-    seen = loosened(seen) if factor.uneven else seen
-    seen = moved(seen, factor.along or 0, -window.padding * factor.step)
-    places = Factor(size, factor.along, factor.step * window.stride)
-    taps = Factor(window.kernel, factor.along, factor.step * window.dilation)
-    return seen, (places,), (taps,)
 
 
 Pair = tuple[Factor, Factor]
@@ -196,19 +188,16 @@ def concatenated(values: Sequence[Seen | None], sizes: Sequence[int], place: int
     if along and len(known) == 1:
         return placed(*known[0], whole, place=place)
     even = len(known) == len(values) and len({_beside(seen, place, along) for seen, _ in known}) == 1
-    if along:
-        joined = merged([placed(seen, before, whole, place=place) for seen, before in known], shape)
-        return with_axis(loosened(joined, along), place, _marked_uneven(joined.axes[place], even=even))
-    return merged([with_axis(seen, place, plain(whole, uneven=not even)) for seen, _ in known], shape)
+    if not along:
+        return merged([with_axis(seen, place, plain(whole, uneven=not even)) for seen, _ in known], shape)
+    joined = merged([placed(seen, before, whole, place=place) for seen, before in known], shape)
+    axis = tuple(replace(factor, uneven=factor.uneven or not even) for factor in joined.axes[place])
+    return with_axis(loosened(joined, along), place, axis)
 
 
 def _beside(seen: Seen, place: int, along: Container[int]) -> tuple[object, ...]:
     """Return what is seen along the other axes of the input, and whether units of the axis differ in that."""
     return (*(reach for k, reach in enumerate(seen.reaches) if k not in along), is_uneven(seen.axes[place]))
-
-
-def _marked_uneven(axis: Axis, *, even: bool) -> Axis:
-    return tuple(replace(factor, uneven=factor.uneven or not even) for factor in axis)
 
 
 def _merged(left: Seen, right: Seen) -> Seen:
@@ -223,10 +212,12 @@ def _merged(left: Seen, right: Seen) -> Seen:
     right = settled(replace(right, axes=tuple(tuple(b for _, b in axis) for axis in known)))
     for along in range(len(left.reaches)):
         left, right = _corresponding(left, right, along), _corresponding(right, left, along)
-    reaches = tuple(_reach(left, right, along) for along in range(len(left.reaches)))
-    axes = zip(left.axes, right.axes, strict=True)
-    joined = tuple(tuple(_factor(a, b) for a, b in zip(*axis, strict=True)) for axis in axes)
-    return settled(Seen(joined, reaches, left.sizes))
+    reaches = tuple(
+        one and other and one.joined(other, left.units(along))
+        for along, (one, other) in enumerate(zip(left.reaches, right.reaches, strict=True))
+    )
+    axes = tuple(tuple(map(_factor, *axis)) for axis in zip(left.axes, right.axes, strict=True))
+    return settled(Seen(axes, reaches, left.sizes))
 
 
 def _paired(left: Axis, right: Axis) -> list[Pair] | None:
@@ -257,14 +248,7 @@ def _corresponding(seen: Seen, other: Seen, along: int) -> Seen:
     theirs, ours = _steps(other, along), _steps(seen, along)
     if theirs == ours:
         return seen
-    kept = {place for place, step in ours.items() if theirs.get(place) == step}
-    return loosened(spread(seen, along, kept), {along})
-
-
-def _reach(left: Seen, right: Seen, along: int) -> Reach | None:
-    """Join what both see along an axis of the input."""
-    one, other = left.reaches[along], right.reaches[along]
-    return None if one is None or other is None else one.joined(other, left.units(along))
+    return loosened(stopped(seen, [place for place, step in ours.items() if theirs.get(place) != step]), {along})
 
 
 def _steps(seen: Seen, along: int) -> dict[tuple[int, int], int]:

@@ -9,7 +9,7 @@ the whole axis.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from itertools import product
 from math import gcd, prod
 
@@ -32,6 +32,11 @@ class Factor(Struct, frozen=True):
     along: int | None = None
     step: int = 1
     uneven: bool = False
+
+    @property
+    def places(self) -> range:
+        """Where its indices are, counted from the first."""
+        return range(0, self.size * self.step, self.step)
 
 
 Axis = tuple[Factor, ...]
@@ -80,12 +85,7 @@ def is_uneven(axis: Axis) -> bool:
     return any(factor.uneven for factor in axis)
 
 
-def marked(axis: Axis) -> list[Factor]:
-    """Return the factors of an axis that step along the input."""
-    return [factor for factor in axis if factor.along is not None]
-
-
-def stepping(axis: Axis) -> frozenset[int]:
+def stepping(axis: Iterable[Factor]) -> frozenset[int]:
     """Return along which axes of the input an axis steps."""
     return frozenset(factor.along for factor in axis if factor.along is not None)
 
@@ -95,9 +95,9 @@ def with_axis(seen: Seen, place: int, axis: Axis) -> Seen:
     return replace(seen, axes=(*seen.axes[:place], axis, *seen.axes[place + 1 :]))
 
 
-def without_axis(seen: Seen, place: int) -> Seen:
-    """Return the same without an axis, of which the first index is taken."""
-    return settled(replace(seen, axes=(*seen.axes[:place], *seen.axes[place + 1 :])))
+def without_axes(seen: Seen, gone: Container[int]) -> Seen:
+    """Return the same without some axes, of which the first index is taken."""
+    return settled(replace(seen, axes=tuple(axis for place, axis in enumerate(seen.axes) if place not in gone)))
 
 
 def with_reach(seen: Seen, along: int, reach: Reach | None) -> Seen:
@@ -122,8 +122,9 @@ def moved(seen: Seen, along: int, places: int) -> Seen:
 def mixed(seen: Seen, places: Iterable[int]) -> Seen:
     """Let every unit see what all units along some axes see together."""
     for place in places:
-        size = prod(factor.size for factor in seen.axes[place])
-        seen = with_axis(_summed(seen, place), place, plain(size))
+        axis = seen.axes[place]
+        seen = stopped(seen, [(place, number) for number in range(len(axis))])
+        seen = with_axis(seen, place, plain(prod(factor.size for factor in axis)))
     return settled(seen)
 
 
@@ -135,86 +136,64 @@ def reduced(seen: Seen, places: Iterable[int], *, keep: bool = False) -> Seen:
     return replace(seen, axes=tuple(axes))
 
 
-def spread(seen: Seen, along: int, kept: Container[tuple[int, int]]) -> Seen:
-    """Bound what is seen along an axis of the input by what all indices of some factors see together.
+def stopped(seen: Seen, gone: Collection[tuple[int, int]]) -> Seen:
+    """Let every unit see what all indices of some factors see together; these no longer step.
 
-    The factors that are `kept` go on stepping: the axis of each, and its number there.
+    A factor is given by the place of its axis and its number there.
     """
-    places = [(place, number) for place, axis in enumerate(seen.axes) for number in range(len(axis))]
-    gone = [
-        (place, number)
-        for place, number in places
-        if seen.axes[place][number].along == along and (place, number) not in kept
-    ]
     axes = tuple(
-        tuple(_plain(f) if (place, number) in gone else f for number, f in enumerate(axis))
+        tuple(_plain(factor) if (place, number) in gone else factor for number, factor in enumerate(axis))
         for place, axis in enumerate(seen.axes)
     )
-    reach, rest = seen.reaches[along], replace(seen, axes=axes)
-    factors = [seen.axes[place][number] for place, number in gone]
-    return with_reach(rest, along, reach and _widened(reach, factors, rest, along))
+    rest, factors = replace(seen, axes=axes), [seen.axes[place][number] for place, number in gone]
+    for along in stepping(factors):
+        reach = seen.reaches[along]
+        steps = [factor.places for factor in factors if factor.along == along]
+        rest = with_reach(rest, along, reach and _widened(reach, steps, rest, along))
+    return rest
+
+
+def _widened(reach: Reach, steps: Sequence[range], rest: Seen, along: int) -> Reach | None:
+    """Return what units see that see all places to which the steps of some factors lead."""
+    if prod(map(len, steps)) > _MOST_PLACES:
+        return None
+    places = sorted(map(sum, product(*steps)))
+    if rest.stepping(along):
+        return reach.through(lambda unit: (unit + place for place in places))
+    # Units may be all that a map has: one more at either end would see beyond the input.
+    ends = sorted((reach.at(places[0] - 1) or (0, 0), reach.at(places[-1] + 1) or (0, 0)))
+    if len(places) > 1 and ends[0][0] < 0 and ends[1][1] >= rest.sizes[along]:
+        return None
+    return fixed(hull(map(reach.at, places)), tight=reach.tight)
 
 
 def settled(seen: Seen) -> Seen:
     """Bring into the one form: steps without a common divisor, and none along what is seen whole."""
     for along, reach in enumerate(seen.reaches):
-        steps = [factor.step for factor in seen.stepping(along)]
-        if reach is None:
-            if steps:
-                seen = _unmarked(seen, along)
-        elif not steps:
+        stride = gcd(*(factor.step for factor in seen.stepping(along)))
+        if reach is not None and stride == 0:
             seen = with_reach(seen, along, fixed(reach.at(0), tight=reach.tight))
-        elif (stride := gcd(*steps)) != 1:
+        elif stride > 1 or (stride and reach is None):
             seen = _restepped(seen, along, stride)
     return seen
 
 
 def _restepped(seen: Seen, along: int, stride: int) -> Seen:
-    """Divide the steps along an input axis by their common divisor."""
+    """Divide the steps along an input axis by their common divisor; where all of it is seen, they end."""
     reach = seen.reaches[along]
-    axes = tuple(
-        tuple(replace(f, step=f.step // stride) if f.along == along else f for f in axis) for axis in seen.axes
-    )
     taken = reach and reach.through(lambda unit: (unit * stride,), 1, stride)
-    seen = with_reach(replace(seen, axes=axes), along, taken)
-    return seen if taken is not None else _unmarked(seen, along)
 
+    def changed(factor: Factor) -> Factor:
+        if factor.along != along:
+            return factor
+        return _plain(factor) if taken is None else replace(factor, step=factor.step // stride)
 
-def _unmarked(seen: Seen, along: int) -> Seen:
-    return replace(seen, axes=tuple(tuple(_plain(f) if f.along == along else f for f in axis) for axis in seen.axes))
+    axes = tuple(tuple(map(changed, axis)) for axis in seen.axes)
+    return with_reach(replace(seen, axes=axes), along, taken)
 
 
 def _plain(factor: Factor) -> Factor:
     return Factor(factor.size, uneven=factor.uneven)
-
-
-def _summed(seen: Seen, place: int) -> Seen:
-    """Widen the reaches by what is seen along an axis, whose factors no longer matter then."""
-    axis = seen.axes[place]
-    rest = with_axis(seen, place, ())
-    for along in stepping(axis):
-        reach = seen.reaches[along]
-        factors = [factor for factor in axis if factor.along == along]
-        rest = with_reach(rest, along, reach and _widened(reach, factors, rest, along))
-    return rest
-
-
-def _widened(reach: Reach, factors: Sequence[Factor], rest: Seen, along: int) -> Reach | None:
-    """Return what units see that see all places of some factors."""
-    if prod(factor.size for factor in factors) > _MOST_PLACES:
-        return None
-    places = sorted(sum(steps) for steps in product(*(range(0, f.size * f.step, f.step) for f in factors)))
-    if rest.stepping(along):
-        return reach.through(lambda unit: (unit + place for place in places))
-    if len(places) > 1 and _is_whole_map(reach, places, rest.sizes[along]):
-        return None
-    return fixed(hull(map(reach.at, places)), tight=reach.tight)
-
-
-def _is_whole_map(reach: Reach, places: Sequence[int], size: int) -> bool:
-    """Tell whether some units are all that a map has: one more at either end would see beyond the input."""
-    first, last = sorted((reach.at(places[0] - 1) or (0, 0), reach.at(places[-1] + 1) or (0, 0)))
-    return first[0] < 0 and last[1] >= size
 
 
 def permuted(seen: Seen, order: Sequence[int]) -> Seen:
@@ -227,22 +206,12 @@ def inserted(seen: Seen, place: int, axis: Axis = ()) -> Seen:
     return replace(seen, axes=(*seen.axes[:place], axis, *seen.axes[place:]))
 
 
-def squeezed(seen: Seen, places: Iterable[int]) -> Seen:
-    """Leave out axes of size 1."""
-    for place in sorted(places, reverse=True):
-        seen = without_axis(seen, place)
-    return seen
-
-
 def expanded(seen: Seen, shape: Shape) -> Seen:
     """Repeat axes of size 1, and put new ones in front, until the value has a shape."""
-    axes: tuple[Axis, ...] = ((),) * (len(shape) - len(seen.axes)) + seen.axes
-    sizes = (1,) * (len(shape) - len(seen.axes)) + seen.shape
-    repeated = tuple(
-        plain(wanted) if size == 1 and wanted != 1 else axis
-        for axis, size, wanted in zip(axes, sizes, shape, strict=True)
-    )
-    return settled(replace(seen, axes=repeated))
+    new = (1,) * (len(shape) - len(seen.axes))
+    sizes = zip(((),) * len(new) + seen.axes, new + seen.shape, shape, strict=True)
+    axes = tuple(plain(wanted) if size == 1 and wanted != 1 else axis for axis, size, wanted in sizes)
+    return settled(replace(seen, axes=axes))
 
 
 def regrouped(seen: Seen, shape: Shape) -> Seen:
@@ -288,16 +257,11 @@ def cut(factor: Factor, minor: int) -> tuple[Factor, Factor]:
 
 def _fused(factors: Sequence[Factor]) -> list[Factor]:
     """Join neighbours that step on as one."""
-    found: list[Factor] = []
-    for factor in factors:
-        before = found[-1] if found else None
-        if before is not None and before.along == factor.along and _go_on(before, factor):
-            uneven = before.uneven or factor.uneven
-            found[-1] = replace(factor, size=before.size * factor.size, uneven=uneven)
+    found = list(factors[:1])
+    for minor in factors[1:]:
+        major = found[-1]
+        if major.along == minor.along and (minor.along is None or major.step == minor.step * minor.size):
+            found[-1] = replace(minor, size=major.size * minor.size, uneven=major.uneven or minor.uneven)
         else:
-            found.append(factor)
+            found.append(minor)
     return found
-
-
-def _go_on(major: Factor, minor: Factor) -> bool:
-    return major.along is None or major.step == minor.step * minor.size

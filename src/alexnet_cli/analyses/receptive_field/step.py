@@ -85,11 +85,6 @@ class Step(Struct, frozen=True):
 
 
 Outcome = Seen | tuple[Seen | None, ...] | None
-"""What the results see: one for all, one for each, or nothing of the input."""
+"""What the results see: one for all, one for each of the first (the others see everything), or nothing of the input."""
 
 Rule = Callable[[Step], Outcome]
-
-
-def named(rule: Rule, names: str) -> dict[str, Rule]:
-    """Return a table with one rule under several names, which are separated by blanks."""
-    return dict.fromkeys(names.split(), rule)

@@ -7,16 +7,16 @@ from msgspec.structs import replace
 from alexnet_cli.analyses.receptive_field.moves import broadcast, concatenated, merged, placed
 from alexnet_cli.analyses.receptive_field.seen import (
     Seen,
-    everything,
     expanded,
     inserted,
     loosened,
-    marked,
+    mixed,
     plain,
     reduced,
+    stepping,
     with_axis,
 )
-from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step, named
+from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
 from alexnet_cli.tape import Shape
 
 SAME_PLACE = """
@@ -24,6 +24,10 @@ SAME_PLACE = """
     log_sigmoid_forward native_dropout polar _prelu_kernel real rrelu_with_noise _to_copy
 """
 """Operators that are pointwise without torch's tag saying so."""
+_FILLED = """
+    zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full new_empty
+    new_empty_strided fill zero uniform normal exponential cauchy geometric log_normal random
+"""
 
 
 def pointwise(step: Step) -> Outcome:
@@ -31,20 +35,6 @@ def pointwise(step: Step) -> Outcome:
     if broadcast(step.read) != step.shape:
         raise NotFollowedError
     return merged(step.known, step.shape)
-
-
-def _part(step: Step) -> Outcome:
-    """Some units are set to a constant."""
-    return loosened(step.first())
-
-
-def _copy(step: Step) -> Outcome:
-    written = step.seen[1]
-    return None if written is None else expanded(written, step.shape)
-
-
-def _constant(_: Step) -> Outcome:
-    return None
 
 
 def _concatenate(step: Step) -> Outcome:
@@ -77,38 +67,23 @@ def _written_elsewhere(step: Step) -> Outcome:
     if len(step.seen) == 1:
         return step.seen[0]
     values: list[Seen] = []
-    for seen in step.seen:
-        if seen is not None:
-            alike = step.seen[0] is not None and seen.axes == step.seen[0].axes
-            values.append(seen if alike else _anywhere(seen, step.shape))
+    for seen in step.known:
+        whole = replace(reduced(seen, range(len(seen.axes))), axes=tuple(map(plain, step.shape)))
+        values.append(seen if step.seen[0] is not None and seen.axes == step.seen[0].axes else whole)
     return loosened(merged(values, step.shape))
 
 
-def _anywhere(seen: Seen, shape: Shape) -> Seen:
-    """Let all units of a value of some shape see what any unit sees."""
-    whole = reduced(seen, range(len(seen.axes)))
-    return replace(whole, axes=tuple(plain(size) for size in shape))
-
-
 JOINS: dict[str, Rule] = {
-    **named(pointwise, SAME_PLACE),
-    **named(_part, "tril triu"),
-    "copy": _copy,
-    **named(
-        _constant,
-        """zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full
-        new_empty new_empty_strided fill zero uniform normal exponential cauchy geometric log_normal random""",
-    ),
-    **named(_concatenate, "cat concat"),
+    SAME_PLACE: pointwise,
+    "tril triu": lambda step: loosened(step.first()),  # some units are set to a constant
+    "copy": lambda step: step.seen[1] and expanded(step.seen[1], step.shape),
+    _FILLED: lambda _: None,
+    "cat concat": _concatenate,
     "stack": _stack,
-    **named(
-        _pad,
-        """constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
-        replication_pad3d""",
-    ),
+    """constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d
+    replication_pad3d""": _pad,
     "alias": _written_elsewhere,
 }
-
 
 _WITH_BIAS = frozenset({"addmm", "baddbmm", "addmv", "_addmm_activation"})
 _PRODUCTS = frozenset({"mm", "bmm", "mv", "dot", "vdot"}) | _WITH_BIAS
@@ -149,7 +124,7 @@ def _product(step: Step) -> Outcome:
 
 def _linear(step: Step) -> Outcome:
     last = len(step.shape) - 1
-    return with_axis(reduced(step.first(), [last], keep=True), last, plain(step.shape[last]))
+    return with_axis(mixed(step.first(), [last]), last, plain(step.shape[last]))
 
 
 def _attention(step: Step) -> Outcome:
@@ -158,20 +133,15 @@ def _attention(step: Step) -> Outcome:
     if any(step.seen[3:]) or any(len(shape) != rank for shape in step.read[:3]):
         raise NotFollowedError
     summed = ([rank - 1], [rank - 2, rank - 1], [rank - 2])
-    parts = [
-        _shared(reduced(seen, axes, keep=True), step.shape)
-        for seen, axes in zip(step.seen, summed, strict=False)
-        if seen is not None
-    ]
-    whole = merged(parts, step.shape)
-    return whole, *(everything(shape, whole.sizes) for shape in step.made[1:])
+    read = [(seen, axes) for seen, axes in zip(step.seen, summed, strict=False) if seen is not None]
+    return (merged([_shared(reduced(seen, axes, keep=True), step.shape) for seen, axes in read], step.shape),)
 
 
 def _shared(seen: Seen, shape: Shape) -> Seen:
     """Let heads be shared: several heads of the query may read one of the key."""
     for place, (size, wanted) in enumerate(zip(seen.shape, shape, strict=True)):
         if size not in (1, wanted):
-            if marked(seen.axes[place]):
+            if stepping(seen.axes[place]):
                 raise NotFollowedError
             seen = with_axis(seen, place, ())
     return seen
@@ -186,13 +156,10 @@ def _embedding(step: Step) -> Outcome:
 
 
 PRODUCTS: dict[str, Rule] = {
-    **dict.fromkeys(_PRODUCTS, _product),
+    " ".join(_PRODUCTS): _product,
     "linear": _linear,
-    **named(
-        _attention,
-        """_scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
-        _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_cudnn_attention
-        _scaled_dot_product_fused_attention_overrideable""",
-    ),
+    """_scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
+    _scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_cudnn_attention
+    _scaled_dot_product_fused_attention_overrideable""": _attention,
     "embedding": _embedding,
 }

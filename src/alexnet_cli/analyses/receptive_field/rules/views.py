@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.receptive_field import moves
-from alexnet_cli.analyses.receptive_field.moves import Window
+from alexnet_cli.analyses.receptive_field.moves import flipped, joined, selected, sliced
 from alexnet_cli.analyses.receptive_field.seen import (
-    Axis,
+    Seen,
     expanded,
     inserted,
     mixed,
     permuted,
     plain,
     regrouped,
-    settled,
-    squeezed,
+    without_axes,
 )
-from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step, named
+from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
+from alexnet_cli.tape import Shape
 
 
 def _view(step: Step) -> Outcome:
     if prod(step.shape) != prod(step.read[0]):
         raise NotFollowedError  # elements of another size
     return regrouped(step.first(), step.shape)
-
-
-def _permute(step: Step) -> Outcome:
-    return permuted(step.first(), step.axes("dims"))
 
 
 def _transpose(step: Step) -> Outcome:
@@ -40,34 +36,16 @@ def _transpose(step: Step) -> Outcome:
     return permuted(step.first(), order)
 
 
-def _t(step: Step) -> Outcome:
-    return permuted(step.first(), range(len(step.shape))[::-1])
-
-
-def _unsqueeze(step: Step) -> Outcome:
-    return inserted(step.first(), step.axis(rank=len(step.shape)))
-
-
-def _squeeze(step: Step) -> Outcome:
-    shape = step.read[0]
-    return squeezed(step.first(), [axis for axis in step.axes() if shape[axis] == 1])
-
-
-def _expand(step: Step) -> Outcome:
-    return expanded(step.first(), step.shape)
-
-
 def _repeat(step: Step) -> Outcome:
     seen = step.first()
-    axes = ((),) * (len(step.shape) - len(seen.axes)) + seen.axes
-    sizes = (1,) * (len(step.shape) - len(seen.axes)) + seen.shape
-    repeated = (plain(size // old) + axis for axis, old, size in zip(axes, sizes, step.shape, strict=True))
-    return replace(seen, axes=tuple(repeated))
+    new = (1,) * (len(step.shape) - len(seen.axes))
+    sizes = zip(((),) * len(new) + seen.axes, new + seen.shape, step.shape, strict=True)
+    return replace(seen, axes=tuple(plain(size // old) + axis for axis, old, size in sizes))
 
 
 def _select(step: Step) -> Outcome:
     axis = step.axis()
-    return moves.selected(step.first(), axis, step.argument("index") % step.read[0][axis])
+    return selected(step.first(), axis, step.argument("index") % step.read[0][axis])
 
 
 def _slice(step: Step) -> Outcome:
@@ -75,106 +53,76 @@ def _slice(step: Step) -> Outcome:
     size = step.read[0][axis]
     first = step.argument("start", 0)
     first = max(first + size, 0) if first < 0 else min(first, size)
-    return moves.sliced(step.first(), axis, first, step.argument("step", 1), step.shape[axis])
+    return sliced(step.first(), axis, first, step.argument("step", 1), step.shape[axis])
 
 
 def _split(step: Step) -> Outcome:
     axis, seen = step.axis(default=0), step.first()
     sizes = [shape[axis] for shape in step.made]
     starts = [0, *accumulate(sizes)]
-    return tuple(moves.sliced(seen, axis, first, 1, size) for first, size in zip(starts, sizes, strict=False))
+    return tuple(sliced(seen, axis, first, 1, size) for first, size in zip(starts, sizes, strict=False))
 
 
 def _unbind(step: Step) -> Outcome:
     axis, seen = step.axis(default=0), step.first()
-    return tuple(moves.selected(seen, axis, index) for index in range(len(step.made)))
+    return tuple(selected(seen, axis, index) for index in range(len(step.made)))
 
 
 def _flip(step: Step) -> Outcome:
     seen = step.first()
     for axis in step.axes("dims") if step.argument("dims") else ():
-        seen = moves.flipped(seen, axis)
+        seen = flipped(seen, axis)
     return seen
-
-
-def _unfold(step: Step) -> Outcome:
-    axis = step.axis("dimension")
-    window = Window(step.argument("size"), step.argument("step"))
-    seen, places, taps = moves.unrolled(step.first(), axis, window, step.shape[axis])
-    return settled(replace(seen, axes=(*seen.axes[:axis], places, *seen.axes[axis + 1 :], taps)))
-
-
-def _im2col(step: Step) -> Outcome:
-    seen = step.first()
-    *batch, channels, height, width = range(len(step.read[0]))
-    places: Axis = ()
-    taps = seen.axes[channels]
-    for number, axis in enumerate((height, width)):
-        kernel, stride, padding, dilation = (
-            step.numbers(name, 2)[number] for name in ("kernel_size", "stride", "padding", "dilation")
-        )
-        window = Window(kernel, stride, padding, dilation)
-        count = (step.read[0][axis] + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        seen, more_places, more_taps = moves.unrolled(seen, axis, window, count)
-        places, taps = places + more_places, taps + more_taps
-    return settled(replace(seen, axes=(*(seen.axes[axis] for axis in batch), taps, places)))
 
 
 def _pixel_shuffle(step: Step) -> Outcome:
     *batch, channels, height, width = step.read[0]
     factor, rank = step.argument("upscale_factor"), len(batch)
-    apart = regrouped(step.first(), (*batch, channels // factor**2, factor, factor, height, width))
+    apart = (*batch, channels // factor**2, factor, factor, height, width)
     order = (*range(rank + 1), rank + 3, rank + 1, rank + 4, rank + 2)
-    shuffled = regrouped(permuted(apart, order), step.shape)
-    return moves.joined(moves.joined(shuffled, rank + 1), rank + 2)
+    return joined(joined(_shuffled(step, apart, order), rank + 1), rank + 2)
 
 
 def _pixel_unshuffle(step: Step) -> Outcome:
     *batch, channels, height, width = step.read[0]
     factor, rank = step.argument("downscale_factor"), len(batch)
-    shape = (*batch, channels, height // factor, factor, width // factor, factor)
-    apart = regrouped(step.first(), shape)
-    order = (*range(rank + 1), rank + 2, rank + 4, rank + 1, rank + 3)
-    return regrouped(permuted(apart, order), step.shape)
+    apart = (*batch, channels, height // factor, factor, width // factor, factor)
+    return _shuffled(step, apart, (*range(rank + 1), rank + 2, rank + 4, rank + 1, rank + 3))
 
 
 def _channel_shuffle(step: Step) -> Outcome:
     batch, channels, *rest = step.read[0]
     groups = step.argument("groups")
-    apart = regrouped(step.first(), (batch, groups, channels // groups, *rest))
-    order = (0, 2, 1, *range(3, len(rest) + 3))
-    return regrouped(permuted(apart, order), step.shape)
+    return _shuffled(step, (batch, groups, channels // groups, *rest), (0, 2, 1, *range(3, len(rest) + 3)))
 
 
-def _view_as_real(step: Step) -> Outcome:
-    seen = step.first()
-    return inserted(seen, len(seen.axes), plain(2))
+def _shuffled(step: Step, apart: Shape, order: Sequence[int]) -> Seen:
+    """Divide the elements among other axes, put those in another order, and join them to the result's."""
+    return regrouped(permuted(regrouped(step.first(), apart), order), step.shape)
 
 
 def _view_as_complex(step: Step) -> Outcome:
     last = len(step.read[0]) - 1
-    return moves.selected(mixed(step.first(), [last]), last, 0)
+    return selected(mixed(step.first(), [last]), last, 0)
 
 
 VIEWS: dict[str, Rule] = {
-    **named(_view, "view _unsafe_view reshape _reshape_alias"),
-    "permute": _permute,
+    "view _unsafe_view reshape _reshape_alias": _view,
+    "permute": lambda step: permuted(step.first(), step.axes("dims")),
     "transpose": _transpose,
-    "t": _t,
-    "unsqueeze": _unsqueeze,
-    "squeeze": _squeeze,
-    "expand": _expand,
+    "t": lambda step: permuted(step.first(), range(len(step.shape))[::-1]),
+    "unsqueeze": lambda step: inserted(step.first(), step.axis(rank=len(step.shape))),
+    "squeeze": lambda step: without_axes(step.first(), [axis for axis in step.axes() if step.read[0][axis] == 1]),
+    "expand": lambda step: expanded(step.first(), step.shape),
     "repeat": _repeat,
     "select": _select,
     "slice": _slice,
-    **named(_split, "split split_with_sizes unsafe_split unsafe_split_with_sizes"),
+    "split split_with_sizes unsafe_split unsafe_split_with_sizes": _split,
     "unbind": _unbind,
     "flip": _flip,
-    "unfold": _unfold,
-    "im2col": _im2col,
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
-    **named(_channel_shuffle, "channel_shuffle native_channel_shuffle"),
-    "view_as_real": _view_as_real,
+    "channel_shuffle native_channel_shuffle": _channel_shuffle,
+    "view_as_real": lambda step: inserted(step.first(), len(step.read[0]), plain(2)),
     "view_as_complex": _view_as_complex,
 }
