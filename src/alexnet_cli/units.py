@@ -8,10 +8,10 @@ from alexnet_cli.document import Unit, Value
 from alexnet_cli.tape import Shape
 
 UNKNOWN = "unknown"
-_SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
-_BINARY = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+BINARY = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _ROUNDS_UP = 1 - 0.005 / 1024  # from here on a size would be written as 1,024.00 of the prefix below
-_SECONDS = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "us", 1e6), (1e-9, "ns", 1e9), (1e-12, "ps", 1e12))
+SECONDS = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (1e-6, "us", 1e6), (1e-9, "ns", 1e9), (1e-12, "ps", 1e12))
 
 
 def count(number: int) -> str:
@@ -21,7 +21,7 @@ def count(number: int) -> str:
 
 def si(number: float) -> str:
     """A number with an SI prefix and three significant digits: `62.4 M`, `1.14 G`, `999`."""
-    for scale, prefix in _SI:
+    for scale, prefix in SI:
         if abs(number) >= scale * 0.9995:
             return f"{_three_digits(number / scale)} {prefix}"
     return f"{number:g}"
@@ -29,7 +29,7 @@ def si(number: float) -> str:
 
 def size(number: int) -> str:
     """Bytes with a binary prefix: `237.95 MiB`, `512 B`."""
-    for scale, prefix in _BINARY:
+    for scale, prefix in BINARY:
         if abs(number) >= scale * _ROUNDS_UP:
             return f"{number / scale:,.2f} {prefix}"
     return f"{number} B"
@@ -52,7 +52,7 @@ def shape(sizes: tuple[int, ...], cross: str = "×") -> str:
 
 def seconds(number: float) -> str:
     """A duration: `12.3 ms`."""
-    for least, unit, factor in _SECONDS:
+    for least, unit, factor in SECONDS:
         if number >= least * 0.9995:
             return f"{_three_digits(number * factor)} {unit}"
     return f"{number:g} s"

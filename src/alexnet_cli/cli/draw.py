@@ -97,7 +97,7 @@ def draw(
         raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
     size = _width(width, text=chosen == "text")
     if chosen in _PICTURES:
-        convert.need(chosen.upper())
+        convert.converter(chosen.upper())
     session = run.session(target)
     session.report()
     out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)

@@ -78,13 +78,13 @@ def _picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, widt
     from alexnet_cli.graphics import convert
 
     settled: Theme = "light" if theme == "auto" else theme
-    scene = scene_of(drawn, width)
+    library, scene = convert.converter(file_format.upper()), scene_of(drawn, width)
     if file_format == "pdf":
-        return convert.pdf(scene_svg.write(scene, settled, scale=convert.POINTS))
+        return bytes(library.svg_to_pdf(scene_svg.write(scene, settled, scale=convert.POINTS)))
     across, down = scale * scene.shown_width, scale * scene.height * scene.shown_width / scene.width
     if across * down > MOST_PIXELS:
         raise UsageError(
             f"the picture would have {units.count(round(across))} by {units.count(round(down))} pixels",
             "choose a smaller --width or --scale, or a format without pixels: .svg, .pdf",
         )
-    return convert.png(scene_svg.write(scene, settled), scale)
+    return bytes(library.svg_to_png(scene_svg.write(scene, settled), scale=scale))

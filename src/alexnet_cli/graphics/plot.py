@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.document import Axis, Mark, Plot, Series, Value
@@ -17,14 +18,6 @@ _MARGIN = 0.04
 _HEADROOM = 0.09
 _NEAR = 1e-6
 _EXACT = 2**53
-
-
-class Shown(Struct, frozen=True):
-    """A series of points or a line, with the points that can be drawn and their names."""
-
-    series: Series
-    points: tuple[tuple[float, float], ...]
-    names: tuple[str, ...]
 
 
 class Stack(Struct, frozen=True):
@@ -45,48 +38,43 @@ class Stack(Struct, frozen=True):
 
 
 class Drawable(Struct, frozen=True):
-    """A plot without the points that cannot be drawn; `left_out` says which these were."""
+    """What of a plot can be drawn, and on which scales."""
 
     plot: Plot
     x: Scale
     y: Scale
-    points: tuple[Shown, ...]
-    lines: tuple[Shown, ...]
+    points: tuple[Series, ...]
+    lines: tuple[Series, ...]
     stack: Stack | None
     marks: tuple[Mark, ...]
-    left_out: str
+
+    def legend(self) -> Iterator[tuple[int, Series, str]]:
+        """Yield series by kind, areas from the lowest up, each with its place among its kind and a note."""
+        for series in (self.stack.series if self.stack else (), self.lines, self.points):
+            for place, one in enumerate(series):
+                yield place, one, f" ({len(one.points)})" if one.kind == "points" else ""
 
 
 def drawable(plot: Plot) -> Drawable | None:
     """Prepare a plot; return None if none of it can be drawn."""
-    missing: Counter[str] = Counter()
-    apart = [_shown(series, plot, missing) for series in plot.series if series.kind != "area"]
-    stack = _stack([series for series in plot.series if series.kind == "area"], plot, missing)
-    at_marks = [(mark.x, mark.y) for mark in plot.marks]
-    marks = tuple(plot.marks[i] for i in _placed(at_marks, plot, missing))
-    places = [point for shown in apart for point in shown.points]
+    series = [_kept(series, plot) for series in plot.series]
+    points, lines, areas = (tuple(s for s in series if s.kind == kind) for kind in ("points", "line", "area"))
+    stack = _stack(areas, plot)
+    marks = tuple(mark for mark in plot.marks if not _obstacle((mark.x, mark.y), plot))
+    places = [place for series in (*points, *lines) for place in series.points]
     if not places and stack is None:
         return None
     places += [(mark.x, mark.y) for mark in marks]
-    return Drawable(
-        plot,
-        _x_scale(plot.x, places, stack),
-        _y_scale(plot.y, places, stack),
-        tuple(shown for shown in apart if shown.series.kind == "points"),
-        tuple(shown for shown in apart if shown.series.kind == "line"),
-        stack,
-        marks,
-        _sentence(missing),
-    )
+    return Drawable(plot, _x_scale(plot.x, places, stack), _y_scale(plot.y, places, stack), points, lines, stack, marks)
 
 
 def left_out(plot: Plot) -> str:
     """Say which points of a plot its axes cannot show."""
-    missing: Counter[str] = Counter()
-    for series in plot.series:
-        list(_placed(series.points, plot, missing, area=series.kind == "area"))
-    list(_placed([(mark.x, mark.y) for mark in plot.marks], plot, missing))
-    return _sentence(missing)
+    places = [(place, series.kind == "area") for series in plot.series for place in series.points]
+    places += [((mark.x, mark.y), False) for mark in plot.marks]
+    missing = Counter(_obstacle(place, plot, area=area) for place, area in places)
+    said = [f"{n} point{'' if n == 1 else 's'} {reason}" for reason, n in sorted(missing.items()) if reason]
+    return f"not shown: {', '.join(said)}" if said else ""
 
 
 def whole(value: float) -> Value:
@@ -144,26 +132,27 @@ def _y_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | N
     return spanning(axis, [*values, 0.0, *totals], above=_HEADROOM)
 
 
-def _shown(series: Series, plot: Plot, missing: Counter[str]) -> Shown:
-    kept = list(_placed(series.points, plot, missing))
-    return Shown(series, tuple(series.points[i] for i in kept), tuple(name_at(series, i) for i in kept))
+def _kept(series: Series, plot: Plot) -> Series:
+    """Leave out the points that cannot be drawn, and name the others."""
+    kept = [i for i, place in enumerate(series.points) if not _obstacle(place, plot, area=series.kind == "area")]
+    names = tuple(name_at(series, i) for i in kept)
+    return replace(series, points=tuple(series.points[i] for i in kept), names=names)
 
 
-def _stack(areas: Sequence[Series], plot: Plot, missing: Counter[str]) -> Stack | None:
+def _stack(areas: tuple[Series, ...], plot: Plot) -> Stack | None:
     heights: list[dict[float, float]] = []
     names: dict[float, str] = {}
     for series in areas:
         height: dict[float, float] = {}
-        for index in _placed(series.points, plot, missing, area=True):
-            x, y = series.points[index]
+        for (x, y), name in zip(series.points, series.names, strict=True):
             height[x] = max(y, height.get(x, 0.0))
-            names[x] = names.get(x) or name_at(series, index)
+            names[x] = names.get(x) or name
         heights.append(height)
     every = tuple(sorted(names))
     tops = tuple(tuple(accumulate(height.get(x, 0.0) for height in heights)) for x in every)
     if not any(top[-1] for top in tops) and (plot.y.log or not every):
         return None
-    return Stack(tuple(areas), every, _edges(plot.x, every), tops, tuple(names[x] for x in every))
+    return Stack(areas, every, _edges(plot.x, every), tops, tuple(names[x] for x in every))
 
 
 def _edges(axis: Axis, every: Sequence[float]) -> tuple[float, ...]:
@@ -178,30 +167,14 @@ def _edges(axis: Axis, every: Sequence[float]) -> tuple[float, ...]:
     return tuple(scale.back(value) for value in (first, *between, last))
 
 
-def _placed(
-    points: Sequence[tuple[float, float]], plot: Plot, missing: Counter[str], *, area: bool = False
-) -> Iterator[int]:
-    """Yield the indexes of points that can be drawn; count the others by reason."""
-    for index, (x, y) in enumerate(points):
-        reason = _obstacle(x, log=plot.x.log) or _obstacle(y, log=plot.y.log and not (area and y == 0))
-        if not reason and area and y < 0:
-            reason = "negative in an area"
-        if reason:
-            missing[reason] += 1
-        else:
-            yield index
-
-
-def _obstacle(value: float, *, log: bool) -> str:
-    if not math.isfinite(value):
-        return "not finite"
-    if log and value <= 0:
-        return "not positive on a log axis"
-    if abs(value) > LARGEST or (log and value < SMALLEST):
-        return "out of range"
-    return ""
-
-
-def _sentence(missing: Counter[str]) -> str:
-    said = [f"{number} point{'' if number == 1 else 's'} {reason}" for reason, number in sorted(missing.items())]
-    return f"not shown: {', '.join(said)}" if said else ""
+def _obstacle(place: tuple[float, float], plot: Plot, *, area: bool = False) -> str:
+    """Say why a point cannot be drawn, if it cannot."""
+    x, y = place
+    for value, log in ((x, plot.x.log), (y, plot.y.log and not (area and y == 0))):
+        if not math.isfinite(value):
+            return "not finite"
+        if log and value <= 0:
+            return "not positive on a log axis"
+        if abs(value) > LARGEST or (log and value < SMALLEST):
+            return "out of range"
+    return "negative in an area" if area and y < 0 else ""

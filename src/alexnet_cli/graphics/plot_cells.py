@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 
 from msgspec import Struct
 from rich.style import Style as Look
 
-from alexnet_cli.document import Plot
+from alexnet_cli.document import Plot, Series
 from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, of_bar, padded, wrapped
-from alexnet_cli.graphics.plot import Drawable, Shown, Stack, drawable, left_out, tallest, thinned
+from alexnet_cli.graphics.plot import Drawable, Stack, drawable, left_out, tallest, thinned
 from alexnet_cli.graphics.scale import Tick, fitting_ticks, ticks, title_of
-from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
+from alexnet_cli.graphics.text import Style, clean, fit, in_rows, left, right, width_of, wrap
 
 NATURAL, MOST = 80, 120
 HEIGHT = 14
@@ -140,41 +140,34 @@ def _tick_labels(labels: list[Tick], frame: Frame, before: int) -> str:
 
 def _named(title: str, style: Style, width: int, *, indent: int) -> Iterator[Line]:
     """Write the title of an axis, if it has one, on a line of its own."""
-    text = shorten(clean(title, style), width - indent, unicode=style.unicode)
-    if text:
+    if text := fit(title, width - indent, style):
         yield line((" " * indent + text, DIM))
 
 
 def _legend_lines(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
     """Write the legend in as many rows as it needs, and below it the labels of the marks."""
-    style, marks = frame.style, frame.found.marks
-    row: Line = []
-    for glyph, look, label, note in _legend(frame, cells):
-        shown = f" {shorten(clean(label, style), width // 2, unicode=style.unicode)}"
-        item = line((glyph, look), (shown, look), (f" {note}" if note else "", DIM))
-        if row and length(row) + _GAP + length(item) > width:
-            yield row
-            row = []
-        row = (padded(row, length(row) + _GAP) if row else []) + item
-    yield row
-    for number, mark in enumerate(marks):
+    for row in in_rows(_legend(frame, cells, width), length, width, _GAP):
+        yield [*chain.from_iterable(padded(item, length(item) + _GAP) for item in row[:-1]), *row[-1]]
+    for number, mark in enumerate(frame.found.marks):
         glyph = _mark_glyph(number, frame)
-        for tier, text in enumerate(wrap(clean(mark.label, style), width - 2)):
+        for tier, text in enumerate(wrap(clean(mark.label, frame.style), width - 2)):
             yield line((f"{' ' if tier else glyph} ", BOLD), (text, PLAIN))
 
 
-def _legend(frame: Frame, cells: Cells) -> Iterator[tuple[str, Look, str, str]]:
-    """Yield glyph, look, label and note of each series, and last the glyph of cells that series share."""
-    found = frame.found
-    for index, series in enumerate(found.stack.series if found.stack else ()):
-        yield _nth(frame.glyphs.areas, index), of_bar(series.family), series.label, ""
-    for index, shown in enumerate(found.lines):
-        yield _swatch(index, frame), of_bar(shown.series.family), shown.series.label, ""
-    for index, shown in enumerate(found.points):
-        note = f"({len(shown.points)})"
-        yield _nth(frame.glyphs.points, index), of_bar(shown.series.family), shown.series.label, note
+def _legend(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
+    """Yield glyph, label and note of each series, and last the glyph of cells that series share."""
+    for place, series, note in frame.found.legend():
+        match series.kind:
+            case "area":
+                glyph = _nth(frame.glyphs.areas, place)
+            case "line":
+                glyph = _swatch(place, frame)
+            case "points":
+                glyph = _nth(frame.glyphs.points, place)
+        label = fit(series.label, width // 2, frame.style)
+        yield line((f"{glyph} {label}", of_bar(series.family)), (note, DIM))
     if any(glyph == _SEVERAL for glyph, _ in cells.values()):
-        yield _SEVERAL, BOLD, "overlapping", ""
+        yield line((f"{_SEVERAL} overlapping", BOLD))
 
 
 def _swatch(index: int, frame: Frame) -> str:
@@ -218,19 +211,19 @@ def _lines(frame: Frame) -> Cells:
     cells: Cells = {}
     dots: defaultdict[tuple[int, int], int] = defaultdict(int)
     plain = frame.glyphs.lines
-    for index, shown in enumerate(frame.found.lines):
+    for index, series in enumerate(frame.found.lines):
         period, seen = (1, 1) if plain else _DASHES[index % len(_DASHES)]
-        for number, (across, up) in enumerate(_path(shown, frame)):
+        for number, (across, up) in enumerate(_path(series, frame)):
             if number % period < seen:
                 at = up // 4, across // 2
                 dots[at] |= _DOTS[up % 4][across % 2]
-                cells[at] = _nth(plain, index) if plain else chr(_BRAILLE + dots[at]), of_bar(shown.series.family)
+                cells[at] = _nth(plain, index) if plain else chr(_BRAILLE + dots[at]), of_bar(series.family)
     return cells
 
 
-def _path(shown: Shown, frame: Frame) -> Iterator[tuple[int, int]]:
+def _path(series: Series, frame: Frame) -> Iterator[tuple[int, int]]:
     """Yield the dots of a line without gaps."""
-    dots = [frame.dot(x, y) for x, y in shown.points]
+    dots = [frame.dot(x, y) for x, y in series.points]
     yield from dots[:1]
     for (across, up), (next_across, next_up) in pairwise(dots):
         steps = max(abs(next_across - across), abs(next_up - up))
@@ -243,11 +236,11 @@ def _points(frame: Frame) -> Cells:
     """Draw points; a cell that more than one series falls into has a glyph of its own."""
     cells: Cells = {}
     owners: dict[tuple[int, int], int] = {}
-    for index, shown in enumerate(frame.found.points):
-        for x, y in shown.points:
+    for index, series in enumerate(frame.found.points):
+        for x, y in series.points:
             at = frame.row(y), frame.column(x)
             own = owners.setdefault(at, index) == index
-            cells[at] = (_nth(frame.glyphs.points, index), of_bar(shown.series.family)) if own else (_SEVERAL, BOLD)
+            cells[at] = (_nth(frame.glyphs.points, index), of_bar(series.family)) if own else (_SEVERAL, BOLD)
     return cells
 
 

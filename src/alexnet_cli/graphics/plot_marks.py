@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from alexnet_cli import units
 from alexnet_cli.document import Axis, Mark, Series
 from alexnet_cli.graphics.palette import hue
-from alexnet_cli.graphics.plot import Drawable, Shown, Stack, tallest, whole
+from alexnet_cli.graphics.plot import Drawable, Stack, tallest, whole
 from alexnet_cli.graphics.svg import element, number, tied, tooltip_of, words
 from alexnet_cli.graphics.text import Style, Width, clean, sans, shorten, width_of
 
@@ -25,7 +25,7 @@ _COINCIDENT = 3.0
 _MOST_NAMES = 6
 _LEAST_WORD = 60
 _ASIDE = 9
-_FADED = (1.0, 0.6, 0.35)
+_FADED = (0.6, 0.35)
 _SHAPES = (
     "M-{r} 0a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z",  # circle
     "M0 -{w}L{w} {r}H-{w}z",  # triangle
@@ -106,10 +106,10 @@ def marked(frame: Frame, between: Iterable[str]) -> Iterator[str]:
     if found.stack:
         yield from _areas(found.stack, frame)
     yield from between
-    for index, shown in enumerate(found.lines):
-        if shown.points:
-            places = [(frame.x(x), frame.y(y)) for x, y in shown.points]
-            yield polyline(index, places, shown.series, tooltip=clean(shown.series.label, frame.style))
+    for index, series in enumerate(found.lines):
+        if series.points:
+            places = [(frame.x(x), frame.y(y)) for x, y in series.points]
+            yield polyline(index, places, series, tooltip=clean(series.label, frame.style))
     for band in frame.bands:
         left, right = frame.x(band.start), frame.x(band.end)
         yield _pointed("hit", left, right, frame, band.tooltip, **tied([band.path]))
@@ -118,20 +118,11 @@ def marked(frame: Frame, between: Iterable[str]) -> Iterator[str]:
         yield from _mark(mark, frame)
 
 
-def opacities(stack: Stack) -> list[float]:
-    """Fade areas of one colour from each to the next, so that they differ."""
-    met: Counter[str] = Counter()
-    found = []
-    for series in stack.series:
-        found.append(_FADED[min(met[hue(series.family)], len(_FADED) - 1)])
-        met[hue(series.family)] += 1
-    return found
-
-
-def filled(series: Series, opacity: float) -> dict[str, str]:
-    """Return the attributes of an area's fill."""
-    faded = {"fill_opacity": f"{opacity:g}"} if opacity < 1 else {}
-    return {"fill": hue(series.family), **faded}
+def filled(stack: Stack, place: int) -> dict[str, str]:
+    """Return the attributes of an area's fill; areas of one colour fade from each to the next, so that they differ."""
+    color = hue(stack.series[place].family)
+    met = sum(hue(series.family) == color for series in stack.series[:place])
+    return {"fill": color, **({"fill_opacity": f"{_FADED[min(met, len(_FADED)) - 1]:g}"} if met else {})}
 
 
 def marker(
@@ -155,13 +146,13 @@ def polyline(index: int, places: Sequence[tuple[float, float]], series: Series, 
 
 def _areas(stack: Stack, frame: Frame) -> Iterator[str]:
     spans = list(_spans(stack, frame))
-    for place, (series, opacity) in enumerate(zip(stack.series, opacities(stack), strict=True)):
+    for place in range(len(stack.series)):
         runs: list[Run] = [
             (left, right, frame.y(stack.tops[index][place]), frame.y(stack.tops[index][place - 1] if place else 0.0))
             for index, left, right in spans
         ]
         if d := _steps(runs):
-            yield element("path", class_="area", **filled(series, opacity), d=d)
+            yield element("path", class_="area", **filled(stack, place), d=d)
     if not frame.bands:
         for index, left, right in spans:
             yield _pointed("pointed", left, right, frame, _place_tooltip(stack, index, frame))
@@ -225,30 +216,30 @@ def _place_tooltip(stack: Stack, index: int, frame: Frame) -> str:
 def _points(frame: Frame) -> Iterator[str]:
     """Draw points: once for all of a series at one pixel, and those of several series as nested shapes."""
     at: defaultdict[tuple[int, int], dict[int, list[int]]] = defaultdict(dict)
-    for series, shown in enumerate(frame.found.points):
-        for index, (x, y) in enumerate(shown.points):
-            at[round(frame.x(x)), round(frame.y(y))].setdefault(series, []).append(index)
-    for series, shown in enumerate(frame.found.points):
+    for place, series in enumerate(frame.found.points):
+        for index, (x, y) in enumerate(series.points):
+            at[round(frame.x(x)), round(frame.y(y))].setdefault(place, []).append(index)
+    for place, series in enumerate(frame.found.points):
         for here in at.values():
-            if series in here:
+            if place in here:
                 first = next(iter(here))
                 x, y = frame.found.points[first].points[here[first][0]]
-                bigger = _COINCIDENT * sum(other > series for other in here)
-                tooltip, paths = _points_tooltip(shown, here[series], frame)
-                yield marker(series, frame.x(x), frame.y(y), shown.series, tooltip=tooltip, bigger=bigger, paths=paths)
+                bigger = _COINCIDENT * sum(other > place for other in here)
+                tooltip, paths = _points_tooltip(series, here[place], frame)
+                yield marker(place, frame.x(x), frame.y(y), series, tooltip=tooltip, bigger=bigger, paths=paths)
 
 
-def _points_tooltip(shown: Shown, here: list[int], frame: Frame) -> tuple[str, list[str]]:
+def _points_tooltip(series: Series, here: list[int], frame: Frame) -> tuple[str, list[str]]:
     """Return the tooltip of points at one place, and the layers that they stand for."""
-    names = [name for name in (shown.names[index] for index in here) if name]
+    names = [name for name in (series.names[index] for index in here) if name]
     if paths := [name for name in names if name in frame.layers]:
         more = f"; and {units.count(len(paths) - 1)} more here" if len(paths) > 1 else ""
         return frame.layers[paths[0]] + more, paths
     listed = ", ".join(clean(name, frame.style) for name in names[:_MOST_NAMES])
     if len(names) > _MOST_NAMES:
         listed += f" and {len(names) - _MOST_NAMES} more"
-    x, y = shown.points[here[0]]
-    label = clean(shown.series.label, frame.style)
+    x, y = series.points[here[0]]
+    label = clean(series.label, frame.style)
     counted = f" ({len(here)})" if len(here) > 1 else ""
     where = f"{_written(x, frame.found.plot.x)}, {_written(y, frame.found.plot.y)}"
     return "\n".join(filter(None, (f"{label}{counted}", listed, where))), []

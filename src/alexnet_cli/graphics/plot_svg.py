@@ -21,12 +21,11 @@ from alexnet_cli.graphics.plot_marks import (
     in_picture,
     marked,
     marker,
-    opacities,
     polyline,
 )
 from alexnet_cli.graphics.scale import Tick, fitting_ticks, ticks, title_of
 from alexnet_cli.graphics.svg import Drawing, element, number, straight, words
-from alexnet_cli.graphics.text import Style, Width, clean, shorten, wrap
+from alexnet_cli.graphics.text import Style, Width, clean, fit, in_rows, wrap
 
 HEIGHT, FLATTEST = 288, 0.6
 """The height of a frame, and its most as a share of a narrow picture's width."""
@@ -45,14 +44,6 @@ class Divider(Struct, frozen=True):
 
     x: float
     label: str
-
-
-class _Item(Struct, frozen=True):
-    """A legend entry: a swatch drawn around (0, 0), its label, and the width of both."""
-
-    swatch: str
-    label: str
-    width: float
 
 
 def rules(scope: str, page: Page) -> str:
@@ -95,15 +86,12 @@ def draw(
     left = max(measure(tick.label) for tick in labels) + 8
     size = width - left - _RIGHT, min(HEIGHT, FLATTEST * width)
     frame = Frame(found, style, left, _TOP, *size, bands, layers or {}, measure)
-    rows = _divider_rows(dividers, frame)
-    frame = replace(frame, top=_TOP + _ROW * (max(rows, default=-1) + 1))
-    between = _dividers(dividers, rows, frame)
-    foot = frame.foot + (2 if title_of(plot.x) else 1) * _LINE
-    legend_rows = _rows(_items(frame), width)
-    legend = [entry for row, items in enumerate(legend_rows, 1) for entry in _row(items, foot + row * (_LINE + 2))]
-    foot += len(legend_rows) * (_LINE + 2) + _LINE + 6
-    height, notes = _below([thinned(found.stack, frame.columns), found.left_out], foot, width, measure)
-    return Drawing(width, height, (*_axes(frame, labels), *marked(frame, between), *legend, *notes))
+    heads = _heads(dividers, frame)
+    frame = replace(frame, top=_TOP + _ROW * (max((row for *_, row in heads), default=-1) + 1))
+    foot, legend = _legend(frame, width, frame.foot + (2 if title_of(plot.x) else 1) * _LINE)
+    notes = [thinned(found.stack, frame.columns), left_out(plot)]
+    height, said = _below(notes, foot + _LINE + 6, width, measure)
+    return Drawing(width, height, (*_axes(frame, labels), *marked(frame, _dividers(heads, frame)), *legend, *said))
 
 
 def described(plot: Plot, style: Style) -> str:
@@ -119,7 +107,7 @@ def described(plot: Plot, style: Style) -> str:
 def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
     """Draw the grid, the axes, their ticks and titles."""
     plot, style, measure = frame.found.plot, frame.style, frame.measure
-    yield from _title(clean(title_of(plot.y), style), 0, 12, frame)
+    yield from _title(title_of(plot.y), 0, 12, frame)
     for tick in labels:
         y = frame.y(tick.value)
         yield straight(frame.left, y, frame.right, y, "grid")
@@ -132,79 +120,68 @@ def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
         )
     yield straight(frame.left, frame.top, frame.left, frame.foot, "axis")
     yield straight(frame.left, frame.foot, frame.right, frame.foot, "axis")
-    title = clean(title_of(plot.x), style)
-    half = min(measure(title), frame.width) / 2
-    yield from _title(title, frame.left + frame.width / 2 - half, frame.foot + 2 * _LINE, frame)
+    half = min(measure(clean(title_of(plot.x), style)), frame.width) / 2
+    yield from _title(title_of(plot.x), frame.left + frame.width / 2 - half, frame.foot + 2 * _LINE, frame)
 
 
 def _title(text: str, x: float, y: float, frame: Frame) -> Iterator[str]:
-    if text:
-        yield words(shorten(text, frame.right - x, unicode=frame.style.unicode, measure=frame.measure), x, y)
+    if shown := fit(text, frame.right - x, frame.style, frame.measure):
+        yield words(shown, x, y)
 
 
-def _divider_rows(dividers: Sequence[Divider], frame: Frame) -> list[int]:
-    """Return the row above the frame for each label: the lowest in which it does not overlap those before."""
+def _heads(dividers: Sequence[Divider], frame: Frame) -> list[tuple[float, str, bool, int]]:
+    """Return the label of each divider: its x, its text, whether it stands before the line, and its row from below.
+
+    The row is the lowest in which it does not overlap those before.
+    """
     ends: list[float] = []
-    rows = []
+    heads = []
     for divider in dividers:
-        length = frame.measure(divider.label) + 8
-        x = frame.x(divider.x)
-        start = x if x + length <= frame.right else x - length
+        x, label = frame.x(divider.x), clean(divider.label, frame.style)
+        length = frame.measure(label) + 8
+        before = x + length > frame.right
+        start = x - length if before else x
         row = next((row for row, end in enumerate(ends) if end <= start), len(ends))
         ends[row : row + 1] = [start + length]
-        rows.append(row)
-    return rows
+        heads.append((x, label, before, row))
+    return heads
 
 
-def _dividers(dividers: Sequence[Divider], rows: Sequence[int], frame: Frame) -> Iterator[str]:
+def _dividers(heads: Sequence[tuple[float, str, bool, int]], frame: Frame) -> Iterator[str]:
     """Draw vertical lines with their labels above."""
-    for divider, row in zip(dividers, rows, strict=True):
-        x, label = frame.x(divider.x), clean(divider.label, frame.style)
-        before = x + frame.measure(label) + 8 > frame.right
+    for x, label, before, row in heads:
         y = frame.top - 6 - row * _ROW
         yield straight(x, frame.top, x, frame.foot, "divider")
         yield words(label, x - 4 if before else x + 4, y, text_anchor="end" if before else "", class_="d")
 
 
-def _items(frame: Frame) -> Iterator[_Item]:
-    """Yield the legend: areas from the lowest up, lines, and points with their count."""
-    found = frame.found
-
-    def item(swatch: str, text: str, note: str = "") -> _Item:
-        shown = shorten(
-            clean(text, frame.style), frame.width * _LABEL, unicode=frame.style.unicode, measure=frame.measure
-        )
-        return _Item(swatch, shown + note, _SWATCH + 6 + frame.measure(shown + note))
-
-    if found.stack:
-        for series, opacity in zip(found.stack.series, opacities(found.stack), strict=True):
-            swatch = element("rect", x=0, y=-5, width=_SWATCH, height=10, **filled(series, opacity))
-            yield item(swatch, series.label)
-    for index, shown in enumerate(found.lines):
-        yield item(polyline(index, [(1, 0), (_SWATCH - 1, 0)], shown.series), shown.series.label)
-    for index, shown in enumerate(found.points):
-        yield item(marker(index, _SWATCH / 2, 0, shown.series), shown.series.label, f" ({len(shown.points)})")
+def _items(frame: Frame) -> Iterator[tuple[str, str]]:
+    """Yield the swatch of each series, drawn around (0, 0), and its label."""
+    for place, series, note in frame.found.legend():
+        match series.kind:
+            case "area" if frame.found.stack:
+                swatch = element("rect", x=0, y=-5, width=_SWATCH, height=10, **filled(frame.found.stack, place))
+            case "line":
+                swatch = polyline(place, [(1, 0), (_SWATCH - 1, 0)], series)
+            case _:
+                swatch = marker(place, _SWATCH / 2, 0, series)
+        yield swatch, fit(series.label, frame.width * _LABEL, frame.style, frame.measure) + note
 
 
-def _rows(items: Iterator[_Item], width: float) -> list[list[_Item]]:
-    """Break the legend into rows."""
-    rows: list[list[_Item]] = []
-    room = 0.0
-    for item in items:
-        if not rows or item.width > room:
-            rows.append([])
-            room = width
-        rows[-1].append(item)
-        room -= item.width + _GAP
-    return rows
+def _legend(frame: Frame, width: float, y: float) -> tuple[float, list[str]]:
+    """Draw the legend in rows below `y`; return also the base line of the last."""
 
+    def size(item: tuple[str, str]) -> float:
+        return _SWATCH + 6 + frame.measure(item[1])
 
-def _row(items: Sequence[_Item], y: float) -> Iterator[str]:
-    x = 0.0
-    for item in items:
-        place = f"translate({number(x)} {number(y)})"
-        yield element("g", item.swatch, words(item.label, _SWATCH + 6, 4), class_="legend", transform=place)
-        x += item.width + _GAP
+    drawn = []
+    for row in in_rows(_items(frame), size, width, _GAP):
+        x, y = 0.0, y + _LINE + 2
+        for swatch, label in row:
+            place = f"translate({number(x)} {number(y)})"
+            drawn.append(element("g", swatch, words(label, _SWATCH + 6, 4), class_="legend", transform=place))
+            x += size((swatch, label)) + _GAP
+    return y, drawn
 
 
 def _below(texts: Sequence[str], y: float, width: float, measure: Width) -> tuple[float, tuple[str, ...]]:

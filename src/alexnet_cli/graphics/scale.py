@@ -23,9 +23,6 @@ _NEAR = 1e-6
 _MOST_TICKS = 12
 _DECADES = (1, 2, 3, 5, 10, 20, 50, 100)
 _OCTAVES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_BINARY = ((2.0**50, "PiB"), (2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 _ZEROS = re.compile(r"(\.\d*?)0+(?= |$)")
 
 
@@ -109,38 +106,34 @@ def fitting_ticks(scale: Scale, length: float, width: Callable[[str], float], ga
 def _log_values(scale: Scale, most: int) -> list[float]:
     """Return the densest round numbers that are at most `most`; a short axis may have one or none."""
     found: list[float] = []
-    for values in _octaves(scale) if scale.unit == "bytes" else _decades(scale):
+    for values in _round_values(scale):
         found = values
         if len(values) <= most:
             break
     if len(found) > 1:
         return found
-    whole = next(_octaves(scale)) if scale.unit == "bytes" else _powers(scale, 1)
+    whole = _powers(scale, 1)
     return whole[:: math.ceil(len(whole) / most) or 1]
 
 
-def _decades(scale: Scale) -> Iterator[list[float]]:
+def _round_values(scale: Scale) -> Iterator[list[float]]:
     """Yield sets of round numbers, from dense to sparse."""
-    low, high = scale.along(scale.low), scale.along(scale.high)
+    if scale.unit == "bytes":
+        yield from (_powers(scale, stride) for stride in _OCTAVES)
+        return
+    low, high = math.log10(scale.low), math.log10(scale.high)
     around = range(math.floor(low), math.ceil(high) + 1)
     if len(around) <= _MOST_TICKS:
         for digits in ((1, 2, 5), (1, 3)):
             both = [float(f"{digit}e{power}") for power in around for digit in digits]
             yield [value for value in both if low - _SAME <= math.log10(value) <= high + _SAME]
-    for stride in _DECADES:
-        yield _powers(scale, stride)
+    yield from (_powers(scale, stride) for stride in _DECADES)
 
 
 def _powers(scale: Scale, stride: int) -> list[float]:
-    """Return every `stride`-th power of ten on an axis."""
-    found = _multiples(scale.along(scale.low), scale.along(scale.high), stride)
-    return [float(f"1e{number * stride}") for number in found]
-
-
-def _octaves(scale: Scale) -> Iterator[list[float]]:
-    low, high = math.log2(scale.low), math.log2(scale.high)
-    for stride in _OCTAVES:
-        yield [2.0 ** (number * stride) for number in _multiples(low, high, stride)]
+    """Return every `stride`-th power of ten on an axis, or of two for bytes."""
+    base, log = (Decimal(2), math.log2) if scale.unit == "bytes" else (Decimal(10), math.log10)
+    return [float(base ** (number * stride)) for number in _multiples(log(scale.low), log(scale.high), stride)]
 
 
 def _multiples(low: float, high: float, step: float) -> range:
@@ -184,16 +177,16 @@ def _is_exact(values: Sequence[float], step: float, scale: float, decimals: int)
 def _common(largest: float, unit: Unit) -> tuple[float, str]:
     """Return the divisor and the suffix for numbers up to the largest."""
     match unit:
-        case "bytes":
-            return next(((scale, f" {prefix}") for scale, prefix in _BINARY if largest >= scale), (1.0, " B"))
         case "share":
             return 0.01, " %"
+        case "bytes":
+            return next(((scale, f" {prefix}") for scale, prefix in units.BINARY if largest >= scale), (1.0, " B"))
         case "seconds":
-            return next(((scale, f" {prefix}") for scale, prefix in _SECONDS if largest >= scale), (1.0, " s"))
+            return next(((scale, f" {prefix}") for scale, prefix, _ in units.SECONDS if largest >= scale), (1.0, " s"))
         case "count" if largest < 1e6:  # noqa: PLR2004 - a number of this many digits is still read at a glance
             return 1.0, ""
         case _:
-            return next(((scale, f" {prefix}") for scale, prefix in _PREFIXES if largest >= scale), (1.0, ""))
+            return next(((scale, f" {prefix}") for scale, prefix in units.SI if largest >= scale), (1.0, ""))
 
 
 def _log_label(value: float, unit: Unit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from math import hypot
+from math import dist
 
 from alexnet_cli.graphics.palette import Page, Theme, hue, mixed
 from alexnet_cli.graphics.scene import Box, Item, Label, Line, Mark, Point, Polygon, Scene
@@ -109,7 +109,7 @@ def _path(line: Line, corner_radius: float) -> str:
         pieces += [_step(before, after) for before, after in pairwise(line.points)]
         return "".join(pieces)
     for before, corner, after in zip(line.points, line.points[1:], line.points[2:], strict=False):
-        radius = min(corner_radius, _distance(before, corner) / 2, _distance(corner, after) / 2)
+        radius = min(corner_radius, dist(before, corner) / 2, dist(corner, after) / 2)
         pieces.append(f"L{_p(_toward(corner, before, radius))}Q{_p(corner)} {_p(_toward(corner, after, radius))}")
     return "".join([*pieces, f"L{_p(line.points[-1])}"])
 
@@ -133,17 +133,13 @@ def _arrow(line: Line, em: float) -> str:
 
 
 def _direction(start: Point, end: Point) -> Point:
-    length = _distance(start, end) or 1.0
+    length = dist(start, end) or 1.0
     return (end[0] - start[0]) / length, (end[1] - start[1]) / length
 
 
 def _toward(start: Point, end: Point, length: float) -> Point:
     dx, dy = _direction(start, end)
     return start[0] + dx * length, start[1] + dy * length
-
-
-def _distance(a: Point, b: Point) -> float:
-    return hypot(b[0] - a[0], b[1] - a[1])
 
 
 def _p(point: Point) -> str:

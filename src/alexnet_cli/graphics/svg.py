@@ -12,18 +12,6 @@ from msgspec import Struct
 from alexnet_cli.graphics.palette import DARK, LIGHT, Page, Theme
 from alexnet_cli.graphics.text import visible
 
-_PICTURE = """\
-<svg xmlns="http://www.w3.org/2000/svg" id="{id}" role="img" aria-labelledby="{labels}" \
-width="{width}" height="{height}" viewBox="0 0 {inner_width} {inner_height}">
-<title id="{id}-title">{title}</title>
-{about}<style>
-{rules}
-</style>
-{page}
-{content}
-</svg>
-"""
-
 
 class Drawing(Struct, frozen=True):
     """Elements that fill a rectangle of this size in pixels."""
@@ -94,25 +82,22 @@ def picture(
     `rules` makes the rules for the picture's selector.
     """
     content = "\n".join(drawing.elements)
-    identity = f"alexnet-{sha256((title + content).encode()).hexdigest()[:10]}"
-    return _PICTURE.format(
-        id=identity,
-        labels=f"{identity}-title {identity}-about" if about else f"{identity}-title",
-        width=number(drawing.width * scale),
-        height=number(drawing.height * scale),
-        inner_width=number(drawing.width),
-        inner_height=number(drawing.height),
-        title=escape(title),
-        about=f'<desc id="{identity}-about">{escape(about)}</desc>\n' if about else "",
-        rules="\n".join(rules(f"#{identity}")),
-        page=page,
-        content=content,
-    )
+    own = f"alexnet-{sha256((title + content).encode()).hexdigest()[:10]}"
+    labels, head = f"{own}-title", f'<title id="{own}-title">{escape(title)}</title>'
+    if about:
+        labels, head = f"{labels} {own}-about", f'{head}\n<desc id="{own}-about">{escape(about)}</desc>'
+    lines = ["", head, "<style>", *rules(f"#{own}"), "</style>", page, content, ""]
+    named = {"xmlns": "http://www.w3.org/2000/svg", "id": own, "role": "img", "aria_labelledby": labels}
+    return _svg(drawing, lines, scale, **named) + "\n"
 
 
 def inline(drawing: Drawing, label: str) -> str:
     """Write a picture for inside a page, which has the style rules; `label` says what it shows."""
-    size = {"width": drawing.width, "height": drawing.height}
+    named = {"class_": "plot", "role": "img", "aria_label": visible(label)}
+    return _svg(drawing, ["", *drawing.elements, ""], 1, **named)
+
+
+def _svg(drawing: Drawing, lines: Iterable[str], scale: float, **named: str) -> str:
+    size = {"width": drawing.width * scale, "height": drawing.height * scale}
     view = f"0 0 {number(drawing.width)} {number(drawing.height)}"
-    content = "\n".join(["", *drawing.elements, ""])
-    return element("svg", content, class_="plot", role="img", aria_label=visible(label), **size, viewBox=view)
+    return element("svg", "\n".join(lines), **named, **size, viewBox=view)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from msgspec import Struct
 
 Width = Callable[[str], float]
 """Measures a text."""
+Item = TypeVar("Item")
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATIONS = range(0xFE00, 0xFE10)  # variation selectors change the width of the character before them
@@ -132,6 +134,24 @@ def shorten(text: str, most: float | None, *, unicode: bool = True, measure: Wid
     room = max(most - measure(mark), 2)
     half = room // 2
     return _head(text, room - half, measure) + mark + _head(text[::-1], half, measure)[::-1]
+
+
+def fit(text: str, most: float | None, style: Style, measure: Width = width_of) -> str:
+    """Make text safe for a page, and shorten it."""
+    return shorten(clean(text, style), most, unicode=style.unicode, measure=measure)
+
+
+def in_rows(items: Iterable[Item], size: Callable[[Item], float], room: float, gap: float) -> list[list[Item]]:
+    """Break items into rows that fit the room, one longer than the room in a row of its own."""
+    rows: list[list[Item]] = []
+    free = 0.0
+    for item in items:
+        if not rows or size(item) > free:
+            rows.append([])
+            free = room
+        rows[-1].append(item)
+        free -= size(item) + gap
+    return rows
 
 
 def wrap(text: str, width: float | None, measure: Width = width_of) -> list[str]:
