@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots docs bench matrix clean
+.PHONY: run test lint types check format snapshots docs bench matrix zoo clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -41,8 +41,11 @@ bench: ## compare with other tools, in an environment of its own; takes some min
 matrix: ## run the tests with every supported torch; downloads several gigabytes for each, see CONTRIBUTING.md
 	$(PYTHON) benchmarks/matrix.py $(MATRIX)
 
+zoo: ## try hundreds of architectures of other libraries; downloads several gigabytes, see CONTRIBUTING.md
+	cd benchmarks && $(PYTHON) -m zoo $(ZOO)
+
 clean:
-	rm -rf $(VENV) .venv-bench .venv-torch-* build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-zoo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "alexnet needs Python 3.10 or newer, this is " + sys.version)'

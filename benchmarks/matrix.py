@@ -19,12 +19,12 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import results
+
 TORCHES = {"2.6": "torch==2.6.*", "2.9": "torch==2.9.*", "2.13": "torch==2.13.*", "newest": "torch"}
 """What pip is asked for. 2.6 is the oldest that `pyproject.toml` admits."""
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-RESULTS = HERE / "RESULTS.md"
+ROOT = Path(__file__).parent.parent
 TITLE = "## torch versions"
 HEAD = f"""{TITLE}
 
@@ -78,20 +78,12 @@ def tested(program: Path, arguments: list[str]) -> tuple[str, str, dict[str, int
     }
 
 
-def section() -> str:
-    """Return the section about torch versions as it stands in RESULTS.md; empty if there is none."""
-    text = RESULTS.read_text(encoding="utf-8")
-    return TITLE + text.partition(TITLE)[2].partition("\n## ")[0].rstrip() + "\n" if TITLE in text else ""
-
-
 def write(rows: dict[tuple[str, str], str]) -> None:
     """Put rows, by the versions of torch and Python, into RESULTS.md."""
-    text, old = RESULTS.read_text(encoding="utf-8"), section()
-    kept = {(match["torch"], match["python"]): match[0] for match in map(_ROW.match, old.splitlines()) if match}
+    old = results.section(TITLE).splitlines()
+    kept = {(match["torch"], match["python"]): match[0] for match in map(_ROW.match, old) if match}
     rows = dict(sorted({**kept, **rows}.items(), key=lambda item: [_numbers(version) for version in item[0]]))
-    new = HEAD + "\n".join(rows.values()) + "\n"
-    text = text.replace(old, new) if old else text.replace("\n## ", f"\n{new}\n## ", 1)
-    RESULTS.write_text(text, encoding="utf-8")
+    results.put(TITLE, HEAD + "\n".join(rows.values()) + "\n")
 
 
 def _numbers(version: str) -> list[int]:

@@ -10,10 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import matrix
+import results
+from zoo import table as zoo
 
 PACKAGES = ("torch", "torchsummary", "torchinfo", "fvcore", "ptflops", "thop", "torchlens", "typer", "rich")
 HERE = Path(__file__).parent
-RESULTS = HERE / "RESULTS.md"
 NOTES = HERE / "notes.md"
 SECTIONS = {
     "Start-up": "startup",
@@ -43,8 +44,9 @@ def main() -> None:
     sections = {title: table(module) for title, module in SECTIONS.items()}
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     head = "# Benchmark results\n\nWritten by `make bench`. Medians; ratios are within one run, tools in turns.\n"
-    parts = [head, machine(), matrix.section(), body, NOTES.read_text(encoding="utf-8")]
-    RESULTS.write_text("\n\n".join(part.strip() for part in parts if part) + "\n", encoding="utf-8")
+    kept = [results.section(title) for title in (matrix.TITLE, zoo.TITLE)]
+    parts = [head, machine(), *kept, body, NOTES.read_text(encoding="utf-8")]
+    results.RESULTS.write_text("\n\n".join(part.strip() for part in parts if part) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

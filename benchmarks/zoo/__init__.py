@@ -1,0 +1,1 @@
+"""Architectures that people run, and whether the program is right about them: `make zoo`."""

@@ -1,0 +1,1 @@
+"""The architectures of each library, as `ARCHITECTURES`."""
