@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 
-from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style as Look
 
 from alexnet_cli.drawing.content import Block, Frame, Node, Plan
 from alexnet_cli.drawing.railway import Rails, rails_of, signs
-from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped, written
 from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of
 from alexnet_cli.units import text
 
@@ -33,8 +32,7 @@ def write(plan: Plan, style: Style) -> str:
             lines += _graph(plan, style)
         case "bars":
             lines += _bars(plan, style)
-    colors = ColorSystem.TRUECOLOR if style.color else None
-    return "".join(f"{_written(_cut(pieces, style), colors)}\n" for pieces in lines)
+    return written((_cut(pieces, style) for pieces in lines), style)
 
 
 def _blocks(plan: Plan, style: Style) -> Iterator[Line]:
@@ -153,10 +151,3 @@ def _cut(pieces: Line, style: Style) -> Line:
         kept.append(piece)
         room -= width_of(piece.text)
     return kept
-
-
-def _written(pieces: Line, colors: ColorSystem | None) -> str:
-    text = "".join(
-        piece.style.render(piece.text, color_system=colors) if piece.style else piece.text for piece in pieces
-    )
-    return text if colors else text.rstrip()

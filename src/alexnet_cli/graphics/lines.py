@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style as Look
 
 from alexnet_cli.graphics import palette
-from alexnet_cli.graphics.text import width_of, wrap
+from alexnet_cli.graphics.text import Style, width_of, wrap
 
 Line = list[Segment]
 
@@ -53,6 +54,28 @@ def length(pieces: Line) -> int:
 def padded(pieces: Line, width: int) -> Line:
     """Fill a line up with spaces."""
     return [*pieces, Segment(" " * (width - length(pieces)), PLAIN)]
+
+
+def written(lines: Iterable[Line], style: Style) -> str:
+    """Write lines for a terminal, without trailing spaces; the environment has no influence.
+
+    This avoids rich's console, which takes longer to import than all of this takes to run.
+    """
+    colors = ColorSystem.TRUECOLOR if style.color else None
+    return "".join("".join(_drawn(piece, colors) for piece in _trimmed(pieces)) + "\n" for pieces in lines)
+
+
+def _drawn(piece: Segment, colors: ColorSystem | None) -> str:
+    return piece.style.render(piece.text, color_system=colors) if piece.style else piece.text
+
+
+def _trimmed(pieces: Line) -> Line:
+    kept = list(pieces)
+    while kept and not kept[-1].text.strip(" "):
+        kept.pop()
+    if kept:
+        kept[-1] = Segment(kept[-1].text.rstrip(" "), kept[-1].style)
+    return kept
 
 
 def fill(index: int, *, unicode: bool) -> str:

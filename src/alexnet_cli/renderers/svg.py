@@ -19,7 +19,7 @@ from alexnet_cli.graphics.lines import line as line_of
 from alexnet_cli.graphics.palette import Page
 from alexnet_cli.graphics.svg import Drawing, element, picture, themed, words
 from alexnet_cli.graphics.text import Style, clean, width_of, wrap
-from alexnet_cli.renderers.page import paragraphs
+from alexnet_cli.renderers.terminal import paragraphs
 
 LEAST_COLUMNS = 60
 MOST_COLUMNS = 160
