@@ -13,10 +13,11 @@ from itertools import chain
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
-from msgspec.structs import astuple, replace
+from msgspec.structs import asdict, replace
 
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.analyses.traffic import Unit, units
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Report, UncountedOp
@@ -40,7 +41,7 @@ class Roof(Struct, frozen=True):
         return peaks.get(dtype)
 
 
-class Work(Struct, frozen=True):
+class Work(Struct, frozen=True, kw_only=True):
     """The work of one or both phases.
 
     `macs` and `flops` are None if unknown; `seconds` then counts the bytes alone. `intensity` is FLOP per byte.
@@ -57,32 +58,23 @@ class Work(Struct, frozen=True):
     seconds: float | None
 
 
-class PhasedWork(Work, frozen=True):
+class PhasedWork(Work, frozen=True, kw_only=True):
     """Work with its two parts, which are present if there is a backward."""
 
     forward: Work | UnsetType = UNSET
     backward: Work | UnsetType = UNSET
 
 
-class LayerCost(Struct, frozen=True):
-    """The `PhasedWork` of a row; `row` is its position in the report's layers."""
+class LayerCost(PhasedWork, frozen=True):
+    """The work of a row; `row` is its position in the report's layers."""
 
     row: int
     path: str
     type: str
     family: str
-    macs: int | None
-    flops: int | None
-    bytes_read: int
-    bytes_written: int
-    intensity: float | None
-    bound: Bound | None
-    seconds: float | None
-    forward: Work | UnsetType = UNSET
-    backward: Work | UnsetType = UNSET
 
 
-class CostTotals(Work, frozen=True):
+class CostTotals(Work, frozen=True, kw_only=True):
     """The sums over all layers; unknown work is left out and named in `uncounted_ops`.
 
     `samples_per_s` is an upper bound: the batch size divided by `seconds`. `dtypes` are those in which MACs are done.
@@ -137,11 +129,20 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
     for unit in done:
         by_row[None if unit.row is None else owner[unit.row]].append(unit)
     both = any(unit.phase == "backward" for unit in done)
-    rows = [row for row, layer in enumerate(report.layers) if owner[row] == row and (layer.leaf or by_row.get(row))]
-    layers = tuple(_layer_cost(report.layers[row], row, _phased(by_row[row], roof, both=both)) for row in rows)
+    layers = tuple(
+        LayerCost(row, layer.path, layer.type, layer.family, **asdict(_phased(by_row[row], roof, both=both)))
+        for row, layer in enumerate(report.layers)
+        if owner[row] == row and (layer.leaf or by_row.get(row))
+    )
     outside = _phased(by_row[None], roof, both=both) if by_row[None] else None
     batch = report.run.batch_size if report.run else None
-    totals = _totals(report, done, roof, both=both)
+    work = _phased(done, roof, both=both, partly=True)
+    totals = CostTotals(
+        **asdict(work),
+        samples_per_s=batch / work.seconds if batch and work.seconds else None,
+        uncounted_ops=_uncounted(report, done),
+        dtypes=tuple(dict.fromkeys(chain.from_iterable(unit.macs for unit in done))),
+    )
     return Cost(batch, layers, outside, totals, _by_type(layers, outside, totals))
 
 
@@ -166,36 +167,13 @@ def _owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
     return owners
 
 
-def _layer_cost(layer: Layer, row: int, work: PhasedWork) -> LayerCost:
-    return LayerCost(row, layer.path, layer.type, layer.family, *astuple(work))
-
-
 def _phased(done: Sequence[Unit], roof: Roof | None, *, both: bool, partly: bool = False) -> PhasedWork:
     """Sum up units, and if there are `both` phases, those of each."""
-    whole = PhasedWork(*astuple(_work(done, roof, partly=partly)))
+    whole = PhasedWork(**asdict(_work(done, roof, partly=partly)))
     if not both:
         return whole
     forward, backward = ([unit for unit in done if unit.phase == phase] for phase in ("forward", "backward"))
     return replace(whole, forward=_work(forward, roof), backward=_work(backward, roof))
-
-
-def _totals(report: Report, done: Sequence[Unit], roof: Roof | None, *, both: bool) -> CostTotals:
-    work = _phased(done, roof, both=both, partly=True)
-    batch = report.run.batch_size if report.run else None
-    return CostTotals(
-        macs=work.macs,
-        flops=work.flops,
-        bytes_read=work.bytes_read,
-        bytes_written=work.bytes_written,
-        intensity=work.intensity,
-        bound=work.bound,
-        seconds=work.seconds,
-        samples_per_s=batch / work.seconds if batch and work.seconds else None,
-        uncounted_ops=_uncounted(report, done),
-        dtypes=tuple(dict.fromkeys(chain.from_iterable(unit.macs for unit in done))),
-        forward=work.forward,
-        backward=work.backward,
-    )
 
 
 def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> Work:
@@ -206,12 +184,27 @@ def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> W
     flops = None if macs is None else 2 * macs
     read, written = sum(unit.bytes_read for unit in done), sum(unit.bytes_written for unit in done)
     intensity = flops / (read + written) if flops is not None and read + written else None
-    if roof is None:
-        return Work(macs, flops, read, written, intensity, None, None)
+    seconds, bound = (None, None) if roof is None else _time(done, roof)
+    return Work(
+        macs=macs,
+        flops=flops,
+        bytes_read=read,
+        bytes_written=written,
+        intensity=intensity,
+        bound=bound,
+        seconds=seconds,
+    )
+
+
+def _time(done: Sequence[Unit], roof: Roof) -> tuple[float, Bound | None]:
+    """Return the least time of units, and what takes longer in total."""
     times = [_times(unit, roof) for unit in done]
     seconds = sum((max(compute, memory) for compute, memory in times), 0.0)
+    compute, memory = (sum((time[part] for time in times), 0.0) for part in (0, 1))
+    if compute > memory:
+        return seconds, "compute"
     whole = all(not unit.uncounted and all(roof.peak(dtype) for dtype in unit.macs) for unit in done)
-    return Work(macs, flops, read, written, intensity, _bound(times, whole=whole), seconds)
+    return seconds, "memory" if memory and whole else None  # missing arithmetic could take longer
 
 
 def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
@@ -219,17 +212,6 @@ def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
     peaks = {dtype: roof.peak(dtype) for dtype in unit.macs}
     compute = sum((2 * macs / peak for dtype, macs in unit.macs.items() if (peak := peaks[dtype])), 0.0)
     return compute, (unit.bytes_read + unit.bytes_written) / roof.hardware.bandwidth_bytes_per_s
-
-
-def _bound(times: Iterable[tuple[float, float]], *, whole: bool) -> Bound | None:
-    """Tell which takes longer; None if arithmetic missing from times that are not `whole` could change that."""
-    compute = memory = 0.0
-    for first, second in times:
-        compute += first
-        memory += second
-    if compute > memory:
-        return "compute"
-    return "memory" if memory and whole else None
 
 
 def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:
@@ -244,7 +226,7 @@ def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:
 
 def _by_type(layers: Iterable[LayerCost], outside: PhasedWork | None, totals: CostTotals) -> tuple[TypeCost, ...]:
     """Sum up the layers of each type, the longest time first, or most bytes if no time is known."""
-    groups: dict[tuple[str, str], list[LayerCost | PhasedWork]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[PhasedWork]] = defaultdict(list)
     for layer in layers:
         groups[layer.type, layer.family].append(layer)
     if outside is not None:
@@ -253,22 +235,18 @@ def _by_type(layers: Iterable[LayerCost], outside: PhasedWork | None, totals: Co
     return tuple(sorted(shares, key=lambda share: (-(share.seconds or 0.0), -share.bytes, -share.flops, share.type)))
 
 
-def _type_cost(name: str, family: str, rows: Sequence[LayerCost | PhasedWork], totals: CostTotals) -> TypeCost:
+def _type_cost(name: str, family: str, rows: Sequence[PhasedWork], totals: CostTotals) -> TypeCost:
     flops = sum(row.flops or 0 for row in rows)
     moved = sum(row.bytes_read + row.bytes_written for row in rows)
     seconds = None if totals.seconds is None else sum((row.seconds or 0.0 for row in rows), 0.0)
     return TypeCost(
-        name,
-        family,
-        len(rows),
-        flops,
-        _share(flops, totals.flops),
-        moved,
-        _share(moved, totals.bytes_read + totals.bytes_written),
-        seconds,
-        None if seconds is None else _share(seconds, totals.seconds),
+        type=name,
+        family=family,
+        layers=len(rows),
+        flops=flops,
+        flops_share=fraction(flops, totals.flops),
+        bytes=moved,
+        bytes_share=fraction(moved, totals.bytes_read + totals.bytes_written),
+        seconds=seconds,
+        seconds_share=None if seconds is None else fraction(seconds, totals.seconds),
     )
-
-
-def _share(part: float, whole: float | None) -> float:
-    return part / whole if whole else 0.0

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
@@ -29,7 +30,7 @@ _KIND_OF_ROLE: dict[str, Kind] = {
 }
 
 
-class Moment(Struct, frozen=True):
+class Moment(Struct, frozen=True, kw_only=True):
     """The memory that is live while an operator runs: the bytes in total and by kind.
 
     `op` None is before the first operator; `path` is the layer whose work it is.
@@ -42,15 +43,10 @@ class Moment(Struct, frozen=True):
     live_bytes: dict[str, int]
 
 
-class Peak(Struct, frozen=True):
-    """The moment with most live memory: the operator that runs, its layer and phase, and the bytes by kind."""
+class Peak(Moment, frozen=True):
+    """The moment with most live memory, and the position of the operator that runs."""
 
     operation: int
-    op: str | None
-    phase: Phase
-    path: str | None
-    bytes: int
-    live_bytes: dict[str, int]
 
 
 class Inference(Struct, frozen=True):
@@ -140,21 +136,25 @@ def timeline(report: Report) -> tuple[Moment, ...]:
         column[storage.born + 1] += storage.bytes
         if storage.died is not None:
             column[storage.died + 1] -= storage.bytes
-    live = list(zip(*(accumulate(column) for column in changes), strict=True))
-    before = _moment(None, "forward", None, live[0])
-    return (
-        before,
-        *(
-            _moment(done.op, done.phase, None if done.row is None else report.layers[done.row].path, held)
-            for done, held in zip(tape.operations, live[1:-1], strict=True)
-        ),
-    )
+    moments = []
+    live = zip(*map(accumulate, changes), strict=True)
+    for done, held in zip((None, *tape.operations), live, strict=False):  # what is freed last, is freed after the run
+        row = None if done is None else done.row
+        moments.append(
+            Moment(
+                op=None if done is None else done.op,
+                phase="forward" if done is None else done.phase,
+                path=None if row is None else report.layers[row].path,
+                bytes=sum(held),
+                live_bytes={str(kind): size for kind, size in zip(KINDS, held, strict=True) if size},
+            )
+        )
+    return tuple(moments)
 
 
 def kind_of(storage: Storage) -> Kind:
     """Return what a storage is used for."""
-    kind = _KIND_OF_ROLE.get(storage.role)
-    return kind or ("temporary" if storage.saved_by is None else "saved")
+    return _KIND_OF_ROLE.get(storage.role) or ("temporary" if storage.saved_by is None else "saved")
 
 
 def inference(report: Report) -> Inference:
@@ -194,8 +194,7 @@ def training(report: Report, recipe: Recipe = Recipe()) -> Training:  # noqa: B0
 def peak_of(moments: tuple[Moment, ...]) -> Peak:
     """Return the first moment with the most live memory."""
     position = max(range(len(moments)), key=lambda number: moments[number].bytes)
-    moment = moments[position]
-    return Peak(position - 1, moment.op, moment.phase, moment.path, moment.bytes, moment.live_bytes)
+    return Peak(position - 1, **asdict(moments[position]))
 
 
 def by_layer(report: Report) -> tuple[LayerMemory, ...]:
@@ -209,11 +208,6 @@ def by_layer(report: Report) -> tuple[LayerMemory, ...]:
         for row, layer in enumerate(report.layers)
         if layer.leaf or saved[row]
     )
-
-
-def _moment(op: str | None, phase: Phase, path: str | None, held: tuple[int, ...]) -> Moment:
-    live = {str(kind): size for kind, size in zip(KINDS, held, strict=True) if size}
-    return Moment(op, phase, path, sum(held), live)
 
 
 def tape_of(report: Report) -> Tape:

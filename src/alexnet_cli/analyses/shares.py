@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,69 +13,61 @@ from msgspec.structs import replace
 from alexnet_cli.report import Family, Layer, Report, subtree
 
 
-class TypeShare(Struct, frozen=True):
-    """The rows of one type: leaf modules, parameters and MACs, with their fractions of the model's totals."""
+class FamilyShare(Struct, frozen=True, kw_only=True):
+    """The rows of one family: leaf modules, parameters and MACs, with their fractions of the model's totals."""
+
+    family: Family
+    layers: int
+    params: int
+    params_share: float
+    macs: int | None
+    macs_share: float | None
+
+
+class TypeShare(FamilyShare, frozen=True):
+    """The rows of one type."""
 
     type: str
-    family: Family
-    layers: int
-    params: int
-    params_share: float
-    macs: int | None
-    macs_share: float | None
-
-
-class FamilyShare(Struct, frozen=True):
-    """The rows of one family, as in `TypeShare`."""
-
-    family: Family
-    layers: int
-    params: int
-    params_share: float
-    macs: int | None
-    macs_share: float | None
 
 
 def by_type(report: Report) -> tuple[TypeShare, ...]:
     """Sum up the rows of each type, most parameters first; functions are listed under their names."""
-    groups = _grouped(report.layers, lambda row: (row.type, row.family))
-    shares = [TypeShare(name, family, *_sums(rows, report)) for (name, family), rows in groups]
-    return tuple(sorted(shares, key=_largest_first))
+    shares = [TypeShare(rows[0].type, **_sums(rows, report)) for rows in _grouped(report, "type", "family")]
+    return tuple(sorted(shares, key=lambda share: (*_largest_first(share), share.type)))
 
 
 def by_family(report: Report) -> tuple[FamilyShare, ...]:
     """Sum up the rows of each family, most parameters first."""
-    groups = _grouped(report.layers, lambda row: (row.family, row.family))
-    shares = [FamilyShare(family, *_sums(rows, report)) for (_, family), rows in groups]
-    return tuple(sorted(shares, key=_largest_first))
+    shares = [FamilyShare(**_sums(rows, report)) for rows in _grouped(report, "family")]
+    return tuple(sorted(shares, key=lambda share: (*_largest_first(share), share.family)))
 
 
-def fraction(part: int, whole: int | None) -> float:
+def fraction(part: float, whole: float | None) -> float:
     """Return the part as a fraction of 1; 0 if there is no whole."""
     return part / whole if whole else 0.0
 
 
-def _grouped(
-    layers: Iterable[Layer], key: Callable[[Layer], tuple[str, Family]]
-) -> list[tuple[tuple[str, Family], list[Layer]]]:
-    counted = [row for row in layers if row.leaf or row.params or row.macs]
-    return [(name, list(rows)) for name, rows in groupby(sorted(counted, key=key), key=key)]
+def _grouped(report: Report, *keys: str) -> list[list[Layer]]:
+    key = attrgetter(*keys)
+    counted = [row for row in report.layers if row.leaf or row.params or row.macs]
+    return [list(rows) for _, rows in groupby(sorted(counted, key=key), key=key)]
 
 
-def _sums(rows: list[Layer], report: Report) -> tuple[int, int, float, int | None, float | None]:
+def _sums(rows: list[Layer], report: Report) -> dict[str, Any]:
     params = sum(row.params for row in rows)
     macs = None if report.totals.macs is None else sum(row.macs or 0 for row in rows)
-    return (
-        sum(row.leaf and row.kind == "module" for row in rows),
-        params,
-        fraction(params, report.totals.params),
-        macs,
-        None if macs is None else fraction(macs, report.totals.macs),
-    )
+    return {
+        "family": rows[0].family,
+        "layers": sum(row.leaf and row.kind == "module" for row in rows),
+        "params": params,
+        "params_share": fraction(params, report.totals.params),
+        "macs": macs,
+        "macs_share": None if macs is None else fraction(macs, report.totals.macs),
+    }
 
 
-def _largest_first(share: TypeShare | FamilyShare) -> tuple[int, int, int, str]:
-    return (-share.params, -(share.macs or 0), -share.layers, getattr(share, "type", share.family))
+def _largest_first(share: FamilyShare) -> tuple[int, int, int]:
+    return (-share.params, -(share.macs or 0), -share.layers)
 
 
 def fold(report: Report, depth: int | None) -> Report:

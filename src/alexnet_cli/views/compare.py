@@ -10,7 +10,7 @@ from typing import Any
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel, Comparison
 from alexnet_cli.document import Column, Document, Note, Row, Table, Value
-from alexnet_cli.views.parts import run_line
+from alexnet_cli.views.parts import Columns, run_line, table
 
 ARROW = " → "
 ABSENT = "–"
@@ -43,37 +43,30 @@ def label(number: int) -> str:
 
 
 def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
-    columns = (
-        Column("model", "Model"),
-        Column("target", "Target", priority=3),
-        *([Column("run", "Run", priority=2)] if runs_differ else []),
-        Column("inputs", "Input", "shapes", priority=1),
-        Column("layers", "Layers", "count", priority=4),
-        Column("params", "Parameters", "count", priority=9),
-        Column("params_difference", "Difference", "count", priority=8),
-        Column("params_ratio", "% of A", "share", priority=6),
-        Column("param_bytes", "Weights", "bytes", priority=5),
-        Column("macs", "MACs", "macs", priority=8),
-        Column("macs_ratio", "% of A", "share", priority=7),
-    )
     first = subjects[0].totals
-    rows = []
-    for number, subject in enumerate(subjects):
-        totals, ratios = subject.totals, subject.ratios
-        cells: list[Value] = [f"{label(number)} {subject.model.class_name}", subject.model.target]
-        cells += [run_line(subject.run)] if runs_differ else []
-        cells += [
-            tuple(item.shape for item in subject.run.inputs) if subject.run else None,
-            totals.layers,
-            totals.params,
-            totals.params - first.params,
-            ratios.params,
-            totals.param_bytes,
-            totals.macs,
-            ratios.macs,
-        ]
-        rows.append(Row(tuple(cells)))
-    return Table("totals", columns, tuple(rows), "Totals")
+    columns: Columns[int] = {
+        Column("model", "Model"): lambda i: f"{label(i)} {subjects[i].model.class_name}",
+        Column("target", "Target", priority=3): lambda i: subjects[i].model.target,
+    }
+    if runs_differ:
+        columns[Column("run", "Run", priority=2)] = lambda i: run_line(subjects[i].run)
+    columns |= {
+        Column("inputs", "Input", "shapes", priority=1): lambda i: _inputs(subjects[i]),
+        Column("layers", "Layers", "count", priority=4): lambda i: subjects[i].totals.layers,
+        Column("params", "Parameters", "count", priority=9): lambda i: subjects[i].totals.params,
+        Column("params_difference", "Difference", "count", priority=8): lambda i: (
+            subjects[i].totals.params - first.params
+        ),
+        Column("params_ratio", "% of A", "share", priority=6): lambda i: subjects[i].ratios.params,
+        Column("param_bytes", "Weights", "bytes", priority=5): lambda i: subjects[i].totals.param_bytes,
+        Column("macs", "MACs", "macs", priority=8): lambda i: subjects[i].totals.macs,
+        Column("macs_ratio", "% of A", "share", priority=7): lambda i: subjects[i].ratios.macs,
+    }
+    return table("totals", columns, range(len(subjects)), "Totals")
+
+
+def _inputs(subject: ComparedModel) -> Value:
+    return None if subject.run is None else tuple(item.shape for item in subject.run.inputs)
 
 
 def _layers(comparison: Comparison) -> Table:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.cost import OUTSIDE, Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, Work
+from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
 from alexnet_cli.report import Report
 from alexnet_cli.units import si, size
-from alexnet_cli.views.parts import layer_name, run_line, titled, uncounted_notes
+from alexnet_cli.views.parts import Columns, layer_name, look_of, run_line, table, titled, uncounted_notes
 from alexnet_cli.views.roofline import peak_name, roofline_plot
 
 _BYTES = (
@@ -55,86 +59,69 @@ def _how(report: Report, costs: Sequence[Cost], roof: Roof | None) -> str:
 
 
 def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
-    columns = [Column("layer", "Layer"), Column("path", "Path", priority=2), Column("macs", "MACs", "macs", priority=1)]
-    columns += _flops_columns(cost)
-    columns += [
-        Column("bytes_read", "Read", "bytes", priority=5),
-        Column("bytes_written", "Written", "bytes", priority=4),
-        Column("intensity", "Intensity", "intensity", priority=7),
-    ]
-    if roof is not None:
-        columns += [
-            Column("bound", "Bound by"),
-            Column("seconds", "Min. time", "seconds"),
-            Column("seconds_share", "Share", "share", priority=6, bar=True),
-        ]
-    rows = [_layer_row(report, layer, cost, roof) for layer in cost.layers]
-    if cost.outside is not None:
-        rows.append(Row(("outside layers", "", *_cells(cost.outside, cost, roof)), role="function"))
-    return Table("by_layer", tuple(columns), tuple(rows))
+    work = _work_columns(cost, roof)
+    columns: Columns[LayerCost] = {
+        Column("layer", "Layer"): lambda layer: layer_name(report.layers[layer.row]),
+        Column("path", "Path", priority=2): lambda layer: layer.path,
+    }
+    layers = table("by_layer", {**columns, **work}, cost.layers, look=lambda layer: look_of(report.layers[layer.row]))
+    if cost.outside is None:
+        return layers
+    cells = (value(cost.outside) for value in work.values())
+    return replace(layers, rows=(*layers.rows, Row((OUTSIDE, "", *cells), role="function")))
 
 
-def _flops_columns(cost: Cost) -> list[Column]:
-    if not cost.totals.backward:
-        return [Column("flops", "FLOPs", "flops", priority=8)]
-    return [
-        Column("forward_flops", "Forward FLOPs", "flops", priority=3),
-        Column("backward_flops", "Backward FLOPs", "flops", priority=8),
-    ]
-
-
-def _layer_row(report: Report, layer: LayerCost, cost: Cost, roof: Roof | None) -> Row:
-    source = report.layers[layer.row]
-    cells = (layer_name(source), layer.path, *_cells(layer, cost, roof))
-    return Row(cells, role="leaf" if source.kind == "module" else "function", family=layer.family)
-
-
-def _cells(work: LayerCost | PhasedWork, cost: Cost, roof: Roof | None) -> list[Value]:
-    cells: list[Value] = [work.macs]
+def _work_columns(cost: Cost, roof: Roof | None) -> Columns[PhasedWork]:
+    columns: Columns[PhasedWork] = {Column("macs", "MACs", "macs", priority=1): lambda work: work.macs}
     if cost.totals.backward:
-        cells += [part.flops if part else None for part in (work.forward, work.backward)]
+        columns |= {
+            Column("forward_flops", "Forward FLOPs", "flops", priority=3): lambda work: _flops(work.forward),
+            Column("backward_flops", "Backward FLOPs", "flops", priority=8): lambda work: _flops(work.backward),
+        }
     else:
-        cells.append(work.flops)
-    cells += [work.bytes_read, work.bytes_written, work.intensity if work.intensity is not None else _no_ratio(work)]
+        columns[Column("flops", "FLOPs", "flops", priority=8)] = lambda work: work.flops
+    columns |= {
+        Column("bytes_read", "Read", "bytes", priority=5): lambda work: work.bytes_read,
+        Column("bytes_written", "Written", "bytes", priority=4): lambda work: work.bytes_written,
+        Column("intensity", "Intensity", "intensity", priority=7): _intensity,
+    }
     if roof is not None:
-        total = cost.totals.seconds or 0.0
-        share = None if work.seconds is None else work.seconds / total if total else 0.0
-        cells += [_bound(work), work.seconds, share]
-    return cells
+        columns |= {
+            Column("bound", "Bound by"): _bound,
+            Column("seconds", "Min. time", "seconds"): lambda work: work.seconds,
+            Column("seconds_share", "Share", "share", priority=6, bar=True): (
+                lambda work: None if work.seconds is None else fraction(work.seconds, cost.totals.seconds)
+            ),
+        }
+    return columns
 
 
-def _no_ratio(work: LayerCost | PhasedWork) -> str | None:
+def _flops(part: Work | UnsetType) -> int | None:
+    return part.flops if part else None
+
+
+def _intensity(work: Work) -> float | str | None:
     """Return a blank for work that moves nothing, None for unknown work."""
-    return None if work.flops is None else ""
+    return "" if work.intensity is None and work.flops is not None else work.intensity
 
 
-def _bound(work: LayerCost | PhasedWork) -> str | None:
+def _bound(work: Work) -> str | None:
     return work.bound or (None if work.seconds else "")
 
 
 def _type_table(cost: Cost, roof: Roof | None) -> Table:
-    columns = [
-        Column("type", "Type"),
-        Column("layers", "Layers", "count", priority=3),
-        Column("flops_share", "% of FLOPs", "share"),
-        Column("bytes_share", "% of bytes", "share", bar=roof is None),
-    ]
+    columns: Columns[TypeCost] = {
+        Column("type", "Type"): lambda share: share.type,
+        Column("layers", "Layers", "count", priority=3): lambda share: share.layers,
+        Column("flops_share", "% of FLOPs", "share"): lambda share: share.flops_share,
+        Column("bytes_share", "% of bytes", "share", bar=roof is None): lambda share: share.bytes_share,
+    }
     if roof is not None:
-        columns += [Column("seconds", "Min. time", "seconds"), Column("seconds_share", "% of time", "share", bar=True)]
-    rows = tuple(
-        Row(
-            (
-                share.type,
-                share.layers,
-                share.flops_share,
-                share.bytes_share,
-                *(() if roof is None else (share.seconds, share.seconds_share)),
-            ),
-            family=share.family,
-        )
-        for share in cost.by_type
-    )
-    return Table("by_type", tuple(columns), rows, "By type")
+        columns |= {
+            Column("seconds", "Min. time", "seconds"): lambda share: share.seconds,
+            Column("seconds_share", "% of time", "share", bar=True): lambda share: share.seconds_share,
+        }
+    return table("by_type", columns, cost.by_type, "By type", lambda share: Row((), family=share.family))
 
 
 def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Table:
@@ -149,32 +136,26 @@ def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -
     for layers in zip(*(cost.layers for cost in costs), strict=True):
         cells: list[Value] = []
         for layer in layers:
-            cells.append(layer.intensity if layer.intensity is not None else _no_ratio(layer))
-            cells += [] if roof is None else [_bound(layer), layer.seconds]
+            cells += [_intensity(layer)] if roof is None else [_intensity(layer), _bound(layer), layer.seconds]
         rows.append(Row((layer_name(report.layers[layers[0].row]), layers[0].path, *cells), family=layers[0].family))
     return Table("by_layer", tuple(columns), tuple(rows))
 
 
 def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
-    columns = [
-        Column("batch_size", "Batch", "count"),
-        Column("flops", "FLOPs", "flops", priority=6),
-        Column("bytes_read", "Read", "bytes", priority=5),
-        Column("bytes_written", "Written", "bytes", priority=4),
-        Column("intensity", "Intensity", "intensity", priority=7),
-    ]
+    columns: Columns[Cost] = {
+        Column("batch_size", "Batch", "count"): lambda cost: cost.batch_size,
+        Column("flops", "FLOPs", "flops", priority=6): lambda cost: cost.totals.flops,
+        Column("bytes_read", "Read", "bytes", priority=5): lambda cost: cost.totals.bytes_read,
+        Column("bytes_written", "Written", "bytes", priority=4): lambda cost: cost.totals.bytes_written,
+        Column("intensity", "Intensity", "intensity", priority=7): lambda cost: cost.totals.intensity,
+    }
     if roof is not None:
-        columns += [
-            Column("bound", "Bound by"),
-            Column("seconds", "Min. time", "seconds"),
-            Column("samples_per_s", "Max. samples/s", "count"),
-        ]
-    rows = []
-    for cost in costs:
-        totals = cost.totals
-        cells = [cost.batch_size, totals.flops, totals.bytes_read, totals.bytes_written, totals.intensity]
-        rows.append(Row((*cells, *(() if roof is None else (totals.bound, totals.seconds, _rate(totals))))))
-    return Table("by_batch", tuple(columns), tuple(rows), "By batch size")
+        columns |= {
+            Column("bound", "Bound by"): lambda cost: cost.totals.bound,
+            Column("seconds", "Min. time", "seconds"): lambda cost: cost.totals.seconds,
+            Column("samples_per_s", "Max. samples/s", "count"): lambda cost: _rate(cost.totals),
+        }
+    return table("by_batch", columns, costs, "By batch size")
 
 
 def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
@@ -194,13 +175,13 @@ def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
 def _totals_facts(totals: CostTotals, *, failed: bool) -> Facts:
     convention = "2 per MAC, bias additions not included"
     facts = [
-        *_sum_facts(totals, "flops", f"until the failure, {convention}" if failed else convention),
+        *_sum_facts(totals, "FLOPs", "flops", f"until the failure, {convention}" if failed else convention),
         Fact("Read", totals.bytes_read, "bytes"),
         Fact("Written", totals.bytes_written, "bytes"),
         Fact("Intensity", totals.intensity, "intensity"),
     ]
     if totals.seconds is not None:
-        facts += _sum_facts(totals, "seconds", f"bound by {totals.bound}" if totals.bound else "")
+        facts += _sum_facts(totals, "Minimum time", "seconds", f"bound by {totals.bound}" if totals.bound else "")
     if totals.samples_per_s is not None:
         facts.append(Fact("Samples per second", _rate(totals), "count", "at most"))
     return Facts(tuple(facts))
@@ -212,14 +193,13 @@ def _rate(totals: CostTotals) -> float | None:
     return rate if rate is None else int(rate) if rate >= _WHOLE else float(f"{rate:.3g}")
 
 
-def _sum_facts(totals: CostTotals, what: Literal["flops", "seconds"], note: str) -> list[Fact]:
+def _sum_facts(totals: CostTotals, label: str, unit: Literal["flops", "seconds"], note: str) -> list[Fact]:
     """List a total, and the parts of forward and backward."""
     parts = [(name, part) for name, part in (("forward", totals.forward), ("backward", totals.backward)) if part]
-    if what == "flops":
-        whole = Fact("FLOPs", totals.flops, "flops", note)
-        return [whole, *(Fact(name, part.flops, "flops", level=1) for name, part in parts)]
-    whole = Fact("Minimum time", totals.seconds, "seconds", note)
-    return [whole, *(Fact(name, part.seconds, "seconds", level=1) for name, part in parts)]
+    return [
+        Fact(label, getattr(totals, unit), unit, note),
+        *(Fact(name, getattr(part, unit), unit, level=1) for name, part in parts),
+    ]
 
 
 def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[Note]:

@@ -10,7 +10,7 @@ from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Row, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
-from alexnet_cli.views.parts import run_line, titled
+from alexnet_cli.views.parts import Columns, run_line, table, titled
 
 NAMES: dict[Kind, str] = {
     "weights": "weights",
@@ -104,33 +104,25 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
 
 
 def _inference_facts(held: Inference) -> Facts:
-    return Facts(
-        (
-            Fact("Peak", held.peak_bytes, "bytes", where(held.peak)),
-            *_parts(held.peak),
-        ),
-        "A forward without gradients",
-    )
+    return Facts(_peak_facts(held.peak), "A forward without gradients")
 
 
 def _training_facts(held: Training) -> Facts:
     optimizer = _OPTIMIZERS[held.optimizer] + (", all parameters at once" if held.foreach else "")
     precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
-    return Facts(
-        (
-            Fact("Peak", held.peak_bytes, "bytes", where(held.peak)),
-            *_parts(held.peak),
-            Fact("Saved for backward", held.saved_activation_bytes, "bytes", "input included"),
-            Fact("Gradients", held.gradient_bytes, "bytes", "in total"),
-            Fact("Optimiser", optimizer),
-            *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
-        ),
-        f"A training step{precision}",
+    facts = (
+        *_peak_facts(held.peak),
+        Fact("Saved for backward", held.saved_activation_bytes, "bytes", "input included"),
+        Fact("Gradients", held.gradient_bytes, "bytes", "in total"),
+        Fact("Optimiser", optimizer),
+        *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
     )
+    return Facts(facts, f"A training step{precision}")
 
 
-def _parts(peak: Peak) -> list[Fact]:
-    return [Fact(NAMES[kind], peak.live_bytes[kind], "bytes", level=1) for kind in KINDS if kind in peak.live_bytes]
+def _peak_facts(peak: Peak) -> tuple[Fact, ...]:
+    parts = [Fact(NAMES[kind], peak.live_bytes[kind], "bytes", level=1) for kind in KINDS if kind in peak.live_bytes]
+    return (Fact("Peak", peak.bytes, "bytes", where(peak)), *parts)
 
 
 def where(peak: Peak) -> str:
@@ -162,24 +154,14 @@ def _largest(batch: int | None, fit: Fit) -> list[Fact]:
 
 
 def _layer_table(layers: Sequence[LayerMemory], training: Training) -> Table:
-    columns = (
-        Column("layer", "Layer"),
-        Column("path", "Path", priority=5),
-        Column("saved_bytes", "Saved", "bytes"),
-        Column("saved_share", "Share", "share", priority=6, bar=True),
-        Column("output_bytes", "Output", "bytes", priority=7),
-    )
-    rows = (
-        Row(
-            (
-                layer.type,
-                layer.path,
-                layer.saved_bytes,
-                fraction(layer.saved_bytes, training.saved_activation_bytes),
-                layer.output_bytes,
-            ),
-            family=layer.family,
-        )
-        for layer in layers
-    )
-    return Table("by_layer", columns, tuple(rows), "Saved for backward, by the layer that saves it first")
+    columns: Columns[LayerMemory] = {
+        Column("layer", "Layer"): lambda layer: layer.type,
+        Column("path", "Path", priority=5): lambda layer: layer.path,
+        Column("saved_bytes", "Saved", "bytes"): lambda layer: layer.saved_bytes,
+        Column("saved_share", "Share", "share", priority=6, bar=True): lambda layer: fraction(
+            layer.saved_bytes, training.saved_activation_bytes
+        ),
+        Column("output_bytes", "Output", "bytes", priority=7): lambda layer: layer.output_bytes,
+    }
+    caption = "Saved for backward, by the layer that saves it first"
+    return table("by_layer", columns, layers, caption, lambda layer: Row((), family=layer.family))

@@ -8,7 +8,7 @@ from alexnet_cli.analyses.shares import ModuleShare, TypeShare, by_type, fractio
 from alexnet_cli.document import Block, Column, Document, Facts, Note, Row, Table
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.units import share
-from alexnet_cli.views.parts import notes, run_line, split, totals_facts
+from alexnet_cli.views.parts import Columns, notes, run_line, split, table, totals_facts
 
 _SHARE = Column("params_share", "Share", "share", priority=7, bar=True)
 _PARAMS = Column("params", "Parameters", "count", priority=8)
@@ -37,49 +37,38 @@ def params_document(
 
 
 def _type_table(types: Sequence[TypeShare]) -> Table:
-    columns = (
-        Column("type", "Type"),
-        Column("family", "Family", priority=1),
-        Column("layers", "Layers", "count", priority=6),
-        _PARAMS,
-        _SHARE,
-        Column("macs", "MACs", "macs", priority=4),
-        Column("macs_share", "% of MACs", "share", priority=3),
-    )
-    rows = (
-        Row((t.type, t.family, t.layers, t.params, t.params_share, t.macs, t.macs_share), family=t.family)
-        for t in types
-    )
-    return Table("by_type", columns, tuple(rows), "By type")
+    columns: Columns[TypeShare] = {
+        Column("type", "Type"): lambda item: item.type,
+        Column("family", "Family", priority=1): lambda item: item.family,
+        Column("layers", "Layers", "count", priority=6): lambda item: item.layers,
+        _PARAMS: lambda item: item.params,
+        _SHARE: lambda item: item.params_share,
+        Column("macs", "MACs", "macs", priority=4): lambda item: item.macs,
+        Column("macs_share", "% of MACs", "share", priority=3): lambda item: item.macs_share,
+    }
+    return table("by_type", columns, types, "By type", lambda item: Row((), family=item.family))
 
 
 def _layer_table(layers: Sequence[Layer], report: Report) -> Table:
-    columns = (Column("layer", "Layer"), Column("path", "Path", priority=5), _PARAMS, _SHARE)
-    rows = (
-        Row(
-            (
-                row.type if row.index is None else f"{row.type}-{row.index}",
-                row.path,
-                row.params,
-                fraction(row.params, report.totals.params),
-            ),
-            family=row.family,
-        )
-        for row in layers
-    )
-    return Table("by_layer", columns, tuple(rows), "By layer, largest first")
+    columns: Columns[Layer] = {
+        Column("layer", "Layer"): lambda row: row.type if row.index is None else f"{row.type}-{row.index}",
+        Column("path", "Path", priority=5): lambda row: row.path,
+        _PARAMS: lambda row: row.params,
+        _SHARE: lambda row: fraction(row.params, report.totals.params),
+    }
+    return table("by_layer", columns, layers, "By layer, largest first", lambda row: Row((), family=row.family))
 
 
 def _module_table(modules: Sequence[ModuleShare]) -> Table:
-    columns = (
-        Column("module", "Module", tree=True),
-        Column("path", "Path", priority=5),
-        _PARAMS,
-        _SHARE,
-        Column("macs", "MACs", "macs", priority=4),
-    )
-    rows = (Row((m.type, m.path, m.params, m.params_share, m.macs), m.depth) for m in modules)
-    return Table("by_module", columns, tuple(rows), "By module, submodules included")
+    columns: Columns[ModuleShare] = {
+        Column("module", "Module", tree=True): lambda module: module.type,
+        Column("path", "Path", priority=5): lambda module: module.path,
+        _PARAMS: lambda module: module.params,
+        _SHARE: lambda module: module.params_share,
+        Column("macs", "MACs", "macs", priority=4): lambda module: module.macs,
+    }
+    caption = "By module, submodules included"
+    return table("by_module", columns, modules, caption, lambda module: Row((), module.depth))
 
 
 def _sentence(report: Report) -> str:

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.shares import by_family
-from alexnet_cli.document import Bar, Bars, Fact, Facts, Note, Part
+from alexnet_cli.document import Bar, Bars, Column, Fact, Facts, Note, Part, Row, Table, Value
 from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
 
 MOST_PARTS = 5
+
+T = TypeVar("T")
+Columns = dict[Column, Callable[[T], Value]]
+"""The columns of a table, each with how its cell follows from what a row shows."""
+
+
+def table(
+    name: str,
+    columns: Mapping[Column, Callable[[T], Value]],
+    items: Iterable[T],
+    caption: str = "",
+    look: Callable[[T], Row] = lambda _: Row(()),
+) -> Table:
+    """Return a table with a row for each item; `look` gives what a row has beside its cells."""
+    rows = (replace(look(item), cells=tuple(value(item) for value in columns.values())) for item in items)
+    return Table(name, tuple(columns), tuple(rows), caption)
 
 
 def titled(report: Report) -> str:
@@ -31,6 +50,11 @@ def layer_name(layer: Layer) -> str:
     if layer.call > 1:
         return f"{name} (call {layer.call})"
     return f"{name} (shared)" if layer.reuses else name
+
+
+def look_of(layer: Layer) -> Row:
+    """Return the row of a layer without its cells."""
+    return Row((), role="leaf" if layer.kind == "module" else "function", family=layer.family)
 
 
 def totals_facts(totals: Totals) -> tuple[Fact, ...]:

@@ -6,22 +6,12 @@ from collections.abc import Sequence
 
 from alexnet_cli import units
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields, share_seen
-from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Table, Value
 from alexnet_cli.report import Report
-from alexnet_cli.views.parts import layer_name, run_line, titled
+from alexnet_cli.views.parts import Columns, layer_name, look_of, run_line, table, titled
 
 NOTHING, ALL = "", "all"
 _WITH_A_FIELD = ("exact", "upper_bound")
-_COLUMNS = (
-    Column("layer", "Layer"),
-    Column("path", "Path", priority=5),
-    Column("output_shape", "Output", "shape", priority=3),
-    Column("size", "Field", "shape"),
-    Column("jump", "Jump", "count", priority=7),
-    Column("start", "Start", "count", priority=4),
-    Column("status", "Status", priority=8),
-    Column("share", "% of input", "share", priority=6, bar=True),
-)
 _CONVENTION = (
     "Field: how many input pixels, from the first to the last, a unit in the middle of the map sees along each axis. "
     "Jump: how many pixels its neighbour's field is shifted. Start: the centre of the first unit's field, where the "
@@ -33,26 +23,29 @@ _NO_AXIS = "no input has a spatial or time axis, so layers have no receptive fie
 
 def receptive_field_document(report: Report, fields: ReceptiveFields) -> Document:
     """Show the field of each layer, the last local layer, and what the numbers mean."""
-    rows = tuple(_row(report, layer, fields) for layer in fields.layers)
-    blocks: list[Block] = [Table("by_layer", _COLUMNS, rows)]
+    blocks: list[Block] = [_table(report, fields)]
     if fields.axes:
         blocks.append(Facts(_facts(report, fields)))
     return Document(f"Receptive fields of {titled(report)}", (*blocks, *_notes(report, fields)), run_line(report.run))
 
 
-def _row(report: Report, layer: LayerField, fields: ReceptiveFields) -> Row:
-    source = report.layers[layer.row]
-    cells = (
-        layer_name(source),
-        layer.path,
-        layer.output_shape if layer.output_shape is not None else NOTHING,
-        _size(layer),
-        _number(layer.jump),
-        _number(layer.start),
-        layer.status.replace("_", " "),
-        NOTHING if layer.status == "undefined" else share_seen(layer, fields.input_sizes),
-    )
-    return Row(cells, role="leaf" if source.kind == "module" else "function", family=source.family)
+def _table(report: Report, fields: ReceptiveFields) -> Table:
+    def share(layer: LayerField) -> Value:
+        return NOTHING if layer.status == "undefined" else share_seen(layer, fields.input_sizes)
+
+    columns: Columns[LayerField] = {
+        Column("layer", "Layer"): lambda layer: layer_name(report.layers[layer.row]),
+        Column("path", "Path", priority=5): lambda layer: layer.path,
+        Column("output_shape", "Output", "shape", priority=3): (
+            lambda layer: NOTHING if layer.output_shape is None else layer.output_shape
+        ),
+        Column("size", "Field", "shape"): _size,
+        Column("jump", "Jump", "count", priority=7): lambda layer: _number(layer.jump),
+        Column("start", "Start", "count", priority=4): lambda layer: _number(layer.start),
+        Column("status", "Status", priority=8): lambda layer: layer.status.replace("_", " "),
+        Column("share", "% of input", "share", priority=6, bar=True): share,
+    }
+    return table("by_layer", columns, fields.layers, look=lambda layer: look_of(report.layers[layer.row]))
 
 
 def _size(layer: LayerField) -> Value:
