@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.drawing import scene_of
 from alexnet_cli.drawing.plan import plan
-from alexnet_cli.drawing.railway import rails_of, signs
+from alexnet_cli.drawing.railway import UNICODE, rails_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.scene import Area, Box, Label, Line, Mark, Polygon, Scene
 from alexnet_cli.graphics.text import sans, shorten, text_width, wrap
@@ -181,7 +181,7 @@ def test_random_graphs_pass_all_geometry_checks(report, width):
 def test_rails_connect_the_same_nodes_as_the_edges(report):
     """Following the rails from each node reaches exactly its readers."""
     drawn = plan(report, "graph")
-    rails = rails_of(len(drawn.nodes), drawn.edges, signs(unicode=True))
+    rails = rails_of(len(drawn.nodes), drawn.edges, UNICODE)
     assert reached(rails) == set(drawn.edges)
 
 

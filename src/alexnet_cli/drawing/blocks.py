@@ -54,9 +54,11 @@ class Scale(Struct, frozen=True):
         return max(thick + depth, _label_width(block, self.em))
 
 
-class Cuboid(Struct, frozen=True):
-    """The place of a block: its front face from `left`, `top` to `right`, `bottom`; depth goes to the right and up."""
+class Placed(Struct, frozen=True):
+    """A block in its place: its front face from `left`, `top` to `right`, `bottom`; depth goes to the right and up."""
 
+    node: Node
+    block: Block
     left: float
     top: float
     right: float
@@ -72,14 +74,6 @@ class Cuboid(Struct, frozen=True):
         return self.right + back * self.depth, self.top + down - back * self.depth
 
 
-class Placed(Struct, frozen=True):
-    """A block in its place."""
-
-    node: Node
-    block: Block
-    place: Cuboid
-
-
 def draw(plan: Plan, sheet: Sheet) -> Body:
     """Lay out a chain in as few rows as fit the sheet."""
     chain = plan.blocks
@@ -91,10 +85,10 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
     for first, last in rows:
         gap = _gap(slots[first:last], room, sheet.em)
         row = _place(chain[first:last], slots[first:last], scale, gap, (sheet.width / 2, top))
-        base = max(placed.place.bottom for placed in row) + 2.6 * sheet.em
+        base = max(placed.bottom for placed in row) + 2.6 * sheet.em
         marks += _row(row, base, scale)
-        marks += [] if entry is None else [_turn(entry, row[0].place, top, sheet)]
-        entry = row[-1].place
+        marks += [] if entry is None else [_turn(entry, row[0], top, sheet)]
+        entry = row[-1]
         top = base + (max(len(placed.block.lines) for placed in row) - 1) * LINE * sheet.em + BETWEEN_ROWS * sheet.em
     return Body(tuple(marks), sheet.width, top - (BETWEEN_ROWS - 0.4) * sheet.em)
 
@@ -147,7 +141,7 @@ def _place(
     row = []
     for (node, block), slot, (thick, height, depth) in zip(chain, slots, extents, strict=True):
         left, top = x + slot / 2 - (thick + depth) / 2, middle - (height - depth) / 2
-        row.append(Placed(node, block, Cuboid(left, top, left + thick, top + height, depth)))
+        row.append(Placed(node, block, left, top, left + thick, top + height, depth))
         x += slot + gap
     return row
 
@@ -165,8 +159,7 @@ def _row(row: Sequence[Placed], base: float, scale: Scale) -> list[Mark]:
 
 def _faces(placed: Placed, em: float) -> list[Item]:
     """Draw the front, top and right face of a cuboid, or the dots of a gap."""
-    place = placed.place
-    left, top, right, bottom, deep = place.left, place.top, place.right, place.bottom, place.depth
+    left, top, right, bottom, deep = placed.left, placed.top, placed.right, placed.bottom, placed.depth
     if placed.node.kind == "gap":
         return [_dot(left + (right - left) / 4 * i, (top + bottom) / 2, em / 6) for i in (1, 2, 3)]
     return [
@@ -182,19 +175,18 @@ def _dot(x: float, y: float, radius: float) -> Polygon:
 
 def _link(placed: Placed, following: Placed, scale: Scale) -> list[Item]:
     """Connect a block with the next: by the window that slides over it, by a fan, or by an arrow."""
-    place, target = placed.place, following.place
     if following.block.window and placed.block.volume:
-        return _window(place, following.block.window, placed.block.volume[2], target, scale)
+        return _window(placed, following.block.window, placed.block.volume[2], following, scale)
     if following.block.features and following.node.family == "linear" and placed.node.kind != "gap":
         return [  # each feature of the next block reads all of this one
-            Line((place.on_right(0, 1), (target.left, target.top)), "ray"),
-            Line((place.on_right(place.bottom - place.top, 0), (target.left, target.bottom)), "ray"),
+            Line((placed.on_right(0, 1), (following.left, following.top)), "ray"),
+            Line((placed.on_right(placed.bottom - placed.top, 0), (following.left, following.bottom)), "ray"),
         ]
-    middle = (target.top + target.bottom) / 2
-    return [Line(((place.right + place.depth / 2, middle), (target.left - 1, middle)), "edge", arrow=True)]
+    middle = (following.top + following.bottom) / 2
+    return [Line(((placed.right + placed.depth / 2, middle), (following.left - 1, middle)), "edge", arrow=True)]
 
 
-def _window(place: Cuboid, size: tuple[int, int], width: int, target: Cuboid, scale: Scale) -> list[Item]:
+def _window(place: Placed, size: tuple[int, int], width: int, target: Placed, scale: Scale) -> list[Item]:
     """Draw a window on a block's right face, and lines from its corners to its value in the next block."""
     height = min(scale.side * sqrt(size[0]), place.bottom - place.top)
     part = min(sqrt(size[1] / width), 1.0)
@@ -210,13 +202,13 @@ def _captions(placed: Placed, base: float, em: float) -> list[Item]:
 
     They stay within the room of the block and its widest label.
     """
-    block, area = placed.block, placed.place.area()
+    block, area = placed.block, placed.area()
     middle = (area.left + area.right) / 2
     above = [Label(middle, area.top - 0.45 * em, block.size, em, "middle", halo=True)] if block.size else []
     if block.channels:
         play = (max(area.width, _label_width(block, em)) - text_width(block.channels, em)) / 2
-        x = min(max((placed.place.left + placed.place.right) / 2, middle - play), middle + play)
-        above.append(Label(x, placed.place.bottom + em, block.channels, em, "middle", halo=True))
+        x = min(max((placed.left + placed.right) / 2, middle - play), middle + play)
+        above.append(Label(x, placed.bottom + em, block.channels, em, "middle", halo=True))
     below = [
         Label(middle, base + i * LINE * em, text, em, "middle", bold=i == 0, dim=i > 0)
         for i, text in enumerate(block.lines)
@@ -224,7 +216,7 @@ def _captions(placed: Placed, base: float, em: float) -> list[Item]:
     return [*above, *below]
 
 
-def _turn(before: Cuboid, after: Cuboid, top: float, sheet: Sheet) -> Mark:
+def _turn(before: Placed, after: Placed, top: float, sheet: Sheet) -> Mark:
     """Lead from the end of a row to the beginning of the next."""
     area = before.area()
     start = (area.right, (area.top + area.bottom) / 2)

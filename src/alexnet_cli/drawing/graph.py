@@ -70,13 +70,12 @@ def _side_by_side(level: Level, whole: Placed, cuts: Sequence[int], count: int, 
         part = _subset(level, chosen)
         placed = place(part.parts, part.ties, em)
         marks += [mark.moved(x, TURN * em) for mark in placed.marks]
-        head, foot = _ends(level, chosen)
+        (head, enter), (foot, leave) = _entry(level, set(chosen)), _exit(level, set(chosen))
+        left, top = placed.corners[chosen.index(head)]
         if previous is not None:
-            entry = x + placed.corners[chosen.index(head)][0] + _enter(level, head)
-            top = TURN * em + placed.corners[chosen.index(head)][1]
-            marks.append(_between_columns(previous, (entry, top), x - GUTTER / 2 * em, em))
-        corner = placed.corners[chosen.index(foot)]
-        previous = (x + corner[0] + _leave(level, foot), TURN * em + corner[1] + level.parts[foot].height)
+            marks.append(_between_columns(previous, (x + left + enter, TURN * em + top), x - GUTTER / 2 * em, em))
+        left, top = placed.corners[chosen.index(foot)]
+        previous = (x + left + leave, TURN * em + top + level.parts[foot].height)
         x += placed.width + GUTTER * em
         height = max(height, placed.height)
     return Placed(tuple(marks), x - GUTTER * em, height + 2 * TURN * em, ())
@@ -105,19 +104,17 @@ def _subset(level: Level, chosen: Sequence[int]) -> Level:
     return Level(tuple(level.parts[part] for part in chosen), ties)
 
 
-def _ends(level: Level, chosen: Sequence[int]) -> tuple[int, int]:
-    """Return the parts where the line from the previous column enters, and where the line to the next leaves."""
-    inside = set(chosen)
-    head = next((tie.target for tie in level.ties if tie.target in inside and tie.source not in inside), chosen[0])
-    foot = next((tie.source for tie in level.ties if tie.source in inside and tie.target not in inside), chosen[-1])
-    return head, foot
-
-
-def _enter(level: Level, part: int) -> float:
+def _entry(level: Level, inside: set[int]) -> tuple[int, float]:
+    """Return the part where the line from the previous column enters, and how far from its left edge."""
+    entering = (tie for tie in level.ties if tie.target in inside and tie.source not in inside)
+    part = next((tie.target for tie in entering), min(inside))
     key = next((tie.key for tie in level.ties if tie.target == part), -1)
-    return level.parts[part].enter(key)
+    return part, level.parts[part].enter(key)
 
 
-def _leave(level: Level, part: int) -> float:
+def _exit(level: Level, inside: set[int]) -> tuple[int, float]:
+    """Return the part where the line to the next column leaves, and how far from its left edge."""
+    leaving = (tie for tie in level.ties if tie.source in inside and tie.target not in inside)
+    part = next((tie.source for tie in leaving), max(inside))
     key = next((tie.key for tie in level.ties if tie.source == part), -1)
-    return level.parts[part].leave(key)
+    return part, level.parts[part].leave(key)

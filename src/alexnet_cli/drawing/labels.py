@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
-
 from alexnet_cli import units
 from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Layer
@@ -32,35 +30,35 @@ _ENDS = {
 """The settings that hold a layer's input and output size."""
 
 
-class Label(Struct, frozen=True):
-    """The words for a layer.
-
-    `what` is its work with the defining settings, as `Conv2d 11×11, 96, /4`; `short` names it beside another layer, as
-    `ReLU`; `block` names it as a block, as `max pool`; `windows` are lines such as `11×11 /4`, `2 groups`; `window` is
-    the height and width of the window that slides over its input.
-    """
-
-    what: str
-    short: str
-    block: str
-    windows: tuple[str, ...]
-    window: tuple[int, int] | None
+def what(layer: Layer) -> str:
+    """Return a layer's work with the settings that define it: `Conv2d 11×11, 96, /4`."""
+    details = ", ".join(filter(None, _details(layer)))
+    return visible(f"{_type(layer)} {details}" if details else _type(layer))
 
 
-def label(layer: Layer) -> Label:
-    """Return the words for a layer."""
-    name, kernel = _type(layer), _kernel(layer)
-    details = ", ".join(part for part in _details(layer, kernel) if part)
-    windows = ("" if kernel is None else f"{units.shape(kernel)} {_stride(layer)}".strip(), _groups(layer))
-    texts = (f"{name} {details}" if details else name, _SHORT.get(layer.type) or name, _block_name(layer))
-    what, short, block = map(visible, texts)
-    return Label(
-        what,
-        short,
-        block,
-        tuple(text for text in windows if text),
-        None if layer.settings.get("transposed") else _window(kernel),
-    )
+def short(layer: Layer) -> str:
+    """Return the name of a layer shown beside another: `ReLU`."""
+    return visible(_SHORT.get(layer.type) or _type(layer))
+
+
+def windows(layer: Layer) -> list[str]:
+    """Return lines such as `11×11 /4` and `2 groups`."""
+    kernel = _kernel(layer)
+    sizes = "" if kernel is None else f"{units.shape(kernel)} {_stride(layer)}".strip()
+    return [text for text in (sizes, _groups(layer)) if text]
+
+
+def window(layer: Layer) -> tuple[int, int] | None:
+    """Return the height and width of the window that slides over a layer's input, if one does."""
+    kernel = _kernel(layer)
+    if kernel is None or layer.settings.get("transposed"):
+        return None
+    return (kernel[-2], kernel[-1]) if len(kernel) > 1 else (kernel[0], 1)
+
+
+def block_name(layer: Layer) -> str:
+    """Return the name of a layer as a block: `max pool`."""
+    return visible(_block_name(layer))
 
 
 def _block_name(layer: Layer) -> str:
@@ -85,8 +83,8 @@ def _type(layer: Layer) -> str:
     return layer.type.rstrip("_") or layer.type if layer.kind == "function" else layer.type
 
 
-def _details(layer: Layer, kernel: tuple[int, ...] | None) -> list[str]:
-    settings = layer.settings
+def _details(layer: Layer) -> list[str]:
+    settings, kernel = layer.settings, _kernel(layer)
     if layer.family in _ENDS:
         first, second = (settings.get(name) for name in _ENDS[layer.family])
         return [f"{first}→{second}"] if first is not None and second is not None else []
@@ -105,12 +103,6 @@ def _kernel(layer: Layer) -> tuple[int, ...] | None:
     if sizes is None or len(sizes) > 1:
         return sizes
     return sizes * next((int(char) for char in layer.type if char in "123"), 1)
-
-
-def _window(kernel: tuple[int, ...] | None) -> tuple[int, int] | None:
-    if kernel is None:
-        return None
-    return (kernel[-2], kernel[-1]) if len(kernel) > 1 else (kernel[0], 1)
 
 
 def _groups(layer: Layer) -> str:

@@ -7,7 +7,7 @@ skip connection, runs in a track outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -122,25 +122,17 @@ class _Assignment:
 
 def _free_lane(kept: dict[int, list[tuple[int, int]]], reach: tuple[int, int]) -> int:
     """Reserve the nearest lane that is free over some ranks, trying the right side first."""
-    for lane in _outward():
-        spans = kept.setdefault(lane, [])
-        if all(reach[1] < first or last < reach[0] for first, last in spans):
-            spans.append(reach)
-            return lane
-    raise AssertionError  # lanes do not end
-
-
-def _outward() -> Iterator[int]:
-    for distance in count(1):
-        yield distance
-        yield -distance
+    outward = (lane for distance in count(1) for lane in (distance, -distance))
+    free = (lane for lane in outward if all(reach[1] < a or b < reach[0] for a, b in kept.setdefault(lane, [])))
+    lane = next(free)
+    kept[lane].append(reach)
+    return lane
 
 
 def _route(tie: Tie, ranks: Sequence[int], lanes: Sequence[int], taken: set[tuple[int, int]]) -> Route:
     between = range(ranks[tie.source] + 1, ranks[tie.target])
     if not between:
         return "direct"
-    for end, route in ((tie.target, "target lane"), (tie.source, "source lane")):
-        if all((lanes[end], rank) not in taken for rank in between):
-            return "target lane" if route == "target lane" else "source lane"
-    return "track"
+    if taken.isdisjoint((lanes[tie.target], rank) for rank in between):
+        return "target lane"
+    return "source lane" if taken.isdisjoint((lanes[tie.source], rank) for rank in between) else "track"

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-UNICODE = "●│─├┤┼╭╮┬╰╯┴"
-ASCII = "*|-||+/\\+\\/+"
-
 Tracks = list[frozenset[int]]
 """For each column, the nodes that its rail still leads to."""
 
@@ -30,9 +27,9 @@ class Signs(Struct, frozen=True):
     begins: str
     ends: str
 
-    def at(self, column: int, first: int, last: int, kind: str) -> str:
-        """Return the character where a line from one column to another meets a rail."""
-        return kind[0 if column == first else 1 if column == last else 2]
+
+UNICODE = Signs("●", "│", "─", "├┤┼", "╭╮┬", "╰╯┴")
+ASCII = Signs("*", "|", "-", "||+", "/\\+", "\\/+")
 
 
 class Rails(Struct, frozen=True):
@@ -42,12 +39,6 @@ class Rails(Struct, frozen=True):
     above: tuple[str, ...]
     at: str
     below: tuple[str, ...]
-
-
-def signs(*, unicode: bool) -> Signs:
-    """Return the characters for a page."""
-    chars = UNICODE if unicode else ASCII
-    return Signs(chars[0], chars[1], chars[2], chars[3:6], chars[6:9], chars[9:])
 
 
 def rails_of(nodes: int, edges: Sequence[tuple[int, int]], draw: Signs) -> list[Rails]:
@@ -78,7 +69,7 @@ def _arrive(tracks: Tracks, node: int, draw: Signs) -> tuple[int, tuple[str, ...
         return own, ()
     kinds = {column: draw.ends if column in ending else draw.on for column in arriving}
     kinds[own] = draw.on if ending else draw.begins
-    return own, (_line(passing, _marks(kinds, draw), draw),)
+    return own, (_line(passing, _marks(kinds), draw),)
 
 
 def _leave(tracks: Tracks, own: int, targets: Sequence[int], draw: Signs) -> tuple[str, ...]:
@@ -90,22 +81,22 @@ def _leave(tracks: Tracks, own: int, targets: Sequence[int], draw: Signs) -> tup
     passing = list(tracks)
     column = _free(tracks, own + 1)
     tracks[column] = frozenset(targets[1:])
-    return (_line(passing, _marks({own: draw.on, column: draw.begins}, draw), draw),)
+    return (_line(passing, _marks({own: draw.on, column: draw.begins}), draw),)
 
 
-def _marks(kinds: dict[int, str], draw: Signs) -> dict[int, str]:
-    return {column: draw.at(column, min(kinds), max(kinds), kind) for column, kind in kinds.items()}
+def _marks(kinds: dict[int, str]) -> dict[int, str]:
+    """Return the characters where a line from the first column to the last meets rails."""
+    ends = {min(kinds): 0, max(kinds): 1}
+    return {column: kind[ends.get(column, 2)] for column, kind in kinds.items()}
 
 
 def _free(tracks: Tracks, start: int) -> int:
     """Return the first free column from `start` on, a new one if none is free."""
-    while len(tracks) <= start:
-        tracks.append(frozenset())
-    for column in range(start, len(tracks)):
-        if not tracks[column]:
-            return column
-    tracks.append(frozenset())
-    return len(tracks) - 1
+    column = start
+    while column < len(tracks) and tracks[column]:
+        column += 1
+    tracks += [frozenset()] * (column + 1 - len(tracks))
+    return column
 
 
 def _line(tracks: Sequence[frozenset[int]], marks: dict[int, str], draw: Signs) -> str:

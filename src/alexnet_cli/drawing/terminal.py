@@ -9,9 +9,9 @@ from rich.segment import Segment
 from rich.style import Style as Look
 
 from alexnet_cli.drawing.content import Block, Frame, Node, Plan
-from alexnet_cli.drawing.railway import Rails, rails_of, signs
+from alexnet_cli.drawing.railway import ASCII, UNICODE, rails_of
 from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped, written
-from alexnet_cli.graphics.text import Style, clean, left, shorten, width_of
+from alexnet_cli.graphics.text import Style, clean, fit, left, shorten, width_of
 from alexnet_cli.units import text
 
 MAP, LEAST_MAP = 31, 7
@@ -74,7 +74,7 @@ def _drawing(blocks: Sequence[Block], room: int, style: Style) -> Callable[[Bloc
 
 def _graph(plan: Plan, style: Style) -> Iterator[Line]:
     """Draw the nodes one below the other, rails on their left, and brackets around repetitions."""
-    rails = rails_of(len(plan.nodes), plan.edges, signs(unicode=style.unicode))
+    rails = rails_of(len(plan.nodes), plan.edges, UNICODE if style.unicode else ASCII)
     width = max(width_of(row) for rail in rails for row in (rail.before, *rail.above, rail.at, *rail.below))
     frames = [_around(plan.frames, number) for number in range(len(plan.nodes))]
     deepest = max(map(len, frames), default=0)
@@ -90,13 +90,10 @@ def _graph(plan: Plan, style: Style) -> Iterator[Line]:
         yield line((beside, DIM), (left(rail.at, width) + "  ", DIM), *_said(node, style))
         for row in rail.below:
             yield line((beside, DIM), (row, DIM))
-        for place in range(len(around) - 1, -1, -1):
+        after = rails[number + 1].before if number + 1 < len(rails) else ""
+        for place in reversed(range(len(around))):
             if around[place].last == number:
-                yield line((_bracket(place, deepest, style, closes=True), DIM), (_after(rails, number), DIM))
-
-
-def _after(rails: Sequence[Rails], number: int) -> str:
-    return rails[number + 1].before if number + 1 < len(rails) else ""
+                yield line((_bracket(place, deepest, style, closes=True), DIM), (after, DIM))
 
 
 def _around(frames: Sequence[Frame], number: int) -> list[Frame]:
@@ -126,7 +123,7 @@ def _bars(plan: Plan, style: Style) -> Iterator[Line]:
     widths = {key: max(width_of(text(value, "count")) for value in column) for key, column in values.items()}
     heads = [left(key, widths[key] + STRIP + 1) for key in values]
     room = None if style.width is None else max(style.width - sum(2 + width_of(head) for head in heads), LEAST_NAME)
-    names = [shorten(clean(bar.name, style), room, unicode=style.unicode) for _, bar in bars]
+    names = [fit(bar.name, room, style) for _, bar in bars]
     first = max(map(width_of, names))
     yield line((f"{' ' * first}  {'  '.join(heads)}", BOLD))
     for number, (node, _) in enumerate(bars):

@@ -11,7 +11,7 @@ from alexnet_cli import units
 from alexnet_cli.analyses.flow import Flow, FlowNode, without_batch
 from alexnet_cli.analyses.flow import Frame as FlowFrame
 from alexnet_cli.drawing.content import Bar, Block, Frame, Node, Plan, Style
-from alexnet_cli.drawing.labels import Label, label
+from alexnet_cli.drawing.labels import block_name, short, what, window, windows
 from alexnet_cli.graphics.text import sans, shorten, visible
 from alexnet_cli.report import Layer, Report, subtree
 from alexnet_cli.tape import Shape
@@ -66,7 +66,6 @@ class _Writer:
     def __init__(self, report: Report, flow: Flow) -> None:
         self.report = report
         self.layers = report.layers
-        self.labels = {row: label(report.layers[row]) for node in flow.nodes if node.kind == "row" for row in node.rows}
         self.flow = flow
         several = (frame for frame in flow.frames if frame.last > frame.first)
         self.frames = sorted(several, key=lambda frame: (frame.first, -frame.last))
@@ -112,34 +111,33 @@ class _Writer:
     def _layer(self, node: FlowNode, number: int, sources: int) -> Node:
         head, *others = (self.layers[row] for row in node.rows)
         alone = self.alone.get(number)
-        said, *small = (self.labels[row] for row in node.rows)
         name, inner = "", ""
         if head.kind == "module":
             name = inner = visible(_span(head.path, self.layers[alone.last_row].path) if alone else head.path)
             around = [frame for frame in self.frames if frame.first <= number <= frame.last]
             if around and around[-1].whole and self.layers[around[-1].first_row].path:
                 inner = name.removeprefix(f"{visible(self.layers[around[-1].first_row].path)}.")
-        beside = tuple(one.short for one, row in zip(small, others, strict=True) if row.family != "reshape")
+        beside = tuple(short(row) for row in others if row.family != "reshape")
         joins = sources > 1 and (head.kind == "function" or head.family == "reshape")
         return Node(
             "merge" if joins else "layer",
             self._family(node.rows[0]),
-            said.what,
+            what(head),
             self._size(node.shapes),
-            "\n".join(self._told(node, said, head, others)),
+            "\n".join(self._told(node, head, others)),
             self._paths(node),
             name,
             inner,
             f" {_times(alone)}" if alone else "",
             beside,
-            self._block(node, self._block_lines(node, said, beside), said.window),
+            self._block(node, self._block_lines(node, head, beside), window(head)),
             self._bar(node, visible(head.path or head.type)),
         )
 
-    def _told(self, node: FlowNode, said: Label, head: Layer, others: Sequence[Layer]) -> Iterator[str]:
+    def _told(self, node: FlowNode, head: Layer, others: Sequence[Layer]) -> Iterator[str]:
         """Say everything about a layer: path, type, shapes, parameters and MACs, a line each."""
         yield visible(head.path or head.type) + (f" and {node.count - 1} alike" if node.count > 1 else "")
-        yield said.what
+        yield what(head)
         if head.input_shapes:
             yield f"in {units.text(head.input_shapes, 'shapes')}"
         yield f"out {units.text(head.output_shapes, 'shapes')}"
@@ -193,9 +191,9 @@ class _Writer:
         fitted = tuple(shorten(line, BLOCK_ROOM, measure=sans(1, bold=True)) for line in lines)
         return Block(fitted, size, str(shape[0]) if volume else "", volume, features, window)
 
-    def _block_lines(self, node: FlowNode, said: Label, beside: Sequence[str]) -> Iterator[str]:
-        yield said.block + (f" ×{node.count}" if node.count > 1 else "")
-        yield from said.windows
+    def _block_lines(self, node: FlowNode, head: Layer, beside: Sequence[str]) -> Iterator[str]:
+        yield block_name(head) + (f" ×{node.count}" if node.count > 1 else "")
+        yield from windows(head)
         if len(beside) > MOST_BESIDE:
             beside = [*beside[: MOST_BESIDE - 1], f"+{len(beside) - MOST_BESIDE + 1} more"]
         yield from beside
@@ -234,7 +232,7 @@ class _Writer:
         for node in self.flow.nodes:
             if node.kind == "row":
                 times = f", {node.count} times" if node.count > 1 else ""
-                yield f"{self.labels[node.rows[0]].what} to {self._size(node.shapes)}{times}"
+                yield f"{what(self.layers[node.rows[0]])} to {self._size(node.shapes)}{times}"
 
 
 def _times(frame: FlowFrame) -> str:
