@@ -26,7 +26,8 @@ _MOST_OF_ONE = 8
 
 _GUESSES = 3
 _RANKS = range(6)
-_SEQUENCE = 2
+_SEQUENCE, _IMAGE = 2, 3
+_FEW = range(2, 5)
 _NUMBER = re.compile(r"(?:(?<![A-Za-z_.\d])|(?<=\dx))\d{1,5}(?!\d)")
 _MOST_NUMBERS = 8
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -70,8 +71,8 @@ def _progress(failure: BaseException) -> Progress:
 def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
     """Yield what the failure of some inputs suggests, the likeliest first."""
     text = str(failure)
-    ways = chain(_completed(specs, text, failure, guesser), _as_ids(specs, text), _resized(specs, text))
-    yield from islice(dict.fromkeys(ways), _MOST_OF_ONE)
+    ways = (_of_said_rank(specs, text), _as_ids(specs, text), _enlarged(specs, text), _resized(specs, text))
+    yield from islice(dict.fromkeys(chain(_completed(specs, text, failure, guesser), *ways)), _MOST_OF_ONE)
 
 
 def _completed(specs: Inputs, text: str, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
@@ -118,15 +119,34 @@ def _as_ids(specs: Inputs, text: str) -> Iterator[Inputs]:
                 yield from (_with(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
 
 
+def _of_said_rank(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Give an input the rank that is asked for by name, as in `must be a 5D tensor`; the batch is one of its axes."""
+    for said, (place, spec) in product(re.findall(r"\b([1-6])-?[dD]\b", text), enumerate(specs)):
+        yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - (not spec.whole), text))
+
+
+def _enlarged(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Enlarge images and volumes that are too small."""
+    if re.search(r"too small|at least|larger|smaller", text):
+        for times, (place, spec) in product((2, 4), enumerate(specs)):
+            if len(spec.shape) >= _IMAGE:
+                larger = (spec.shape[0], *(size * times for size in spec.shape[1:]))
+                yield _with(specs, place, replace(spec, shape=larger))
+
+
 def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Put a number of the failure's text where another one of it is a size of the input, or its rank."""
-    numbers = list(dict.fromkeys(map(int, _NUMBER.findall(text))))[:_MOST_NUMBERS]
+    numbers = _numbers(text)
     for (had, wanted), (place, spec) in product(_pairs(numbers), enumerate(specs)):
         for axis, size in enumerate(spec.shape):
             if size == had and wanted > 0:
                 yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
         if had == len(spec.shape) + (not spec.whole) and wanted in _RANKS:
-            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole)))
+            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole), text))
+
+
+def _numbers(text: str) -> list[int]:
+    return list(dict.fromkeys(map(int, _NUMBER.findall(text))))[:_MOST_NUMBERS]
 
 
 def _pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:
@@ -135,13 +155,13 @@ def _pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return [(numbers[had], numbers[wanted]) for had, wanted in places]
 
 
-def _of_rank(spec: InputSpec, rank: int) -> Iterator[InputSpec]:
-    """Drop or add axes in front: frames of a video, the channel of a spectrogram."""
+def _of_rank(spec: InputSpec, rank: int, text: str) -> Iterator[InputSpec]:
+    """Drop or add an axis in front: the frames of a video, a pair of images, the channel of a spectrogram."""
     if 0 <= rank < len(spec.shape):
         yield replace(spec, shape=spec.shape[len(spec.shape) - rank :])
     elif rank == len(spec.shape) + 1:
-        yield replace(spec, shape=(1, *spec.shape))
-        yield replace(spec, shape=(8, *spec.shape))
+        for size in (1, *(number for number in _numbers(text) if number in _FEW), 8):
+            yield replace(spec, shape=(size, *spec.shape))
 
 
 def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:
