@@ -136,11 +136,12 @@ def _enlarged(specs: Inputs, text: str) -> Iterator[Inputs]:
 
 def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Put a number of the failure's text where another one of it is a size of the input, or its rank."""
-    numbers = _numbers(text)
-    for (had, wanted), (place, spec) in product(_pairs(numbers), enumerate(specs)):
+    pairs = _pairs(_numbers(text))
+    for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
         for axis, size in enumerate(spec.shape):
             if size == had and wanted > 0:
                 yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
+    for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
         if had == len(spec.shape) + (not spec.whole) and wanted in _RANKS:
             yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole), text))
 
@@ -150,9 +151,9 @@ def _numbers(text: str) -> list[int]:
 
 
 def _pairs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return pairs of numbers, those that stand next to each other first."""
+    """Return pairs of numbers, those that stand next to each other first; with 1, which fits by broadcasting, last."""
     places = sorted(permutations(range(len(numbers)), 2), key=lambda pair: abs(pair[0] - pair[1]))
-    return [(numbers[had], numbers[wanted]) for had, wanted in places]
+    return sorted(((numbers[had], numbers[wanted]) for had, wanted in places), key=lambda pair: pair[1] == 1)
 
 
 def _of_rank(spec: InputSpec, rank: int, text: str) -> Iterator[InputSpec]:
