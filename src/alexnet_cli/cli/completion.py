@@ -7,8 +7,9 @@ from pathlib import Path
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.session.how import DEVICES
+from alexnet_cli.targets.checkpoint import SAFETENSORS, TORCH
 
-TARGET_SUFFIXES = (".json", ".safetensors", ".pt", ".pth", ".bin")
+TARGET_SUFFIXES = (".json", *SAFETENSORS, *TORCH)
 
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:

@@ -25,7 +25,6 @@ from alexnet_cli.graphics.lines import (
     wrapped,
     written,
 )
-from alexnet_cli.graphics.plot_cells import plot_lines
 from alexnet_cli.graphics.text import Style, clean, cross, fit, fold, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.terminal_table import table_lines
 
@@ -43,8 +42,14 @@ def render(document: Document, style: Style) -> str:
     """Write a document for a terminal: title, then its blocks with a blank line between them; notes stand together."""
     style, lines = _wide(style), []
     for paragraph in paragraphs(document, style):
-        lines += [[], *(plot_lines(paragraph, style) if isinstance(paragraph, Plot) else paragraph)]
+        lines += [[], *(_plot(paragraph, style) if isinstance(paragraph, Plot) else paragraph)]
     return written(lines[1:] or [[]], style)
+
+
+def _plot(plot: Plot, style: Style) -> Iterator[Line]:
+    from alexnet_cli.graphics.plot_cells import plot_lines  # only a page with a plot pays for it
+
+    return plot_lines(plot, style)
 
 
 def paragraphs(document: Document, style: Style) -> list[list[Line] | Plot]:

@@ -15,9 +15,8 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
-from alexnet_cli.targets.checkpoint.read import checkpoint_report, is_checkpoint
+from alexnet_cli.targets.checkpoint import is_checkpoint
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.python_code import python_subject
 from alexnet_cli.targets.subject import Loaded, Subject
 
 STDIN = ("-", "/dev/stdin")
@@ -37,15 +36,17 @@ def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject 
     if target in variants():
         return _variant(variants()[target], arguments)
     match = _PYTHON.fullmatch(target)
-    if match:
-        return python_subject(match["place"], match["name"], arguments)
-    if target.endswith(".py"):
-        return python_subject(target, "", arguments)
+    if match or target.endswith(".py"):
+        from alexnet_cli.targets.python_code import python_subject  # a variant needs neither this nor checkpoints
+
+        return python_subject(match["place"] if match else target, match["name"] if match else "", arguments)
     if arguments:
         raise UsageError("--arg applies only to a model that is built, such as file.py:NAME")
     if target in STDIN:
         return read_report(sys.stdin.buffer.read(), "standard input")
     if is_checkpoint(target):
+        from alexnet_cli.targets.checkpoint.read import checkpoint_report
+
         return checkpoint_report(target)
     if target.endswith(".json") or target.startswith("/dev/fd/"):
         return load_report(Path(target))

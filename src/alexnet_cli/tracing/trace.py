@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import TYPE_CHECKING
 
 import torch
 from msgspec.structs import replace
@@ -12,16 +13,12 @@ from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageErro
 from alexnet_cli.report import Measured, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.example import example_of
-from alexnet_cli.targets.python_code import python_value
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
-from alexnet_cli.tracing.doctor import Failure, diagnose, is_understood, too_deep
 from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
-from alexnet_cli.tracing.inputs.find_inputs import FoundInputs
-from alexnet_cli.tracing.inputs.remedy import Remedy
 from alexnet_cli.tracing.inputs.said import check_names, from_said
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
 from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
@@ -34,6 +31,9 @@ from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.units import shape
+
+if TYPE_CHECKING:
+    from alexnet_cli.tracing.inputs.find_inputs import FoundInputs
 
 SEED = 0
 """The seed of random weights and inputs on a real device."""
@@ -57,6 +57,8 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
         except (AlexnetError, Refusal):
             raise
         except RecursionError as error:
+            from alexnet_cli.tracing.doctor import too_deep
+
             raise too_deep() from error
         except Exception as error:
             if out_of_memory(error):
@@ -135,6 +137,9 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     if failure is None:
         measured = None if options.step or options.device == META else _measure(forward, device)
     elif not runs_again:
+        from alexnet_cli.tracing.doctor import Failure, diagnose, is_understood  # a forward that runs needs no doctor
+        from alexnet_cli.tracing.inputs.remedy import Remedy
+
         seen = Failure(failure, recorder.failed or Call(None, "", 0), layers)
         by_input = isinstance(failure, Exception) and not is_understood(seen, recorder.failed_function)
         if by_input and trial.inputs_matter:
@@ -164,6 +169,8 @@ def _feed(model: nn.Module, device: torch.device, trial: Trial) -> Fed:
         return from_said(specs, options.batch_size, model, device)
     example = subject.example
     if options.inputs_from is not None:
+        from alexnet_cli.targets.python_code import python_value
+
         example = example_of(python_value(options.inputs_from), model)
     if example is not None:
         check_names(list(example.kwargs), model)

@@ -9,6 +9,7 @@ from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
 from alexnet_cli.tape import Shape
+from alexnet_cli.targets.checkpoint import INDEX, SAFETENSORS, SUFFIXES, TORCH
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
     LARGEST_HEADER,
@@ -21,16 +22,7 @@ from alexnet_cli.targets.checkpoint.contents import (
 from alexnet_cli.targets.checkpoint.layers import module_tree, rows
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
 
-SAFETENSORS = (".safetensors",)
-TORCH = (".pt", ".pth", ".bin")
-_INDEX = ".index.json"
-SUFFIXES = (*SAFETENSORS, *TORCH, *(suffix + _INDEX for suffix in (*SAFETENSORS, *TORCH)))
 _LISTED = 5
-
-
-def is_checkpoint(target: str) -> bool:
-    """Recognise a checkpoint by its suffix."""
-    return target.endswith(SUFFIXES)
 
 
 def checkpoint_report(target: str) -> Report:
@@ -80,7 +72,7 @@ def read_contents(path: Path) -> Contents:
     Raises:
         TargetError: as for `checkpoint_report`, or the suffix is not one of a checkpoint.
     """
-    name, read = path.name.removesuffix(_INDEX), read_safetensors
+    name, read = path.name.removesuffix(INDEX), read_safetensors
     if name.endswith(TORCH):
         from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -23,10 +23,11 @@ from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.inputs.feed import make_tensors, model_dtype, with_batch
-from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search, required_arguments
-from alexnet_cli.tracing.inputs.remedy import how_to_say
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
+
+if TYPE_CHECKING:
+    from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search
 
 
 class Trial:
@@ -55,6 +56,8 @@ class Trial:
             UsageError: no inputs fit, and a guess would not tell why.
         """
         if self.found is None:
+            from alexnet_cli.tracing.inputs.find_inputs import Search  # inputs that were said need no search
+
             self._search = Search(self._model())
             self.found = self._search.next(self.but_for_values)
         if self.found is None:
@@ -75,6 +78,8 @@ class Trial:
         Raises:
             UsageError: there is none, or it is for several arguments.
         """
+        from alexnet_cli.tracing.inputs.find_inputs import required_arguments
+
         if first is None or len(required_arguments(self._model())) > 1 or first.by_name:
             raise self.nothing_fits()
         return first
@@ -86,6 +91,8 @@ class Trial:
 
     def nothing_fits(self) -> UsageError:
         """Return the error that says what forward takes, what was tried and how to say other inputs."""
+        from alexnet_cli.tracing.inputs.remedy import how_to_say
+
         model, tried = self._model(), self._search.tried if self._search is not None else []
         target = self.subject.target
         return UsageError(
