@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -38,22 +38,27 @@ def key_of(target: str, arguments: Sequence[str], how: object, *, users_code: bo
 
 
 def sources_digest(root: Path = ROOT) -> str | None:
-    """Return a hash of the names and contents of all Python files in a folder; None if there are none."""
-    hasher = blake2b(digest_size=_DIGEST_BYTES)
-    paths = sorted(_python_files(root))
+    """Return a hash of the names, sizes and times of all Python files in a folder; None if there are none.
+
+    Python trusts the same two, size and time, to tell whether its compiled files are current; reading the files
+    would take a fifth of the time of an answer.
+    """
     try:
-        for path in paths:
-            with open(path, "rb") as file:  # noqa: PTH123 - a hundred Path objects cost more than the reading
-                data = file.read()
-            hasher.update(f"{path[len(str(root)) :]!r} {len(data)}\n".encode())
-            hasher.update(data)
+        files = sorted(_python_files(str(root), ""))
     except OSError:
         return None
-    return hasher.hexdigest() if paths else None
+    return digest(repr(files).encode()) if files else None
 
 
-def _python_files(root: Path) -> list[str]:
-    return [f"{folder}{os.sep}{name}" for folder, _, names in os.walk(root) for name in names if name.endswith(".py")]
+def _python_files(folder: str, prefix: str) -> Iterator[tuple[str, int, int]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.name.endswith(".py"):
+                status = entry.stat()
+                yield name, status.st_size, status.st_mtime_ns
+            elif entry.is_dir(follow_symlinks=False) and entry.name != "__pycache__":
+                yield from _python_files(entry.path, f"{name}/")
 
 
 def _surroundings() -> tuple[object, ...]:
