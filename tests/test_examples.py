@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from model_folders import save_adapter, save_llama, save_pipeline
 from test_docs import ROOT, refresh
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
@@ -68,8 +69,9 @@ def workplace(tmp_path_factory) -> Path:
     try:
         from alexnet_cli import inspect
         from alexnet_cli.targets.python_code import python_subject
+        from alexnet_cli.targets.subject import Asked
 
-        subject = python_subject("net.py", "Net", {})
+        subject = python_subject(Asked("net.py:Net"))
         with subject.within():
             state = subject.load().module.state_dict()
         from safetensors.torch import save_file
@@ -80,6 +82,10 @@ def workplace(tmp_path_factory) -> Path:
         Path("model.safetensors.index.json").write_text(json.dumps(index))
         for name in ("report.json", "baseline.json", "last-month.json", "out.json"):
             inspect("net.py:Net", input_size=(3, 224, 224)).summary().save(name)
+        if all(map(find_spec, ("transformers", "diffusers", "peft"))):
+            save_llama(Path("Qwen3-8B"))
+            save_pipeline(Path("stable-diffusion"))
+            save_adapter(Path("my-lora"), Path("Qwen3-8B"))
     finally:
         os.chdir(here)
     return folder
@@ -101,6 +107,9 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
+    missing = [word for word in line.split() if word.startswith("./") and not Path(word.partition(":")[0]).exists()]
+    if missing:
+        pytest.skip("needs transformers, diffusers and peft")
     given = ""
     for program, *words in piped(line):
         if program == "jq":

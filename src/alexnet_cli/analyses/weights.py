@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Literal
 
 from msgspec import Struct
@@ -30,13 +31,17 @@ class Prefix(Struct, frozen=True):
 
 
 class WeightsMatch(Struct, frozen=True):
-    """How a checkpoint fits a model; `prefix` is set if removing it would let more tensors fit."""
+    """How a checkpoint fits a model; `prefix` is set if removing it would let more tensors fit.
+
+    `renamed` tells that what is missing and what is unexpected are as many values: they may have other names.
+    """
 
     matched: int
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     mismatched: tuple[Mismatch, ...]
     prefix: Prefix | None = None
+    renamed: bool = False
 
     @property
     def holds(self) -> bool:
@@ -49,12 +54,16 @@ def compare_weights(model: Mapping[str, Shape], checkpoint: Mapping[str, Shape])
     both = [key for key in model if key in checkpoint]
     different = [Mismatch(key, model[key], checkpoint[key]) for key in both if model[key] != checkpoint[key]]
     matched = len(both) - len(different)
+    missing = tuple(key for key in model if key not in checkpoint)
+    unexpected = tuple(key for key in checkpoint if key not in model)
+    lacking, extra = sum(prod(model[key]) for key in missing), sum(prod(checkpoint[key]) for key in unexpected)
     return WeightsMatch(
         matched,
-        tuple(key for key in model if key not in checkpoint),
-        tuple(key for key in checkpoint if key not in model),
+        missing,
+        unexpected,
         tuple(different),
         _prefix(model, checkpoint, matched),
+        renamed=lacking == extra > 0,
     )
 
 

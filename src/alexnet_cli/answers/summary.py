@@ -49,7 +49,9 @@ def summary(
     top: int | None = None,
     weights: str | PathLike[str] | None = None,
 ) -> Answer[SummaryResult]:
-    """Show the layers: output shapes, parameters, MACs, and who holds what; `weights` is a checkpoint to compare with.
+    """Show the layers: output shapes, parameters, MACs, and who holds what. `weights` is a checkpoint to compare with.
+
+    Without one, a model folder is compared with the checkpoint in it.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
@@ -57,7 +59,8 @@ def summary(
     """
     chosen = _chosen(columns, sort, top)
     report = session.report()
-    match = session.weights(Path(weights)) if weights else None
+    checkpoint = Path(weights) if weights else session.own_weights
+    match = None if checkpoint is None else session.weights(checkpoint)
     result, table = summary_result(report, depth, match), None
     if chosen is not None:
         rows = chosen.rows(report, lambda: session.training(TrainingStep("none")), depth)

@@ -55,13 +55,14 @@ def inspect(
     train: bool = False,
     formulas: str | os.PathLike[str] | None = None,
     cache: bool | None = None,
+    trust_remote_code: bool = False,
 ) -> Inspection:
     """Look at a model: run its forward once, on shapes alone unless `device` says otherwise.
 
-    `model` is a module, or a target as on the command line: `"alexnet"`, `"net.py:Net"`, a checkpoint, a saved
-    report. A module stays exactly as it is, also if its forward raises: a copy runs, which holds no weights on `meta`
-    and shares the module's on its own device. The module's hooks run, as in any forward. Wrappers (`torch.compile`,
-    DataParallel, DistributedDataParallel) are looked through.
+    `model` is a module, or a target as on the command line: `"alexnet"`, `"net.py:Net"`, a model folder, a checkpoint,
+    a saved report. A module stays exactly as it is, also if its forward raises: a copy runs, which holds no weights on
+    `meta` and shares the module's on its own device. The module's hooks run, as in any forward. Wrappers
+    (`torch.compile`, DataParallel, DistributedDataParallel) are looked through.
 
     `inputs` and `kwargs` are what forward is called with: tensors, or anything else it takes. Instead of them
     `input_size` gives shapes without the batch, or what `-i` takes on the command line, and `inputs_from` names a
@@ -91,7 +92,7 @@ def inspect(
     notes: list[str] = []
     listener = Listener(note=notes.append)
     if isinstance(model, (str, os.PathLike)):
-        source = Named(os.fspath(model), _arguments(arg or {}), example)
+        source = Named(os.fspath(model), _arguments(arg or {}), example, trust_remote_code)
         kept = False if example is not None else cache
         return Inspection(Session(source, how, cache=kept, listener=listener), notes)
     if arg:

@@ -22,7 +22,8 @@ Target = Annotated[
     str,
     typer.Argument(
         help="A built-in model (see `alexnet models`), file.py:NAME, package.module:NAME, "
-        "a checkpoint (.safetensors, .pt), or a saved report: report.json, - for standard input.",
+        "a model folder (config.json), a checkpoint (.safetensors, .pt), "
+        "or a saved report: report.json, - for standard input.",
         autocompletion=complete_target,
     ),
 ]
@@ -46,6 +47,13 @@ Cache = Annotated[
         help="Answers about built-in models on meta are kept. --no-cache traces again; --cache keeps those about your "
         "own code too, until one of its files changes.",
         show_default=False,
+    ),
+]
+TrustRemoteCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code",
+        help="Run the code that a model folder brings along, with all your rights: read it first.",
     ),
 ]
 Depth = Annotated[
@@ -122,6 +130,7 @@ class Run:
     formulas: Formulas = None
     traceback: Traceback = False
     cache: Cache = None
+    trust_remote_code: TrustRemoteCode = False
 
     def session(self, target: str) -> Session:
         """Return a session about a target run like this.
@@ -130,8 +139,9 @@ class Run:
             UsageError: an option does not parse.
         """
         given = {**vars(self)}
-        arguments, cache = given.pop("arguments"), given.pop("cache")
-        return Session(Named(target, tuple(arguments or ())), how_to_run(**given), cache=cache, listener=LISTENER)
+        arguments, cache, trusted = (given.pop(name) for name in ("arguments", "cache", "trust_remote_code"))
+        source = Named(target, tuple(arguments or ()), trusted=trusted)
+        return Session(source, how_to_run(**given), cache=cache, listener=LISTENER)
 
 
 @dataclass(frozen=True)

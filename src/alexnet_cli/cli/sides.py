@@ -80,6 +80,7 @@ class Sides:
     formulas: options.Formulas = None
     traceback: options.Traceback = False
     cache: options.Cache = None
+    trust_remote_code: options.TrustRemoteCode = False
 
     def sessions(self, targets: Sequence[str]) -> list[Session]:
         """Return a session for each target, with its own options; a saved report takes none if a model is run.
@@ -118,6 +119,7 @@ class Sides:
                 formulas=self.formulas,
                 traceback=self.traceback,
                 cache=self.cache,
+                trust_remote_code=self.trust_remote_code,
             )
             for size, source, batch, device, dtype in zip(sizes, sources, batches, devices, dtypes, strict=True)
         ]

@@ -150,7 +150,7 @@ class _Watched:
             try:
                 yield
             finally:
-                self.files |= loaded_files()
+                self.files |= loaded_files() | set(map(str, self.subject.files))
 
 
 def _is_whole(report: Report) -> bool:

@@ -29,11 +29,11 @@ __all__ = ["Example", "Live", "Named", "Session", "Source", "Variation", "is_on_
 
 
 class Source(Protocol):
-    """Where the model comes from. `arguments` tell one answer in the cache from another."""
+    """Where the model comes from."""
 
     @property
-    def arguments(self) -> tuple[str, ...]:
-        """Return what the model is built with, as text."""
+    def key(self) -> tuple[str, ...]:
+        """Return what the model is built with, as text: it tells one answer in the cache from another."""
 
     def resolve(self, how: TraceOptions) -> Subject | Report:
         """Return the model to trace, or the report that stands for it."""
@@ -41,16 +41,25 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Named:
-    """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given."""
+    """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given.
+
+    If `trusted`, code that a model folder brings may run.
+    """
 
     target: str = "alexnet"
     arguments: tuple[str, ...] = ()
     example: Example | None = None
+    trusted: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return the arguments, and whether the folder's code may run."""
+        return (*self.arguments, *(["--trust-remote-code"] if self.trusted else []))
 
     def resolve(self, how: TraceOptions) -> Subject | Report:
         """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
         del how
-        found = resolve(self.target, parse_arguments(self.arguments))
+        found = resolve(self.target, parse_arguments(self.arguments), trusted=self.trusted)
         return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
 
 
@@ -60,7 +69,7 @@ class Live:
 
     module: nn.Module
     example: Example | None = None
-    arguments: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
 
     def resolve(self, how: TraceOptions) -> Subject:
         """Return the module as it is; a trace works on a copy that shares its weights or has none."""
@@ -77,8 +86,8 @@ class _Halved:
     before: Report
 
     @property
-    def arguments(self) -> tuple[str, ...]:
-        return (*self.whole.arguments, f"half the outputs of {self.path}")  # no argument can be written like this
+    def key(self) -> tuple[str, ...]:
+        return (*self.whole.key, f"half the outputs of {self.path}")  # no argument can be written like this
 
     def resolve(self, how: TraceOptions) -> Subject | Report:
         subject = self.whole.resolve(how)
@@ -138,7 +147,7 @@ class Session:
         """
         if self._report is None:
             if isinstance(self.resolved, Subject):
-                self._report = traced(self.resolved, self.source.arguments, self.how, self.listener, cache=self.cache)
+                self._report = traced(self.resolved, self.source.key, self.how, self.listener, cache=self.cache)
             else:
                 self._report = self._stored(self.resolved)
         return self._report
@@ -223,8 +232,15 @@ class Session:
             raise UsageError(f"the model does not run with a batch of {batch_size}{why}")
         return report
 
+    @property
+    def own_weights(self) -> Path | None:
+        """The checkpoint that lies beside the model's config."""
+        return self.resolved.weights if isinstance(self.resolved, Subject) else None
+
     def weights(self, checkpoint: Path) -> WeightsMatch:
         """Compare the names and shapes in a checkpoint with the model's.
+
+        A checkpoint of the model's own may leave out tensors that are tied to others: its library ties them again.
 
         Raises:
             UsageError: the target is not a model.
@@ -238,7 +254,10 @@ class Session:
         shapes = checkpoint_shapes(checkpoint)
         from alexnet_cli.tracing.build import state_shapes  # imports torch
 
-        return compare_weights(state_shapes(self.resolved, self.how), shapes)
+        state = state_shapes(self.resolved, self.how)
+        left_out = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
+        may_leave_out = left_out if checkpoint == self.own_weights else set()
+        return compare_weights({k: v for k, v in state.shapes.items() if k not in may_leave_out}, shapes)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.

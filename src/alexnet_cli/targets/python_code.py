@@ -17,21 +17,23 @@ from types import ModuleType
 from typing import Any
 
 from alexnet_cli.errors import AlexnetError, TargetError, UsageError, users_frames
-from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 
-def python_subject(place: str, name: str, arguments: Mapping[str, Any]) -> Subject:
-    """Return the subject of `place:name`; `name` may be empty if the file defines one module class.
+def python_subject(asked: Asked) -> Subject:
+    """Return the subject of `file.py:NAME` or `package.module:NAME`; a file with one module class needs no name.
 
     Nothing is imported before the subject is loaded.
 
     Raises:
         TargetError: the file does not exist.
     """
+    place, name = asked.target, ""
+    if not place.endswith(".py"):
+        place, _, name = place.rpartition(":")
     code = _file_code(place) if place.endswith(".py") else Code(place, None)
-    target = f"{place}:{name}" if name else place
-    source = _Source(code, name, dict(arguments))
-    return Subject(target, f"{name or 'the model'} in {place}", source.load, within=code.within)
+    source = _Source(code, name, dict(asked.arguments))
+    return Subject(asked.target, f"{name or 'the model'} in {place}", source.load, within=code.within)
 
 
 def python_value(text: str) -> Any:

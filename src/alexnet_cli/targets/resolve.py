@@ -1,15 +1,15 @@
-"""From a target string to a Subject or a saved Report."""
+"""What a target names. `KINDS` lists every kind of target, with how it is recognised and who reads it."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
@@ -17,45 +17,100 @@ from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
 from alexnet_cli.targets.checkpoint import is_checkpoint
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.subject import Loaded, Subject
+from alexnet_cli.targets.pretrained import is_model_folder
+from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 STDIN = ("-", "/dev/stdin")
-_PYTHON = re.compile(r"(?P<place>.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)")
+_PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
-def resolve(target: str, arguments: Mapping[str, Any] | None = None) -> Subject | Report:
-    """Return what a target names: a model to trace, a saved report, or the report of a checkpoint.
+class Kind(NamedTuple):
+    """A kind of target: `owns` recognises it without torch, `read` returns the model or the report it stands for.
 
-    `arguments` are passed on to the class or function that builds the model.
+    What is `built` takes `--arg`, and is run.
+    """
+
+    owns: Callable[[str], bool]
+    read: Callable[[Asked], Subject | Report]
+    built: bool
+
+
+def _variant(asked: Asked) -> Subject:
+    variant = variants()[asked.target]
+    load = partial(_load_variant, variant, asked.arguments)
+    return Subject(asked.target, variant.description, load, inputs=(InputSpec(variant.input),))
+
+
+def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
+    try:
+        return Loaded(variant.build(**arguments))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"cannot build {variant.name} with these arguments: {error}") from error
+
+
+def _python(asked: Asked) -> Subject:
+    from alexnet_cli.targets.python_code import python_subject
+
+    return python_subject(asked)
+
+
+def _checkpoint(asked: Asked) -> Report:
+    from alexnet_cli.targets.checkpoint.read import checkpoint_report
+
+    return checkpoint_report(asked.target)
+
+
+def _folder(asked: Asked) -> Subject | Report:
+    from alexnet_cli.targets.pretrained.folder import folder_subject
+
+    return folder_subject(asked)
+
+
+def _is_saved(target: str) -> bool:
+    return target in STDIN or target.endswith(".json") or target.startswith("/dev/fd/")
+
+
+def _saved(asked: Asked) -> Report:
+    if asked.target in STDIN:
+        return read_report(sys.stdin.buffer.read(), "standard input")
+    return load_report(Path(asked.target))
+
+
+KINDS = (
+    Kind(lambda target: target in variants(), _variant, built=True),
+    Kind(lambda target: _PYTHON.fullmatch(target) is not None, _python, built=True),
+    Kind(is_checkpoint, _checkpoint, built=False),
+    Kind(is_model_folder, _folder, built=True),
+    Kind(_is_saved, _saved, built=False),
+)
+"""The first that owns a target reads it."""
+
+
+def resolve(target: str, arguments: Mapping[str, Any] | None = None, *, trusted: bool = False) -> Subject | Report:
+    """Return what a target names: a model to trace, or a report that was saved or read from a checkpoint.
+
+    `arguments` are passed on to what builds the model; if `trusted`, code that a model folder brings may run.
 
     Raises:
         UsageError: the name is unknown.
         TargetError: the file cannot be read, or is not what its name says.
     """
-    arguments = arguments or {}
-    if target in variants():
-        return _variant(variants()[target], arguments)
-    match = _PYTHON.fullmatch(target)
-    if match or target.endswith(".py"):
-        from alexnet_cli.targets.python_code import python_subject  # a variant needs neither this nor checkpoints
-
-        return python_subject(match["place"] if match else target, match["name"] if match else "", arguments)
-    if arguments:
+    kind = _kind_of(target)
+    if kind is None:
+        raise _unknown(target)
+    if arguments and not kind.built:
         raise UsageError("--arg applies only to a model that is built, such as file.py:NAME")
-    if target in STDIN:
-        return read_report(sys.stdin.buffer.read(), "standard input")
-    if is_checkpoint(target):
-        from alexnet_cli.targets.checkpoint.read import checkpoint_report
-
-        return checkpoint_report(target)
-    if target.endswith(".json") or target.startswith("/dev/fd/"):
-        return load_report(Path(target))
-    raise _unknown(target)
+    return kind.read(Asked(target, arguments or {}, trusted))
 
 
 def is_stored(target: str) -> bool:
     """Tell whether a target is a saved report or a checkpoint, and so is not run."""
-    return target in STDIN or is_checkpoint(target) or target.endswith(".json") or target.startswith("/dev/fd/")
+    kind = _kind_of(target)
+    return kind is not None and not kind.built
+
+
+def _kind_of(target: str) -> Kind | None:
+    return next((kind for kind in KINDS if kind.owns(target)), None)
 
 
 def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
@@ -76,24 +131,11 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def _variant(variant: Variant, arguments: Mapping[str, Any]) -> Subject:
-    return Subject(
-        target=variant.name,
-        description=variant.description,
-        load=partial(_load_variant, variant, arguments),
-        inputs=(InputSpec(variant.input),),
-    )
-
-
-def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
-    try:
-        return Loaded(variant.build(**arguments))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"cannot build {variant.name} with these arguments: {error}") from error
-
-
 def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
-    known = f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a checkpoint, or a saved report"
+    known = (
+        f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a model folder, a checkpoint, or a "
+        "saved report"
+    )
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

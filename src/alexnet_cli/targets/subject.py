@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.targets.inputs import InputSpec
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from torch import nn
 
     from alexnet_cli.targets.example import Example
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A target as it was typed, what its model is built with, and whether code that a model folder brings may run."""
+
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,8 @@ class Subject:
     `load` builds the module on torch's current default device. It and the model's forward run inside `within`,
     which prepares what the target's code needs and removes it again. `inputs` is what the model is known to take,
     None if that has to be found; `example` is a call of forward that the caller gave instead. `home` is the kind of
-    device to fall back to if the model cannot run on `meta`.
+    device to fall back to if the model cannot run on `meta`. `files` are read when the model is built, beside code;
+    `weights` is the checkpoint that belongs to it.
     """
 
     target: str
@@ -41,6 +52,8 @@ class Subject:
     example: Example | None = None
     home: str = "cpu"
     within: Callable[[], AbstractContextManager[object]] = nullcontext
+    files: tuple[Path, ...] = ()
+    weights: Path | None = None
 
 
 def live_subject(module: nn.Module, example: Example | None) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -103,8 +103,15 @@ def _moved(tensor: Tensor, device: torch.device, *, own_weights: bool) -> Tensor
     return nn.Parameter(moved, requires_grad=tensor.requires_grad) if is_weight else moved
 
 
-def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:
-    """Return the keys of the model's `state_dict` with their shapes, built on `meta`; lazy parameters have no shape.
+class State(NamedTuple):
+    """The keys of a `state_dict` with their shapes; `ties` are the other keys of tensors that have several."""
+
+    shapes: dict[str, Shape]
+    ties: dict[str, set[str]]
+
+
+def state_shapes(subject: Subject, options: TraceOptions) -> State:
+    """Return the shapes in the model's `state_dict`, built on `meta`; lazy parameters have none.
 
     Raises:
         TargetError: the model cannot be built.
@@ -112,4 +119,8 @@ def state_shapes(subject: Subject, options: TraceOptions) -> dict[str, Shape]:
     with undisturbed(), subject.within():
         model = build(subject, torch.device(META), options, notify=lambda _: None)
         state = model.state_dict(keep_vars=True)
-    return {name: tuple(value.shape) for name, value in state.items() if not is_lazy(value)}
+    names: dict[int, set[str]] = {}
+    for name, value in state.items():
+        names.setdefault(id(value), set()).add(name)
+    shapes = {name: tuple(value.shape) for name, value in state.items() if not is_lazy(value)}
+    return State(shapes, {name: group - {name} for group in names.values() for name in group})

@@ -81,6 +81,9 @@ def weights_notes(match: WeightsMatch) -> tuple[Note, ...]:
     """Name the keys that are missing, unexpected or of a different shape, and what would help."""
     if match.holds:
         return (Note(f"weights: all {match.matched} tensors fit"),)
+    if match.renamed and not match.mismatched and match.prefix is None:
+        renamed = f"{len(match.unexpected)} hold as many values as the model's {len(match.missing)} others"
+        return (Note(f"weights: {match.matched} tensors fit, and {renamed}: their names differ"),)
     mismatched = [
         f"{item.path} ({shape(item.checkpoint)} in the file, {shape(item.model)} here)" for item in match.mismatched
     ]

@@ -46,9 +46,9 @@ class Contents(Struct, frozen=True):
     note: str | None = None
 
 
-def damaged(path: Path, what: str) -> TargetError:
+def damaged(path: Path, what: str, kind: str = "checkpoint") -> TargetError:
     """Return the error for a file that is not what its name says."""
-    return TargetError(f"{path} is not a readable checkpoint: {what}", "download or save it again")
+    return TargetError(f"{path} is not a readable {kind}: {what}", "download or save it again")
 
 
 @contextmanager
@@ -76,8 +76,8 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         raise TargetError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def read_json(data: bytes, path: Path, what: str) -> dict[str, Any]:
-    """Read a JSON object without duplicate keys; `what` names the data in errors.
+def read_json(data: bytes, path: Path, what: str, kind: str = "checkpoint") -> dict[str, Any]:
+    """Read a JSON object without duplicate keys; `what` names the data in errors, `kind` the file.
 
     Raises:
         TargetError: it is not JSON, not an object, nested too deeply, or a key is repeated.
@@ -85,11 +85,11 @@ def read_json(data: bytes, path: Path, what: str) -> dict[str, Any]:
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=_without_duplicates)
     except ValueError as error:  # not JSON, not UTF-8, a repeated key, or an integer of thousands of digits
-        raise damaged(path, f"its {what} is not valid JSON ({error})") from error
+        raise damaged(path, f"its {what} is not valid JSON ({error})", kind) from error
     except RecursionError as error:
-        raise damaged(path, f"its {what} is nested too deeply") from error
+        raise damaged(path, f"its {what} is nested too deeply", kind) from error
     if not isinstance(value, dict):
-        raise damaged(path, f"its {what} is not a JSON object")
+        raise damaged(path, f"its {what} is not a JSON object", kind)
     return value
 
 

@@ -1,0 +1,42 @@
+"""A config of diffusers: of one model, or of a pipeline whose parts are models of diffusers and transformers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from alexnet_cli.errors import TargetError, UsageError, nearest
+from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, planned
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def plan(config: Config) -> Plan:
+    """Return the model that a config of diffusers describes, or the part of a pipeline that was asked for."""
+    if config.file.name != "model_index.json":
+        return Plan(str(config.values["_class_name"]), config.file, partial(_build, config.whole()))
+    parts = [name for name in config.values if (config.file.parent / name / "config.json").is_file()]
+    target = str(config.file.parent)
+    if not config.part:
+        raise UsageError(
+            f"{target} is a pipeline of several models", f"name one of its parts, as in {target}:{_first(parts)}"
+        )
+    if config.part not in parts:
+        raise UsageError(f"{target} has no model {config.part!r}", nearest(config.part, parts))
+    return planned(config.beside(config.file.parent / config.part / "config.json"))[1]
+
+
+def _first(parts: list[str]) -> str:
+    return f"{parts[0]} (it has {', '.join(parts)})" if parts else "PART"
+
+
+def _build(config: Config) -> nn.Module:
+    diffusers = imported("diffusers", "diffusers")
+    name = config.values["_class_name"]
+    found: Any = getattr(diffusers, name, None) if isinstance(name, str) else None
+    is_model = isinstance(found, type) and issubclass(found, diffusers.ModelMixin)
+    if not is_model:
+        raise TargetError(f"diffusers {diffusers.__version__} has no model {name!r}", "a newer diffusers may have it")
+    made: nn.Module = found.from_config({**config.values, **config.asked.arguments})
+    return made

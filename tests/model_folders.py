@@ -1,0 +1,47 @@
+"""Model folders as their libraries save them, small: a Llama, a pipeline of diffusers, an adapter."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 100,
+}
+
+
+def save_llama(folder: Path) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    LlamaForCausalLM(LlamaConfig(**SIZES)).save_pretrained(folder)
+
+
+def save_pipeline(folder: Path) -> int:
+    """Return the number of parameters of its only model, `unet`."""
+    import diffusers
+
+    unet = diffusers.UNet2DModel(
+        sample_size=8,
+        block_out_channels=(8, 8),
+        down_block_types=("DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D"),
+        norm_num_groups=4,
+        layers_per_block=1,
+    )
+    diffusers.DDPMPipeline(unet=unet, scheduler=diffusers.DDPMScheduler()).save_pretrained(folder)
+    return sum(each.numel() for each in unet.parameters())
+
+
+def save_adapter(folder: Path, base: Path) -> None:
+    import peft
+    from transformers import LlamaForCausalLM
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 uses a name that transformers 5.24 deprecates
+        adapter = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+        peft.get_peft_model(LlamaForCausalLM.from_pretrained(base), adapter).save_pretrained(folder)

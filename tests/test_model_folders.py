@@ -1,0 +1,186 @@
+"""Model folders as targets: configs of transformers, diffusers, PEFT and timm, as these libraries save them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from model_folders import SIZES, save_adapter, save_llama, save_pipeline
+
+transformers = pytest.importorskip("transformers")
+LLAMA_PARAMS = 2 * 100 * 32 + 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48 + 2 * 32) + 32
+"""Embedding and head; in each layer q and o, k and v, gate, up and down, two norms; the last norm."""
+
+OWN_CONFIG = """
+from transformers import PretrainedConfig
+class MineConfig(PretrainedConfig):
+    model_type = "mine"
+    def __init__(self, width=8, **others):
+        self.width = width
+        super().__init__(**others)
+"""
+OWN_MODEL = """
+from pathlib import Path
+from torch import nn
+from transformers import PreTrainedModel
+from .configuration_mine import MineConfig
+Path("ran").touch()
+class MineModel(PreTrainedModel):
+    config_class = MineConfig
+    def __init__(self, config):
+        super().__init__(config)
+        self.fc = nn.Linear(config.width, 3)
+        self.post_init()
+    def forward(self, x):
+        return self.fc(x)
+"""
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "llama"
+    save_llama(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    pytest.importorskip("diffusers")
+    folder = tmp_path_factory.mktemp("models") / "pipeline"
+    return folder, save_pipeline(folder)
+
+
+def test_a_folder_of_transformers(alexnet, llama):
+    answer = alexnet("summary", str(llama), "-i", "16:int64", "--json")
+    assert answer.code == 0
+    assert answer.json["model"]["class"] == "LlamaForCausalLM"
+    assert answer.json["totals"]["params"] == LLAMA_PARAMS
+    tokens, head = 16, 8
+    linear = LLAMA_PARAMS - 100 * 32 - 5 * 32  # a multiplication for each weight, but for the embedding and the norms
+    attention = 2 * 2 * 4 * head * tokens * tokens
+    assert answer.json["totals"]["macs"] == tokens * linear + attention
+    assert answer.json["weights"]["matched"] == 2 + 2 * 9 + 1
+    assert answer.json["weights"]["missing"] == answer.json["weights"]["unexpected"] == []
+
+
+def test_the_config_itself_and_other_sizes(alexnet, llama):
+    answer = alexnet("summary", str(llama / "config.json"), "--arg", "num_hidden_layers=3", "--json")
+    assert answer.json["totals"]["params"] == LLAMA_PARAMS + (LLAMA_PARAMS - 2 * 100 * 32 - 32) // 2
+    assert len(answer.json["weights"]["missing"]) == 9
+
+
+def test_weights_under_other_names_are_told_from_missing_ones(alexnet, tmp_path):
+    config = transformers.MixtralConfig(**SIZES, num_local_experts=4, tie_word_embeddings=True)
+    transformers.MixtralForCausalLM(config).save_pretrained(tmp_path)
+    answer = alexnet("summary", str(tmp_path))
+    assert answer.code == 0
+    # transformers 5 keeps the experts of a layer in two tensors, and saves three for each expert, and the router
+    assert "26 hold as many values as the model's 6 others: their names differ" in answer.out
+
+
+def test_half_precision_is_that_of_the_config(alexnet, tmp_path):
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(**SIZES)).bfloat16().save_pretrained(tmp_path)
+    answer = alexnet("summary", str(tmp_path), "--json")
+    assert answer.json["run"]["dtype"] == "bfloat16"
+    assert answer.json["totals"]["param_bytes"] == 2 * LLAMA_PARAMS
+
+
+def test_code_in_the_folder_runs_only_when_asked(alexnet, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    config = {
+        "model_type": "mine",
+        "architectures": ["MineModel"],
+        "auto_map": {"AutoConfig": "configuration_mine.MineConfig", "AutoModel": "modeling_mine.MineModel"},
+        "width": 16,
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "configuration_mine.py").write_text(OWN_CONFIG)
+    (folder / "modeling_mine.py").write_text(OWN_MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    answer = alexnet("summary", str(folder))
+    assert answer.code == 3
+    assert "--trust-remote-code runs the code beside it with all your rights" in answer.err
+    assert not (tmp_path / "ran").exists()
+    answer = alexnet("summary", str(folder), "--trust-remote-code", "--json")
+    assert answer.json["totals"]["params"] == 16 * 3 + 3
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_pipeline_lists_its_parts(alexnet, pipeline):
+    folder, params = pipeline
+    answer = alexnet("summary", str(folder))
+    assert answer.code == 2
+    assert f"as in {folder}:unet" in answer.err
+    answer = alexnet("summary", f"{folder}:unet", "--json")
+    assert answer.json["totals"]["params"] == params
+    assert not answer.json["weights"]["missing"]
+    assert alexnet("summary", str(folder / "unet"), "--json").json["totals"]["params"] == params
+    answer = alexnet("summary", f"{folder}:unett")
+    assert answer.code == 2
+    assert "did you mean unet?" in answer.err
+
+
+def test_an_adapter_in_its_base_model(alexnet, llama, tmp_path):
+    pytest.importorskip("peft")
+    save_adapter(tmp_path, llama)
+    answer = alexnet("summary", str(tmp_path), "-i", "16:int64", "--json")
+    lora = 2 * 4 * ((32 + 32) + (32 + 16))  # two layers, rank 4: q from 32 to 32, v from 32 to 16
+    assert answer.json["totals"]["trainable_params"] == lora
+    assert answer.json["totals"]["frozen_params"] == LLAMA_PARAMS
+
+
+def test_an_adapter_without_its_base_model(alexnet, tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "org/base"}')
+    answer = alexnet("summary", str(tmp_path))
+    assert answer.code == 3
+    assert "is an adapter for org/base, and there is no such folder" in answer.err
+    assert "--arg base_model_name_or_path=FOLDER" in answer.err
+
+
+def test_a_config_of_timm(alexnet, tmp_path):
+    timm = pytest.importorskip("timm", exc_type=ImportError)
+    config = {"architecture": "resnet18", "num_classes": 10, "pretrained_cfg": {"input_size": [3, 64, 64]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    answer = alexnet("summary", str(tmp_path), "--json")
+    model = timm.create_model("resnet18", num_classes=10)
+    assert answer.json["totals"]["params"] == sum(each.numel() for each in model.parameters())
+    assert answer.json["run"]["inputs"][0]["shape"] == [1, 3, 64, 64]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[]", "not a JSON object"),
+        ('{"a": 1, "a": 2}', "is repeated"),
+        ("{}", "describes no known model"),
+        ('{"model_type": "no\\u001b[31mne"}', "knows no model type"),
+        ('{"model_type": ["llama"]}', "knows no model type"),
+        ('{"model_type": "llama", "num_hidden_layers": 1000000000}', "at most 100,000 are built"),
+        ('{"model_type": "llama", "architectures": ["pipeline"], "hidden_size": "wide"}', "cannot build"),
+        ('{"_class_name": "pipelines"}', "has no model 'pipelines'"),
+    ],
+)
+def test_a_damaged_config(alexnet, tmp_path, content, said):
+    (tmp_path / "config.json").write_text(content)
+    answer = alexnet("summary", str(tmp_path))
+    assert answer.code == 3
+    assert said in answer.err
+    assert "\x1b" not in answer.err
+
+
+def test_a_saved_report_may_be_called_config_json(alexnet, tmp_path):
+    path = tmp_path / "config.json"
+    assert alexnet("summary", "-o", str(path)).code == 0
+    assert alexnet("params", str(path), "--json").json["totals"]["params"] == 62_378_344
+
+
+def test_a_library_that_is_missing_is_named(alexnet, llama, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    answer = alexnet("summary", str(llama))
+    assert answer.code == 3
+    assert "transformers is not installed" in answer.err
+    assert "pip install 'alexnet-cli[hf]'" in answer.err
