@@ -7,8 +7,7 @@ skip connection, runs in a track outside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Literal
 
@@ -23,6 +22,8 @@ class Tie(Struct, frozen=True):
     key: int
 
 
+Edges = Sequence[Sequence[int]]
+"""For each part, the parts that it reads from or leads to."""
 Route = Literal["direct", "source lane", "target lane", "track"]
 
 
@@ -49,75 +50,57 @@ def assign(parts: int, ties: Sequence[Tie], ports: tuple[int, int] = (0, 0)) -> 
 
     `ports` says how many parts at the beginning come above all others, and how many at the end below.
     """
-    return _Assignment(parts, ties, ports).lanes()
+    before: list[list[int]] = [[] for _ in range(parts)]
+    after: list[list[int]] = [[] for _ in range(parts)]
+    for source, target in sorted({(tie.source, tie.target) for tie in ties}):
+        after[source].append(target)
+        before[target].append(source)
+    ranks = _ranks(before, after, ports)
+    chains = _chains(before, after, ranks)
+    lane_of = {part: chain.lane for chain in chains for part in chain.parts}
+    lanes = [lane_of[part] for part in range(parts)]
+    taken = set(zip(lanes, ranks, strict=True))
+    routes = tuple(_route(tie, ranks, lanes, taken) for tie in ties)
+    return Lanes(tuple(ranks), tuple(lanes), tuple(chains), routes)
 
 
-@dataclass
-class _Assignment:
-    parts: int
-    ties: Sequence[Tie]
-    ports: tuple[int, int]
-    before: list[list[int]] = field(init=False)
-    after: list[list[int]] = field(init=False)
+def _ranks(before: Edges, after: Edges, ports: tuple[int, int]) -> list[int]:
+    """Put each part below all that it reads from, and a part that reads nothing right above its first reader."""
+    into, inner = ports[0], len(before) - ports[1]
+    ranks = [0] * len(before)
+    for part in range(into, len(before)):
+        ranks[part] = max((ranks[source] + 1 for source in before[part]), default=int(into > 0))
+    for part in range(into, len(before)):
+        if not before[part] and after[part]:
+            ranks[part] = min(ranks[target] for target in after[part]) - 1
+    bottom = max(ranks[:inner], default=0) + 1
+    return [*ranks[:inner], *[bottom] * ports[1]]
 
-    def __post_init__(self) -> None:
-        self.before = [[] for _ in range(self.parts)]
-        self.after = [[] for _ in range(self.parts)]
-        for source, target in sorted({(tie.source, tie.target) for tie in self.ties}):
-            self.after[source].append(target)
-            self.before[target].append(source)
 
-    def lanes(self) -> Lanes:
-        """Return ranks, lanes and routes."""
-        ranks = self._ranks()
-        chains = self._chains(ranks)
-        lane_of = {part: chain.lane for chain in chains for part in chain.parts}
-        lanes = [lane_of[part] for part in range(self.parts)]
-        taken = set(zip(lanes, ranks, strict=True))
-        routes = tuple(_route(tie, ranks, lanes, taken) for tie in self.ties)
-        return Lanes(tuple(ranks), tuple(lanes), tuple(chains), routes)
+def _chains(before: Edges, after: Edges, ranks: Sequence[int]) -> list[Chain]:
+    """Follow the longest path from part 0, or from where one is longer, then from each part that has no lane yet."""
+    lengths = [1] * len(after)
+    for part in reversed(range(len(after))):
+        lengths[part] = 1 + max((lengths[target] for target in after[part]), default=0)
 
-    def _ranks(self) -> list[int]:
-        """Put each part below all that it reads from, and a part that reads nothing right above its first reader."""
-        into, out = self.ports
-        ranks = [0] * self.parts
-        for part in range(into, self.parts):
-            ranks[part] = max((ranks[source] + 1 for source in self.before[part]), default=int(into > 0))
-        for part in range(into, self.parts):
-            if not self.before[part] and self.after[part]:
-                ranks[part] = min(ranks[target] for target in self.after[part]) - 1
-        bottom = max(ranks[: self.parts - out], default=0) + 1
-        return [*ranks[: self.parts - out], *[bottom] * out]
+    def longest(parts: Iterable[int]) -> int:
+        return max(parts, key=lambda part: (lengths[part], -part))
 
-    def _chains(self, ranks: Sequence[int]) -> list[Chain]:
-        lengths = [1] * self.parts
-        for part in range(self.parts - 1, -1, -1):
-            lengths[part] = 1 + max((lengths[target] for target in self.after[part]), default=0)
-        free = set(range(self.parts))
-        kept: dict[int, list[tuple[int, int]]] = {}
-        chains: list[Chain] = []
-        start = max(range(self.parts), key=lambda part: (lengths[part], -part), default=0)
-        for part in (start, *range(self.parts)):
-            if part in free:
-                path = self._path(part, lengths, free)
-                free -= set(path)
-                reach = self._reach(path, ranks)
-                lane = _free_lane(kept, reach) if chains else 0
-                chains.append(Chain(tuple(path), lane, *reach))
-        return chains
-
-    def _path(self, start: int, lengths: Sequence[int], free: set[int]) -> list[int]:
-        """Follow the longest path from a part through parts that have no lane yet."""
+    free = set(range(len(after)))
+    kept: dict[int, list[tuple[int, int]]] = {}
+    chains: list[Chain] = []
+    for start in (longest(free), *range(len(after))) if free else ():
+        if start not in free:
+            continue
         path = [start]
-        while onward := [part for part in self.after[path[-1]] if part in free]:
-            path.append(max(onward, key=lambda part: (lengths[part], -part)))
-        return path
-
-    def _reach(self, path: Sequence[int], ranks: Sequence[int]) -> tuple[int, int]:
-        """Return the ranks that a path takes, including the way from its source and to its target."""
-        top = min((ranks[part] + 1 for part in self.before[path[0]]), default=ranks[path[0]])
-        bottom = max((ranks[part] - 1 for part in self.after[path[-1]]), default=ranks[path[-1]])
-        return min(top, ranks[path[0]]), max(bottom, ranks[path[-1]])
+        while onward := [part for part in after[path[-1]] if part in free]:
+            path.append(longest(onward))
+        free -= set(path)
+        top = min((ranks[part] + 1 for part in before[path[0]]), default=ranks[path[0]])
+        bottom = max((ranks[part] - 1 for part in after[path[-1]]), default=ranks[path[-1]])
+        reach = min(top, ranks[path[0]]), max(bottom, ranks[path[-1]])
+        chains.append(Chain(tuple(path), _free_lane(kept, reach) if chains else 0, *reach))
+    return chains
 
 
 def _free_lane(kept: dict[int, list[tuple[int, int]]], reach: tuple[int, int]) -> int:

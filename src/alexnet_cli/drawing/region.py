@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from alexnet_cli.drawing.lanes import Lanes, Tie, assign
+from alexnet_cli.drawing.lanes import Lanes, Route, Tie, assign
+from alexnet_cli.drawing.page import Body
 from alexnet_cli.graphics.scene import Line, Mark, Point
 
 GAP = 2.2
@@ -22,18 +22,15 @@ leaves; the straight end of a line before its arrow. Ranks are `SLOPE` further a
 them goes sideways."""
 
 
-class Part(Struct, frozen=True):
-    """Something to place: its marks, drawn at the origin, and where lines enter and leave, by key, from its left edge.
+class Part(Body, frozen=True):
+    """Something to place, drawn at the origin, and where lines enter and leave it, by key, from its left edge.
 
     Lines with other keys use its axis, the middle unless given. A port has no size, and lines cross it without an
     arrow.
     """
 
-    marks: tuple[Mark, ...]
-    width: float
-    height: float
-    ins: dict[int, float] = {}
-    outs: dict[int, float] = {}
+    ins: dict[int, float] = field(default_factory=dict)
+    outs: dict[int, float] = field(default_factory=dict)
     arrow: bool = True
     given_axis: float | None = None
 
@@ -58,13 +55,10 @@ class Part(Struct, frozen=True):
 PORT = Part((), 0, 0, arrow=False)
 
 
-class Placed(Struct, frozen=True):
+class Placed(Body, frozen=True):
     """A placed graph with its upper left corner at the origin; `corners` are the upper left corners of its parts."""
 
-    marks: tuple[Mark, ...]
-    width: float
-    height: float
-    corners: tuple[Point, ...]
+    corners: tuple[Point, ...] = ()
     ranks: tuple[int, ...] = ()
 
 
@@ -85,36 +79,41 @@ class Track(Struct, frozen=True):
     side: int
 
 
-@dataclass
 class _Region:
-    parts: Sequence[Part]
-    ties: Sequence[Tie]
-    lanes: Lanes
-    em: float
-    corners: list[Point] = field(default_factory=list)
-    tops: list[float] = field(default_factory=list)
-    bottoms: list[float] = field(default_factory=list)
-    tracks: dict[tuple[int, int], Track] = field(default_factory=dict)
+    def __init__(self, parts: Sequence[Part], ties: Sequence[Tie], lanes: Lanes, em: float) -> None:
+        self.parts, self.ties, self.lanes, self.em = parts, ties, lanes, em
+        self.ranks = lanes.ranks
+        self.rows = range(max(self.ranks, default=0) + 1)
+        self.corners: list[Point] = []
+        self.tops: list[float] = []
+        self.bottoms: list[float] = []
+        self.tracks: dict[tuple[int, int], Track] = {}
 
     def placed(self) -> Placed:
         """Return the parts and the lines between them."""
         axes = self._axes()
         self._set_rows(axes)
-        for part, rank, axis in zip(self.parts, self.lanes.ranks, axes, strict=True):
+        for part, rank, axis in zip(self.parts, self.ranks, axes, strict=True):
             slack = self.bottoms[rank] - self.tops[rank] - part.height
             self.corners.append((axis - part.axis, self.tops[rank] + slack / 2))
-        marks = self._lines()
+        self._lay_tracks()
+        lines = (self._line(tie, route) for tie, route in zip(self.ties, self.lanes.routes, strict=True))
+        marks = [Mark((line,), "edge") for line in lines]
         for part, (x, y) in zip(self.parts, self.corners, strict=True):
             marks += [mark.moved(x, y) for mark in part.marks]
-        return self._at_origin(marks)
+        areas = [mark.area() for mark in marks]
+        left = min([*(area.left for area in areas), *(x for x, _ in self.corners)])
+        right = max([*(area.right for area in areas), *(x for x, _ in self.corners)])
+        moved = tuple(mark.moved(-left, 0) for mark in marks)
+        corners = tuple((x - left, y) for x, y in self.corners)
+        return Placed(moved, right - left, self.bottoms[-1], corners, self.ranks)
 
     def _axes(self) -> list[float]:
         """Place each chain as near to lane 0 as the chains nearer to it allow, over the ranks that it takes."""
         axes = [0.0] * len(self.parts)
-        ranks = max(self.lanes.ranks, default=0) + 1
-        edges = {side: [0.0] * ranks for side in (1, -1)}
+        edges = {side: [0.0] * len(self.rows) for side in (1, -1)}
         for chain in sorted(self.lanes.chains, key=lambda chain: abs(chain.lane)):
-            reach = range(max(chain.first, 0), min(chain.last + 1, ranks))
+            reach = self.rows[max(chain.first, 0) : chain.last + 1]
             side = 1 if chain.lane > 0 else -1
             out = 0.0
             if chain.lane:
@@ -124,7 +123,7 @@ class _Region:
                 for rank in reach:
                     edges[way][rank] = max(edges[way][rank], out)
                 for part in chain.parts:
-                    rank = self.lanes.ranks[part]
+                    rank = self.ranks[part]
                     edges[way][rank] = max(edges[way][rank], out + self.parts[part].reach(way))
             for part in chain.parts:
                 axes[part] = side * out
@@ -132,15 +131,14 @@ class _Region:
 
     def _set_rows(self, axes: Sequence[float]) -> None:
         """Set the top and bottom of each rank; ranks are further apart where lines go far sideways."""
-        ranks = max(self.lanes.ranks, default=0) + 1
-        heights = [0.0] * ranks
-        for part, rank in zip(self.parts, self.lanes.ranks, strict=True):
+        heights = [0.0 for _ in self.rows]
+        for part, rank in zip(self.parts, self.ranks, strict=True):
             heights[rank] = max(heights[rank], part.height)
         gaps = [GAP * self.em if height else SHORT * self.em for height in (*heights[1:], 1.0)]
         for tie, route in zip(self.ties, self.lanes.routes, strict=True):
             if route != "track":
                 aside = abs(axes[tie.source] - axes[tie.target])
-                rank = self.lanes.ranks[tie.target] - 1 if route == "source lane" else self.lanes.ranks[tie.source]
+                rank = self.ranks[tie.target] - 1 if route == "source lane" else self.ranks[tie.source]
                 gaps[rank] = max(gaps[rank], GAP * self.em + SLOPE * aside if aside else 0)
         y = 0.0
         for height, gap in zip(heights, gaps, strict=True):
@@ -148,45 +146,30 @@ class _Region:
             self.bottoms.append(y + height)
             y += height + gap
 
-    def _lines(self) -> list[Mark]:
-        """Draw the ties."""
-        self._lay_tracks()
-        return [Mark((self._line(number),), "edge") for number in range(len(self.ties))]
-
     def _lay_tracks(self) -> None:
         """Give the lines around from each port one track; short ones first, so that longer ones run outside of them."""
         reach: dict[tuple[int, int], list[int]] = {}
         for tie, route in zip(self.ties, self.lanes.routes, strict=True):
             if route == "track":
                 reach.setdefault((tie.source, tie.key), []).append(tie.target)
-        order = sorted(reach, key=lambda port: (max(map(self._rank, reach[port])) - self._rank(port[0]), port))
-        for port in order:
-            first, last = self._rank(port[0]), max(map(self._rank, reach[port]))
+        spans = {port: (self.ranks[port[0]], max(self.ranks[target] for target in reach[port])) for port in reach}
+        for port in sorted(reach, key=lambda port: (spans[port][1] - spans[port][0], port)):
+            first, last = spans[port]
             side = min((1, -1), key=lambda side: self._costs(first, last, reach[port], side))
             self.tracks[port] = Track(first, last, self._outside(first, last, side), side)
 
-    def _rank(self, part: int) -> int:
-        return self.lanes.ranks[part]
-
-    def _line(self, number: int) -> Line:
-        tie = self.ties[number]
+    def _line(self, tie: Tie, route: Route) -> Line:
         source, target = self.parts[tie.source], self.parts[tie.target]
         (sx, sy), (tx, ty) = self.corners[tie.source], self.corners[tie.target]
         start = (sx + source.leave(tie.key), sy + source.height)
         end = (tx + target.enter(tie.key), ty)
-        first, last = self.lanes.ranks[tie.source], self.lanes.ranks[tie.target]
-        match self.lanes.routes[number]:
-            case "track":
-                return self._track(tie, start, end)
-            case "source lane":
-                first = last - 1
-            case "target lane":
-                last = first + 1
-            case _:
-                pass
-        bend = (start[0], self.bottoms[first]), (end[0], self.tops[last] - STRAIGHT * self.em)
-        points = (start, *bend, end)
-        return Line(_distinct(points), arrow=target.arrow, bend="smooth")
+        if route == "track":
+            return self._track(tie, start, end)
+        first, last = self.ranks[tie.source], self.ranks[tie.target]
+        bend = self.bottoms[last - 1 if route == "source lane" else first]
+        straight = self.tops[first + 1 if route == "target lane" else last] - STRAIGHT * self.em
+        points = dict.fromkeys((start, (start[0], bend), (end[0], straight), end))
+        return Line(tuple(points), arrow=target.arrow, bend="smooth")
 
     def _track(self, tie: Tie, start: Point, end: Point) -> Line:
         """Lead a line around the parts in between: out below the source, along the outside, into the target's side."""
@@ -195,7 +178,7 @@ class _Region:
         below = self.bottoms[track.first] + TURN * self.em
         out = (start, (start[0], below), (track.x, below))
         if self._blocked(tie.target, track.side) or not target.arrow:
-            above = self.tops[self._rank(tie.target)] - TURN * self.em
+            above = self.tops[self.ranks[tie.target]] - TURN * self.em
             return Line((*out, (track.x, above), (end[0], above), end), arrow=target.arrow)
         middle = ty + target.height / 2
         edge = tx + target.width if track.side > 0 else tx
@@ -203,18 +186,16 @@ class _Region:
 
     def _blocked(self, part: int, side: int) -> bool:
         """Whether another part stands on this side of a part."""
-        rank, lane = self._rank(part), self.lanes.lanes[part]
         return any(
-            other != part and self._rank(other) == rank and (self.lanes.lanes[other] - lane) * side > 0
-            for other in range(len(self.parts))
+            rank == self.ranks[part] and (lane - self.lanes.lanes[part]) * side > 0
+            for lane, rank in zip(self.lanes.lanes, self.ranks, strict=True)
         )
 
     def _costs(self, first: int, last: int, targets: Sequence[int], side: int) -> tuple[int, int, int]:
         """Weigh a side: targets that it cannot enter, then parts in the way; the right side wins a draw."""
         blocked = sum(self._blocked(target, side) for target in targets)
         beside = sum(
-            lane * side > 0 and first < rank < last
-            for lane, rank in zip(self.lanes.lanes, self.lanes.ranks, strict=True)
+            lane * side > 0 and first < rank < last for lane, rank in zip(self.lanes.lanes, self.ranks, strict=True)
         )
         return blocked, beside, -side
 
@@ -222,7 +203,7 @@ class _Region:
         """Return the nearest free place beside some ranks, outside of parts and tracks."""
         edges = [
             side * (x + (part.width if side > 0 else 0.0))
-            for part, (x, _), rank in zip(self.parts, self.corners, self.lanes.ranks, strict=True)
+            for part, (x, _), rank in zip(self.parts, self.corners, self.ranks, strict=True)
             if first <= rank <= last
         ]
         edges += [
@@ -231,16 +212,3 @@ class _Region:
             if track.side == side and track.first < last and first < track.last
         ]
         return side * (max(edges) + TRACK * self.em)
-
-    def _at_origin(self, marks: Sequence[Mark]) -> Placed:
-        xs = [edge for mark in marks for edge in (mark.area().left, mark.area().right)]
-        xs += [x for x, _ in self.corners]
-        left, right = min(xs), max(xs)
-        moved = tuple(mark.moved(-left, 0) for mark in marks)
-        corners = tuple((x - left, y) for x, y in self.corners)
-        return Placed(moved, right - left, self.bottoms[-1], corners, self.lanes.ranks)
-
-
-def _distinct(points: Sequence[Point]) -> tuple[Point, ...]:
-    """Drop points equal to the one before."""
-    return tuple(point for i, point in enumerate(points) if i == 0 or point != points[i - 1])
