@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.graphics.text import text_width
-
-if TYPE_CHECKING:
-    from typing_extensions import Self  # typing has it from Python 3.11 on
 
 Point = tuple[float, float]
 ASCENT, DESCENT = 0.8, 0.22
@@ -42,24 +39,9 @@ class _Through(Struct, frozen=True):
 
     points: tuple[Point, ...]
 
-    def moved(self, x: float, y: float) -> Self:
-        """Return it shifted."""
-        return replace(self, points=tuple((px + x, py + y) for px, py in self.points))
-
     def area(self) -> Area:
         """Return its bounding box."""
         return united(Area(x, y, x, y) for x, y in self.points)
-
-
-class _At(Struct, frozen=True):
-    """A shape at a place."""
-
-    x: float
-    y: float
-
-    def moved(self, x: float, y: float) -> Self:
-        """Return it shifted."""
-        return replace(self, x=self.x + x, y=self.y + y)
 
 
 class Polygon(_Through, frozen=True):
@@ -76,9 +58,11 @@ class Line(_Through, frozen=True):
     bend: Literal["round", "smooth"] = "round"
 
 
-class Box(_At, frozen=True):
+class Box(Struct, frozen=True):
     """A rectangle with round corners."""
 
+    x: float
+    y: float
     width: float
     height: float
     look: str
@@ -89,12 +73,14 @@ class Box(_At, frozen=True):
         return Area(self.x, self.y, self.x + self.width, self.y + self.height)
 
 
-class Label(_At, frozen=True):
+class Label(Struct, frozen=True):
     """A line of text; `y` is the baseline. If `turned`, it reads upward and `x` is the baseline.
 
     A `halo` in the background's colour separates it from lines behind it.
     """
 
+    x: float
+    y: float
     text: str
     size: float
     anchor: Literal["start", "middle", "end"] = "start"
@@ -130,7 +116,15 @@ class Mark(Struct, frozen=True):
 
     def moved(self, x: float, y: float) -> Mark:
         """Return it shifted."""
-        return replace(self, items=tuple(item.moved(x, y) for item in self.items))
+        return replace(
+            self,
+            items=tuple(
+                replace(item, points=tuple((px + x, py + y) for px, py in item.points))
+                if isinstance(item, _Through)
+                else replace(item, x=item.x + x, y=item.y + y)
+                for item in self.items
+            ),
+        )
 
     def area(self) -> Area:
         """Return its bounding box."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from html import escape
 
 from alexnet_cli import units
@@ -12,7 +13,7 @@ from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
 from alexnet_cli.graphics.svg import inline
 from alexnet_cli.graphics.text import Style, clean, cross
-from alexnet_cli.renderers.tables import NUMERIC, bars_table, caption_of, cell_text, plot_blocks
+from alexnet_cli.renderers.tables import NUMERIC, bars_table, caption_of, plot_blocks, rows_of
 
 _CSS = """\
 :root { color-scheme: light dark; --ink: #1f2328; --faint: #59636e; --rule: #d1d9e0; --bar: #1f83c9; --page: #fff; }
@@ -82,17 +83,17 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     heads = (f'<th scope="col"{_attribute(column)}>{_escaped(column.title, style)}</th>' for column in table.columns)
     yield f"<thead><tr>{''.join(heads)}</tr></thead>"
     yield "<tbody>"
-    for row in table.rows:
-        cells = zip(row.cells, table.columns, strict=True)
-        drawn = (_cell(cell, column, row, style, first=i == 0) for i, (cell, column) in enumerate(cells))
+    for row, texts in rows_of(table, partial(_escaped, style=style), cross=cross(style)):
+        cells = zip(texts, row.cells, table.columns, strict=True)
+        drawn = (_cell(*cell, row=row if place == 0 else None) for place, cell in enumerate(cells))
         yield f'<tr class="{row.role}">{"".join(drawn)}</tr>'
     yield "</tbody>"
     yield "</table></div>"
 
 
-def _cell(value: Value, column: Column, row: Row, style: Style, *, first: bool) -> str:
-    text = _escaped(cell_text(value, column, row, cross=cross(style)), style)
-    if first:
+def _cell(text: str, value: Value, column: Column, row: Row | None) -> str:
+    """Write a cell, the first one of its row as its heading."""
+    if row is not None:
         level = f' style="--level:{row.level}"' if column.tree and row.level else ""
         return f'<th scope="row"{level}{_attribute(column)}>{text}</th>'
     if column.bar and isinstance(value, (int, float)):

@@ -6,11 +6,11 @@ The fragment compiles with pdfLaTeX for any name: characters that its usual font
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from alexnet_cli.document import Column, Document, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Document, Facts, Note, Table
 from alexnet_cli.graphics.text import Style, clean, visible
-from alexnet_cli.renderers.tables import NUMERIC, caption_of, cell_text, facts_table, undrawn
+from alexnet_cli.renderers.tables import NUMERIC, caption_of, facts_table, rows_of, undrawn
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -44,7 +44,7 @@ _T1_ONLY = frozenset("ÐðÞþ×÷")
 
 def render(document: Document, style: Style) -> str:  # noqa: ARG001 - a fragment has neither width nor colour
     r"""Write each table, the facts and the shares as a `table` environment with a caption."""
-    lines = [r"% Needs \usepackage{booktabs} in the preamble.", f"% {_comment(document.title)}"]
+    lines = [r"% Needs \usepackage{booktabs} in the preamble.", f"% {clean(document.title, Style(unicode=False))}"]
     heading = ": ".join(filter(None, (document.title, document.subtitle)))
     for block in undrawn(document):
         lines += ["", *_block(block, heading)]
@@ -71,24 +71,19 @@ def _table(table: Table, heading: str) -> Iterator[str]:
     yield r"\toprule"
     yield _row(_escaped(column.title) for column in table.columns)
     yield r"\midrule"
-    for row in table.rows:
-        cells = zip(row.cells, table.columns, strict=True)
-        yield _row(_cell(cell, column, row, first=i == 0) for i, (cell, column) in enumerate(cells))
+    for _, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=_indent):
+        yield _row(texts)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"
 
 
-def _row(cells: Iterator[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return rf"{' & '.join(cells)} \\"
 
 
-def _cell(value: Value, column: Column, row: Row, *, first: bool) -> str:
-    text = _escaped(cell_text(value, column, row))
-    if first and text and row.role in ("group", "failed"):
-        text = rf"\textbf{{{text}}}"
-    indent = r"\quad" * row.level
-    return f"{indent} {text}" if column.tree and indent else text
+def _indent(level: int) -> str:
+    return r"\quad" * level + " " if level else ""
 
 
 def _escaped(text: str) -> str:
@@ -100,7 +95,3 @@ def _plain(char: str) -> str:
     if char.isascii() or (ord(char) in _LATIN and char not in _T1_ONLY):
         return char
     return char.encode("ascii", "backslashreplace").decode().replace("\\", _SPECIAL["\\"])
-
-
-def _comment(text: str) -> str:
-    return clean(text, Style(unicode=False))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 
 from alexnet_cli import units
-from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.document import Document, Facts, Note, Table
 from alexnet_cli.graphics.text import Style, clean, cross, left, right, width_of
-from alexnet_cli.renderers.tables import NUMERIC, cell_text, fact_text, undrawn
+from alexnet_cli.renderers.tables import NUMERIC, fact_text, rows_of, undrawn
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
 _LEADING = re.compile(r"^(\d*)([-+=.)])")
@@ -33,55 +34,31 @@ def _block(block: Table | Facts | Note, style: Style) -> Iterator[str]:
         case Facts():
             if block.title:
                 yield f"## {_escaped(block.title, style)}"
-            yield "\n".join(_fact(fact, style) for fact in block.facts)
+            said = [
+                (fact.label, units.text(fact.value, fact.unit, cross=cross(style)), fact.note) for fact in block.facts
+            ]
+            yield "\n".join(
+                f"- **{_escaped(label, style)}:** {_escaped(fact_text(value, note), style)}"
+                for label, value, note in said
+            )
         case Note():
-            yield _note(block, style)
+            tone = f"**{block.tone.capitalize()}:** "
+            yield _paragraph(block.text, style) if block.tone == "info" else tone + _escaped(block.text, style)
 
 
 def _table(table: Table, style: Style) -> Iterator[str]:
     if table.caption:
         yield f"## {_escaped(table.caption, style)}"
-    rows = [[_escaped(column.title, style) for column in table.columns]]
-    for row in table.rows:
-        cells = zip(row.cells, table.columns, strict=True)
-        rows.append([_cell(cell, column, row, style, first=i == 0) for i, (cell, column) in enumerate(cells)])
+    write = partial(_escaped, style=style)
+    shown = rows_of(table, write, bold="**{}**", indent=lambda level: "&emsp;" * level, cross=cross(style))
+    rows = [[write(column.title) for column in table.columns], *(texts for _, texts in shown)]
     widths = [min(max(map(width_of, cells)), _MOST_PADDED) for cells in zip(*rows, strict=True)]
-    lines = [_row(cells, table.columns, widths) for cells in rows]
-    yield "\n".join([lines[0], _delimiters(table.columns, widths), *lines[1:]])
-
-
-def _cell(value: Value, column: Column, row: Row, style: Style, *, first: bool) -> str:
-    text = _escaped(cell_text(value, column, row, cross=cross(style)), style)
-    if first and text and row.role in ("group", "failed"):
-        text = f"**{text}**"
-    return "&emsp;" * row.level + text if column.tree else text
-
-
-def _row(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
-    padded = [
-        right(cell, width) if column.unit in NUMERIC else left(cell, width)
-        for cell, column, width in zip(cells, columns, widths, strict=True)
+    pads = [right if column.unit in NUMERIC else left for column in table.columns]
+    ruled = [
+        "-" * (max(width, 3) - 1) + (":" if pad is right else "-") for pad, width in zip(pads, widths, strict=True)
     ]
-    return f"| {' | '.join(padded)} |"
-
-
-def _delimiters(columns: Sequence[Column], widths: Sequence[int]) -> str:
-    dashes = [
-        "-" * (max(width, 3) - 1) + (":" if column.unit in NUMERIC else "-")
-        for column, width in zip(columns, widths, strict=True)
-    ]
-    return f"| {' | '.join(dashes)} |"
-
-
-def _fact(fact: Fact, style: Style) -> str:
-    text = fact_text(units.text(fact.value, fact.unit, cross=cross(style)), fact.note)
-    return f"- **{_escaped(fact.label, style)}:** {_escaped(text, style)}"
-
-
-def _note(note: Note, style: Style) -> str:
-    if note.tone == "info":
-        return _paragraph(note.text, style)
-    return f"**{note.tone.capitalize()}:** {_escaped(note.text, style)}"
+    lines = [[pad(cell, width) for pad, cell, width in zip(pads, row, widths, strict=True)] for row in rows]
+    yield "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], ruled, *lines[1:]))
 
 
 def _paragraph(text: str, style: Style) -> str:

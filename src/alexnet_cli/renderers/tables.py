@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from alexnet_cli import units
 from alexnet_cli.document import Axis, Bars, Column, Document, Facts, Note, Plot, Row, Series, Table, Value
@@ -32,6 +32,26 @@ def short_text(value: Value, column: Column, row: Row) -> str:
         return cell_text(value, column, row)
     text = units.si(value)
     return text if " " in text else f"{text}  "
+
+
+def rows_of(
+    table: Table,
+    write: Callable[[str], str],
+    *,
+    bold: str = "{}",
+    indent: Callable[[int], str] = lambda _: "",
+    cross: str = "×",
+) -> Iterator[tuple[Row, list[str]]]:
+    """Yield each row with its cells as `write` writes them.
+
+    `bold` is put around the name of a group and of what failed, `indent` before a name in the tree, by its level.
+    """
+    for row in table.rows:
+        cells = zip(row.cells, table.columns, strict=True)
+        texts = [write(cell_text(cell, column, row, cross=cross)) for cell, column in cells]
+        if texts[0] and row.role in ("group", "failed"):
+            texts[0] = bold.format(texts[0])
+        yield row, [indent(row.level) * c.tree + text for c, text in zip(table.columns, texts, strict=True)]
 
 
 def caption_of(table: Table) -> str:
@@ -129,19 +149,15 @@ def _areas(plot: Plot, title: str, most: int | None) -> Iterator[Table | Note]:
     shown = drawable(Plot(plot.name, plot.x, plot.y, areas)) if areas else None
     if shown is None or shown.stack is None:
         return
-    if most is not None and len(shown.stack.x) > most:
-        yield Note(_sentence(plot, shown.stack, title))
-    else:
-        yield _side_by_side(plot, areas, shown.stack, title)
-
-
-def _sentence(plot: Plot, stack: Stack, title: str) -> str:
-    """Say how many points long areas have and where they are highest."""
-    at = max(range(len(stack.x)), key=stack.total)
-    most = units.text(whole(stack.total(at)), plot.y.unit)
+    stack, points = shown.stack, len(shown.stack.x)
+    if most is None or points <= most:
+        yield _side_by_side(plot, areas, stack, title)
+        return
+    at = max(range(points), key=stack.total)
+    top = units.text(whole(stack.total(at)), plot.y.unit)
     where = f"{plot.x.label} {units.text(whole(stack.x[at]), plot.x.unit)}".strip()
-    name = f" ({stack.names[at]})" if stack.names[at] else ""
-    return f"{title}: {units.count(len(stack.x))} points, too many to list; the maximum is {most}, at {where}{name}."
+    where += f" ({stack.names[at]})" if stack.names[at] else ""
+    yield Note(f"{title}: {units.count(points)} points, too many to list; the maximum is {top}, at {where}.")
 
 
 def _side_by_side(plot: Plot, areas: tuple[Series, ...], stack: Stack, title: str) -> Table:
