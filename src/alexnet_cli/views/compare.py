@@ -9,7 +9,7 @@ from typing import Any
 
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel, Comparison
-from alexnet_cli.document import Column, Document, Note, Row, Table, Value
+from alexnet_cli.document import Column, Document, Note, Row, Table
 from alexnet_cli.views.parts import Columns, run_line, table
 
 ARROW = " → "
@@ -51,7 +51,9 @@ def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
     if runs_differ:
         columns[Column("run", "Run", priority=2)] = lambda i: run_line(subjects[i].run)
     columns |= {
-        Column("inputs", "Input", "shapes", priority=1): lambda i: _inputs(subjects[i]),
+        Column("inputs", "Input", "shapes", priority=1): lambda i: (
+            tuple(item.shape for item in run.inputs) if (run := subjects[i].run) else None
+        ),
         Column("layers", "Layers", "count", priority=4): lambda i: subjects[i].totals.layers,
         Column("params", "Parameters", "count", priority=9): lambda i: subjects[i].totals.params,
         Column("params_difference", "Difference", "count", priority=8): lambda i: (
@@ -65,13 +67,10 @@ def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
     return table("totals", columns, range(len(subjects)), "Totals")
 
 
-def _inputs(subject: ComparedModel) -> Value:
-    return None if subject.run is None else tuple(item.shape for item in subject.run.inputs)
-
-
 def _layers(comparison: Comparison) -> Table:
     count = len(comparison.subjects)
-    places = ["path"] if _same_paths(comparison.layers) else [f"path_{label(i).lower()}" for i in range(count)]
+    same = all(len({*layer.paths} - {None}) == 1 for layer in comparison.layers)
+    places = ["path"] if same else [f"path_{label(i).lower()}" for i in range(count)]
     others = range(1, count)
     ran = all(subject.run for subject in comparison.subjects)
     columns = (
@@ -92,10 +91,6 @@ def _layers(comparison: Comparison) -> Table:
         rows.append(Row((*cells, *differences), family=layer.family))
     named = ", ".join(f"{label(i)} {subject.model.class_name}" for i, subject in enumerate(comparison.subjects))
     return Table("layers", columns, tuple(rows), f"Layers of {named}")
-
-
-def _same_paths(layers: Sequence[AlignedLayer]) -> bool:
-    return all(len({*layer.paths} - {None}) == 1 for layer in layers)
 
 
 def _less(values: Sequence[int | None], paths: Sequence[str | None], place: int) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from msgspec import UnsetType
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import OUTSIDE, Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, Work
@@ -35,11 +34,11 @@ _PLAIN_FLOAT32 = (
 def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Document:
     """Show layers, types, roofline and totals; several batch sizes side by side."""
     first, several = costs[0], len(costs) > 1
-    blocks: list[Block] = []
-    if several:
-        blocks += [_layers_by_batch(report, costs, roof), _batch_table(costs, roof)]
-    else:
-        blocks += [_layer_table(report, first, roof), _type_table(first, roof)]
+    blocks: list[Block] = (
+        [_layers_by_batch(report, costs, roof), _batch_table(costs, roof)]
+        if several
+        else [_layer_table(report, first, roof), _type_table(first, roof)]
+    )
     plot = None if roof is None else roofline_plot(costs, roof)
     if plot is not None:
         blocks.append(plot)
@@ -48,14 +47,10 @@ def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> D
     if not several:
         blocks.append(_totals_facts(first.totals, failed=report.error is not None))
     blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(report, first.totals, roof)]
-    return Document(f"Cost of {titled(report)}", tuple(blocks), _how(report, costs, roof))
-
-
-def _how(report: Report, costs: Sequence[Cost], roof: Roof | None) -> str:
-    line = run_line(report.run)
-    line += "".join(f", {cost.batch_size}" for cost in costs[1:])
-    line += " · forward and backward" if costs[0].totals.backward else ""
-    return line if roof is None else f"{line} · {roof.hardware.name}"
+    how = run_line(report.run) + "".join(f", {cost.batch_size}" for cost in costs[1:])
+    how += " · forward and backward" if first.totals.backward else ""
+    how += "" if roof is None else f" · {roof.hardware.name}"
+    return Document(f"Cost of {titled(report)}", tuple(blocks), how)
 
 
 def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
@@ -75,8 +70,12 @@ def _work_columns(cost: Cost, roof: Roof | None) -> Columns[PhasedWork]:
     columns: Columns[PhasedWork] = {Column("macs", "MACs", "macs", priority=1): lambda work: work.macs}
     if cost.totals.backward:
         columns |= {
-            Column("forward_flops", "Forward FLOPs", "flops", priority=3): lambda work: _flops(work.forward),
-            Column("backward_flops", "Backward FLOPs", "flops", priority=8): lambda work: _flops(work.backward),
+            Column("forward_flops", "Forward FLOPs", "flops", priority=3): lambda work: (
+                work.forward.flops if work.forward else None
+            ),
+            Column("backward_flops", "Backward FLOPs", "flops", priority=8): lambda work: (
+                work.backward.flops if work.backward else None
+            ),
         }
     else:
         columns[Column("flops", "FLOPs", "flops", priority=8)] = lambda work: work.flops
@@ -94,10 +93,6 @@ def _work_columns(cost: Cost, roof: Roof | None) -> Columns[PhasedWork]:
             ),
         }
     return columns
-
-
-def _flops(part: Work | UnsetType) -> int | None:
-    return part.flops if part else None
 
 
 def _intensity(work: Work) -> float | str | None:
@@ -121,7 +116,7 @@ def _type_table(cost: Cost, roof: Roof | None) -> Table:
             Column("seconds", "Min. time", "seconds"): lambda share: share.seconds,
             Column("seconds_share", "% of time", "share", bar=True): lambda share: share.seconds_share,
         }
-    return table("by_type", columns, cost.by_type, "By type", lambda share: Row((), family=share.family))
+    return table("by_type", columns, cost.by_type, "By type")
 
 
 def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Table:
@@ -161,14 +156,15 @@ def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
 def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
     hardware = roof.hardware
     note = "without sparsity" if hardware.capacity_bytes else ""
-    facts = [Fact("Hardware", hardware.name, note=hardware.source)]
-    facts.append(Fact("Bandwidth", f"{si(hardware.bandwidth_bytes_per_s)}B/s"))
+    bandwidth = hardware.bandwidth_bytes_per_s
+    facts = [Fact("Hardware", hardware.name, note=hardware.source), Fact("Bandwidth", f"{si(bandwidth)}B/s")]
     for dtype in totals.dtypes:
         peak, name = roof.peak(dtype), peak_name(dtype, roof)
         facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", note if peak else "no peak is known"))
         if peak:
-            ridge = peak / hardware.bandwidth_bytes_per_s
-            facts.append(Fact("ridge", ridge, "intensity", "bound by memory below, by compute above", level=1))
+            facts.append(
+                Fact("ridge", peak / bandwidth, "intensity", "bound by memory below, by compute above", level=1)
+            )
     return Facts(tuple(facts))
 
 
@@ -212,9 +208,8 @@ def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[N
         if roof.peak(dtype) is None
     ]
     if capacity is not None and weights > capacity:
-        notes.append(
-            Note(f"the weights ({size(weights)}) do not fit in the memory of one {name} ({size(capacity)})", "warning")
-        )
+        text = f"the weights ({size(weights)}) do not fit in the memory of one {name} ({size(capacity)})"
+        notes.append(Note(text, "warning"))
     peaks = roof.hardware.peak_flops_per_s
     faster = peaks.get("tf32", 0.0) > peaks.get("float32", 0.0)
     plain = "float32" in totals.dtypes and faster and not roof.tf32

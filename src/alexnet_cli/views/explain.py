@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.findings.finding import Finding, Verdict
+from alexnet_cli.analyses.findings.finding import Evidence, Finding, Verdict
 from alexnet_cli.document import Block, Column, Document, Fact, Facts, Note, Row, Table
 from alexnet_cli.messages import CATALOGUES, say
 from alexnet_cli.report import Report
@@ -41,31 +41,32 @@ def tell(findings: Sequence[Finding], language: str) -> tuple[ToldFinding, ...]:
             finding.code,
             say(language, f"claim.{finding.code}"),
             finding.verdict,
-            tuple(
-                ToldEvidence(item.key, item.values, say(language, _message(finding.code, item.key), item.values))
-                for item in finding.evidence
-            ),
+            tuple(ToldEvidence(it.key, it.values, _said(language, finding.code, it)) for it in finding.evidence),
         )
         for finding in findings
     )
 
 
+def _said(language: str, code: str, item: Evidence) -> str:
+    own = f"{code}.{item.key}"
+    return say(language, own if own in CATALOGUES["en"] else f"any.{item.key}", item.values)
+
+
 def explain_document(report: Report, findings: Sequence[ToldFinding], language: str) -> Document:
     """Show all verdicts, then each claim with its evidence."""
-    blocks: list[Block] = [_verdicts(findings, language)]
+    columns = tuple(Column(key, say(language, f"column.{key}")) for key in ("code", "verdict"))
+    verdicts = [say(language, f"verdict.{finding.verdict}") for finding in findings]
+    rows = (Row((finding.code, verdict)) for finding, verdict in zip(findings, verdicts, strict=True))
+    blocks: list[Block] = [Table("findings", columns, tuple(rows))]
     if report.totals.macs is not None:
         blocks.append(Note(say(language, "macs")))
-    for finding in findings:
-        verdict = say(language, f"verdict.{finding.verdict}")
-        blocks += [Facts((Fact(verdict, finding.code),), finding.claim), *_evidence(finding, language)]
+    for finding, verdict in zip(findings, verdicts, strict=True):
+        shown, left_out = first_alike(finding.evidence)
+        blocks.append(Facts((Fact(verdict, finding.code),), finding.claim))
+        blocks += [Note(f"- {item.text}") for item in shown]
+        blocks += [Note(f"- {say(language, 'unshown', {'count': left_out})}")] if left_out else []
     title = say(language, "title", {"model": report.model.class_name})
     return Document(title, tuple(blocks), run_line(report.run))
-
-
-def _verdicts(findings: Sequence[ToldFinding], language: str) -> Table:
-    columns = tuple(Column(key, say(language, f"column.{key}")) for key in ("code", "verdict"))
-    rows = (Row((finding.code, say(language, f"verdict.{finding.verdict}"))) for finding in findings)
-    return Table("findings", columns, tuple(rows))
 
 
 def first_alike(evidence: Sequence[ToldEvidence]) -> tuple[list[ToldEvidence], int]:
@@ -77,15 +78,3 @@ def first_alike(evidence: Sequence[ToldEvidence]) -> tuple[list[ToldEvidence], i
         if seen[item.key] <= MOST_ALIKE:
             shown.append(item)
     return shown, len(evidence) - len(shown)
-
-
-def _evidence(finding: ToldFinding, language: str) -> Iterator[Note]:
-    shown, left_out = first_alike(finding.evidence)
-    yield from (Note(f"- {item.text}") for item in shown)
-    if left_out:
-        yield Note(f"- {say(language, 'unshown', {'count': left_out})}")
-
-
-def _message(code: str, key: str) -> str:
-    own = f"{code}.{key}"
-    return own if own in CATALOGUES["en"] else f"any.{key}"

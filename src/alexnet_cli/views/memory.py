@@ -5,33 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.capacity import Fit
-from alexnet_cli.analyses.memory import KINDS, Inference, Kind, LayerMemory, Memory, Moment, Peak, Training
+from alexnet_cli.analyses.memory import KINDS, Kind, LayerMemory, Memory, Moment, Peak, Training
 from alexnet_cli.analyses.shares import fraction
-from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Row, Series, Table
+from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
 from alexnet_cli.views.parts import Columns, run_line, table, titled
 
-NAMES: dict[Kind, str] = {
-    "weights": "weights",
-    "buffers": "buffers",
-    "input": "input",
-    "gradients": "gradients",
-    "optimizer": "optimiser state",
-    "saved": "saved for backward",
-    "temporary": "temporary",
+_SHOWN: dict[Kind, tuple[str, str]] = {
+    "weights": ("weights", "linear"),
+    "buffers": ("buffers", "norm"),
+    "input": ("input", "embedding"),
+    "gradients": ("gradients", "conv"),
+    "optimizer": ("optimiser state", "attention"),
+    "saved": ("saved for backward", "pool"),
+    "temporary": ("temporary", "activation"),
 }
-_COLOUR_OF: dict[Kind, str] = {
-    "weights": "linear",
-    "buffers": "norm",
-    "input": "embedding",
-    "gradients": "conv",
-    "optimizer": "attention",
-    "saved": "pool",
-    "temporary": "activation",
-}
-"""The family whose colour stands for a kind of memory."""
-
+"""The name of each kind of memory, and the family whose colour stands for it."""
+NAMES = {kind: name for kind, (name, _) in _SHOWN.items()}
 _OPTIMIZERS = {
     "sgd": "SGD",
     "sgd-momentum": "SGD with momentum",
@@ -59,7 +50,7 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
     """Show the peaks and their parts, memory over time, what each layer saves, and what fits."""
     blocks: list[Block] = []
     if held.inference is not None:
-        blocks.append(_inference_facts(held.inference))
+        blocks.append(Facts(_peak_facts(held.inference.peak), "A forward without gradients"))
     if held.training is not None:
         blocks.append(_training_facts(held.training))
     if fit is not None:
@@ -68,13 +59,10 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
         what = "a training step" if held.training is not None else "a forward"
         blocks.append(timeline_plot(held.timeline, f"Live memory over {what}, operator by operator"))
     if held.training is not None:
-        blocks.append(_layer_table(held.layers, held.training))
+        blocks.append(_layer_table(held.layers, held.training.saved_activation_bytes))
     elif held.inference is not None:
         blocks.append(
-            Note(
-                "no training step: there is nothing to train, it failed, or the target cannot be run",
-                "warning",
-            )
+            Note("no training step: there is nothing to train, it failed, or the target cannot be run", "warning")
         )
     if any(layer.family == "recurrent" for layer in report.layers):
         blocks.append(Note(_RECURRENT, "warning"))
@@ -90,9 +78,9 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
     names = tuple(f"{moment.op or 'before the run'} {moment.path or ''}".rstrip() for moment in moments)
     series = tuple(
         Series(
-            NAMES[kind],
+            _SHOWN[kind][0],
             tuple((float(at), float(moment.live_bytes.get(kind, 0))) for at, moment in enumerate(moments)),
-            _COLOUR_OF[kind],
+            _SHOWN[kind][1],
             "area",
             names,
         )
@@ -101,10 +89,6 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
     at, most = max(enumerate(moments), key=lambda pair: pair[1].bytes)
     mark = Mark(float(at), float(most.bytes), f"{size(most.bytes)} at {most.op or 'the start'}")
     return Plot("timeline", Axis("operators executed"), Axis("live", "bytes"), series, title, (mark,))
-
-
-def _inference_facts(held: Inference) -> Facts:
-    return Facts(_peak_facts(held.peak), "A forward without gradients")
 
 
 def _training_facts(held: Training) -> Facts:
@@ -153,15 +137,13 @@ def _largest(batch: int | None, fit: Fit) -> list[Fact]:
     return [Fact("largest batch", batch or "none: not even 1 fits", "count", level=1)]
 
 
-def _layer_table(layers: Sequence[LayerMemory], training: Training) -> Table:
+def _layer_table(layers: Sequence[LayerMemory], saved: int) -> Table:
     columns: Columns[LayerMemory] = {
         Column("layer", "Layer"): lambda layer: layer.type,
         Column("path", "Path", priority=5): lambda layer: layer.path,
         Column("saved_bytes", "Saved", "bytes"): lambda layer: layer.saved_bytes,
-        Column("saved_share", "Share", "share", priority=6, bar=True): lambda layer: fraction(
-            layer.saved_bytes, training.saved_activation_bytes
-        ),
+        Column("saved_share", "Share", "share", priority=6, bar=True): lambda layer: fraction(layer.saved_bytes, saved),
         Column("output_bytes", "Output", "bytes", priority=7): lambda layer: layer.output_bytes,
     }
     caption = "Saved for backward, by the layer that saves it first"
-    return table("by_layer", columns, layers, caption, lambda layer: Row((), family=layer.family))
+    return table("by_layer", columns, layers, caption)

@@ -46,7 +46,7 @@ def _type_table(types: Sequence[TypeShare]) -> Table:
         Column("macs", "MACs", "macs", priority=4): lambda item: item.macs,
         Column("macs_share", "% of MACs", "share", priority=3): lambda item: item.macs_share,
     }
-    return table("by_type", columns, types, "By type", lambda item: Row((), family=item.family))
+    return table("by_type", columns, types, "By type")
 
 
 def _layer_table(layers: Sequence[Layer], report: Report) -> Table:
@@ -56,7 +56,7 @@ def _layer_table(layers: Sequence[Layer], report: Report) -> Table:
         _PARAMS: lambda row: row.params,
         _SHARE: lambda row: fraction(row.params, report.totals.params),
     }
-    return table("by_layer", columns, layers, "By layer, largest first", lambda row: Row((), family=row.family))
+    return table("by_layer", columns, layers, "By layer, largest first")
 
 
 def _module_table(modules: Sequence[ModuleShare]) -> Table:
@@ -67,8 +67,7 @@ def _module_table(modules: Sequence[ModuleShare]) -> Table:
         _SHARE: lambda module: module.params_share,
         Column("macs", "MACs", "macs", priority=4): lambda module: module.macs,
     }
-    caption = "By module, submodules included"
-    return table("by_module", columns, modules, caption, lambda module: Row((), module.depth))
+    return table("by_module", columns, modules, "By module, submodules included", lambda item: Row((), item.depth))
 
 
 def _sentence(report: Report) -> str:
@@ -83,14 +82,11 @@ def _sentence(report: Report) -> str:
     if len(holders) == 1:
         return said
     first, second, *_ = holders
+    one, other = (f"{i.layers} {i.type} layers" if i.layers != 1 else f"one {i.type} layer" for i in (first, second))
     return (
-        f"{said} The {_layers(first)} {'hold' if first.layers != 1 else 'holds'} {share(first.params_share)} of them, "
-        f"{first.params / second.params:.1f} times as many as the {_layers(second)}."
+        f"{said} The {one} {'hold' if first.layers != 1 else 'holds'} {share(first.params_share)} of them, "
+        f"{first.params / second.params:.1f} times as many as the {other}."
     )
-
-
-def _layers(item: TypeShare) -> str:
-    return f"{item.layers} {item.type} layers" if item.layers != 1 else f"one {item.type} layer"
 
 
 def _listed(names: Sequence[str]) -> str:

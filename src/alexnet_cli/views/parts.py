@@ -23,7 +23,7 @@ def table(
     columns: Mapping[Column, Callable[[T], Value]],
     items: Iterable[T],
     caption: str = "",
-    look: Callable[[T], Row] = lambda _: Row(()),
+    look: Callable[[T], Row] = lambda item: Row((), family=getattr(item, "family", "other")),
 ) -> Table:
     """Return a table with a row for each item; `look` gives what a row has beside its cells."""
     rows = (replace(look(item), cells=tuple(value(item) for value in columns.values())) for item in items)
@@ -75,10 +75,7 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
     if run is None:
         return ()
     until = "bias additions not included" if report.error is None else "until the failure"
-    facts = [
-        Fact("MACs", totals.macs, "macs", until),
-        Fact("FLOPs", totals.flops, "flops", "2 per MAC"),
-    ]
+    facts = [Fact("MACs", totals.macs, "macs", until), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
     for item in run.inputs:
         note = f"{item.dtype}, found by trial" if item.found else item.dtype
         facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))
@@ -99,8 +96,7 @@ def split(report: Report) -> Bars | None:
     families.sort(key=lambda family: (-(family.macs_share or 0), -family.params_share))
     bars = [Bar("Parameters", "count", _parts([(f.family, f.params, f.params_share) for f in families]))]
     if report.totals.macs:
-        macs = [(f.family, f.macs or 0, f.macs_share or 0.0) for f in families]
-        bars.append(Bar("MACs", "macs", _parts(macs)))
+        bars.append(Bar("MACs", "macs", _parts([(f.family, f.macs or 0, f.macs_share or 0.0) for f in families])))
     return Bars(tuple(bars))
 
 
@@ -111,21 +107,15 @@ def notes(report: Report) -> tuple[Note, ...]:
     if report.run is None:
         found.append(Note(report.model.description))
     if unused and report.error is None:
-        params = sum(module.params for module in unused)
-        named = some([module.path for module in unused])
+        params, named = sum(module.params for module in unused), some([module.path for module in unused])
         found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
     return tuple(found)
 
 
 def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
     """Name the operators whose work was not counted."""
-    return tuple(
-        Note(
-            f"not counted: {op.op}, {op.calls} call{'s' * (op.calls > 1)} in {some(op.paths)} (no MAC formula)",
-            "warning",
-        )
-        for op in ops
-    )
+    called = ((op, f"{op.calls} call{'s' * (op.calls > 1)} in {some(op.paths)}") for op in ops)
+    return tuple(Note(f"not counted: {op.op}, {calls} (no MAC formula)", "warning") for op, calls in called)
 
 
 def facts_of(report: Report) -> Facts:

@@ -89,8 +89,7 @@ def _which(report: Report, fields: ReceptiveFields) -> str:
 
 
 def _named(report: Report, layer: LayerField) -> str:
-    name = layer_name(report.layers[layer.row])
-    return f"{name} ({layer.path})" if layer.path else name
+    return layer_name(report.layers[layer.row]) + (f" ({layer.path})" if layer.path else "")
 
 
 def _notes(report: Report, fields: ReceptiveFields) -> tuple[Note, ...]:
@@ -99,17 +98,14 @@ def _notes(report: Report, fields: ReceptiveFields) -> tuple[Note, ...]:
     found = [Note(_CONVENTION)]
     if any(layer.status == "upper_bound" for layer in fields.layers):
         found.append(Note(_BOUND))
-    larger = [layer for layer in fields.layers if _is_larger(layer, fields)]
+    sizes = fields.input_sizes
+    larger = [
+        layer
+        for layer in fields.layers
+        if any(one is not None and one > size for one, size in zip(layer.size or (), sizes, strict=False))
+    ]
     if larger:
         what = f"{len(larger)} layers have fields" if len(larger) > 1 else "One layer has a field"
-        found.append(
-            Note(
-                f"{what} larger than the input, from {_named(report, larger[0])} on: a unit in the middle sees all of "
-                "the input along that axis, and padding."
-            )
-        )
+        where = f"larger than the input, from {_named(report, larger[0])} on"
+        found.append(Note(f"{what} {where}: a unit in the middle sees all of the input along that axis, and padding."))
     return tuple(found)
-
-
-def _is_larger(layer: LayerField, fields: ReceptiveFields) -> bool:
-    return any(one is not None and one > size for one, size in zip(layer.size or (), fields.input_sizes, strict=False))

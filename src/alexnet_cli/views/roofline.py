@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.cost import Cost, LayerCost, Roof
@@ -13,7 +12,6 @@ _COLOURS = ("conv", "linear", "pool", "attention", "norm", "embedding", "activat
 """Families whose colours stand for batch sizes, in this order."""
 
 _MARGIN = 2.0
-_Point = tuple[float, float]
 
 
 def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
@@ -21,23 +19,30 @@ def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
 
     The points are of families, or of batch sizes where there are several.
     """
-    groups = _by_family(costs[0]) if len(costs) == 1 else _by_batch(costs)
-    points = [point for _, _, found in groups for point in _points(found)]
+    if len(costs) == 1:
+        families = dict.fromkeys(layer.family for layer, _ in _placed(costs[0]))
+        groups = [(name, name, [it for it in _placed(costs[0]) if it[0].family == name]) for name in families]
+    else:
+        colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(costs))]
+        groups = [(f"batch {cost.batch_size}", at, _placed(cost)) for cost, at in zip(costs, colours, strict=True)]
     peaks = {dtype: peak for dtype in costs[0].totals.dtypes if (peak := roof.peak(dtype))}
-    if not points or not peaks:
+    if not peaks or not any(found for *_, found in groups):
         return None
     bandwidth = roof.hardware.bandwidth_bytes_per_s
     ridges = [peak / bandwidth for peak in peaks.values()]
-    ends = [x for x, _ in points] + ridges
-    span = min(ends) / _MARGIN, max(ends) * _MARGIN
+    ends = [x for *_, found in groups for _, (x, _) in found] + ridges
+    low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
     lines = tuple(
         Series(
-            f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", _roof_line(peak, bandwidth, span), "other", "line"
+            f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}",
+            ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak)),  # up to the ridge, then flat
+            "other",
+            "line",
         )
         for dtype, peak in peaks.items()
     )
     clouds = tuple(
-        Series(label, tuple(_points(found)), colour, names=tuple(layer.path for layer in found))
+        Series(label, tuple(point for _, point in found), colour, names=tuple(layer.path for layer, _ in found))
         for label, colour, found in groups
     )
     x, y = Axis("intensity", "intensity", log=True), Axis("attainable", "flops_per_s", log=True)
@@ -49,33 +54,9 @@ def peak_name(dtype: str, roof: Roof) -> str:
     return "float32 as TF32" if dtype == "float32" and roof.tf32 else dtype
 
 
-def _roof_line(peak: float, bandwidth: float, span: tuple[float, float]) -> tuple[_Point, ...]:
-    """Return the corners: up along the bandwidth to the ridge, and flat along the peak."""
-    low, high = span
-    return (low, low * bandwidth), (peak / bandwidth, peak), (high, peak)
-
-
-def _by_family(cost: Cost) -> list[tuple[str, str, list[LayerCost]]]:
-    families: dict[str, list[LayerCost]] = defaultdict(list)
-    for layer in _placed(cost):
-        families[layer.family].append(layer)
-    return [(family, family, found) for family, found in families.items()]
-
-
-def _by_batch(costs: Sequence[Cost]) -> list[tuple[str, str, list[LayerCost]]]:
+def _placed(cost: Cost) -> list[tuple[LayerCost, tuple[float, float]]]:
     return [
-        (f"batch {cost.batch_size}", _COLOURS[number % len(_COLOURS)], _placed(cost))
-        for number, cost in enumerate(costs)
-    ]
-
-
-def _placed(cost: Cost) -> list[LayerCost]:
-    return [layer for layer in cost.layers if layer.flops and layer.intensity and layer.seconds]
-
-
-def _points(layers: Sequence[LayerCost]) -> list[_Point]:
-    return [
-        (layer.intensity, layer.flops / layer.seconds)
-        for layer in layers
+        (layer, (layer.intensity, layer.flops / layer.seconds))
+        for layer in cost.layers
         if layer.flops and layer.intensity and layer.seconds
     ]
