@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -43,13 +43,6 @@ class Panel(Struct, frozen=True):
     limit: float | None = None
 
 
-class _Column(Struct, frozen=True):
-    """Where a panel's bars begin, and the pixels of one in its amounts."""
-
-    x: float
-    scale: float
-
-
 def rules(scope: str, page: Page) -> str:
     """Return the style rules of the rows inside `scope`, in the colours of a page."""
     sized = f"{scope} .head, {scope} .row text {{ font-size: {_FONT}px; }}\n{scope} .head {{ font-weight: 600; }}"
@@ -64,20 +57,25 @@ def draw(rows: Sequence[BarRow], panels: Sequence[Panel], width: float, *, short
     labels = [shorten(visible(row.label), width * _LABELS_SHARE, measure=measure) for row in rows]
     left = max(map(measure, labels), default=0.0)
     room = (width - left) / len(panels) - _GAP
-    columns = [_Column(left + _GAP + n * (room + _GAP), _scale(rows, n, panel, room)) for n, panel in enumerate(panels)]
+    starts = [left + _GAP + n * (room + _GAP) for n in range(len(panels))]
+    scales = [_scale(rows, n, panel, room) for n, panel in enumerate(panels)]
     foot = _HEAD + _STEP * len(rows)
     drawn = []
-    for panel, column in zip(panels, columns, strict=True):
-        drawn += [words(panel.title, column.x, 16, class_="head"), straight(column.x, _HEAD, column.x, foot, "grid")]
+    for panel, x, scale in zip(panels, starts, scales, strict=True):
+        drawn += [words(panel.title, x, 16, class_="head"), straight(x, _HEAD, x, foot, "grid")]
         if panel.limit is not None:
-            x = column.x + panel.limit * column.scale
-            drawn.append(straight(x, _HEAD, x, foot, "limit"))
+            at = x + panel.limit * scale
+            drawn.append(straight(at, _HEAD, at, foot, "limit"))
     for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
         y = _HEAD + number * _STEP
         area = {"x": 0.0, "y": y, "width": width, "height": _STEP}
         hit = element("rect", tooltip_of(row.tooltip), class_="hit", **area, **tied(row.paths))
-        name = words(label, left, y + _BASE, text_anchor="end")
-        drawn.append(element("g", hit, name, *_bars(row, columns, y), class_="row"))
+        parts = [hit, words(label, left, y + _BASE, text_anchor="end")]
+        for x, scale, amount, text in zip(starts, scales, row.amounts, row.texts, strict=True):
+            size = {"x": x, "y": y + (_STEP - _THICKNESS) / 2, "width": amount * scale, "height": _THICKNESS}
+            parts.append(element("rect", fill=hue(row.family), **size))
+            parts.append(words(text, x + amount * scale + _BESIDE, y + _BASE))
+        drawn.append(element("g", *parts, class_="row"))
     return Drawing(width, foot + 2, tuple(drawn))
 
 
@@ -86,11 +84,3 @@ def _scale(rows: Sequence[BarRow], number: int, panel: Panel, room: float) -> fl
     most = max([*(row.amounts[number] for row in rows), panel.limit or 0]) or 1
     text = max((text_width(row.texts[number], _FONT) for row in rows), default=0.0) + _BESIDE + _AFTER
     return max(room - text, room * _LEAST_SHARE) / most
-
-
-def _bars(row: BarRow, columns: Sequence[_Column], y: float) -> Iterator[str]:
-    for column, amount, text in zip(columns, row.amounts, row.texts, strict=True):
-        length = amount * column.scale
-        size = {"x": column.x, "y": y + (_STEP - _THICKNESS) / 2, "width": length, "height": _THICKNESS}
-        yield element("rect", fill=hue(row.family), **size)
-        yield words(text, column.x + length + _BESIDE, y + _BASE)

@@ -62,20 +62,17 @@ def written(lines: Iterable[Line], style: Style) -> str:
     This avoids rich's console, which takes longer to import than all of this takes to run.
     """
     colors = ColorSystem.TRUECOLOR if style.color else None
-    return "".join("".join(_drawn(piece, colors) for piece in _trimmed(pieces)) + "\n" for pieces in lines)
-
-
-def _drawn(piece: Segment, colors: ColorSystem | None) -> str:
-    return piece.style.render(piece.text, color_system=colors) if piece.style else piece.text
+    return "".join(
+        "".join((look or PLAIN).render(text, color_system=colors) for text, look, _ in _trimmed(pieces)) + "\n"
+        for pieces in lines
+    )
 
 
 def _trimmed(pieces: Line) -> Line:
     kept = list(pieces)
     while kept and not kept[-1].text.strip(" "):
         kept.pop()
-    if kept:
-        kept[-1] = Segment(kept[-1].text.rstrip(" "), kept[-1].style)
-    return kept
+    return [*kept[:-1], *(Segment(last.text.rstrip(" "), last.style) for last in kept[-1:])]
 
 
 def fill(index: int, *, unicode: bool) -> str:

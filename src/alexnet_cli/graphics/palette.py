@@ -50,9 +50,5 @@ def hue(family: str) -> str:
 
 def mixed(color: str, other: str, share: float) -> str:
     """Mix two colours; `share` is the part of the other."""
-    parts = zip(_channels(color), _channels(other), strict=True)
+    parts = zip(bytes.fromhex(color[1:]), bytes.fromhex(other[1:]), strict=True)
     return "#" + "".join(f"{round(a * (1 - share) + b * share):02x}" for a, b in parts)
-
-
-def _channels(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

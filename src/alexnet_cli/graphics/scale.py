@@ -166,27 +166,21 @@ def _linear_labels(values: Sequence[float], step: float, unit: Unit) -> list[str
         scale, suffix = _common(0.0, unit)
         digits = math.ceil(math.log10(largest / step)) + 1
         return [f"{value / scale:.{digits}g}{suffix}" if value else "0" for value in values]
-    decimals = next((d for d in range(15) if _is_exact(values, step, scale, d)), 15)
+    shown = [value / scale for value in values]
+    off = step / scale / 1000
+    decimals = next((d for d in range(15) if all(abs(round(value, d) - value) < off for value in shown)), 15)
     return [f"{value / scale:,.{decimals}f}{suffix}" if value else "0" for value in values]
-
-
-def _is_exact(values: Sequence[float], step: float, scale: float, decimals: int) -> bool:
-    return all(abs(round(value / scale, decimals) - value / scale) < step / scale / 1000 for value in values)
 
 
 def _common(largest: float, unit: Unit) -> tuple[float, str]:
     """Return the divisor and the suffix for numbers up to the largest."""
-    match unit:
-        case "share":
-            return 0.01, " %"
-        case "bytes":
-            return next(((scale, f" {prefix}") for scale, prefix in units.BINARY if largest >= scale), (1.0, " B"))
-        case "seconds":
-            return next(((scale, f" {prefix}") for scale, prefix, _ in units.SECONDS if largest >= scale), (1.0, " s"))
-        case "count" if largest < 1e6:  # noqa: PLR2004 - a number of this many digits is still read at a glance
-            return 1.0, ""
-        case _:
-            return next(((scale, f" {prefix}") for scale, prefix in units.SI if largest >= scale), (1.0, ""))
+    if unit == "share":
+        return 0.01, " %"
+    if unit == "count" and largest < 1e6:  # noqa: PLR2004 - a number of this many digits is still read at a glance
+        return 1.0, ""
+    seconds = [(scale, prefix) for scale, prefix, _ in units.SECONDS]
+    prefixes, plain = {"bytes": (units.BINARY, " B"), "seconds": (seconds, " s")}.get(unit, (units.SI, ""))
+    return next(((scale, f" {prefix}") for scale, prefix in prefixes if largest >= scale), (1.0, plain))
 
 
 def _log_label(value: float, unit: Unit) -> str:

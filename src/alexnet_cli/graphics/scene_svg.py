@@ -79,7 +79,11 @@ def _item(item: Item, em: float) -> Iterator[str]:
             place = {"x": item.x, "y": item.y, "width": item.width, "height": item.height}
             yield element("rect", class_=item.look, **place, rx=item.radius or None)
         case Label():
-            yield _label(item)
+            names = [name for name in ("bold", "dim", "halo") if getattr(item, name)]
+            turn = f"rotate(-90 {number(item.x)} {number(item.y)})" if item.turned else ""
+            anchor = "" if item.anchor == "start" else item.anchor
+            look = {"text_anchor": anchor, "transform": turn, "class_": " ".join(names)}
+            yield words(item.text, item.x, item.y, font_size=item.size, **look)
         case Line():
             yield element("path", class_=item.look, d=_path(item, CORNER * em))
             if item.arrow:
@@ -90,36 +94,19 @@ def _polygon(points: Sequence[Point], look: str) -> str:
     return element("polygon", class_=look, points=" ".join(f"{number(x)},{number(y)}" for x, y in points))
 
 
-def _label(label: Label) -> str:
-    names = [name for name, has in (("bold", label.bold), ("dim", label.dim), ("halo", label.halo)) if has]
-    return words(
-        label.text,
-        label.x,
-        label.y,
-        font_size=label.size,
-        text_anchor="" if label.anchor == "start" else label.anchor,
-        transform=f"rotate(-90 {number(label.x)} {number(label.y)})" if label.turned else "",
-        class_=" ".join(names),
-    )
-
-
 def _path(line: Line, corner_radius: float) -> str:
-    pieces = [f"M{_p(line.points[0])}"]
+    """Write a line: straight with round corners, or smooth, in an S that begins and ends downward."""
+    path = f"M{_p(line.points[0])}"
     if line.bend == "smooth":
-        pieces += [_step(before, after) for before, after in pairwise(line.points)]
-        return "".join(pieces)
+        for before, after in pairwise(line.points):
+            middle = (before[1] + after[1]) / 2
+            bend = "" if before[0] == after[0] else f"{_p((before[0], middle))} {_p((after[0], middle))} "
+            path += f"{'C' if bend else 'L'}{bend}{_p(after)}"
+        return path
     for before, corner, after in zip(line.points, line.points[1:], line.points[2:], strict=False):
         radius = min(corner_radius, dist(before, corner) / 2, dist(corner, after) / 2)
-        pieces.append(f"L{_p(_toward(corner, before, radius))}Q{_p(corner)} {_p(_toward(corner, after, radius))}")
-    return "".join([*pieces, f"L{_p(line.points[-1])}"])
-
-
-def _step(before: Point, after: Point) -> str:
-    """Lead a smooth line on: straight down, or in an S that begins and ends downward."""
-    if before[0] == after[0]:
-        return f"L{_p(after)}"
-    middle = (before[1] + after[1]) / 2
-    return f"C{_p((before[0], middle))} {_p((after[0], middle))} {_p(after)}"
+        path += f"L{_p(_toward(corner, before, radius))}Q{_p(corner)} {_p(_toward(corner, after, radius))}"
+    return f"{path}L{_p(line.points[-1])}"
 
 
 def _arrow(line: Line, em: float) -> str:

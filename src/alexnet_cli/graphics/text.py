@@ -10,7 +10,7 @@ Sans, the widest of the common fonts, rounded up to 0.05 em: text that fits by t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from msgspec import Struct
@@ -80,7 +80,12 @@ def visible(text: str) -> str:
     r"""Write invisible characters as escapes: `\x1b`, `\n`, `\u202e`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escape(char) if _is_unseen(char) else char for char in text)
+    return "".join(char.encode("unicode_escape").decode() if _is_unseen(char) else char for char in text)
+
+
+def _is_unseen(char: str) -> bool:
+    point = ord(char)
+    return unicodedata.category(char) in _UNSEEN or point in _VARIATIONS or point & _NONCHARACTER == _NONCHARACTER
 
 
 def clean(text: str, style: Style) -> str:
@@ -160,7 +165,7 @@ def wrap(text: str, width: float | None, measure: Width = width_of) -> list[str]
         return [text]
     lines: list[str] = []
     current = ""
-    for word in _pieces(text.split(" "), width, measure):
+    for word in (part for longer in text.split(" ") for part in fold(longer, width, measure)):
         joined = f"{current} {word}" if current else word
         if measure(joined) <= width:
             current = joined
@@ -181,11 +186,6 @@ def fold(text: str, width: float, measure: Width = width_of) -> list[str]:
     return lines
 
 
-def _pieces(words: Iterable[str], width: float, measure: Width) -> Iterator[str]:
-    for word in words:
-        yield from fold(word, width, measure)
-
-
 def _head(text: str, room: float, measure: Width) -> str:
     """Return the beginning of a text that fits the room."""
     for place, char in enumerate(text):
@@ -193,15 +193,6 @@ def _head(text: str, room: float, measure: Width) -> str:
         if room < 0:
             return text[:place]
     return text
-
-
-def _is_unseen(char: str) -> bool:
-    point = ord(char)
-    return unicodedata.category(char) in _UNSEEN or point in _VARIATIONS or point & _NONCHARACTER == _NONCHARACTER
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode()
 
 
 def _other_width(char: str, *, bold: bool) -> float:
