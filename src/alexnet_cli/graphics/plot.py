@@ -65,7 +65,7 @@ def drawable(plot: Plot) -> Drawable | None:
     if not places and stack is None:
         return None
     places += [(mark.x, mark.y) for mark in marks]
-    return Drawable(plot, _x_scale(plot.x, places, stack), _y_scale(plot.y, places, stack), points, lines, stack, marks)
+    return Drawable(plot, *_scales(plot, places, stack), points, lines, stack, marks)
 
 
 def left_out(plot: Plot) -> str:
@@ -113,23 +113,16 @@ def thinned(stack: Stack | None, columns: int) -> str:
     return f"{units.count(len(stack.x))} points in {units.count(columns)} columns: each column shows the highest"
 
 
-def _x_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | None) -> Scale:
-    """Span all x. Areas reach both ends of the axis; points keep clear of the frame."""
-    values = [x for x, _ in places]
+def _scales(plot: Plot, places: Sequence[tuple[float, float]], stack: Stack | None) -> tuple[Scale, Scale]:
+    """Span all points, clear of the frame; areas reach both ends of x, and stand on zero with room for a label."""
+    xs, ys = [x for x, _ in places], [y for _, y in places]
     if stack is None:
-        return spanning(axis, values, below=_MARGIN, above=_MARGIN)
-    return spanning(axis, [*values, stack.edges[0], stack.edges[-1]])
-
-
-def _y_scale(axis: Axis, places: Sequence[tuple[float, float]], stack: Stack | None) -> Scale:
-    """Span all y. Areas stand on zero, with room above for the label of their peak."""
-    values = [y for _, y in places]
-    if stack is None:
-        return spanning(axis, values, below=_MARGIN, above=_MARGIN)
+        margin = {"below": _MARGIN, "above": _MARGIN}
+        return spanning(plot.x, xs, **margin), spanning(plot.y, ys, **margin)
     totals = [stack.total(index) for index in range(len(stack.x))]
-    if axis.log:
-        return spanning(axis, [*values, *filter(None, totals)], below=_HEADROOM, above=_HEADROOM)
-    return spanning(axis, [*values, 0.0, *totals], above=_HEADROOM)
+    ys += filter(None, totals) if plot.y.log else [0.0, *totals]
+    y = spanning(plot.y, ys, below=_HEADROOM if plot.y.log else 0.0, above=_HEADROOM)
+    return spanning(plot.x, [*xs, stack.edges[0], stack.edges[-1]]), y
 
 
 def _kept(series: Series, plot: Plot) -> Series:

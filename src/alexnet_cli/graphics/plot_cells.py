@@ -93,7 +93,8 @@ def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:
         labels = ticks(found.y, _MOST_Y_TICKS)
         gutter = max(width_of(tick.label) for tick in labels)
         frame = Frame(found, style, width - gutter - 2)
-        cells = _drawn(frame)
+        cells = (_areas(found.stack, frame) if found.stack else {}) | _lines(frame) | _points(frame)
+        cells |= _marks(frame, cells)
         yield from _frame_lines(frame, cells, {frame.row(tick.value): tick.label for tick in labels}, gutter)
         yield from _legend_lines(frame, cells, width)
         if fewer := thinned(found.stack, frame.columns):
@@ -109,22 +110,16 @@ def _frame_lines(frame: Frame, cells: Cells, labels: dict[int, str], gutter: int
     yield from _named(title_of(plot.y), frame.style, end, indent=0)
     for row in reversed(range(frame.rows)):
         before = f"{right(labels.get(row, ''), gutter)} {side_tick if row in labels else side}"
-        yield line((before, DIM)) + _row(cells, row, frame.columns)
+        drawn = (cells.get((row, column), (" ", PLAIN)) for column in range(frame.columns))
+        groups = groupby(drawn, key=lambda cell: cell[1])  # neighbours of one look are one piece
+        yield line((before, DIM), *(("".join(glyph for glyph, _ in group), look) for look, group in groups))
     below = fitting_ticks(frame.found.x, frame.columns, width_of, _GAP)
     at = {frame.column(tick.value) for tick in below}
     axis = "".join(base_tick if column in at else base for column in range(frame.columns))
     yield line((f"{' ' * gutter} {corner}{axis}", DIM))
     yield line((_tick_labels(below, frame, gutter + 2), DIM))
-    title = title_of(plot.x)
-    middle = gutter + 2 + (frame.columns - width_of(clean(title, frame.style))) // 2
-    yield from _named(title, frame.style, end, indent=max(middle, 0))
-
-
-def _row(cells: Cells, row: int, columns: int) -> Line:
-    """Join the cells of a row; neighbours of one look are one piece."""
-    glyphs = [cells.get((row, column), (" ", PLAIN)) for column in range(columns)]
-    groups = groupby(glyphs, key=lambda cell: cell[1])
-    return line(*(("".join(glyph for glyph, _ in group), look) for look, group in groups))
+    middle = gutter + 2 + (frame.columns - width_of(clean(title_of(plot.x), frame.style))) // 2
+    yield from _named(title_of(plot.x), frame.style, end, indent=max(middle, 0))
 
 
 def _tick_labels(labels: list[Tick], frame: Frame, before: int) -> str:
@@ -157,13 +152,8 @@ def _legend_lines(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
 def _legend(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
     """Yield glyph, label and note of each series, and last the glyph of cells that series share."""
     for place, series, note in frame.found.legend():
-        match series.kind:
-            case "area":
-                glyph = _nth(frame.glyphs.areas, place)
-            case "line":
-                glyph = _swatch(place, frame)
-            case "points":
-                glyph = _nth(frame.glyphs.points, place)
+        glyphs = frame.glyphs.areas if series.kind == "area" else frame.glyphs.points
+        glyph = _swatch(place, frame) if series.kind == "line" else _nth(glyphs, place)
         label = fit(series.label, width // 2, frame.style)
         yield line((f"{glyph} {label}", of_bar(series.family)), (note, DIM))
     if any(glyph == _SEVERAL for glyph, _ in cells.values()):
@@ -186,11 +176,6 @@ def _mark_glyph(number: int, frame: Frame, *, below: bool = False) -> str:
 
 def _nth(glyphs: str, index: int) -> str:
     return glyphs[index % len(glyphs)]
-
-
-def _drawn(frame: Frame) -> Cells:
-    cells = (_areas(frame.found.stack, frame) if frame.found.stack else {}) | _lines(frame) | _points(frame)
-    return cells | _marks(frame, cells)
 
 
 def _areas(stack: Stack, frame: Frame) -> Cells:
@@ -250,10 +235,7 @@ def _marks(frame: Frame, cells: Cells) -> Cells:
     for number, mark in enumerate(frame.found.marks):
         row, column = frame.row(mark.y), frame.column(mark.x)
         taken = cells.keys() | found.keys()
-        if row + 1 < frame.rows and (row + 1, column) not in taken:
-            found[row + 1, column] = _mark_glyph(number, frame), BOLD
-        elif row > 0 and (row - 1, column) not in taken:
-            found[row - 1, column] = _mark_glyph(number, frame, below=True), BOLD
-        else:
-            found[row, column] = _mark_glyph(number, frame), BOLD
+        free = (at for at in (row + 1, row - 1) if 0 <= at < frame.rows and (at, column) not in taken)
+        at = next(free, row)
+        found[at, column] = _mark_glyph(number, frame, below=at < row), BOLD
     return found

@@ -13,16 +13,7 @@ from msgspec.structs import replace
 from alexnet_cli.document import Plot
 from alexnet_cli.graphics.palette import Page
 from alexnet_cli.graphics.plot import drawable, left_out, thinned
-from alexnet_cli.graphics.plot_marks import (
-    FONT,
-    Band,
-    Frame,
-    filled,
-    in_picture,
-    marked,
-    marker,
-    polyline,
-)
+from alexnet_cli.graphics.plot_marks import FONT, Band, Frame, filled, in_picture, marked, marker, polyline
 from alexnet_cli.graphics.scale import Tick, fitting_ticks, ticks, title_of
 from alexnet_cli.graphics.svg import Drawing, element, number, straight, words
 from alexnet_cli.graphics.text import Style, Width, clean, fit, in_rows, wrap
@@ -115,9 +106,8 @@ def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
     for tick in fitting_ticks(frame.found.x, frame.width, measure, _GAP):
         x, half = frame.x(tick.value), measure(tick.label) / 2
         yield straight(x, frame.top, x, frame.foot, "grid")
-        yield words(
-            tick.label, min(x, frame.right + _RIGHT - half), frame.foot + _LINE, text_anchor="middle", class_="d"
-        )
+        middle = min(x, frame.right + _RIGHT - half)
+        yield words(tick.label, middle, frame.foot + _LINE, text_anchor="middle", class_="d")
     yield straight(frame.left, frame.top, frame.left, frame.foot, "axis")
     yield straight(frame.left, frame.foot, frame.right, frame.foot, "axis")
     half = min(measure(clean(title_of(plot.x), style)), frame.width) / 2
@@ -158,13 +148,12 @@ def _dividers(heads: Sequence[tuple[float, str, bool, int]], frame: Frame) -> It
 def _items(frame: Frame) -> Iterator[tuple[str, str]]:
     """Yield the swatch of each series, drawn around (0, 0), and its label."""
     for place, series, note in frame.found.legend():
-        match series.kind:
-            case "area" if frame.found.stack:
-                swatch = element("rect", x=0, y=-5, width=_SWATCH, height=10, **filled(frame.found.stack, place))
-            case "line":
-                swatch = polyline(place, [(1, 0), (_SWATCH - 1, 0)], series)
-            case _:
-                swatch = marker(place, _SWATCH / 2, 0, series)
+        if series.kind == "line":
+            swatch = polyline(place, [(1, 0), (_SWATCH - 1, 0)], series)
+        elif series.kind == "area" and frame.found.stack:
+            swatch = element("rect", x=0, y=-5, width=_SWATCH, height=10, **filled(frame.found.stack, place))
+        else:
+            swatch = marker(place, _SWATCH / 2, 0, series)
         yield swatch, fit(series.label, frame.width * _LABEL, frame.style, frame.measure) + note
 
 

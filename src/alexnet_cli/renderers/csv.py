@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
 from io import StringIO
 
 from alexnet_cli import units
@@ -21,29 +20,18 @@ def render(document: Document, style: Style) -> str:
     """
     tables = [block for block in document.blocks if isinstance(block, Table)]
     tables += [every_point(block) for block in document.blocks if isinstance(block, Plot)]
-    table = tables[0] if tables else None
-    if table is None:
-        return _written(["label", "value", "unit"], _fact_rows(document, style))
-    header = [_safe(column.key, style) for column in table.columns]
-    rows = (
-        [_cell(cell, column.unit, style) for cell, column in zip(row.cells, table.columns, strict=True)]
-        for row in table.rows
-    )
-    return _written(header, rows)
-
-
-def _fact_rows(document: Document, style: Style) -> Iterable[list[str]]:
-    for block in document.blocks:
-        if isinstance(block, Facts):
-            for fact in block.facts:
-                yield [_safe(fact.label, style), _cell(fact.value, fact.unit, style), fact.unit]
-
-
-def _written(header: list[str], rows: Iterable[list[str]]) -> str:
     written = StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    if tables:
+        columns = tables[0].columns
+        writer.writerow(_safe(column.key, style) for column in columns)
+        for row in tables[0].rows:
+            cells = zip(row.cells, columns, strict=True)
+            writer.writerow(_cell(cell, column.unit, style) for cell, column in cells)
+    else:
+        writer.writerow(["label", "value", "unit"])
+        facts = (fact for block in document.blocks if isinstance(block, Facts) for fact in block.facts)
+        writer.writerows([_safe(it.label, style), _cell(it.value, it.unit, style), it.unit] for it in facts)
     return written.getvalue()
 
 

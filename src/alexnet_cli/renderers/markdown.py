@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
-from alexnet_cli import units
 from alexnet_cli.document import Document, Facts, Note, Table
 from alexnet_cli.graphics.text import Style, clean, cross, left, right, width_of
 from alexnet_cli.renderers.tables import NUMERIC, fact_text, rows_of, undrawn
@@ -34,13 +33,8 @@ def _block(block: Table | Facts | Note, style: Style) -> Iterator[str]:
         case Facts():
             if block.title:
                 yield f"## {_escaped(block.title, style)}"
-            said = [
-                (fact.label, units.text(fact.value, fact.unit, cross=cross(style)), fact.note) for fact in block.facts
-            ]
-            yield "\n".join(
-                f"- **{_escaped(label, style)}:** {_escaped(fact_text(value, note), style)}"
-                for label, value, note in said
-            )
+            said = ((_escaped(fact.label, style), fact_text(fact, cross(style))) for fact in block.facts)
+            yield "\n".join(f"- **{label}:** {_escaped(text, style)}" for label, text in said)
         case Note():
             tone = f"**{block.tone.capitalize()}:** "
             yield _paragraph(block.text, style) if block.tone == "info" else tone + _escaped(block.text, style)

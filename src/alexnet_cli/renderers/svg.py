@@ -14,11 +14,10 @@ from rich.style import Style as Look
 
 from alexnet_cli.document import Document, Plot
 from alexnet_cli.graphics import plot_svg
-from alexnet_cli.graphics.lines import BOLD, Line, length
-from alexnet_cli.graphics.lines import line as line_of
+from alexnet_cli.graphics.lines import BOLD, Line, length, wrapped
 from alexnet_cli.graphics.palette import Page
 from alexnet_cli.graphics.svg import Drawing, element, picture, themed, words
-from alexnet_cli.graphics.text import Style, clean, width_of, wrap
+from alexnet_cli.graphics.text import Style, clean, width_of
 from alexnet_cli.renderers.terminal import paragraphs
 
 LEAST_COLUMNS = 60
@@ -41,7 +40,8 @@ def render(document: Document, style: Style) -> str:
     found = _laid_out(document, style)
     lines = [line for paragraph in found if not isinstance(paragraph, Plot) for line in paragraph]
     plots = any(isinstance(paragraph, Plot) for paragraph in found)
-    columns = max([_columns(style) if plots else LEAST_COLUMNS, *map(length, lines)])
+    least = min(max(style.width or PLOT_COLUMNS, LEAST_COLUMNS), PLOT_COLUMNS) if plots else LEAST_COLUMNS
+    columns = max([least, *map(length, lines)])
     rows, pieces = _drawn(found, min(columns * _CELL, MOST_PLOT_WIDTH), style)
     width, height = columns * _CELL + 2 * _MARGIN, rows * _LINE + 2 * _MARGIN
     page = element("rect", class_="page", x=0.5, y=0.5, width=width - 1, height=height - 1, rx=8)
@@ -51,24 +51,18 @@ def render(document: Document, style: Style) -> str:
 
 
 def _rules(here: str, hues: Sequence[str], *, plots: bool) -> Iterator[str]:
+    def colors(page: Page) -> Iterator[str]:
+        yield f"{here} .page {{ fill: {page.background}; stroke: {page.faint}; }}"
+        yield f"{here} text {{ fill: {page.ink}; }}"
+        yield f"{here} .d {{ fill: {page.dim}; }}"
+        if plots:
+            yield plot_svg.rules(f"{here} .plot", page)
+
     yield f'{here} {{ font: {_FONT}px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }}'
     yield f"{here} text {{ white-space: pre; }}"
     yield f"{here} .b {{ font-weight: bold; }}"
-    yield from themed("auto", partial(_colors, here, plots=plots))
+    yield from themed("auto", colors)
     yield from (f"{here} .{_hue(hue)} {{ fill: {hue}; }}" for hue in hues)
-
-
-def _colors(here: str, page: Page, *, plots: bool) -> Iterator[str]:
-    yield f"{here} .page {{ fill: {page.background}; stroke: {page.faint}; }}"
-    yield f"{here} text {{ fill: {page.ink}; }}"
-    yield f"{here} .d {{ fill: {page.dim}; }}"
-    if plots:
-        yield plot_svg.rules(f"{here} .plot", page)
-
-
-def _columns(style: Style) -> int:
-    """Return the least width of a page with plots."""
-    return PLOT_COLUMNS if style.width is None else min(max(style.width, LEAST_COLUMNS), PLOT_COLUMNS)
 
 
 def _laid_out(document: Document, style: Style) -> list[list[Line] | Plot]:
@@ -87,7 +81,9 @@ def _drawn(found: Sequence[list[Line] | Plot], plot_width: float, style: Style) 
     row, pieces = 0, []
     for place, paragraph in enumerate(found):
         row += 1 if place else 0
-        lines = _title_of(paragraph, plot_width, style) if isinstance(paragraph, Plot) else paragraph
+        lines = [] if isinstance(paragraph, Plot) else paragraph
+        if isinstance(paragraph, Plot) and paragraph.title:
+            lines = wrapped(clean(paragraph.title, style), int(plot_width / _CELL), BOLD)
         pieces += [piece for offset, line in enumerate(lines) for piece in _line_drawn(line, row + offset)]
         row += len(lines)
         if isinstance(paragraph, Plot):
@@ -96,11 +92,6 @@ def _drawn(found: Sequence[list[Line] | Plot], plot_width: float, style: Style) 
             pieces += [*drawing.elements, "</g>"]
             row += ceil((drawing.height + 4) / _LINE)
     return row, pieces
-
-
-def _title_of(plot: Plot, plot_width: float, style: Style) -> list[Line]:
-    text = clean(plot.title, style)
-    return [line_of((part, BOLD)) for part in wrap(text, int(plot_width / _CELL))] if text else []
 
 
 def _line_drawn(line: Line, row: int) -> Iterator[str]:
@@ -116,8 +107,7 @@ def _line_drawn(line: Line, row: int) -> Iterator[str]:
 
 def _words(run: str, x: float, y: float, classes: str) -> str:
     """Write text stretched to the width of its cells."""
-    wide = width_of(run) * _CELL
-    shown = run.replace(" ", "\xa0")
+    wide, shown = width_of(run) * _CELL, run.replace(" ", "\xa0")
     return words(shown, x, y + _FONT - 1, textLength=wide, lengthAdjust="spacingAndGlyphs", class_=classes)
 
 

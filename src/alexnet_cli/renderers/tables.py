@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from alexnet_cli import units
-from alexnet_cli.document import Axis, Bars, Column, Document, Facts, Note, Plot, Row, Series, Table, Value
+from alexnet_cli.document import Axis, Bars, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Value
 from alexnet_cli.graphics.plot import Stack, drawable, left_out, name_at, whole
 from alexnet_cli.graphics.scale import title_of
 
@@ -59,15 +59,15 @@ def caption_of(table: Table) -> str:
     return table.caption or table.name.replace("_", " ").capitalize()
 
 
-def fact_text(value: str, note: str) -> str:
-    """Put a fact's note in parentheses after its value."""
-    return f"{value} ({note})" if note else value
+def fact_text(fact: Fact, cross: str = "×") -> str:
+    """Write a fact's value, with its note in parentheses after it."""
+    return units.text(fact.value, fact.unit, cross=cross) + (f" ({fact.note})" if fact.note else "")
 
 
 def facts_table(facts: Facts) -> Table:
     """Write facts as a table of text, notes after the values."""
     columns = (Column("label", facts.title or "Fact"), Column("value", "Value"))
-    rows = tuple(Row((fact.label, fact_text(units.text(fact.value, fact.unit), fact.note))) for fact in facts.facts)
+    rows = tuple(Row((fact.label, fact_text(fact))) for fact in facts.facts)
     return Table("facts", columns, rows, facts.title)
 
 

@@ -135,7 +135,7 @@ def _said(fact: Fact, style: Style) -> _Said:
 def _column(said: Sequence[_Said]) -> list[Line]:
     wide = _widest([label for label, *_ in said]) + _GAP
     return [
-        line((left(label, wide), DIM), (value, PLAIN), (f" {note}" if note else "", DIM)) for label, value, note in said
+        line((left(label, wide), DIM), (value, PLAIN), (f" {note}" * bool(note), DIM)) for label, value, note in said
     ]
 
 
@@ -168,11 +168,10 @@ def _pairs(bars: Bars, labels: Sequence[str], style: Style) -> list[Line]:
     """Draw bars that all have two parts; no lines if they do not, or if the page is too narrow."""
     if any(len(bar.parts) != 2 for bar in bars.bars):  # noqa: PLR2004 - a bar has two ends
         return []
-    glyphs = [fill(index, unicode=style.unicode) for index in (0, 1)]
-    names = _aligned([f"{glyphs[0]} {clean(bar.parts[0].label, style)}" for bar in bars.bars])
-    shares = _aligned([units.share(bar.parts[0].share) for bar in bars.bars], right)
-    others = _aligned([units.share(bar.parts[1].share) for bar in bars.bars], right)
-    tails = [f"{clean(bar.parts[1].label, style)} {glyphs[1]}" for bar in bars.bars]
+    first, second = (fill(index, unicode=style.unicode) for index in (0, 1))
+    names = _aligned([f"{first} {clean(bar.parts[0].label, style)}" for bar in bars.bars])
+    tails = [f"{clean(bar.parts[1].label, style)} {second}" for bar in bars.bars]
+    shares, others = (_aligned([units.share(bar.parts[i].share) for bar in bars.bars], right) for i in (0, 1))
     fixed = sum(map(_widest, (labels, names, shares, others, tails))) + 4 * _GAP + 1
     cells = _NATURAL_BAR if style.width is None else min(style.width - fixed, _MOST_BAR)
     if cells < _LEAST_BAR:
@@ -190,22 +189,22 @@ def _pairs(bars: Bars, labels: Sequence[str], style: Style) -> list[Line]:
 
 def _stacked(bars: Bars, labels: Sequence[str], style: Style) -> Iterator[Line]:
     """Draw bars of any number of parts, each with its legend below, in steps so that legends line up."""
-    items = [[_item(part, index, style) for index, part in enumerate(bar.parts)] for bar in bars.bars]
-    step = max((length(item) for bar in items for item in bar), default=0) + _GAP
+
+    def item(index: int, part: Part) -> Line:
+        name = f"{fill(index, unicode=style.unicode)} {fit(part.label, _third(style), style)}"
+        return line((name, of_bar(part.family)), (f" {units.share(part.share)}", PLAIN if part.share else DIM))
+
+    legends = [[item(*part) for part in enumerate(bar.parts)] for bar in bars.bars]
+    step = max((length(piece) for legend in legends for piece in legend), default=0) + _GAP
     indent = _widest(labels) + _GAP
     room = None if style.width is None else style.width - indent
     cells = _NATURAL_BAR if room is None else min(room, _MOST_BAR)
     across = max(len(bars.bars[0].parts) if bars.bars else 1, 1) if room is None else max((room + _GAP) // step, 1)
-    for bar, label, legend in zip(bars.bars, labels, items, strict=True):
+    for bar, label, legend in zip(bars.bars, labels, legends, strict=True):
         yield line((label, BOLD), (" " * _GAP, PLAIN)) + _cells(bar, cells, style)
         for start in range(0, len(legend), across):
-            row = [padded(item, step) for item in legend[start : start + across]]
+            row = [padded(piece, step) for piece in legend[start : start + across]]
             yield [*line((" " * indent, PLAIN)), *chain.from_iterable(row)]
-
-
-def _item(part: Part, index: int, style: Style) -> Line:
-    name = f"{fill(index, unicode=style.unicode)} {fit(part.label, _third(style), style)}"
-    return line((name, of_bar(part.family)), (f" {units.share(part.share)}", PLAIN if part.share else DIM))
 
 
 def _cells(bar: Bar, cells: int, style: Style) -> Line:
