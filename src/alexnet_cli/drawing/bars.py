@@ -63,12 +63,8 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
 def _sizes(sizes: Sequence[int | None]) -> Strip:
     decades = max(_DECADES, *(ceil(log10(size)) for size in sizes if size), 0)
     heights = tuple(0.0 if size is None else log10(max(size, 1)) / decades for size in sizes)
-    step = ceil(decades / 4)
-    return Strip(
-        "output",
-        heights,
-        tuple((decade / decades, units.si(10**decade)) for decade in range(0, decades + 1, step)),
-    )
+    lines = ((decade / decades, units.si(10**decade)) for decade in range(0, decades + 1, ceil(decades / 4)))
+    return Strip("output", heights, tuple(lines))
 
 
 def _shares(title: str, values: Sequence[int | None]) -> Strip:

@@ -81,9 +81,10 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
     scale, slots, rows = min(tries, key=lambda fitted: len(fitted[2]))
     marks: list[Mark] = []
     top, entry = 0.0, None
-    room = sheet.width if len(rows) == 1 else _row_width(sheet)
+    room = sheet.width if len(rows) == 1 else sheet.width - 2 * BESIDE * sheet.em
     for first, last in rows:
-        gap = _gap(slots[first:last], room, sheet.em)
+        free = (room - sum(slots[first:last])) / max(last - first - 1, 1)
+        gap = min(max(free, LEAST_GAP * sheet.em), MOST_GAP * sheet.em)
         row = _place(chain[first:last], slots[first:last], scale, gap, (sheet.width / 2, top))
         base = max(placed.bottom for placed in row) + 2.6 * sheet.em
         marks += _row(row, base, scale)
@@ -98,12 +99,9 @@ def _fitted(blocks: Sequence[Block], tallest: float, sheet: Sheet) -> tuple[Scal
     scale = _scale_for(blocks, tallest * sheet.em, sheet.em)
     slots = [scale.slot(block) for block in blocks]
     rows = split_rows(slots, LEAST_GAP * sheet.em, sheet.width)
-    return scale, slots, rows if len(rows) == 1 else split_rows(slots, LEAST_GAP * sheet.em, _row_width(sheet))
-
-
-def _row_width(sheet: Sheet) -> float:
-    """Return the width of one row among several, with room on both sides for the line to the next."""
-    return sheet.width - 2 * BESIDE * sheet.em
+    if len(rows) > 1:  # with room on both sides for the line to the next
+        rows = split_rows(slots, LEAST_GAP * sheet.em, sheet.width - 2 * BESIDE * sheet.em)
+    return scale, slots, rows
 
 
 def _scale_for(blocks: Sequence[Block], tallest: float, em: float) -> Scale:
@@ -123,12 +121,6 @@ def _label_width(block: Block, em: float) -> float:
     first, *others = block.lines
     widths = [text_width(line, em) for line in (block.size, block.channels, *others)]
     return max(text_width(first, em, bold=True), *widths)
-
-
-def _gap(slots: Sequence[float], width: float, em: float) -> float:
-    """Return the room between the blocks of a row; a row wider than its room is packed closely."""
-    free = (width - sum(slots)) / max(len(slots) - 1, 1)
-    return min(max(free, LEAST_GAP * em), MOST_GAP * em)
 
 
 def _place(
@@ -161,16 +153,14 @@ def _faces(placed: Placed, em: float) -> list[Item]:
     """Draw the front, top and right face of a cuboid, or the dots of a gap."""
     left, top, right, bottom, deep = placed.left, placed.top, placed.right, placed.bottom, placed.depth
     if placed.node.kind == "gap":
-        return [_dot(left + (right - left) / 4 * i, (top + bottom) / 2, em / 6) for i in (1, 2, 3)]
+        y, size = (top + bottom) / 2, em / 6
+        dots = (left + (right - left) / 4 * i for i in (1, 2, 3))
+        return [Polygon(((x - size, y), (x, y - size), (x + size, y), (x, y + size)), "dot") for x in dots]
     return [
         Polygon(((left, top), (left + deep, top - deep), (right + deep, top - deep), (right, top)), "top"),
         Polygon(((right, top), (right + deep, top - deep), (right + deep, bottom - deep), (right, bottom)), "side"),
         Polygon(((left, top), (right, top), (right, bottom), (left, bottom)), "front"),
     ]
-
-
-def _dot(x: float, y: float, radius: float) -> Polygon:
-    return Polygon(((x - radius, y), (x, y - radius), (x + radius, y), (x, y + radius)), "dot")
 
 
 def _link(placed: Placed, following: Placed, scale: Scale) -> list[Item]:

@@ -57,25 +57,16 @@ def window(layer: Layer) -> tuple[int, int] | None:
 
 
 def block_name(layer: Layer) -> str:
-    """Return the name of a layer as a block: `max pool`."""
-    return visible(_block_name(layer))
-
-
-def _block_name(layer: Layer) -> str:
-    """Return the last part of a path, unless that is only a number; else what the layer does."""
+    """Return the last part of a path, unless that is only a number; else what the layer does: `max pool`."""
     last = layer.path.rpartition(".")[2]
-    if last and not last.isdecimal() and layer.kind != "function":
-        return last
     kind = layer.type.lower()
-    match layer.family:
-        case "conv":
-            return "up-conv" if layer.settings.get("transposed") else "conv"
-        case "pool":
-            return " ".join([*(name for name in ("max", "avg") if name in kind), "pool"])
-        case "linear" if kind == "linear":
-            return "linear"
-        case _:
-            return layer.type
+    names = {
+        "conv": "up-conv" if layer.settings.get("transposed") else "conv",
+        "pool": " ".join([*(name for name in ("max", "avg") if name in kind), "pool"]),
+        "linear": "linear" if kind == "linear" else layer.type,
+    }
+    own = last and not last.isdecimal() and layer.kind != "function"
+    return visible(last if own else names.get(layer.family, layer.type))
 
 
 def _type(layer: Layer) -> str:
@@ -112,9 +103,8 @@ def _groups(layer: Layer) -> str:
 
 def _stride(layer: Layer) -> str:
     sizes = _sizes(layer.settings.get("stride")) or ()
-    if not sizes or set(sizes) == {1}:
-        return ""
-    return f"/{sizes[0]}" if len(set(sizes)) == 1 else f"/{units.shape(sizes)}"
+    different = set(sizes)
+    return "" if different <= {1} else f"/{units.shape(sizes if len(different) > 1 else sizes[:1])}"
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:

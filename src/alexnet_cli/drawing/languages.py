@@ -55,19 +55,18 @@ def _nested(
 ) -> Iterator[str]:
     """Write the nodes in order, those of a frame between the lines that open and close it."""
     open_frames: list[Frame] = []
+    indent = "  "
     for number, node in enumerate(plan.nodes):
         for place, frame in enumerate(plan.frames):
             if frame.first == number:
-                yield from opened(place, frame, _indent(open_frames))
+                yield from opened(place, frame, indent)
                 open_frames.append(frame)
-        yield f"{_indent(open_frames)}{written(number, node)}"
+                indent += "  "
+        yield f"{indent}{written(number, node)}"
         while open_frames and open_frames[-1].last == number:
             open_frames.pop()
-            yield f"{_indent(open_frames)}{close}"
-
-
-def _indent(open_frames: list[Frame]) -> str:
-    return "  " * (len(open_frames) + 1)
+            indent = indent[2:]
+            yield f"{indent}{close}"
 
 
 def _dot_look(node: Node, page: Page) -> str:

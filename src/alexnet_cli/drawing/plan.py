@@ -17,6 +17,7 @@ from alexnet_cli.report import Report
 AnyStyle = Literal["auto", "blocks", "graph", "bars"]
 MOST = {"blocks": 24, "graph": 32, "bars": 60}
 """The most nodes of a figure; where a greater depth has more, a lesser one is drawn."""
+_LONG = MOST["blocks"] + 2  # with an input and an output
 MOST_AT_A_DEPTH = 60
 """The same where the user chose the depth."""
 MOST_ABREAST = 8
@@ -60,30 +61,21 @@ def _folded(report: Report, depth: int | None) -> Flow:
 
 def _chain(whole: Flow, report: Report, depth: int | None) -> Flow:
     if not whole.is_chain:
+        ways = zip(whole.nodes, whole.predecessors(), whole.successors(), strict=True)
+        branching = (node for node, *around in ways if max(map(len, around)) > 1 and node.kind == "row")
+        where = next((f" at {report.layers[node.rows[0]].path}" for node in branching), "")
         raise UsageError(
-            f"the data flow branches{_where(whole, report)}, and blocks draws only a chain",
+            f"the data flow branches{where}, and blocks draws only a chain",
             "use --style graph, or a lesser --depth at which the branches are inside modules",
         )
-    if not _is_long(whole):
+    if len(whole.nodes) <= _LONG:
         return whole
     return shorten(whole if _takes_turns(whole, report, depth) else _folded(report, depth), MOST["blocks"])
 
 
-def _is_long(chain: Flow) -> bool:
-    return len(chain.nodes) > MOST["blocks"] + 2
-
-
 def _takes_turns(chain: Flow, report: Report, depth: int | None) -> bool:
     """Whether several layers of a long chain repeat in turns: `×N` on each block would suggest another order."""
-    return _is_long(chain) and any(frame.last > frame.first for frame in _folded(report, depth).frames)
-
-
-def _where(flow: Flow, report: Report) -> str:
-    """Name the first node with several inputs or several outputs."""
-    for node, sources, targets in zip(flow.nodes, flow.predecessors(), flow.successors(), strict=True):
-        if (len(sources) > 1 or len(targets) > 1) and node.kind == "row":
-            return f" at {report.layers[node.rows[0]].path}"
-    return ""
+    return len(chain.nodes) > _LONG and any(frame.last > frame.first for frame in _folded(report, depth).frames)
 
 
 def _suits_blocks(flow: Flow, report: Report, depth: int | None) -> bool:
@@ -102,9 +94,8 @@ def _suits_blocks(flow: Flow, report: Report, depth: int | None) -> bool:
 def _could_be_chain(report: Report) -> bool:
     """Whether each row reads one tensor, with as many elements as the row before it made."""
     rows = [row for row in report.layers if row.leaf and row.output_shapes]
-    if any(len(row.input_shapes) != 1 for row in rows):
-        return False
-    return all(prod(a.output_shapes[0]) == prod(b.input_shapes[0]) for a, b in pairwise(rows))
+    same = (prod(a.output_shapes[0]) == prod(b.input_shapes[0]) for a, b in pairwise(rows))
+    return all(len(row.input_shapes) == 1 for row in rows) and all(same)
 
 
 def _deepest_that_fits(report: Report) -> Flow:

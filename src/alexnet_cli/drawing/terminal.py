@@ -8,7 +8,7 @@ from math import sqrt
 from rich.segment import Segment
 from rich.style import Style as Look
 
-from alexnet_cli.drawing.content import Block, Frame, Node, Plan
+from alexnet_cli.drawing.content import Block, Node, Plan
 from alexnet_cli.drawing.railway import ASCII, UNICODE, rails_of
 from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped, written
 from alexnet_cli.graphics.text import Style, clean, fit, left, shorten, width_of
@@ -76,7 +76,7 @@ def _graph(plan: Plan, style: Style) -> Iterator[Line]:
     """Draw the nodes one below the other, rails on their left, and brackets around repetitions."""
     rails = rails_of(len(plan.nodes), plan.edges, UNICODE if style.unicode else ASCII)
     width = max(width_of(row) for rail in rails for row in (rail.before, *rail.above, rail.at, *rail.below))
-    frames = [_around(plan.frames, number) for number in range(len(plan.nodes))]
+    frames = [[it for it in plan.frames if it.first <= number <= it.last] for number in range(len(plan.nodes))]
     deepest = max(map(len, frames), default=0)
     for number, (node, rail, around) in enumerate(zip(plan.nodes, rails, frames, strict=True)):
         for place, frame in enumerate(around):
@@ -85,19 +85,13 @@ def _graph(plan: Plan, style: Style) -> Iterator[Line]:
                 title = clean(frame.title, style)
                 yield line((bracket, DIM), (left(rail.before, width) + "  ", DIM), (title, BOLD))
         beside = _bracket(len(around), deepest, style)
-        for row in rail.above:
-            yield line((beside, DIM), (row, DIM))
+        yield from (line((beside, DIM), (row, DIM)) for row in rail.above)
         yield line((beside, DIM), (left(rail.at, width) + "  ", DIM), *_said(node, style))
-        for row in rail.below:
-            yield line((beside, DIM), (row, DIM))
+        yield from (line((beside, DIM), (row, DIM)) for row in rail.below)
         after = rails[number + 1].before if number + 1 < len(rails) else ""
         for place in reversed(range(len(around))):
             if around[place].last == number:
                 yield line((_bracket(place, deepest, style, closes=True), DIM), (after, DIM))
-
-
-def _around(frames: Sequence[Frame], number: int) -> list[Frame]:
-    return [frame for frame in frames if frame.first <= number <= frame.last]
 
 
 def _bracket(inside: int, deepest: int, style: Style, *, opens: bool = False, closes: bool = False) -> str:
@@ -109,11 +103,9 @@ def _bracket(inside: int, deepest: int, style: Style, *, opens: bool = False, cl
 
 def _said(node: Node, style: Style) -> list[tuple[str, Look]]:
     beside = f" + {', '.join(node.beside)}" if node.beside else ""
-    return [
-        (clean(node.what + node.times + beside, style), of_name(node.family)),
-        (clean(f"  {node.name}" if node.name else "", style), DIM),
-        (clean(f"  {node.size}" if node.size else "", style), PLAIN),
-    ]
+    rest = ((f"  {text}", look) for text, look in ((node.name, DIM), (node.size, PLAIN)) if text)
+    parts = [(node.what + node.times + beside, of_name(node.family)), *rest]
+    return [(clean(text, style), look) for text, look in parts]
 
 
 def _bars(plan: Plan, style: Style) -> Iterator[Line]:

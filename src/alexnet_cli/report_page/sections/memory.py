@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.memory import NAMES, timeline_plot, where
 
 MOST_BANDS = 300
+T = TypeVar("T")
 
 
 def memory(material: Material) -> Section | LeftOut:
@@ -53,16 +55,9 @@ def _chart(report: Report, plot: Plot, moments: tuple[Moment, ...], what: str) -
     peak = analysis.peak_of(moments)
     plot = replace(plot, marks=tuple(replace(mark, label=units.size(peak.bytes)) for mark in plot.marks))
     bands = _bands(moments)
-    dividers = [Divider(float(start), phase) for start, phase in _phases(moments)]
+    dividers = [Divider(float(start), phase) for start, _, phase in _runs(moments, lambda moment: moment.phase)]
     label = f"Live memory over {what} of {report.model.class_name}: {units.size(peak.bytes)} at its peak, {where(peak)}"
     return chart(label, lambda width: draw(plot, width, Style(), bands=bands, dividers=dividers, measure=in_page))
-
-
-def _phases(moments: Sequence[Moment]) -> Iterator[tuple[int, str]]:
-    place = 0
-    for phase, group in groupby(moments, key=lambda moment: moment.phase):
-        yield place, phase
-        place += len(list(group))
 
 
 def _bands(moments: Sequence[Moment]) -> list[Band]:
@@ -79,19 +74,21 @@ def _bands_at(moments: Sequence[Moment], dots: int) -> Iterator[Band]:
     def key(moment: Moment) -> tuple[str, str]:
         return ".".join((moment.path or "").split(".")[: dots + 1]), moment.phase
 
-    place = 0
-    for (path, phase), group in groupby(moments, key=key):
-        end = place + len(list(group))
+    for start, end, (path, phase) in _runs(moments, key):
         if path:
-            yield Band(path, f"{path}: {phase}", place - 0.5, end - 0.5)
-        place = end
+            yield Band(path, f"{path}: {phase}", start - 0.5, end - 0.5)
+
+
+def _runs(moments: Sequence[Moment], key: Callable[[Moment], T]) -> Iterator[tuple[int, int, T]]:
+    """Yield where moments of one key begin and end, with the key."""
+    end = 0
+    for value, group in groupby(moments, key=key):
+        start, end = end, end + len(list(group))
+        yield start, end, value
 
 
 def _held(plot: Plot, peak: Peak) -> list[Part]:
     """Return what is live at the peak, from top to bottom of the chart, with the colours used there."""
-    live = {name: peak.live_bytes[kind] for kind, name in NAMES.items() if kind in peak.live_bytes}
-    return [
-        Part(series.label, live[series.label], fraction(live[series.label], peak.bytes), series.family)
-        for series in reversed(plot.series)
-        if series.label in live
-    ]
+    live = {name: peak.live_bytes.get(kind) for kind, name in NAMES.items()}
+    parts = ((series, live[series.label]) for series in reversed(plot.series))
+    return [Part(it.label, held, fraction(held, peak.bytes), it.family) for it, held in parts if held is not None]

@@ -22,7 +22,9 @@ def receptive_field(material: Material) -> Section | LeftOut:
     grown = _grown(known)
     if not grown:
         return LeftOut(TITLE, "no layer sees more than one place of the input")
-    shown = _spread(grown)
+    last = len(grown) - 1  # too many are spread evenly, including the first and the last
+    spread = (round(place * last / (MOST_BARS - 1)) for place in range(MOST_BARS))
+    shown = grown if last < MOST_BARS else [grown[place] for place in spread]
     rows = [_row(item, known.input_sizes, material.report) for item in shown]
     said = "; ".join(f"{row.label} {row.texts[0]}" for row in rows[:8])
     panel = Panel("Places along an axis (dashed: all)", float(max(known.input_sizes)))
@@ -46,14 +48,6 @@ def _grown(known: ReceptiveFields) -> list[LayerField]:
         if item.status == "global":
             break
     return found
-
-
-def _spread(fields: list[LayerField]) -> list[LayerField]:
-    """Return at most `MOST_BARS`, evenly spread, including the first and the last."""
-    if len(fields) <= MOST_BARS:
-        return fields
-    last = len(fields) - 1
-    return [fields[round(place * last / (MOST_BARS - 1))] for place in range(MOST_BARS)]
 
 
 def _row(item: LayerField, sizes: tuple[int, ...], report: Report) -> BarRow:

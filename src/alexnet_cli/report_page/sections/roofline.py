@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from alexnet_cli import units
-from alexnet_cli.analyses.cost import Cost, LayerCost, Roof
-from alexnet_cli.document import Plot
+from alexnet_cli.analyses.cost import LayerCost
 from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.charts import Chart, chart
+from alexnet_cli.report_page.charts import chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 from alexnet_cli.views.roofline import roofline_plot
@@ -28,17 +27,12 @@ def roofline(material: Material) -> Section | LeftOut:
     plot = roofline_plot([found], roof)
     if plot is None:
         return LeftOut(TITLE, f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak")
-    drawn = _chart(plot, found, material.report, roof)
+    report, points = material.report, {layer.path: _sentence(layer, material.report) for layer in found.layers}
+    label = f"Roofline of {report.model.class_name} on the {roof.hardware.name}"
+    drawn = chart(label, lambda width: draw(plot, width, Style(), layers=points, measure=in_page))
     missing = [dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None]
     content = {"chart": drawn, "totals": found.totals, "hardware": roof.hardware, "without_peak": missing}
     return Section("roofline", TITLE, content)
-
-
-def _chart(plot: Plot, cost: Cost, report: Report, roof: Roof) -> Chart:
-    """Draw the plot with its points tied to their layers."""
-    layers = {layer.path: _sentence(layer, report) for layer in cost.layers}
-    label = f"Roofline of {report.model.class_name} on the {roof.hardware.name}"
-    return chart(label, lambda width: draw(plot, width, Style(), layers=layers, measure=in_page))
 
 
 def _sentence(layer: LayerCost, report: Report) -> str:
