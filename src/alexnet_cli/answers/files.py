@@ -61,9 +61,9 @@ def format_of(file: Path) -> str:
         return JSON
     named = format_for_suffix(str(file))
     if (named is None and file.is_file()) or (not file.exists() and named is None):
-        suffixes = [suffix for entry in FORMATS.values() for suffix in entry.suffixes]
+        known = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
         raise UsageError(
-            f"{file} has no suffix that names a format", f"known: .json, {', '.join(suffixes)}; or choose with --format"
+            f"{file} has no suffix that names a format", f"known: .json, {', '.join(known)}; or choose with --format"
         )
     return named or "table"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Literal
 
@@ -109,21 +110,16 @@ def split_rows(sizes: Sequence[float], gap: float, room: float) -> list[tuple[in
 
 def balanced(sizes: Sequence[float], gap: float, count: int) -> list[tuple[int, int]]:
     """Split a sequence into `count` rows, the longest as short as possible: the classic linear partition."""
-    total = len(sizes)
-    best = [[0.0] * (total + 1) for _ in range(count + 1)]
-    cut = [[0] * (total + 1) for _ in range(count + 1)]
-    for end in range(1, total + 1):
-        best[1][end] = _length(sizes[:end], gap)
-    for row in range(2, count + 1):
-        for end in range(row, total + 1):
-            tries = [
-                (max(best[row - 1][start], _length(sizes[start:end], gap)), start) for start in range(row - 1, end)
-            ]
-            best[row][end], cut[row][end] = min(tries)
-    ends = [total]
-    for row in range(count, 1, -1):
-        ends.append(cut[row][ends[-1]])
-    return list(pairwise([0, *reversed(ends)]))
+
+    @cache
+    def best(rows: int, end: int) -> tuple[float, tuple[int, ...]]:
+        if rows == 1:
+            return _length(sizes[:end], gap), (0,)
+        starts = range(rows - 1, end)
+        longest, start = min((max(best(rows - 1, at)[0], _length(sizes[at:end], gap)), at) for at in starts)
+        return longest, (*best(rows - 1, start)[1], start)
+
+    return list(pairwise((*best(count, len(sizes))[1], len(sizes))))
 
 
 def _length(sizes: Sequence[float], gap: float) -> float:

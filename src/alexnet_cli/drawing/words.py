@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from math import prod
-from typing import Literal
 
 from alexnet_cli import units
 from alexnet_cli.analyses.flow import Flow, FlowNode, without_batch
@@ -74,39 +73,22 @@ class _Writer:
         self.one_sided = any(head.family in ("conv", "pool") and "1d" in head.type for head in heads)
 
     def nodes(self) -> tuple[Node, ...]:
-        write = {"input": self._end, "output": self._end, "gap": self._gap}
         sources = [len(before) for before in self.flow.predecessors()]
-        return tuple(
-            self._layer(node, number, sources[number]) if node.kind == "row" else write[node.kind](node)
-            for number, node in enumerate(self.flow.nodes)
-        )
+        return tuple(self._node(node, number, sources[number]) for number, node in enumerate(self.flow.nodes))
 
-    def _end(self, node: FlowNode) -> Node:
-        kind: Literal["input", "output"] = "input" if node.kind == "input" else "output"
+    def _node(self, node: FlowNode, number: int, sources: int) -> Node:
+        if node.kind == "row":
+            return self._layer(node, number, sources)
+        size, paths = self._size(node.shapes), self._paths(node)
+        if node.kind == "gap":
+            count = units.count(len(node.rows))
+            text = f"{count} layers"
+            told, block = f"{text}\n{self._sums(node)}", Block((count, "layers"))
+            return Node("gap", "gap", text, size, told, paths, block=block, bar=self._bar(node, text))
         name = visible(node.name)
-        return Node(
-            kind,
-            "input",
-            kind,
-            self._size(node.shapes),
-            f"{kind} {name}".strip() + f": {units.text(node.shapes, 'shapes')}",
-            self._paths(node),
-            name=name,
-            block=self._block(node, (name or "input",)) if kind == "input" else None,
-        )
-
-    def _gap(self, node: FlowNode) -> Node:
-        count = units.count(len(node.rows))
-        return Node(
-            "gap",
-            "gap",
-            f"{count} layers",
-            self._size(node.shapes),
-            f"{count} layers\n{self._sums(node)}",
-            self._paths(node),
-            block=Block((count, "layers")),
-            bar=self._bar(node, f"{count} layers"),
-        )
+        told = f"{node.kind} {name}".strip() + f": {units.text(node.shapes, 'shapes')}"
+        first = self._block(node, (name or "input",)) if node.kind == "input" else None
+        return Node(node.kind, "input", node.kind, size, told, paths, name, block=first)
 
     def _layer(self, node: FlowNode, number: int, sources: int) -> Node:
         head, *others = (self.layers[row] for row in node.rows)
@@ -115,8 +97,8 @@ class _Writer:
         if head.kind == "module":
             name = inner = visible(_span(head.path, self.layers[alone.last_row].path) if alone else head.path)
             around = [frame for frame in self.frames if frame.first <= number <= frame.last]
-            if around and around[-1].whole and self.layers[around[-1].first_row].path:
-                inner = name.removeprefix(f"{visible(self.layers[around[-1].first_row].path)}.")
+            if around and around[-1].whole and (within := self.layers[around[-1].first_row].path):
+                inner = name.removeprefix(f"{visible(within)}.")
         beside = tuple(short(row) for row in others if row.family != "reshape")
         joins = sources > 1 and (head.kind == "function" or head.family == "reshape")
         return Node(

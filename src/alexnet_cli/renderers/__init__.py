@@ -6,31 +6,19 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import cast
 
-from msgspec import Struct
-
 from alexnet_cli.document import Document
 from alexnet_cli.graphics.text import Style
 
-
-class Format(Struct, frozen=True):
-    """A format's name, the file suffixes that select it, and the module whose `render` writes it."""
-
-    name: str
-    suffixes: tuple[str, ...]
-    module: str
-
-
-FORMATS: dict[str, Format] = {
-    entry.name: entry
-    for entry in (
-        Format("table", (".txt",), "terminal"),
-        Format("csv", (".csv",), "csv"),
-        Format("markdown", (".md", ".markdown"), "markdown"),
-        Format("latex", (".tex",), "latex"),
-        Format("html", (".html", ".htm"), "html"),
-        Format("svg", (".svg",), "svg"),
-    )
+FORMATS = {
+    "table": (".txt",),
+    "csv": (".csv",),
+    "markdown": (".md", ".markdown"),
+    "latex": (".tex",),
+    "html": (".html", ".htm"),
+    "svg": (".svg",),
 }
+"""The formats of a document, each with the file suffixes that select it."""
+_MODULES = {name: name for name in FORMATS} | {"table": "terminal"}
 
 
 def render(document: Document, format_name: str, style: Style) -> str:
@@ -39,11 +27,11 @@ def render(document: Document, format_name: str, style: Style) -> str:
     Raises:
         KeyError: there is no such format.
     """
-    module = import_module(f"{__name__}.{FORMATS[format_name].module}")
+    module = import_module(f"{__name__}.{_MODULES[format_name]}")
     return cast("str", module.render(document, style))
 
 
 def format_for_suffix(path: str) -> str | None:
     """Return the format for a file's suffix, upper or lower case; None if no format has it."""
     suffix = PurePath(path).suffix.lower()
-    return next((entry.name for entry in FORMATS.values() if suffix in entry.suffixes), None)
+    return next((name for name, suffixes in FORMATS.items() if suffix in suffixes), None)

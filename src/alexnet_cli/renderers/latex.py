@@ -12,17 +12,10 @@ from alexnet_cli.document import Document, Facts, Note, Table
 from alexnet_cli.graphics.text import Style, clean, visible
 from alexnet_cli.renderers.tables import NUMERIC, caption_of, facts_table, rows_of, undrawn
 
-_SPECIAL = {
+_SPECIAL = {char: f"\\{char}" for char in "{}$&#_%"} | {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
-    "%": r"\%",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",

@@ -10,8 +10,8 @@ from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.views.cost import roofline_plot
 from alexnet_cli.views.parts import layer_name
-from alexnet_cli.views.roofline import roofline_plot
 
 TITLE = "Roofline"
 
