@@ -48,11 +48,6 @@ class Scale(Struct, frozen=True):
             return BAR * self.em, max(self.features * sqrt(block.features), LEAST * self.em), BAR_DEPTH * self.em
         return GAP * self.em, self.em, 0
 
-    def slot(self, block: Block) -> float:
-        """Return how wide a block is with its labels."""
-        thick, _, depth = self.extent(block)
-        return max(thick + depth, _label_width(block, self.em))
-
 
 class Placed(Struct, frozen=True):
     """A block in its place: its front face from `left`, `top` to `right`, `bottom`; depth goes to the right and up."""
@@ -97,7 +92,8 @@ def draw(plan: Plan, sheet: Sheet) -> Body:
 def _fitted(blocks: Sequence[Block], tallest: float, sheet: Sheet) -> tuple[Scale, list[float], list[tuple[int, int]]]:
     """Return the scale for a height, the width of each block at that scale, and the rows that they take."""
     scale = _scale_for(blocks, tallest * sheet.em, sheet.em)
-    slots = [scale.slot(block) for block in blocks]
+    extents = [(block, *scale.extent(block)) for block in blocks]
+    slots = [max(thick + depth, _label_width(block, scale.em)) for block, thick, _, depth in extents]
     rows = split_rows(slots, LEAST_GAP * sheet.em, sheet.width)
     if len(rows) > 1:  # with room on both sides for the line to the next
         rows = split_rows(slots, LEAST_GAP * sheet.em, sheet.width - 2 * BESIDE * sheet.em)

@@ -144,15 +144,14 @@ def _multiples(low: float, high: float, step: float) -> range:
 def _linear_values(scale: Scale, most: int) -> tuple[float, list[float]]:
     span = scale.high - scale.low
     least = 1.0 if scale.unit in _WHOLE and span >= 1 else 0.0
-    for exact in _steps(span / most, scale.unit):
-        step = float(exact)
-        found = _multiples(scale.low, scale.high, step)
-        if step >= least and len(found) <= most:
-            return step, [float(number * exact) for number in found]
+    for exact in _round_steps(span / most, scale.unit):
+        found = _multiples(scale.low, scale.high, float(exact))
+        if exact >= least and len(found) <= most:
+            return float(exact), [float(number * exact) for number in found]
     raise AssertionError  # pragma: no cover - the steps grow without end
 
 
-def _steps(about: float, unit: Unit) -> Iterator[Decimal]:
+def _round_steps(about: float, unit: Unit) -> Iterator[Decimal]:
     """Yield growing round steps, starting near `about`, as decimals so that their multiples are exact."""
     for power in count(math.floor(math.log2(about) if unit == "bytes" else math.log10(about))):
         yield from [Decimal(2) ** power] if unit == "bytes" else [Decimal(digit).scaleb(power) for digit in (1, 2, 5)]

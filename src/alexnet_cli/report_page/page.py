@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
@@ -32,17 +32,8 @@ from alexnet_cli.report_page.sections.roofline import roofline
 from alexnet_cli.views.explain import first_alike
 from alexnet_cli.views.parts import run_line
 
-SECTIONS: tuple[Callable[[Material], Section | LeftOut], ...] = (
-    overview,
-    figure,
-    balance,
-    memory,
-    roofline,
-    receptive_field,
-    layers,
-    findings,
-)
-COMPARED: tuple[Callable[[Sides], Section | LeftOut], ...] = (models, figures, types, lined_up, verdicts)
+SECTIONS = (overview, figure, balance, memory, roofline, receptive_field, layers, findings)
+COMPARED = (models, figures, types, lined_up, verdicts)
 SCRIPTS = ("highlight.js", "table.js")
 
 

@@ -69,13 +69,14 @@ def totals_facts(totals: Totals) -> tuple[Fact, ...]:
     )
 
 
-def cost_facts(report: Report) -> tuple[Fact, ...]:
-    """List the work of one forward and how it was run; nothing if it was not run."""
+def facts_of(report: Report) -> Facts:
+    """List the totals, and if the model was run, the work of one forward and how it was run."""
     run, totals = report.run, report.totals
+    facts = [*totals_facts(totals)]
     if run is None:
-        return ()
+        return Facts(tuple(facts))
     until = "bias additions not included" if report.error is None else "until the failure"
-    facts = [Fact("MACs", totals.macs, "macs", until), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
+    facts += [Fact("MACs", totals.macs, "macs", until), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
     for item in run.inputs:
         note = f"{item.dtype}, found by trial" if item.found else item.dtype
         facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))
@@ -85,7 +86,7 @@ def cost_facts(report: Report) -> tuple[Fact, ...]:
             Fact("Peak memory", run.measured.peak_allocated_bytes, "bytes", "measured, weights included"),
             Fact("One forward", run.measured.seconds, "seconds", "measured once"),
         ]
-    return tuple(facts)
+    return Facts(tuple(facts))
 
 
 def split(report: Report) -> Bars | None:
@@ -116,11 +117,6 @@ def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
     """Name the operators whose work was not counted."""
     called = ((op, f"{op.calls} call{'s' * (op.calls > 1)} in {some(op.paths)}") for op in ops)
     return tuple(Note(f"not counted: {op.op}, {calls} (no MAC formula)", "warning") for op, calls in called)
-
-
-def facts_of(report: Report) -> Facts:
-    """List the facts below the summary's table."""
-    return Facts((*totals_facts(report.totals), *cost_facts(report)))
 
 
 def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
