@@ -23,14 +23,13 @@ from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.graphics.plot_marks import Band
 from alexnet_cli.graphics.plot_svg import Divider
 from alexnet_cli.graphics.text import Style, text_width, visible
+from alexnet_cli.report_page import layers as layer_table
 from alexnet_cli.report_page import material
+from alexnet_cli.report_page.bars import MOST_BARS, balance, receptive_field
 from alexnet_cli.report_page.charts import NARROW, WIDE, chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.page import comparison_page, model_page
-from alexnet_cli.report_page.sections import layers as layer_table
-from alexnet_cli.report_page.sections.balance import MOST_BARS, balance
-from alexnet_cli.report_page.sections.memory import memory
-from alexnet_cli.report_page.sections.receptive_field import receptive_field
+from alexnet_cli.report_page.plots import memory
 from alexnet_cli.tracing.options import TrainingStep
 
 ELSEWHERE = re.compile(r"""(?:src|href|action|data|poster|xlink:href)\s*=\s*["']?(?!#)|@import|url\((?!#)""")

@@ -9,7 +9,7 @@ from alexnet_cli.drawing import bars, blocks, graph, languages
 from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width, compose, sheet_for
 from alexnet_cli.errors import UsageError
-from alexnet_cli.graphics import scene_svg
+from alexnet_cli.graphics import scene
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.scene import Scene
 from alexnet_cli.graphics.text import Style
@@ -64,7 +64,7 @@ def svg(drawn: Plan, *, theme: Theme = "auto", width: Width = "page") -> str:
     Each layer is a `<g>` with `data-path`, the path of its row; a layer that stands for several rows also has
     `data-paths`, a JSON list. Its `<title>` has path, type, shapes, parameters and MACs.
     """
-    return scene_svg.write(scene_of(drawn, width), theme)
+    return scene.write(scene_of(drawn, width), theme)
 
 
 def scene_of(drawn: Plan, width: Width) -> Scene:
@@ -78,13 +78,13 @@ def _picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, widt
     from alexnet_cli.graphics import convert
 
     settled: Theme = "light" if theme == "auto" else theme
-    library, scene = convert.converter(file_format.upper()), scene_of(drawn, width)
+    library, figure = convert.converter(file_format.upper()), scene_of(drawn, width)
     if file_format == "pdf":
-        return bytes(library.svg_to_pdf(scene_svg.write(scene, settled, scale=convert.POINTS)))
-    across, down = scale * scene.shown_width, scale * scene.height * scene.shown_width / scene.width
+        return bytes(library.svg_to_pdf(scene.write(figure, settled, scale=convert.POINTS)))
+    across, down = scale * figure.shown_width, scale * figure.height * figure.shown_width / figure.width
     if across * down > MOST_PIXELS:
         raise UsageError(
             f"the picture would have {units.count(round(across))} by {units.count(round(down))} pixels",
             "choose a smaller --width or --scale, or a format without pixels: .svg, .pdf",
         )
-    return bytes(library.svg_to_png(scene_svg.write(scene, settled), scale=scale))
+    return bytes(library.svg_to_png(scene.write(figure, settled), scale=scale))

@@ -16,10 +16,9 @@ from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import bars
+from alexnet_cli.report_page.layers import MOST_ROWS
 from alexnet_cli.report_page.material import LeftOut, Section
-from alexnet_cli.report_page.sections.findings import LANGUAGE
-from alexnet_cli.report_page.sections.layers import MOST_ROWS
-from alexnet_cli.report_page.sections.overview import figure_of
+from alexnet_cli.report_page.overview import LANGUAGE, figure_of
 from alexnet_cli.views.compare import compare_document, label
 from alexnet_cli.views.explain import tell
 

@@ -20,15 +20,12 @@ from alexnet_cli.renderers.tables import NUMERIC
 from alexnet_cli.report import Family, Generator, Report
 from alexnet_cli.report_json import generator
 from alexnet_cli.report_page import charts
+from alexnet_cli.report_page.bars import balance, receptive_field
 from alexnet_cli.report_page.comparison import Sides, figures, lined_up, models, types, verdicts
+from alexnet_cli.report_page.layers import layers
 from alexnet_cli.report_page.material import LeftOut, Material, Section
-from alexnet_cli.report_page.sections.balance import balance
-from alexnet_cli.report_page.sections.findings import MARKS, findings, say_verdict
-from alexnet_cli.report_page.sections.layers import layers
-from alexnet_cli.report_page.sections.memory import memory
-from alexnet_cli.report_page.sections.overview import figure, headline, overview
-from alexnet_cli.report_page.sections.receptive_field import receptive_field
-from alexnet_cli.report_page.sections.roofline import roofline
+from alexnet_cli.report_page.overview import MARKS, figure, findings, headline, overview, say_verdict
+from alexnet_cli.report_page.plots import memory, roofline
 from alexnet_cli.views.explain import first_alike
 from alexnet_cli.views.parts import run_line
 

@@ -1,19 +1,27 @@
-"""What the model is and how it was traced, the numbers at the head of the page, and the figure of the architecture."""
+"""What the model is and how it was traced, the numbers at the head of the page, its figure, and what claims hold."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from markupsafe import Markup
 from msgspec import Struct
 
 from alexnet_cli import drawing, units
+from alexnet_cli.analyses.findings.finding import Verdict
+from alexnet_cli.analyses.findings.rules import findings as check
 from alexnet_cli.drawing.plan import plan
 from alexnet_cli.errors import UsageError
+from alexnet_cli.messages import say
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.views.explain import tell
 from alexnet_cli.views.parts import facts_of, notes, split
 
 WIDE, NARROW = 1000, 300
+LANGUAGE = "en"
+MARKS: dict[Verdict, str] = {"holds": "✓", "partly": "≈", "fails": "✗", "not_applicable": "–"}
 
 
 class Number(Struct, frozen=True):
@@ -66,3 +74,16 @@ def figure_of(report: Report) -> Chart | str:
     except UsageError as error:
         return error.message
     return Chart(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes
+
+
+def findings(material: Material) -> Section:
+    """Return the claims with their evidence, and how many have which verdict."""
+    told = tell(check(material.report, changes=material.changes), LANGUAGE)
+    counts = Counter(item.verdict for item in told)
+    said = [f"{say_verdict(verdict)} {counts[verdict]}" for verdict in MARKS if counts[verdict]]
+    return Section("findings", "Findings", {"claims": told, "counts": ", ".join(said)})
+
+
+def say_verdict(verdict: Verdict) -> str:
+    """Return a verdict in words."""
+    return say(LANGUAGE, f"verdict.{verdict}")

@@ -1,10 +1,11 @@
-"""Parameters against MACs, by type and by layer: who holds the parameters, who does the work."""
+"""The sections with bars, a row for each layer: parameters against MACs, and how much of the input a unit sees."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from alexnet_cli import units
+from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields
 from alexnet_cli.analyses.shares import by_type, fold, fraction
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.report import Layer, Report
@@ -12,19 +13,18 @@ from alexnet_cli.report_page.charts import Chart, bars
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.views.parts import layer_name
 
-MOST_BARS = 24
-TITLE = "Parameters against MACs"
+MOST_BARS, MOST_FIELDS = 24, 32
 
 
 def balance(material: Material) -> Section | LeftOut:
     """Return who holds the parameters and who does the work, by type and by layer."""
-    report = material.report
+    title, report = "Parameters against MACs", material.report
     if not _bearing(report):
-        return LeftOut(TITLE, "no layer has parameters or counted MACs")
+        return LeftOut(title, "no layer has parameters or counted MACs")
     types = [_row(report, t.type, t.family, "", t.params, t.macs) for t in by_type(report) if t.params or t.macs]
-    rows, title, note = _chosen(report)
-    first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(rows, report, title)
-    return Section("balance", TITLE, {"by_type": first, "title": title, "second": second, "note": note})
+    rows, grouped, note = _chosen(report)
+    first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(rows, report, grouped)
+    return Section("balance", title, {"by_type": first, "title": grouped, "second": second, "note": note})
 
 
 def _bearing(report: Report) -> list[Layer]:
@@ -81,3 +81,53 @@ def _chart(rows: Sequence[BarRow], report: Report, title: str) -> Chart:
     panels = [Panel("Parameters"), *([Panel("MACs")] if report.run is not None else [])]
     said = "; ".join(f"{row.label} {' and '.join(map(units.share, row.amounts))}" for row in rows[:6])
     return bars(f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: {said}", rows, panels)
+
+
+def receptive_field(material: Material) -> Section | LeftOut:
+    """Return how the receptive field grows from layer to layer."""
+    title, known = "Receptive field", material.fields
+    if isinstance(known, str):
+        return LeftOut(title, known)
+    grown = _grown(known)
+    if not grown:
+        return LeftOut(title, "no layer sees more than one place of the input")
+    last = len(grown) - 1  # too many are spread evenly, including the first and the last
+    spread = (round(place * last / (MOST_FIELDS - 1)) for place in range(MOST_FIELDS))
+    shown = grown if last < MOST_FIELDS else [grown[place] for place in spread]
+    rows = [_field(item, known.input_sizes, material.report) for item in shown]
+    said = "; ".join(f"{row.label} {row.texts[0]}" for row in rows[:8])
+    panel = Panel("Places along an axis (dashed: all)", float(max(known.input_sizes)))
+    content = {
+        "chart": bars(f"Receptive field by layer: {said}", rows, [panel]),
+        "input_sizes": known.input_sizes,
+        "bounds": any(item.status == "upper_bound" for item in shown),
+        "note": "" if shown == grown else f"{len(shown)} of the {len(grown):,} layers at which it grows.",
+    }
+    return Section("receptive-field", title, content)
+
+
+def _grown(known: ReceptiveFields) -> list[LayerField]:
+    """Return the first layer of each size and jump."""
+    found: list[LayerField] = []
+    for item in known.layers:
+        if item.status == "undefined" or (found and (found[-1].size, found[-1].jump) == (item.size, item.jump)):
+            continue
+        if found or item.size is None or any(size != 1 for size in item.size):
+            found.append(item)
+        if item.status == "global":
+            break
+    return found
+
+
+def _field(item: LayerField, sizes: tuple[int, ...], report: Report) -> BarRow:
+    layer = report.layers[item.row]
+    name = layer_name(layer)
+    seen = tuple(size or whole for size, whole in zip(item.size or sizes, sizes, strict=True))
+    short = f"{'at most ' if item.status == 'upper_bound' else ''}{units.shape(seen)}"
+    if item.size is None:
+        short = "the whole input"
+    steps = sorted({jump for jump in item.jump or () if jump is not None})
+    apart = f", {' and '.join(f'{step:g}' for step in steps)} apart" if steps and item.size else ""
+    text = short + apart
+    told = f"{name} ({item.path}): {text}"
+    return BarRow(name, layer.family, (float(max(seen)),), (text,), told, (item.path,), (short,))

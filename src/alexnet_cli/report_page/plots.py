@@ -1,4 +1,4 @@
-"""Memory over a training step, or over a forward if there is none: its course, its peak and what that consists of."""
+"""The sections with plots, whose marks are tied to layers: memory over a step, and the roofline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses import memory as analysis
+from alexnet_cli.analyses.cost import LayerCost
 from alexnet_cli.analyses.memory import Moment, Peak
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Part, Plot
@@ -19,7 +20,9 @@ from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
 from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.views.cost import roofline_plot
 from alexnet_cli.views.memory import NAMES, timeline_plot, where
+from alexnet_cli.views.parts import layer_name
 
 MOST_BANDS = 300
 T = TypeVar("T")
@@ -92,3 +95,29 @@ def _held(plot: Plot, peak: Peak) -> list[Part]:
     live = {name: peak.live_bytes.get(kind) for kind, name in NAMES.items()}
     parts = ((series, live[series.label]) for series in reversed(plot.series))
     return [Part(it.label, held, fraction(held, peak.bytes), it.family) for it, held in parts if held is not None]
+
+
+def roofline(material: Material) -> Section | LeftOut:
+    """Return the roofline, if there is hardware to compare with."""
+    title, roof = "Roofline", material.roof
+    if roof is None:
+        return LeftOut(title, "no hardware was named: --gpu NAME draws it")
+    found = material.cost
+    if isinstance(found, str):
+        return LeftOut(title, found)
+    plot = roofline_plot([found], roof)
+    if plot is None:
+        return LeftOut(title, f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak")
+    report, points = material.report, {layer.path: _sentence(layer, material.report) for layer in found.layers}
+    label = f"Roofline of {report.model.class_name} on the {roof.hardware.name}"
+    drawn = chart(label, lambda width: draw(plot, width, Style(), layers=points, measure=in_page))
+    missing = [dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None]
+    content = {"chart": drawn, "totals": found.totals, "hardware": roof.hardware, "without_peak": missing}
+    return Section("roofline", title, content)
+
+
+def _sentence(layer: LayerCost, report: Report) -> str:
+    said = [units.text(layer.intensity, "intensity")]
+    said += [] if layer.seconds is None else [f"at least {units.seconds(layer.seconds)}"]
+    said += [] if layer.bound is None else [f"bound by {layer.bound}"]
+    return f"{layer_name(report.layers[layer.row])} ({layer.path}): {', '.join(said)}"
