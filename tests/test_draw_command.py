@@ -15,7 +15,7 @@ from test_floors import run_without_torch
 
 from alexnet_cli.drawing import svg
 from alexnet_cli.drawing.plan import plan
-from alexnet_cli.graphics import convert
+from alexnet_cli.graphics import svg as writer
 from alexnet_cli.graphics.lines import of_bar
 from alexnet_cli.graphics.palette import HUES
 from alexnet_cli.graphics.text import visible
@@ -232,7 +232,7 @@ def test_without_vl_convert_draw_says_what_to_install(alexnet, tmp_path, monkeyp
 def test_vl_convert_is_imported_only_for_png_and_pdf(saved):
     done = run_without_torch("draw", saved, "-f", "svg")
     assert done.returncode == 0
-    assert "vl_convert" not in Path(convert.__file__).read_text().split("def converter")[0]
+    assert "vl_convert" not in Path(writer.__file__).read_text().split("def converter")[0]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.drawing import scene_of
 from alexnet_cli.drawing.plan import plan
-from alexnet_cli.drawing.railway import UNICODE, rails_of
+from alexnet_cli.drawing.terminal import UNICODE, rails_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.scene import Area, Box, Label, Line, Mark, Polygon, Scene
 from alexnet_cli.graphics.text import sans, shorten, text_width, wrap

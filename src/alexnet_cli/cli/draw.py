@@ -17,7 +17,7 @@ from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.progress import progress
 from alexnet_cli.errors import UsageError
-from alexnet_cli.graphics import convert
+from alexnet_cli.graphics.svg import converter
 
 EPILOG = """
 \b
@@ -97,7 +97,7 @@ def draw(
         raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
     size = _width(width, text=chosen == "text")
     if chosen in _PICTURES:
-        convert.converter(chosen.upper())
+        converter(chosen.upper())
     session = run.session(target)
     session.report()
     out = Output(chosen, output, size or None if isinstance(size, int) else None, no_color)

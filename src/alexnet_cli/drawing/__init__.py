@@ -12,6 +12,7 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics import scene
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.scene import Scene
+from alexnet_cli.graphics.svg import POINTS, converter
 from alexnet_cli.graphics.text import Style
 
 FORMATS = {
@@ -75,12 +76,10 @@ def scene_of(drawn: Plan, width: Width) -> Scene:
 
 def _picture(drawn: Plan, file_format: Literal["png", "pdf"], theme: Theme, width: Width, scale: float) -> bytes:
     """Draw a plan as PNG or PDF; the theme `auto` is light here."""
-    from alexnet_cli.graphics import convert
-
     settled: Theme = "light" if theme == "auto" else theme
-    library, figure = convert.converter(file_format.upper()), scene_of(drawn, width)
+    library, figure = converter(file_format.upper()), scene_of(drawn, width)
     if file_format == "pdf":
-        return bytes(library.svg_to_pdf(scene.write(figure, settled, scale=convert.POINTS)))
+        return bytes(library.svg_to_pdf(scene.write(figure, settled, scale=POINTS)))
     across, down = scale * figure.shown_width, scale * figure.height * figure.shown_width / figure.width
     if across * down > MOST_PIXELS:
         raise UsageError(

@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from html import escape
 from json import dumps
+from typing import Any
 
 from msgspec import Struct
 
+from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.palette import DARK, LIGHT, Page, Theme
 from alexnet_cli.graphics.text import visible
+
+POINTS = 0.75
+"""A CSS pixel in points; the library that converts to PDF takes the pixels of an SVG as points."""
 
 
 class Drawing(Struct, frozen=True):
@@ -101,3 +106,21 @@ def _svg(drawing: Drawing, lines: Iterable[str], scale: float, **named: str) -> 
     size = {"width": drawing.width * scale, "height": drawing.height * scale}
     view = f"0 0 {number(drawing.width)} {number(drawing.height)}"
     return element("svg", "\n".join(lines), **named, **size, viewBox=view)
+
+
+def converter(name: str) -> Any:
+    """Return vl-convert, which makes PNG and PDF of SVG with its own fonts, independent of the system's.
+
+    It keeps text as text in PDF and embeds the fonts. `name` is that of the format.
+
+    Raises:
+        UsageError: the library is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise UsageError(
+            f"{name} needs the package vl-convert-python",
+            "install with: pip install 'alexnet-cli[draw]'; or write .svg, which needs no package",
+        ) from error
+    return vl_convert
