@@ -21,7 +21,6 @@ from alexnet_cli.document import Axis, Plot, Series
 from alexnet_cli.graphics import bar_chart, plot_svg
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.graphics.plot_marks import Band
-from alexnet_cli.graphics.plot_svg import Divider
 from alexnet_cli.graphics.text import Style, text_width, visible
 from alexnet_cli.report_page import layers as layer_table
 from alexnet_cli.report_page import material
@@ -200,7 +199,7 @@ def test_only_the_largest_of_many_layers_outside_modules_are_shown():
 
 def test_labels_of_near_dividers_stand_above_one_another():
     plot = Plot("p", Axis("x"), Axis("y"), (Series("s", ((0.0, 1.0), (100.0, 2.0)), "conv", "area"),))
-    dividers = [Divider(at, "training") for at in (0.0, 1.0, 2.0, 60.0, 99.0)]
+    dividers = [(at, "training") for at in (0.0, 1.0, 2.0, 60.0, 99.0)]
     drawing = "".join(plot_svg.draw(plot, WIDE, Style(), dividers=dividers).elements)
     heights = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>training<', drawing)]
     assert [max(heights) - height for height in heights] == [0, 16, 32, 0, 0]

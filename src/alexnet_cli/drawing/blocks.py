@@ -184,10 +184,7 @@ def _window(place: Placed, size: tuple[int, int], width: int, target: Placed, sc
 
 
 def _captions(placed: Placed, base: float, em: float) -> list[Item]:
-    """Write the size above a block, its channels right below it, its other lines from `base` on.
-
-    They stay within the room of the block and its widest label.
-    """
+    """Write the size above a block, its channels right below it, and its other lines from `base` on."""
     block, area = placed.block, placed.area()
     middle = (area.left + area.right) / 2
     above = [Label(middle, area.top - 0.45 * em, block.size, em, "middle", halo=True)] if block.size else []

@@ -46,10 +46,7 @@ class Lanes(Struct, frozen=True):
 
 
 def assign(parts: int, ties: Sequence[Tie], ports: tuple[int, int] = (0, 0)) -> Lanes:
-    """Assign ranks and lanes to a number of parts, whose ties lead from a lower to a higher position.
-
-    `ports` says how many parts at the beginning come above all others, and how many at the end below.
-    """
+    """Assign ranks and lanes to parts; as many at either end as `ports` says come above and below all others."""
     before: list[list[int]] = [[] for _ in range(parts)]
     after: list[list[int]] = [[] for _ in range(parts)]
     for source, target in sorted({(tie.source, tie.target) for tie in ties}):

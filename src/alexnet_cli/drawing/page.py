@@ -22,10 +22,7 @@ LINE = 1.45
 
 
 class Sheet(Struct, frozen=True):
-    """The room inside the margins of a figure, and its text size, in pixels; `tall` is the height to aim at.
-
-    `outer` is the width with margins.
-    """
+    """The room inside a figure's margins, the height to aim at, the text size and the width with margins, in pixels."""
 
     width: float
     tall: float
@@ -97,10 +94,7 @@ def _legend(plan: Plan, width: float, em: float) -> tuple[list[Mark], float]:
 
 
 def split_rows(sizes: Sequence[float], gap: float, room: float) -> list[tuple[int, int]]:
-    """Split a sequence into as few rows as fit the room, the longest as short as possible; ends are exclusive.
-
-    An item longer than the room has a row of its own.
-    """
+    """Split a sequence into as few rows as fit the room; an item longer than the room has a row of its own."""
     for count in range(1, len(sizes)):
         rows = balanced(sizes, gap, count)
         if max(_length(sizes[a:b], gap) for a, b in rows) <= room:

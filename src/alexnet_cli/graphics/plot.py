@@ -21,10 +21,7 @@ _EXACT = 2**53
 
 
 class Stack(Struct, frozen=True):
-    """Stacked areas: at the i-th x, area k reaches `tops[i][k]`, from `edges[i]` to `edges[i+1]`.
-
-    An area that has no point at some x adds nothing there.
-    """
+    """Stacked areas: at the i-th x, from `edges[i]` to `edges[i+1]`, area k reaches `tops[i][k]`."""
 
     series: tuple[Series, ...]
     x: tuple[float, ...]
@@ -90,10 +87,7 @@ def name_at(series: Series, index: int) -> str:
 
 
 def tallest(stack: Stack, scale: Scale, columns: int) -> list[int | None]:
-    """Divide the axis into columns of equal width; return the index in the stack that each column shows, or None.
-
-    A column shows the highest stack that falls into it, the first of equals, so that no peak is lost.
-    """
+    """Divide the axis into columns; return for each the index of the highest stack that falls into it, or None."""
     found: list[int | None] = [None] * columns
     ends = [scale.place(edge) * columns for edge in stack.edges]
     for index, (start, end) in enumerate(pairwise(ends)):

@@ -59,10 +59,7 @@ class Band(Struct, frozen=True):
 
 
 class Frame(Struct, frozen=True):
-    """The position of a plot's frame in its picture, in pixels, y downward.
-
-    In a page, `bands` and the points named in `layers` stand for layers.
-    """
+    """A plot's frame in its picture, in pixels; in a page, `bands` and points named in `layers` stand for layers."""
 
     found: Drawable
     style: Style

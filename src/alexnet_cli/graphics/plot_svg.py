@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.document import Plot
@@ -28,13 +27,6 @@ _GAP = 16
 _SWATCH = 16
 _LABEL = 0.75  # the most of a frame that a label of the legend takes
 _MOST_Y_TICKS = 7
-
-
-class Divider(Struct, frozen=True):
-    """A place on the x axis where a phase begins, and its name."""
-
-    x: float
-    label: str
 
 
 def rules(scope: str, page: Page) -> str:
@@ -61,13 +53,13 @@ def draw(
     *,
     layers: Mapping[str, str] | None = None,
     bands: Sequence[Band] = (),
-    dividers: Sequence[Divider] = (),
+    dividers: Sequence[tuple[float, str]] = (),
     measure: Width = in_picture,
 ) -> Drawing:
     """Draw a plot without its title, `width` pixels wide: the frame, the legend, and notes below.
 
-    In a page, `layers` maps the points' names that are paths of layers to their tooltips, and `measure` is that of the
-    page's font.
+    In a page, `layers` maps the points' names that are paths of layers to their tooltips, `dividers` are where phases
+    begin, by x, with their names, and `measure` is that of the page's font.
     """
     found = drawable(plot)
     if found is None:
@@ -119,15 +111,12 @@ def _title(text: str, x: float, y: float, frame: Frame) -> Iterator[str]:
         yield words(shown, x, y)
 
 
-def _heads(dividers: Sequence[Divider], frame: Frame) -> list[tuple[float, str, bool, int]]:
-    """Return the label of each divider: its x, its text, whether it stands before the line, and its row from below.
-
-    The row is the lowest in which it does not overlap those before.
-    """
+def _heads(dividers: Sequence[tuple[float, str]], frame: Frame) -> list[tuple[float, str, bool, int]]:
+    """Return of each divider its x, its label, whether this stands before the line, and the lowest row with room."""
     ends: list[float] = []
     heads = []
-    for divider in dividers:
-        x, label = frame.x(divider.x), clean(divider.label, frame.style)
+    for start_of, name in dividers:
+        x, label = frame.x(start_of), clean(name, frame.style)
         length = frame.measure(label) + 8
         before = x + length > frame.right
         start = x - length if before else x

@@ -144,10 +144,7 @@ class Mark(Struct, frozen=True):
 
 
 class Scene(Struct, frozen=True):
-    """A whole figure; `shown_width` is in CSS pixels, everything else in the figure's own unit.
-
-    `em` is the size of its text; edges that are guessed are `dashed`.
-    """
+    """A whole figure, in its own unit but for `shown_width`, in CSS pixels; edges that are guessed are `dashed`."""
 
     width: float
     height: float

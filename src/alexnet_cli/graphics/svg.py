@@ -82,10 +82,7 @@ def themed(theme: Theme, colors: Callable[[Page], Iterable[str]]) -> Iterator[st
 def picture(
     page: str, drawing: Drawing, rules: Callable[[str], Iterable[str]], *, title: str, about: str = "", scale: float = 1
 ) -> str:
-    """Write a picture that stands alone, shown `scale` times its size: the page, a drawing on it, and style rules.
-
-    `rules` makes the rules for the picture's selector.
-    """
+    """Write a picture that stands alone, shown `scale` times its size; `rules` makes the rules for its selector."""
     content = "\n".join(drawing.elements)
     own = f"alexnet-{sha256((title + content).encode()).hexdigest()[:10]}"
     labels, head = f"{own}-title", f'<title id="{own}-title">{escape(title)}</title>'

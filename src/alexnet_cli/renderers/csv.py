@@ -14,10 +14,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def render(document: Document, style: Style) -> str:
-    """Write the first table; without one, the points of the first plot, or the facts as label, value and unit.
-
-    Unknown values are empty cells.
-    """
+    """Write the first table, else the points of the first plot, else the facts; unknown values are empty cells."""
     tables = [block for block in document.blocks if isinstance(block, Table)]
     tables += [every_point(block) for block in document.blocks if isinstance(block, Plot)]
     written = StringIO()

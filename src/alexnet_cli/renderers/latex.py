@@ -64,7 +64,9 @@ def _table(table: Table, heading: str) -> Iterator[str]:
     yield r"\toprule"
     yield _row(_escaped(column.title) for column in table.columns)
     yield r"\midrule"
-    for _, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=_indent):
+    for _, texts in rows_of(
+        table, _escaped, bold=r"\textbf{{{}}}", indent=lambda level: r"\quad" * level + " " * bool(level)
+    ):
         yield _row(texts)
     yield r"\bottomrule"
     yield r"\end{tabular}"
@@ -73,10 +75,6 @@ def _table(table: Table, heading: str) -> Iterator[str]:
 
 def _row(cells: Iterable[str]) -> str:
     return rf"{' & '.join(cells)} \\"
-
-
-def _indent(level: int) -> str:
-    return r"\quad" * level + " " if level else ""
 
 
 def _escaped(text: str) -> str:

@@ -101,10 +101,7 @@ def bars_table(bars: Bars) -> Table:
 
 
 def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note]:
-    """Write a plot as tables: its points, its areas side by side, its marks.
-
-    Areas with more than `most` points become a sentence; with None they are always listed.
-    """
+    """Write a plot as tables: points, areas, marks; areas of more than `most` points become a sentence."""
     title = plot.title or plot.name.replace("_", " ").capitalize()
     blocks = [*_points(plot, title), *_areas(plot, title, most), *_marks(plot)]
     missing = left_out(plot)

@@ -63,7 +63,10 @@ def types(sides: Sides) -> Section | LeftOut:
     shares = [{item.type: item for item in by_type(report)} for report in sides.reports]
     names = sorted(
         {name for found in shares for name, item in found.items() if item.params or item.macs},
-        key=lambda name: (-max(_weight(found.get(name)) for found in shares), name),
+        key=lambda name: (
+            -max(max(found[name].params_share, found[name].macs_share or 0.0) for found in shares if name in found),
+            name,
+        ),
     )
     if not names:
         return LeftOut(TYPES, "no layer has parameters or counted MACs")
@@ -107,10 +110,6 @@ def verdicts(sides: Sides) -> Section:
 
 def _table(document: Document, name: str) -> Table:
     return next(block for block in document.blocks if isinstance(block, Table) and block.name == name)
-
-
-def _weight(item: TypeShare | None) -> float:
-    return 0.0 if item is None else max(item.params_share, item.macs_share or 0.0)
 
 
 def _types_row(side: str, colour: str, name: str, item: TypeShare | None, panels: int) -> BarRow:

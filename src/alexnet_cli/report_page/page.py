@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, get_args
+from typing import get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -78,7 +78,7 @@ def _environment() -> Environment:
         loader=PackageLoader(__package__),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=lambda value: value if hasattr(value, "__html__") or not isinstance(value, str) else visible(value),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -86,8 +86,3 @@ def _environment() -> Environment:
     environment.filters.update(written=units.text, run_line=run_line, said=say_verdict, first_alike=first_alike)
     environment.globals.update(hues={family: hue(family) for family in get_args(Family)}, numeric=NUMERIC, marks=MARKS)
     return environment
-
-
-def _shown(value: Any) -> Any:
-    """Write invisible characters as escapes, in text and in attributes."""
-    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

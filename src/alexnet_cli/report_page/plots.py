@@ -15,7 +15,7 @@ from alexnet_cli.analyses.memory import Moment, Peak
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Part, Plot
 from alexnet_cli.graphics.plot_marks import Band, in_page
-from alexnet_cli.graphics.plot_svg import Divider, draw
+from alexnet_cli.graphics.plot_svg import draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
@@ -58,7 +58,7 @@ def _chart(report: Report, plot: Plot, moments: tuple[Moment, ...], what: str) -
     peak = analysis.peak_of(moments)
     plot = replace(plot, marks=tuple(replace(mark, label=units.size(peak.bytes)) for mark in plot.marks))
     bands = _bands(moments)
-    dividers = [Divider(float(start), phase) for start, _, phase in _runs(moments, lambda moment: moment.phase)]
+    dividers = [(float(start), phase) for start, _, phase in _runs(moments, lambda moment: moment.phase)]
     label = f"Live memory over {what} of {report.model.class_name}: {units.size(peak.bytes)} at its peak, {where(peak)}"
     return chart(label, lambda width: draw(plot, width, Style(), bands=bands, dividers=dividers, measure=in_page))
 

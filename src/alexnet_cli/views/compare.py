@@ -32,7 +32,12 @@ def compare_document(comparison: Comparison, *, hidden: int = 0) -> Document:
     runs = {run_line(subject.run) for subject in subjects}
     same_run = runs.pop() if len(runs) == 1 else ""
     blocks = [_layers(comparison), _totals(subjects, runs_differ=not same_run)]
-    notes = (Note(_counted(comparison, hidden)), *_notes(subjects))
+    found = Counter(layer.change for layer in comparison.layers)
+    same = found["same"] + hidden
+    counted = f"{found['changed']} changed, {found['added']} added, {found['removed']} removed, {same} the same."
+    if same == found.total() + hidden:
+        counted = f"Nothing changed in {same} layer{'s' * (same != 1)}."
+    notes = (Note(counted), *_notes(subjects))
     return Document(f"{subjects[0].model.class_name} against {names}", (*blocks, *notes), same_run)
 
 
@@ -129,14 +134,6 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, (list, tuple)) and all(type(item) is int for item in value):
         return units.shape(tuple(value))
     return units.count(value) if type(value) is int else str(value)
-
-
-def _counted(comparison: Comparison, hidden: int) -> str:
-    changes = Counter(layer.change for layer in comparison.layers)
-    same = changes["same"] + hidden
-    if same == changes.total() + hidden:
-        return f"Nothing changed in {same} layer{'s' * (same != 1)}."
-    return f"{changes['changed']} changed, {changes['added']} added, {changes['removed']} removed, {same} the same."
 
 
 def _notes(subjects: Sequence[ComparedModel]) -> Iterator[Note]:

@@ -219,10 +219,7 @@ def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[N
 
 
 def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
-    """Return the roof of each dtype in use and the layers below it; None if no layer can be placed.
-
-    The points are of families, or of batch sizes where there are several.
-    """
+    """Return the roof of each dtype in use and the layers, by family or batch size; None if no layer can be placed."""
     if len(costs) == 1:
         families = dict.fromkeys(layer.family for layer, _ in _placed(costs[0]))
         groups = [(name, name, [it for it in _placed(costs[0]) if it[0].family == name]) for name in families]
