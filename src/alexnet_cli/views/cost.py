@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
+from msgspec import UnsetType
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import OUTSIDE, Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, Work
 from alexnet_cli.analyses.shares import fraction
-from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Value
+from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Value
 from alexnet_cli.report import Report
 from alexnet_cli.units import flops_per_s, si, size
-from alexnet_cli.views.parts import Columns, layer_name, look_of, run_line, table, titled, uncounted_notes
+from alexnet_cli.views.parts import Columns, T, given, layer_name, look_of, run_line, table, titled, uncounted_notes
 
 _COLOURS = ("conv", "linear", "pool", "attention", "norm", "embedding", "activation")
 """Families whose colours stand for batch sizes in the roofline, in this order."""
+_OF_HARDWARE = frozenset({"bound", "seconds", "seconds_share", "samples_per_s"})
 _MARGIN = 2.0
 _BYTES = (
     "Bytes: each function call, and each node of the backward graph, counts as one kernel that reads its inputs from "
@@ -36,23 +38,20 @@ _PLAIN_FLOAT32 = (
 def cost_document(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Document:
     """Show layers, types, roofline and totals; several batch sizes side by side."""
     first, several = costs[0], len(costs) > 1
-    blocks: list[Block] = (
-        [_layers_by_batch(report, costs, roof), _batch_table(costs, roof)]
-        if several
-        else [_layer_table(report, first, roof), _type_table(first, roof)]
+    blocks = given(
+        _layers_by_batch(report, costs, roof) if several else _layer_table(report, first, roof),
+        _batch_table(costs, roof) if several else _type_table(first, roof),
+        roofline_plot(costs, roof) if roof else None,
+        _hardware_facts(first.totals, roof) if roof else None,
+        None if several else _totals_facts(first.totals, failed=report.error is not None),
+        *uncounted_notes(first.totals.uncounted_ops),
+        Note(_BYTES),
+        *_roof_notes(report, first.totals, roof),
     )
-    plot = None if roof is None else roofline_plot(costs, roof)
-    if plot is not None:
-        blocks.append(plot)
-    if roof is not None:
-        blocks.append(_hardware_facts(first.totals, roof))
-    if not several:
-        blocks.append(_totals_facts(first.totals, failed=report.error is not None))
-    blocks += [*uncounted_notes(first.totals.uncounted_ops), Note(_BYTES), *_roof_notes(report, first.totals, roof)]
     how = run_line(report.run) + "".join(f", {cost.batch_size}" for cost in costs[1:])
     how += " · forward and backward" if first.totals.backward else ""
     how += "" if roof is None else f" · {roof.hardware.name}"
-    return Document(f"Cost of {titled(report)}", tuple(blocks), how)
+    return Document(f"Cost of {titled(report)}", blocks, how)
 
 
 def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
@@ -69,32 +68,31 @@ def _layer_table(report: Report, cost: Cost, roof: Roof | None) -> Table:
 
 
 def _work_columns(cost: Cost, roof: Roof | None) -> Columns[PhasedWork]:
-    columns: Columns[PhasedWork] = {Column("macs", "MACs", "macs", priority=1): lambda work: work.macs}
-    if cost.totals.backward:
-        columns |= {
-            Column("forward_flops", "Forward FLOPs", "flops", priority=3): lambda work: (
-                work.forward.flops if work.forward else None
-            ),
-            Column("backward_flops", "Backward FLOPs", "flops", priority=8): lambda work: (
-                work.backward.flops if work.backward else None
-            ),
-        }
-    else:
-        columns[Column("flops", "FLOPs", "flops", priority=8)] = lambda work: work.flops
-    columns |= {
+    columns: Columns[PhasedWork] = {
+        Column("macs", "MACs", "macs", priority=1): lambda work: work.macs,
+        Column("forward_flops", "Forward FLOPs", "flops", priority=3): lambda work: _flops(work.forward),
+        Column("backward_flops", "Backward FLOPs", "flops", priority=8): lambda work: _flops(work.backward),
+        Column("flops", "FLOPs", "flops", priority=8): lambda work: work.flops,
         Column("bytes_read", "Read", "bytes", priority=5): lambda work: work.bytes_read,
         Column("bytes_written", "Written", "bytes", priority=4): lambda work: work.bytes_written,
         Column("intensity", "Intensity", "intensity", priority=7): _intensity,
+        Column("bound", "Bound by"): _bound,
+        Column("seconds", "Min. time", "seconds"): lambda work: work.seconds,
+        Column("seconds_share", "Share", "share", priority=6, bar=True): (
+            lambda work: None if work.seconds is None else fraction(work.seconds, cost.totals.seconds)
+        ),
     }
-    if roof is not None:
-        columns |= {
-            Column("bound", "Bound by"): _bound,
-            Column("seconds", "Min. time", "seconds"): lambda work: work.seconds,
-            Column("seconds_share", "Share", "share", priority=6, bar=True): (
-                lambda work: None if work.seconds is None else fraction(work.seconds, cost.totals.seconds)
-            ),
-        }
-    return columns
+    return _known(columns, roof, without={"flops"} if cost.totals.backward else {"forward_flops", "backward_flops"})
+
+
+def _known(columns: Columns[T], roof: Roof | None, without: Collection[str] = ()) -> Columns[T]:
+    """Leave out columns, and without hardware those that compare with it."""
+    hidden = {*without, *(() if roof else _OF_HARDWARE)}
+    return {column: value for column, value in columns.items() if column.key not in hidden}
+
+
+def _flops(part: Work | UnsetType) -> int | None:
+    return part.flops if part else None
 
 
 def _intensity(work: Work) -> float | str | None:
@@ -112,13 +110,10 @@ def _type_table(cost: Cost, roof: Roof | None) -> Table:
         Column("layers", "Layers", "count", priority=3): lambda share: share.layers,
         Column("flops_share", "% of FLOPs", "share"): lambda share: share.flops_share,
         Column("bytes_share", "% of bytes", "share", bar=roof is None): lambda share: share.bytes_share,
+        Column("seconds", "Min. time", "seconds"): lambda share: share.seconds,
+        Column("seconds_share", "% of time", "share", bar=True): lambda share: share.seconds_share,
     }
-    if roof is not None:
-        columns |= {
-            Column("seconds", "Min. time", "seconds"): lambda share: share.seconds,
-            Column("seconds_share", "% of time", "share", bar=True): lambda share: share.seconds_share,
-        }
-    return table("by_type", columns, cost.by_type, "By type")
+    return table("by_type", _known(columns, roof), cost.by_type, "By type")
 
 
 def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Table:
@@ -145,14 +140,11 @@ def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
         Column("bytes_read", "Read", "bytes", priority=5): lambda cost: cost.totals.bytes_read,
         Column("bytes_written", "Written", "bytes", priority=4): lambda cost: cost.totals.bytes_written,
         Column("intensity", "Intensity", "intensity", priority=7): lambda cost: cost.totals.intensity,
+        Column("bound", "Bound by"): lambda cost: cost.totals.bound,
+        Column("seconds", "Min. time", "seconds"): lambda cost: cost.totals.seconds,
+        Column("samples_per_s", "Max. samples/s", "count"): lambda cost: _rate(cost.totals),
     }
-    if roof is not None:
-        columns |= {
-            Column("bound", "Bound by"): lambda cost: cost.totals.bound,
-            Column("seconds", "Min. time", "seconds"): lambda cost: cost.totals.seconds,
-            Column("samples_per_s", "Max. samples/s", "count"): lambda cost: _rate(cost.totals),
-        }
-    return table("by_batch", columns, costs, "By batch size")
+    return table("by_batch", _known(columns, roof), costs, "By batch size")
 
 
 def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:

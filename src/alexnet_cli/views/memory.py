@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from alexnet_cli.analyses.capacity import Fit
 from alexnet_cli.analyses.memory import KINDS, Kind, LayerMemory, Memory, Moment, Peak, Training
 from alexnet_cli.analyses.shares import fraction
-from alexnet_cli.document import Axis, Block, Column, Document, Fact, Facts, Mark, Note, Plot, Series, Table
+from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Mark, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
-from alexnet_cli.views.parts import Columns, run_line, table, titled
+from alexnet_cli.views.parts import Columns, given, run_line, table, titled
 
 _SHOWN: dict[Kind, tuple[str, str]] = {
     "weights": ("weights", "linear"),
@@ -35,6 +35,7 @@ _CONVENTION = (
     "and the device's context add to it."
 )
 
+_NOT_TRAINED = "no training step: there is nothing to train, it failed, or the target cannot be run"
 _RECURRENT = (
     "recurrent layers are predicted operator by operator; cuDNN's and oneDNN's kernels allocate a workspace of "
     "undocumented size instead"
@@ -48,28 +49,22 @@ _DROPOUT = (
 
 def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
     """Show the peaks and their parts, memory over time, what each layer saves, and what fits."""
-    blocks: list[Block] = []
-    if held.inference is not None:
-        blocks.append(Facts(_peak_facts(held.inference.peak), "A forward without gradients"))
-    if held.training is not None:
-        blocks.append(_training_facts(held.training))
-    if fit is not None:
-        blocks.append(_fit_facts(fit))
-    if len(held.timeline) > 1:
-        what = "a training step" if held.training is not None else "a forward"
-        blocks.append(timeline_plot(held.timeline, f"Live memory over {what}, operator by operator"))
-    if held.training is not None:
-        blocks.append(_layer_table(held.layers, held.training.saved_activation_bytes))
-    elif held.inference is not None:
-        blocks.append(
-            Note("no training step: there is nothing to train, it failed, or the target cannot be run", "warning")
-        )
-    if any(layer.family == "recurrent" for layer in report.layers):
-        blocks.append(Note(_RECURRENT, "warning"))
-    if held.training is not None and any(layer.family == "dropout" and layer.saved_bytes for layer in held.layers):
-        blocks.append(Note(_DROPOUT, "warning"))
-    blocks.append(Note(_CONVENTION))
-    return Document(f"Memory of {titled(report)}", tuple(blocks), run_line(report.run))
+    training, inference = held.training, held.inference
+    what = f"Live memory over {'a training step' if training else 'a forward'}, operator by operator"
+    recurrent = any(layer.family == "recurrent" for layer in report.layers)
+    dropout = any(layer.family == "dropout" and layer.saved_bytes for layer in held.layers)
+    blocks = given(
+        Facts(_peak_facts(inference.peak), "A forward without gradients") if inference else None,
+        _training_facts(training) if training else None,
+        _fit_facts(fit) if fit else None,
+        timeline_plot(held.timeline, what) if len(held.timeline) > 1 else None,
+        _layer_table(held.layers, training.saved_activation_bytes) if training else None,
+        Note(_NOT_TRAINED, "warning") if inference and not training else None,
+        Note(_RECURRENT, "warning") if recurrent else None,
+        Note(_DROPOUT, "warning") if training and dropout else None,
+        Note(_CONVENTION),
+    )
+    return Document(f"Memory of {titled(report)}", blocks, run_line(report.run))
 
 
 def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:

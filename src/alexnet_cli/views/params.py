@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.shares import ModuleShare, TypeShare, by_type, fraction
-from alexnet_cli.document import Block, Column, Document, Facts, Note, Row, Table
+from alexnet_cli.document import Column, Document, Facts, Note, Row, Table
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.units import share
-from alexnet_cli.views.parts import Columns, notes, run_line, split, table, totals_facts
+from alexnet_cli.views.parts import Columns, given, notes, run_line, split, table, totals_facts
 
 _SHARE = Column("params_share", "Share", "share", priority=7, bar=True)
 _PARAMS = Column("params", "Parameters", "count", priority=8)
@@ -22,17 +22,14 @@ def params_document(
     modules: Sequence[ModuleShare] | None = None,
 ) -> Document:
     """Show the totals, and the tables that were asked for."""
-    blocks: list[Block] = []
-    if types is not None:
-        blocks += [_type_table(types), Note(_sentence(report))]
-    if layers is not None:
-        blocks.append(_layer_table(layers, report))
-    if modules is not None:
-        blocks.append(_module_table(modules))
-    blocks.append(Facts(totals_facts(report.totals)))
-    bars = split(report)
-    if bars is not None and types is None:
-        blocks.append(bars)
+    blocks = given(
+        None if types is None else _type_table(types),
+        None if types is None else Note(_sentence(report)),
+        None if layers is None else _layer_table(layers, report),
+        None if modules is None else _module_table(modules),
+        Facts(totals_facts(report.totals)),
+        split(report) if types is None else None,
+    )
     return Document(f"Parameters of {report.model.class_name}", (*blocks, *notes(report)), run_line(report.run))
 
 

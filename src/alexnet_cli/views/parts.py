@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.shares import by_family
-from alexnet_cli.document import Bar, Bars, Column, Fact, Facts, Note, Part, Row, Table, Value
+from alexnet_cli.document import Bar, Bars, Block, Column, Fact, Facts, Note, Part, Row, Table, Value
 from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
 
 MOST_PARTS = 5
@@ -28,6 +28,11 @@ def table(
     """Return a table with a row for each item; `look` gives what a row has beside its cells."""
     rows = (replace(look(item), cells=tuple(value(item) for value in columns.values())) for item in items)
     return Table(name, tuple(columns), tuple(rows), caption)
+
+
+def given(*blocks: Block | None) -> tuple[Block, ...]:
+    """Leave out the blocks that there is nothing to show for."""
+    return tuple(block for block in blocks if block is not None)
 
 
 def titled(report: Report) -> str:
