@@ -142,7 +142,6 @@ def _said(node: Node, style: Style) -> list[tuple[str, Look]]:
 
 
 def _bars(plan: Plan, style: Style) -> Iterator[Line]:
-    """Draw a line per layer: its name, and its parameters and MACs as bars."""
     bars = plan.bars
     values = {"parameters": [bar.params for _, bar in bars], "MACs": [bar.macs for _, bar in bars]}
     widths = {key: max(width_of(text(value, "count")) for value in column) for key, column in values.items()}
@@ -162,7 +161,6 @@ def _bars(plan: Plan, style: Style) -> Iterator[Line]:
 
 
 def _cut(pieces: Line, style: Style) -> Line:
-    """Cut a line off where the page ends."""
     if style.width is None:
         return pieces
     room, kept = style.width, []

@@ -104,7 +104,6 @@ def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:
 
 
 def _frame_lines(frame: Frame, cells: Cells, labels: dict[int, str], gutter: int) -> Iterator[Line]:
-    """Draw the axes around the cells; `labels` are those of the y axis by row."""
     side, side_tick, corner, base, base_tick = frame.glyphs.axes
     plot, end = frame.found.plot, gutter + 2 + frame.columns
     yield from _named(title_of(plot.y), frame.style, end, indent=0)
@@ -161,7 +160,6 @@ def _legend(frame: Frame, cells: Cells, width: int) -> Iterator[Line]:
 
 
 def _swatch(index: int, frame: Frame) -> str:
-    """Draw a short piece of a line."""
     if frame.glyphs.lines:
         return _nth(frame.glyphs.lines, index) * 3
     period, seen = _DASHES[index % len(_DASHES)]

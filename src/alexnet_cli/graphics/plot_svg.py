@@ -88,7 +88,6 @@ def described(plot: Plot, style: Style) -> str:
 
 
 def _axes(frame: Frame, labels: Sequence[Tick]) -> Iterator[str]:
-    """Draw the grid, the axes, their ticks and titles."""
     plot, style, measure = frame.found.plot, frame.style, frame.measure
     yield from _title(title_of(plot.y), 0, 12, frame)
     for tick in labels:
@@ -127,7 +126,6 @@ def _heads(dividers: Sequence[tuple[float, str]], frame: Frame) -> list[tuple[fl
 
 
 def _dividers(heads: Sequence[tuple[float, str, bool, int]], frame: Frame) -> Iterator[str]:
-    """Draw vertical lines with their labels above."""
     for x, label, before, row in heads:
         y = frame.top - 6 - row * _ROW
         yield straight(x, frame.top, x, frame.foot, "divider")

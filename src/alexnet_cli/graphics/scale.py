@@ -117,7 +117,6 @@ def _log_values(scale: Scale, most: int) -> list[float]:
 
 
 def _round_values(scale: Scale) -> Iterator[list[float]]:
-    """Yield sets of round numbers, from dense to sparse."""
     if scale.unit == "bytes":
         yield from (_powers(scale, stride) for stride in _OCTAVES)
         return

@@ -103,8 +103,10 @@ def bars_table(bars: Bars) -> Table:
 def plot_blocks(plot: Plot, most: int | None = MOST_LISTED) -> list[Table | Note]:
     """Write a plot as tables: points, areas, marks; areas of more than `most` points become a sentence."""
     title = plot.title or plot.name.replace("_", " ").capitalize()
-    blocks = [*_points(plot, title), *_areas(plot, title, most), *_marks(plot)]
-    missing = left_out(plot)
+    x, y, missing = _column(plot.x, "x"), _column(plot.y, "y"), left_out(plot)
+    marks = tuple(Row((mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks)
+    marked = [Table("marks", (Column("mark", "Mark"), x, y), marks, "Marked points")] if marks else []
+    blocks = [*_points(plot, title), *_areas(plot, title, most), *marked]
     return [*(blocks or [Note(f"{title}: no points")]), *([Note(missing)] if missing else [])]
 
 
@@ -170,13 +172,6 @@ def _side_by_side(plot: Plot, areas: tuple[Series, ...], stack: Stack, title: st
         heights = [whole(top - bottom) for bottom, top in zip((0.0, *tops), tops, strict=False)]
         rows.append(Row((whole(x), *([name] if named else []), *heights, *([whole(tops[-1])] if several else []))))
     return Table("areas", columns, tuple(rows), title)
-
-
-def _marks(plot: Plot) -> Iterator[Table]:
-    columns = (Column("mark", "Mark"), _column(plot.x, "x"), _column(plot.y, "y"))
-    rows = tuple(Row((mark.label, whole(mark.x), whole(mark.y))) for mark in plot.marks)
-    if rows:
-        yield Table("marks", columns, rows, "Marked points")
 
 
 def _column(axis: Axis, key: str) -> Column:

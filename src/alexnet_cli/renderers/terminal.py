@@ -125,7 +125,6 @@ def _facts_lines(facts: Facts, style: Style) -> Iterator[Line]:
 
 
 def _said(fact: Fact, style: Style) -> _Said:
-    """Return a fact's label, value and note as text."""
     value = clean(units.text(fact.value, fact.unit, cross=cross(style)), style)
     label = shorten("  " * fact.level + clean(fact.label, style), style.width, unicode=style.unicode)
     note = f"({clean(fact.note, style)})" if fact.note else ""

@@ -68,7 +68,6 @@ def _page(template: str, made: Sequence[Section | LeftOut], by: Generator, **val
 
 
 def _asset(name: str) -> Markup:
-    """Return a file of `assets`, unescaped."""
     return Markup(files(__package__).joinpath("assets").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704 - our own text
 
 

@@ -156,9 +156,8 @@ def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
         peak, name = roof.peak(dtype), peak_name(dtype, roof)
         facts.append(Fact(f"Peak in {name}", peak, "flops_per_s", note if peak else "no peak is known"))
         if peak:
-            facts.append(
-                Fact("ridge", peak / bandwidth, "intensity", "bound by memory below, by compute above", level=1)
-            )
+            sides = "bound by memory below, by compute above"
+            facts.append(Fact("ridge", peak / bandwidth, "intensity", sides, level=1))
     return Facts(tuple(facts))
 
 
@@ -185,11 +184,9 @@ def _rate(totals: CostTotals) -> float | None:
 
 def _sum_facts(totals: CostTotals, label: str, unit: Literal["flops", "seconds"], note: str) -> list[Fact]:
     """List a total, and the parts of forward and backward."""
-    parts = [(name, part) for name, part in (("forward", totals.forward), ("backward", totals.backward)) if part]
-    return [
-        Fact(label, getattr(totals, unit), unit, note),
-        *(Fact(name, getattr(part, unit), unit, level=1) for name, part in parts),
-    ]
+    parts = [("forward", totals.forward), ("backward", totals.backward)]
+    facts = [Fact(name, getattr(part, unit), unit, level=1) for name, part in parts if part]
+    return [Fact(label, getattr(totals, unit), unit, note), *facts]
 
 
 def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[Note]:
@@ -225,15 +222,9 @@ def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
     ridges = [peak / bandwidth for peak in peaks.values()]
     ends = [x for *_, found in groups for _, (x, _) in found] + ridges
     low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
-    lines = tuple(
-        Series(
-            f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}",
-            ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak)),  # up to the ridge, then flat
-            "other",
-            "line",
-        )
-        for dtype, peak in peaks.items()
-    )
+    names = {dtype: f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}" for dtype, peak in peaks.items()}
+    corners = {dtype: ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak)) for dtype, peak in peaks.items()}
+    lines = tuple(Series(names[dtype], corners[dtype], "other", "line") for dtype in peaks)
     clouds = tuple(
         Series(label, tuple(point for _, point in found), colour, names=tuple(layer.path for layer, _ in found))
         for label, colour, found in groups

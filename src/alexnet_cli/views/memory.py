@@ -71,16 +71,10 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
     """Return the live bytes of each kind, stacked, with the peak marked."""
     kinds = [kind for kind in KINDS if any(kind in moment.live_bytes for moment in moments)]
     names = tuple(f"{moment.op or 'before the run'} {moment.path or ''}".rstrip() for moment in moments)
-    series = tuple(
-        Series(
-            _SHOWN[kind][0],
-            tuple((float(at), float(moment.live_bytes.get(kind, 0))) for at, moment in enumerate(moments)),
-            _SHOWN[kind][1],
-            "area",
-            names,
-        )
-        for kind in kinds
-    )
+    live = {
+        kind: tuple((float(at), float(it.live_bytes.get(kind, 0))) for at, it in enumerate(moments)) for kind in kinds
+    }
+    series = tuple(Series(_SHOWN[kind][0], live[kind], _SHOWN[kind][1], "area", names) for kind in kinds)
     at, most = max(enumerate(moments), key=lambda pair: pair[1].bytes)
     mark = Mark(float(at), float(most.bytes), f"{size(most.bytes)} at {most.op or 'the start'}")
     return Plot("timeline", Axis("operators executed"), Axis("live", "bytes"), series, title, (mark,))
