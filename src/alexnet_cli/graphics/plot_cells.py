@@ -64,9 +64,10 @@ class Frame(Struct, frozen=True):
         """The glyphs that the page can show."""
         return _UNICODE if self.style.unicode else _PLAIN
 
-    def column(self, value: float) -> int:
-        """Return the column that a number falls into."""
-        return self._across(value, self.columns)
+    def column(self, value: float, dots: int = 1) -> int:
+        """Return the column that a number falls into, or the column of dots, of which each cell has as many."""
+        columns = self.columns * dots
+        return min(max(int(self.found.x.place(value) * columns), 0), columns - 1)
 
     def row(self, value: float) -> int:
         """Return the row nearest to a number, from below."""
@@ -75,10 +76,7 @@ class Frame(Struct, frozen=True):
     def dot(self, x: float, y: float) -> tuple[int, int]:
         """Return the dot of a point where each cell has two columns and four rows of them."""
         up = min(max(self.found.y.place(y), 0.0), 1.0) * (self.rows - 1) * 4 + 2  # its cell is that of `row`
-        return self._across(x, self.columns * 2), int(up)
-
-    def _across(self, value: float, columns: int) -> int:
-        return min(max(int(self.found.x.place(value) * columns), 0), columns - 1)
+        return self.column(x, 2), int(up)
 
 
 def plot_lines(plot: Plot, style: Style) -> Iterator[Line]:

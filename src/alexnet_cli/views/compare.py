@@ -48,7 +48,7 @@ def label(number: int) -> str:
 
 
 def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
-    first = subjects[0].totals
+    first = subjects[0].totals.params
     columns: Columns[int] = {
         Column("model", "Model"): lambda i: f"{label(i)} {subjects[i].model.class_name}",
         Column("target", "Target", priority=3): lambda i: subjects[i].model.target,
@@ -61,9 +61,7 @@ def _totals(subjects: Sequence[ComparedModel], *, runs_differ: bool) -> Table:
         ),
         Column("layers", "Layers", "count", priority=4): lambda i: subjects[i].totals.layers,
         Column("params", "Parameters", "count", priority=9): lambda i: subjects[i].totals.params,
-        Column("params_difference", "Difference", "count", priority=8): lambda i: (
-            subjects[i].totals.params - first.params
-        ),
+        Column("params_difference", "Difference", "count", priority=8): lambda i: subjects[i].totals.params - first,
         Column("params_ratio", "% of A", "share", priority=6): lambda i: subjects[i].ratios.params,
         Column("param_bytes", "Weights", "bytes", priority=5): lambda i: subjects[i].totals.param_bytes,
         Column("macs", "MACs", "macs", priority=8): lambda i: subjects[i].totals.macs,
