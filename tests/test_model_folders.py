@@ -184,3 +184,37 @@ def test_a_library_that_is_missing_is_named(alexnet, llama, monkeypatch):
     assert answer.code == 3
     assert "transformers is not installed" in answer.err
     assert "pip install 'alexnet-cli[hf]'" in answer.err
+
+
+@pytest.mark.parametrize("library", ["timm", "torchvision"])
+def test_a_zoo_is_read_from_its_source(library):
+    zoo = pytest.importorskip(library, exc_type=ImportError)
+    from alexnet_cli.targets.pretrained.zoo import names
+
+    listed = zoo.list_models() if library == "timm" else __import__("torchvision.models").models.list_models()
+    assert set(listed) <= set(names(library))
+
+
+def test_a_model_of_torchvision_by_name(alexnet):
+    models = pytest.importorskip("torchvision.models", exc_type=ImportError)
+    answer = alexnet("summary", "torchvision:alexnet", "--json")
+    assert answer.json["totals"]["params"] == sum(each.numel() for each in models.alexnet().parameters())
+    assert answer.json["totals"]["macs"] == alexnet("summary", "alexnet-owt", "--json").json["totals"]["macs"]
+    answer = alexnet("summary", "torchvision:alexnett")
+    assert answer.code == 2
+    assert "did you mean torchvision:alexnet" in answer.err
+
+
+def test_a_model_of_timm_by_name(alexnet):
+    timm = pytest.importorskip("timm", exc_type=ImportError)
+    answer = alexnet("params", "timm:resnet18", "--arg", "num_classes=10", "--json")
+    params = sum(each.numel() for each in timm.create_model("resnet18", num_classes=10).parameters())
+    assert answer.json["totals"]["params"] == params
+
+
+def test_a_zoo_that_is_not_installed(alexnet, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    answer = alexnet("summary", "timm:resnet18")
+    assert answer.code == 3
+    assert "timm is not installed" in answer.err
+    assert "pip install 'alexnet-cli[timm]'" in answer.err

@@ -50,7 +50,7 @@ def params(
         raise UsageError("--top goes with --by-layer")
     if depth is not None and "module" not in groupings:
         raise UsageError("--depth goes with --by-module")
-    report = session.report()
+    report = session.parameters()
     types = shares.by_type(report) if "type" in groupings else None
     layers = shares.by_layer(report, top) if "layer" in groupings else None
     tree = shares.by_module(report, depth) if "module" in groupings else None

@@ -59,8 +59,7 @@ def summary(
     """
     chosen = _chosen(columns, sort, top)
     report = session.report()
-    checkpoint = Path(weights) if weights else session.own_weights
-    match = None if checkpoint is None else session.weights(checkpoint)
+    match = session.weights(Path(weights) if weights else None)
     result, table = summary_result(report, depth, match), None
     if chosen is not None:
         rows = chosen.rows(report, lambda: session.training(TrainingStep("none")), depth)

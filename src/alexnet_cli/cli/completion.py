@@ -8,12 +8,18 @@ from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.session.how import DEVICES
 from alexnet_cli.targets.checkpoint import SAFETENSORS, TORCH
+from alexnet_cli.targets.resolve import ZOOS
 
 TARGET_SUFFIXES = (".json", *SAFETENSORS, *TORCH)
 
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:
     """Complete the built-in models, then files that can be targets, and folders."""
+    library, colon, _ = incomplete.partition(":")
+    if colon and f"{library}:" in ZOOS:
+        from alexnet_cli.targets.pretrained.zoo import names  # reads the library's source
+
+        return [(f"{library}:{name}", "") for name in names(library) if f"{library}:{name}".startswith(incomplete)]
     named = [(v.name, v.description) for v in variants().values() if v.name.startswith(incomplete)]
     folder = Path(incomplete or ".") if incomplete.endswith("/") or not incomplete else Path(incomplete).parent
     try:

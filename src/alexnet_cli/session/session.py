@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
+from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
 from alexnet_cli.session.kept import Listener, traced
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from alexnet_cli.analyses.findings.one_layer import Refused
     from alexnet_cli.analyses.weights import WeightsMatch
+    from alexnet_cli.targets.checkpoint.contents import Contents
 
 
 __all__ = ["Example", "Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
@@ -232,32 +233,55 @@ class Session:
             raise UsageError(f"the model does not run with a batch of {batch_size}{why}")
         return report
 
-    @property
-    def own_weights(self) -> Path | None:
-        """The checkpoint that lies beside the model's config."""
-        return self.resolved.weights if isinstance(self.resolved, Subject) else None
+    @cached_property
+    def own_weights(self) -> Contents | None:
+        """What the checkpoint holds that belongs to the model, read once; a note says why it could not be read."""
+        subject = self.resolved
+        if not isinstance(subject, Subject) or subject.weights is None:
+            return None
+        try:
+            return subject.weights()
+        except TargetError as error:
+            self.listener.note(f"the model's weights were left aside: {error.message}")
+            return None
 
-    def weights(self, checkpoint: Path) -> WeightsMatch:
-        """Compare the names and shapes in a checkpoint with the model's.
+    def parameters(self) -> Report:
+        """Return a report with the parameters: by the headers of the model's checkpoint if it has one, else a trace.
 
-        A checkpoint of the model's own may leave out tensors that are tied to others: its library ties them again.
+        Raises:
+            AlexnetError: as for `report`.
+        """
+        subject, as_it_is = self.resolved, self.how == TraceOptions() and not self.source.key
+        if not isinstance(subject, Subject) or not as_it_is or self._report is not None or self.own_weights is None:
+            return self.report()
+        from alexnet_cli.targets.checkpoint.read import report_of
+
+        return report_of(self.own_weights, subject.target)
+
+    def weights(self, checkpoint: Path | None = None) -> WeightsMatch | None:
+        """Compare the names and shapes in a checkpoint with the model's; None if there is no checkpoint.
+
+        By default it is the model's own, which may leave out tensors that are tied to others: its library ties them.
 
         Raises:
             UsageError: the target is not a model.
             TargetError: the checkpoint cannot be read.
         """
+        if checkpoint is None and self.own_weights is None:
+            return None
         if not isinstance(self.resolved, Subject):
             raise UsageError("--weights needs a model, not a saved report or a checkpoint")
         from alexnet_cli.analyses.weights import compare_weights
-        from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
+        from alexnet_cli.targets.checkpoint.read import read_contents
 
-        shapes = checkpoint_shapes(checkpoint)
+        contents = read_contents(checkpoint) if checkpoint is not None else self.own_weights
         from alexnet_cli.tracing.build import state_shapes  # imports torch
 
+        shapes = {key: tensor.shape for key, tensor in contents.tensors.items()} if contents else {}
         state = state_shapes(self.resolved, self.how)
-        left_out = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
-        may_leave_out = left_out if checkpoint == self.own_weights else set()
-        return compare_weights({k: v for k, v in state.shapes.items() if k not in may_leave_out}, shapes)
+        tied = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
+        left_out = tied if checkpoint is None else set()
+        return compare_weights({key: each for key, each in state.shapes.items() if key not in left_out}, shapes)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.

@@ -20,6 +20,8 @@ from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained import is_model_folder
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
+HUBS = ("hf:", "diffusers:")
+ZOOS = ("timm:", "torchvision:")
 STDIN = ("-", "/dev/stdin")
 _PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -66,6 +68,18 @@ def _folder(asked: Asked) -> Subject | Report:
     return folder_subject(asked)
 
 
+def _zoo(asked: Asked) -> Subject:
+    from alexnet_cli.targets.pretrained.zoo import zoo_subject
+
+    return zoo_subject(asked)
+
+
+def _hub(asked: Asked) -> Subject | Report:
+    from alexnet_cli.targets.pretrained.hub import hub_subject
+
+    return hub_subject(asked)
+
+
 def _is_saved(target: str) -> bool:
     return target in STDIN or target.endswith(".json") or target.startswith("/dev/fd/")
 
@@ -78,6 +92,8 @@ def _saved(asked: Asked) -> Report:
 
 KINDS = (
     Kind(lambda target: target in variants(), _variant, built=True),
+    Kind(lambda target: target.startswith(ZOOS), _zoo, built=True),
+    Kind(lambda target: target.startswith(HUBS), _hub, built=True),
     Kind(lambda target: _PYTHON.fullmatch(target) is not None, _python, built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
     Kind(is_model_folder, _folder, built=True),
@@ -134,8 +150,8 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
 def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
     known = (
-        f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a model folder, a checkpoint, or a "
-        "saved report"
+        f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a model folder, hf:ORG/NAME, "
+        "timm:NAME, torchvision:NAME, a checkpoint, or a saved report"
     )
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

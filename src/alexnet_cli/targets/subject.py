@@ -14,6 +14,7 @@ from alexnet_cli.targets.inputs import InputSpec
 if TYPE_CHECKING:
     from torch import nn
 
+    from alexnet_cli.targets.checkpoint.contents import Contents
     from alexnet_cli.targets.example import Example
 
 
@@ -42,7 +43,7 @@ class Subject:
     which prepares what the target's code needs and removes it again. `inputs` is what the model is known to take,
     None if that has to be found; `example` is a call of forward that the caller gave instead. `home` is the kind of
     device to fall back to if the model cannot run on `meta`. `files` are read when the model is built, beside code;
-    `weights` is the checkpoint that belongs to it.
+    `weights` reads which tensors the checkpoint that belongs to it holds, None if it cannot be read without its values.
     """
 
     target: str
@@ -53,7 +54,7 @@ class Subject:
     home: str = "cpu"
     within: Callable[[], AbstractContextManager[object]] = nullcontext
     files: tuple[Path, ...] = ()
-    weights: Path | None = None
+    weights: Callable[[], Contents | None] | None = None
 
 
 def live_subject(module: nn.Module, example: Example | None) -> Subject:

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
-from alexnet_cli.tape import Shape
 from alexnet_cli.targets.checkpoint import INDEX, SAFETENSORS, SUFFIXES, TORCH
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
@@ -26,13 +25,21 @@ _LISTED = 5
 
 
 def checkpoint_report(target: str) -> Report:
-    """Return the report of a checkpoint: a row for each module in its keys, with inferred layer types and no MACs.
+    """Return the report of a checkpoint in a file.
 
     Raises:
         TargetError: the file cannot be read, is damaged, or holds more than tensors.
     """
+    return report_of(read_contents(Path(target)), target)
+
+
+def report_of(contents: Contents, target: str) -> Report:
+    """Return a checkpoint's report: a row for each module in its keys, with inferred layer types and no MACs.
+
+    Raises:
+        TargetError: the tensors cannot be of one checkpoint.
+    """
     path = Path(target)
-    contents = read_contents(path)
     if sum(max(tensor.size_bytes, tensor.elements) for tensor in contents.tensors.values()) > LARGEST:
         raise damaged(path, "its tensors are larger than any file")
     try:
@@ -57,15 +64,6 @@ def checkpoint_report(target: str) -> Report:
     return Report(generator(), Model(target, "Checkpoint", about), None, None, layers, totals)
 
 
-def checkpoint_shapes(path: Path) -> dict[str, Shape]:
-    """Return the shapes of the tensors in a checkpoint by their keys.
-
-    Raises:
-        TargetError: as for `checkpoint_report`.
-    """
-    return {key: tensor.shape for key, tensor in read_contents(path).tensors.items()}
-
-
 def read_contents(path: Path) -> Contents:
     """Read which tensors a checkpoint of any kind holds.
 
@@ -86,7 +84,7 @@ def read_contents(path: Path) -> Contents:
 
 def _sharded(path: Path, suffixes: tuple[str, ...], read: Callable[[Path], Contents]) -> Contents:
     """Read which tensors the files of an index hold; they are beside it, and end in one of `suffixes`."""
-    places = _weight_map(path, suffixes)
+    places = weight_map(path, suffixes)
     names = list(dict.fromkeys(places.values()))
     missing = [name for name in names if not (path.parent / name).exists()]
     if missing:
@@ -94,7 +92,15 @@ def _sharded(path: Path, suffixes: tuple[str, ...], read: Callable[[Path], Conte
             f"{len(missing)} of the {len(names)} files listed in {path} are missing: {_some(missing)}",
             "put them in the same folder",
         )
-    shards = {name: read(path.parent / name) for name in names}
+    return merged(path, places, {name: read(path.parent / name) for name in names})
+
+
+def merged(path: Path, places: dict[str, str], shards: dict[str, Contents]) -> Contents:
+    """Return which tensors the files of the index at `path` hold together.
+
+    Raises:
+        TargetError: a tensor is not in the file that the index names.
+    """
     astray = [key for key, name in places.items() if key not in shards[name].tensors]
     if astray:
         raise damaged(path, f"{len(astray):,} tensors are not in the files it names: {_some(astray)}")
@@ -103,7 +109,12 @@ def _sharded(path: Path, suffixes: tuple[str, ...], read: Callable[[Path], Conte
     return Contents(_with_own_ties(tensors, places), _description(tensors, shards), notes[0] if notes else None)
 
 
-def _weight_map(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
+def weight_map(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
+    """Read in which file an index says that each tensor is.
+
+    Raises:
+        TargetError: it is no such index, or names a file that is not beside it.
+    """
     with opened(path) as (file, size):
         if size > LARGEST_HEADER:
             raise damaged(path, f"{size:,} bytes are too many for an index")

@@ -47,7 +47,7 @@ DTYPES = {
 }
 """The format's dtypes: torch's name, and bits per element."""
 
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 _ENTRY_KEYS = 3
 _MOST_DIMENSIONS = 64  # as many as torch can index
@@ -60,18 +60,37 @@ def read_safetensors(path: Path) -> Contents:
         TargetError: it cannot be read, or its header does not fit the format or the size of the file.
     """
     with opened(path) as (file, size):
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if size < _LENGTH_BYTES or length > size - _LENGTH_BYTES:
-            raise damaged(path, f"its header should have {length:,} bytes, but the file has {size:,}")
-        if length > LARGEST_HEADER:
-            raise damaged(path, f"its header should have {length:,} bytes; at most {LARGEST_HEADER:,} are allowed")
+        length = header_length(path, file.read(LENGTH_BYTES), size)
         header = file.read(length)
+    return contents_of(path, header, size - LENGTH_BYTES - length)
+
+
+def header_length(path: Path, data: bytes, size: int) -> int:
+    """Return how many bytes of header follow the first `data` of a file of `size` bytes.
+
+    Raises:
+        TargetError: the file is shorter, or they are too many.
+    """
+    length = int.from_bytes(data, "little")
+    if size < LENGTH_BYTES or length > size - LENGTH_BYTES:
+        raise damaged(path, f"its header should have {length:,} bytes, but the file has {size:,}")
+    if length > LARGEST_HEADER:
+        raise damaged(path, f"its header should have {length:,} bytes; at most {LARGEST_HEADER:,} are allowed")
+    return length
+
+
+def contents_of(path: Path, header: bytes, size: int) -> Contents:
+    """Return which tensors a header lists, whose values take `size` bytes in the file.
+
+    Raises:
+        TargetError: the header does not fit the format or the size.
+    """
     if not header.startswith(b"{"):
         raise damaged(path, "its header is not a JSON object")
     entries = read_json(header, path, "header")
     entries.pop(_METADATA, None)
     spans = {key: _span(path, key, entry) for key, entry in entries.items()}
-    _check_layout(path, spans, size - _LENGTH_BYTES - length)
+    _check_layout(path, spans, size)
     return Contents({key: span.stored for key, span in spans.items()}, "a safetensors file")
 
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from alexnet_cli.errors import AlexnetError, TargetError, UsageError, told
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report
 from alexnet_cli.targets.checkpoint.contents import damaged, opened, read_json
+from alexnet_cli.targets.checkpoint.read import read_contents
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained import config_of
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
@@ -115,19 +117,29 @@ def folder_subject(asked: Asked) -> Subject | Report:
     found = config_of(asked.target)
     if found is None:
         raise TargetError(f"there is no config in {asked.target}")
-    file, part = found
+    return config_subject(*found, asked)
+
+
+def config_subject(file: Path, part: str, asked: Asked) -> Subject | Report:
+    """Return the subject of a config, or of the part of it that is named.
+
+    Raises:
+        TargetError: as for `folder_subject`.
+        UsageError: as for `folder_subject`.
+    """
     config = Config(file, read_config(file), part, asked)
     if "schema_version" in config.values:
         return load_report(file)
     library, plan = planned(config)
+    weights = next((path for path in map(plan.file.with_name, WEIGHTS) if path.is_file()), None)
     return Subject(
         asked.target,
-        f"{plan.name} as {plan.file} describes it, built by {library}",
-        lambda: _built(plan),
+        f"{plan.name}, built by {library} from its config",
+        partial(built, plan.build, f"the {plan.name} of {plan.file}"),
         inputs=plan.inputs,
-        within=_without_warnings,
+        within=without_warnings,
         files=(file, plan.file),
-        weights=next((plan.file.with_name(name) for name in WEIGHTS if plan.file.with_name(name).is_file()), None),
+        weights=None if weights is None else partial(read_contents, weights),
     )
 
 
@@ -170,17 +182,22 @@ def _check_sizes(value: object, file: Path, name: str = "") -> None:
         raise damaged(file, f"it asks for {value:,} as {name}, and at most {MOST_PARTS:,} are built", "config")
 
 
-def _built(plan: Plan) -> Loaded:
+def built(build: Callable[[], nn.Module], what: str) -> Loaded:
+    """Build a model by its library.
+
+    Raises:
+        TargetError: the library fails.
+    """
     try:
-        return Loaded(plan.build())
+        return Loaded(build())
     except AlexnetError:
         raise
     except Exception as error:
-        raise TargetError(f"cannot build the {plan.name} of {plan.file}: {told(error)}") from error
+        raise TargetError(f"cannot build {what}: {told(error)}") from error
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """Keep quiet what a library has to say to those who call it: the user does not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
