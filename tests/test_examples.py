@@ -78,6 +78,10 @@ def workplace(tmp_path_factory) -> Path:
 
         torch.save(state, "net.pt")
         save_file(state, "model.safetensors")
+        if find_spec("gguf") is not None:
+            from test_gguf import write
+
+            write(Path("model-Q4_K_M.gguf"))
         index = {"metadata": {}, "weight_map": dict.fromkeys(state, "model.safetensors")}
         Path("model.safetensors.index.json").write_text(json.dumps(index))
         for name in ("report.json", "baseline.json", "last-month.json", "out.json"):
@@ -107,9 +111,9 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
-    missing = [word for word in line.split() if word.startswith("./") and not Path(word.partition(":")[0]).exists()]
-    if missing:
-        pytest.skip("needs transformers, diffusers and peft")
+    files = [word.partition(":")[0] for word in line.split() if word.startswith("./") or word.endswith(".gguf")]
+    if not all(Path(file).exists() for file in files):
+        pytest.skip("needs transformers, diffusers, peft and gguf")
     given = ""
     for program, *words in piped(line):
         if program == "jq":

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alexnet_cli.models.catalogue import variants
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.session.how import DEVICES
-from alexnet_cli.targets.checkpoint import SAFETENSORS, TORCH
-from alexnet_cli.targets.resolve import ZOOS
-
-TARGET_SUFFIXES = (".json", *SAFETENSORS, *TORCH)
+from alexnet_cli.session.session import FILES, names_like
 
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:
     """Complete the built-in models, then files that can be targets, and folders."""
-    library, colon, _ = incomplete.partition(":")
-    if colon and f"{library}:" in ZOOS:
-        from alexnet_cli.targets.pretrained.zoo import names  # reads the library's source
-
-        return [(f"{library}:{name}", "") for name in names(library) if f"{library}:{name}".startswith(incomplete)]
-    named = [(v.name, v.description) for v in variants().values() if v.name.startswith(incomplete)]
+    named = [(name, about) for name, about in names_like(incomplete).items() if name.startswith(incomplete)]
     folder = Path(incomplete or ".") if incomplete.endswith("/") or not incomplete else Path(incomplete).parent
     try:
         entries = sorted(folder.iterdir())
@@ -30,7 +21,7 @@ def complete_target(incomplete: str) -> list[tuple[str, str]]:
     files = [
         (f"{prefix}{entry.name}/", "folder") if entry.is_dir() else (f"{prefix}{entry.name}", "file")
         for entry in entries
-        if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix in TARGET_SUFFIXES)
+        if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix in FILES)
     ]
     return named + [(name, kind) for name, kind in files if name.startswith(incomplete)]
 

@@ -12,7 +12,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
 from alexnet_cli.session.kept import Listener, traced
 from alexnet_cli.targets.example import Example
-from alexnet_cli.targets.resolve import is_stored, parse_arguments, resolve
+from alexnet_cli.targets.resolve import FILES, is_stored, names_like, parse_arguments, resolve
 from alexnet_cli.targets.subject import Subject, live_subject
 from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.narrowing.narrow import narrowed
@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from alexnet_cli.targets.checkpoint.contents import Contents
 
 
-__all__ = ["Example", "Live", "Named", "Session", "Source", "Variation", "is_on_meta", "is_stored"]
+__all__ = [
+    "FILES",
+    "Example",
+    "Live",
+    "Named",
+    "Session",
+    "Source",
+    "Variation",
+    "is_on_meta",
+    "is_stored",
+    "names_like",
+]
 
 
 class Source(Protocol):

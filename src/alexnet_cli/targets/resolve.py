@@ -15,13 +15,15 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
-from alexnet_cli.targets.checkpoint import is_checkpoint
+from alexnet_cli.targets.checkpoint import SUFFIXES, is_checkpoint
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained import is_model_folder
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 HUBS = ("hf:", "diffusers:")
 ZOOS = ("timm:", "torchvision:")
+FILES = (".json", *SUFFIXES)
+"""The suffixes of files that are targets."""
 STDIN = ("-", "/dev/stdin")
 _PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -123,6 +125,18 @@ def is_stored(target: str) -> bool:
     """Tell whether a target is a saved report or a checkpoint, and so is not run."""
     kind = _kind_of(target)
     return kind is not None and not kind.built
+
+
+def names_like(beginning: str) -> dict[str, str]:
+    """Return the names of models that a beginning may be completed to, with what they are."""
+    library, colon, _ = beginning.partition(":")
+    if not colon:
+        return {name: variant.description for name, variant in variants().items()}
+    if f"{library}:" not in ZOOS:
+        return {}
+    from alexnet_cli.targets.pretrained.zoo import names
+
+    return {f"{library}:{name}": f"a model of {library}" for name in names(library)}
 
 
 def _kind_of(target: str) -> Kind | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 SAFETENSORS = (".safetensors",)
 TORCH = (".pt", ".pth", ".bin")
+GGUF = (".gguf",)
 INDEX = ".index.json"
-SUFFIXES = (*SAFETENSORS, *TORCH, *(suffix + INDEX for suffix in (*SAFETENSORS, *TORCH)))
+SUFFIXES = (*SAFETENSORS, *TORCH, *GGUF, *(suffix + INDEX for suffix in (*SAFETENSORS, *TORCH)))
 
 
 def is_checkpoint(target: str) -> bool:

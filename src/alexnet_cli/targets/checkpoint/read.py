@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.checkpoint import INDEX, SAFETENSORS, SUFFIXES, TORCH
+from alexnet_cli.targets.checkpoint import GGUF, INDEX, SAFETENSORS, SUFFIXES, TORCH
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
     LARGEST_HEADER,
@@ -75,6 +75,10 @@ def read_contents(path: Path) -> Contents:
         from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
 
         read = read_torch_file
+    elif path.name.endswith(GGUF):
+        from alexnet_cli.targets.checkpoint.gguf import read_gguf
+
+        return read_gguf(path)
     elif not name.endswith(SAFETENSORS):
         raise damaged(path, f"its name does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if name == path.name:
