@@ -5,7 +5,7 @@ An entry in `LIMITS` gives a limit its option and its key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,26 +17,25 @@ from alexnet_cli.analyses.compare import AlignedLayer, compare
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.quantities import COUNT, SIZE, Quantity
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Report
 
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper bound on a report's `value`.
+    """An upper bound on one of a report's totals, or without a `total` on the peak memory of a training step.
 
-    `quantity` tells how to write the limit; without one it is a flag, which holds if the value is 0. `of_layer` is each
-    layer's share of the value. `of_run` values need a complete forward, `of_step` values a report of a training step.
-    With `baseline`, the value is also compared with a baseline's.
+    `quantity` tells how to write the limit; without one it is a flag, which holds if the total names nothing.
+    `by_layer` totals are sums over the layers. `of_run` totals need a complete forward. With `baseline`, the total is
+    also compared with a baseline's.
     """
 
     name: str
     unit: Unit
     noun: str
-    value: Callable[[Report], int | None]
+    total: str | None
     quantity: Quantity | None = None
-    of_layer: Callable[[Layer], int | None] | None = None
+    by_layer: bool = False
     of_run: bool = True
-    of_step: bool = False
     baseline: bool = False
 
     @property
@@ -53,71 +52,22 @@ class Limit:
         """Return the value, None if it is unknown because the model was not run, or not to the end."""
         if self.of_run and (report.run is None or report.error is not None):
             return None
-        return self.value(report)
+        if self.total is None:
+            return peak_of(timeline(report)).bytes
+        value: int | tuple[object, ...] | None = getattr(report.totals, self.total)
+        return len(value) if isinstance(value, tuple) else value
 
 
-LIMITS: tuple[Limit, ...] = (
-    Limit(
-        "max-params",
-        "count",
-        "parameters",
-        lambda report: report.totals.params,
-        COUNT,
-        lambda layer: layer.params,
-        of_run=False,
-        baseline=True,
-    ),
-    Limit(
-        "max-macs",
-        "macs",
-        "MACs",
-        lambda report: report.totals.macs,
-        COUNT,
-        lambda layer: layer.macs,
-        baseline=True,
-    ),
-    Limit(
-        "max-weights",
-        "bytes",
-        "bytes",
-        lambda report: report.totals.param_bytes,
-        SIZE,
-        lambda layer: layer.param_bytes,
-        of_run=False,
-        baseline=True,
-    ),
-    Limit(
-        "max-train-memory",
-        "bytes",
-        "bytes",
-        lambda report: peak_of(timeline(report)).bytes,
-        SIZE,
-        of_step=True,
-    ),
-    Limit(
-        "max-layers",
-        "count",
-        "layers",
-        lambda report: report.totals.layers,
-        COUNT,
-        baseline=True,
-    ),
-    Limit(
-        "no-uncounted",
-        "count",
-        "uncounted operators",
-        lambda report: len(report.totals.uncounted_ops),
-    ),
-    Limit(
-        "no-unused",
-        "count",
-        "unused modules",
-        lambda report: len(report.totals.unused_modules),
-    ),
+LIMITS = (
+    Limit("max-params", "count", "parameters", "params", COUNT, by_layer=True, of_run=False, baseline=True),
+    Limit("max-macs", "macs", "MACs", "macs", COUNT, by_layer=True, baseline=True),
+    Limit("max-weights", "bytes", "bytes", "param_bytes", SIZE, by_layer=True, of_run=False, baseline=True),
+    Limit("max-train-memory", "bytes", "bytes", None, SIZE),
+    Limit("max-layers", "count", "layers", "layers", COUNT, baseline=True),
+    Limit("no-uncounted", "count", "uncounted operators", "uncounted_ops"),
+    Limit("no-unused", "count", "unused modules", "unused_modules"),
 )
-
-
-STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step)
+STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.total is None)
 NAMED = 3
 """How many layers a failed check names."""
 
@@ -139,7 +89,7 @@ class Check(Struct, frozen=True):
 def check_limits(report: Report, limits: Mapping[str, int], step: Report | None = None) -> tuple[Check, ...]:
     """Check a report against limits by name; `step` is the report of a training step, None if there is none."""
     asked = [limit for limit in LIMITS if limit.name in limits]
-    return tuple(_limited(limit, limits[limit.name], step if limit.of_step else report) for limit in asked)
+    return tuple(_limited(limit, limits[limit.name], step if limit.total is None else report) for limit in asked)
 
 
 def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tuple[Check, ...]:
@@ -152,10 +102,10 @@ def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tupl
     for limit in LIMITS:
         before = limit.of(baseline) if limit.baseline else None
         if before is not None:
-            now = limit.of(report)
+            now, detail = limit.of(report), ""
+            if now is not None:
+                detail = f"{_signed(now - before, limit.unit)} since the baseline{_changed_most(limit, layers)}"
             most = before + int(before * tolerance)
-            detail = "" if now is None else f"{_signed(now - before, limit.unit)} since the baseline"
-            detail += "" if now is None else _changed_most(limit, layers)
             checks.append(_check(f"baseline-{limit.measure}", limit, most, now, detail))
     return tuple(checks)
 
@@ -199,13 +149,11 @@ def _where(limit: Limit, report: Report) -> str:
         return _list([f"{op.op} in {_path(op.paths[0])}" if op.paths else op.op for op in totals.uncounted_ops])
     if limit.name == "no-unused":
         return _list([_path(module.path) for module in totals.unused_modules])
-    if limit.of_step:
+    if limit.total is None:
         peak = peak_of(timeline(report))
         held = ", ".join(f"{kind} {units.size(size)}" for kind, size in peak.live_bytes.items())
         return f"at the peak ({peak.phase}, in {peak.op}): {held}"
-    if limit.of_layer is None:
-        return ""
-    sizes = [(limit.of_layer(layer) or 0, layer.path) for layer in report.layers]
+    sizes = [(getattr(layer, limit.total), layer.path) for layer in report.layers] if limit.by_layer else []
     largest = sorted((pair for pair in sizes if pair[0]), key=lambda pair: -pair[0])[:NAMED]
     named = [f"{_path(path)} ({units.text(size, limit.unit)})" for size, path in largest]
     return f"most in {', '.join(named)}" if named else ""
@@ -215,18 +163,16 @@ def _changed_most(limit: Limit, layers: Sequence[AlignedLayer]) -> str:
     """Name the layers that a total's change comes from, the largest change first."""
     changed = [(_difference(limit, layer), layer) for layer in layers if layer.change != "same"]
     ordered = sorted((pair for pair in changed if pair[0]), key=lambda pair: -abs(pair[0]))
-    if limit.of_layer is None:
-        named = [_named(layer) for _, layer in ordered]
-    else:
-        named = [f"{_named(layer)} ({_signed(by, limit.unit)})" for by, layer in ordered]
+    named = [
+        f"{_named(layer)} ({_signed(by, limit.unit)})" if limit.by_layer else _named(layer) for by, layer in ordered
+    ]
     return f": {_list(named)}" if named else ""
 
 
 def _difference(limit: Limit, layer: AlignedLayer) -> int:
-    if limit.measure == "layers":
+    if not limit.by_layer or limit.total is None:
         return {"added": 1, "removed": -1}.get(layer.change, 0)
-    values = {"params": layer.params, "macs": layer.macs, "weights": layer.param_bytes}[limit.measure]
-    before, now = values
+    before, now = getattr(layer, limit.total)
     return (now or 0) - (before or 0)
 
 

@@ -64,10 +64,10 @@ class Weights(NamedTuple):
 
     into: int
     out: int
-    kernel: Shape
-    groups: int
-    bias: bool
-    transposed: bool
+    kernel: Shape = ()
+    groups: int = 1
+    bias: bool = True
+    transposed: bool = False
 
     @property
     def number(self) -> int:
@@ -91,10 +91,33 @@ def of_family(rows: tuple[Layer, ...], *families: Family) -> tuple[Layer, ...]:
     return tuple(row for row in rows if row.family in families)
 
 
-def convolutions(report: Report) -> list[tuple[Layer, Weights]]:
-    """Return the first call of each convolution that ran as a module, with its weights."""
-    found = [(row, weights_of(row)) for row in of_family(steps(report), "conv") if row.call == 1]
-    return [(row, weights) for row, weights in found if weights is not None and row.output_shapes and row.input_shapes]
+class Convolution(NamedTuple):
+    """A call of a convolution; maps are shapes with the channels first, without the batch."""
+
+    row: Layer
+    weights: Weights
+
+    @property
+    def map_in(self) -> Shape:
+        """The shape of its input."""
+        return self.row.input_shapes[0][-len(self.weights.kernel) - 1 :]
+
+    @property
+    def map_out(self) -> Shape:
+        """The shape of its output."""
+        return self.row.output_shapes[0][-len(self.weights.kernel) - 1 :]
+
+    @property
+    def places(self) -> int:
+        """At how many positions of one image it uses each of its weights."""
+        return prod((self.map_in if self.weights.transposed else self.map_out)[1:])
+
+
+def convolutions(report: Report) -> list[Convolution]:
+    """Return the first call of each convolution that ran as a module."""
+    rows = [row for row in steps(report) if row.family == "conv" and row.call == 1]
+    found = [Convolution(row, weights) for row in rows if (weights := weights_of(row)) is not None]
+    return [conv for conv in found if conv.row.output_shapes and conv.row.input_shapes]
 
 
 def weights_of(row: Layer) -> Weights | None:
@@ -102,34 +125,14 @@ def weights_of(row: Layer) -> Weights | None:
     told = row.settings
     try:
         if row.family == "conv":
-            return Weights(
-                int(told["in_channels"]),
-                int(told["out_channels"]),
-                tuple(int(size) for size in told["kernel_size"]),
-                int(told["groups"]),
-                bool(told["bias"]),
-                bool(told["transposed"]),
-            )
+            kernel = tuple(int(size) for size in told["kernel_size"])
+            into, out, groups = int(told["in_channels"]), int(told["out_channels"]), int(told["groups"])
+            return Weights(into, out, kernel, groups, bool(told["bias"]), bool(told["transposed"]))
         if row.family == "linear":
-            return Weights(int(told["in_features"]), int(told["out_features"]), (), 1, bool(told["bias"]), False)  # noqa: FBT003 - a linear layer is not transposed
+            return Weights(int(told["in_features"]), int(told["out_features"]), bias=bool(told["bias"]))
     except (KeyError, TypeError, ValueError):
-        return None
+        pass
     return None
-
-
-def map_in(row: Layer, weights: Weights) -> Shape:
-    """Return the shape of a convolution's input, channels first, without the batch."""
-    return row.input_shapes[0][-len(weights.kernel) - 1 :]
-
-
-def map_out(row: Layer, weights: Weights) -> Shape:
-    """Return the shape of a convolution's output, channels first, without the batch."""
-    return row.output_shapes[0][-len(weights.kernel) - 1 :]
-
-
-def places(row: Layer, weights: Weights) -> int:
-    """Return at how many positions of one image a convolution uses each of its weights."""
-    return prod((map_in if weights.transposed else map_out)(row, weights)[1:])
 
 
 def width_of(row: Layer) -> int | None:

@@ -6,15 +6,13 @@ from itertools import pairwise
 from math import prod
 
 from alexnet_cli.analyses.findings.finding import (
+    Convolution,
     Evidence,
     Judged,
     Verdict,
-    Weights,
     by_exceptions,
     convolutions,
     fact,
-    map_in,
-    map_out,
     not_applicable,
     of_family,
     steps,
@@ -59,12 +57,8 @@ def _not_a_stack(
 
 
 def _flattens(row: Layer) -> bool:
-    return bool(
-        row.family == "reshape"
-        and row.input_shapes
-        and row.output_shapes
-        and len(row.output_shapes[0]) < len(row.input_shapes[0])
-    )
+    ranks = [len(shapes[0]) for shapes in (row.output_shapes, row.input_shapes) if shapes]
+    return row.family == "reshape" and len(ranks) > 1 and ranks[0] < ranks[1]
 
 
 def _joins(row: Layer) -> bool:
@@ -80,10 +74,8 @@ def relu_outputs(report: Report) -> Judged:
         return not_applicable("nothing_of_these")
     exceptions = [found for place in judged if (found := _without_relu(rows, place))]
     kept = len(judged) - len(exceptions)
-    return Judged(
-        by_exceptions(kept=kept, exceptions=len(exceptions)),
-        (fact("through_relu", kept=kept, layers=len(judged)), *exceptions),
-    )
+    through = fact("through_relu", kept=kept, layers=len(judged))
+    return Judged(by_exceptions(kept=kept, exceptions=len(exceptions)), (through, *exceptions))
 
 
 def _puts_out(rows: tuple[Layer, ...], place: int) -> bool:
@@ -110,19 +102,17 @@ def narrow_and_deep(report: Report) -> Judged:
     convs = convolutions(report)
     if len(convs) < _BRANCHES:
         return not_applicable("too_few_convolutions", convolutions=len(convs))
-    first, last = map_in(*convs[0]), _last_map(report, convs)
-    shapes = fact("shapes", first=first, last=last[1], path=last[0].path)
+    last, final = _last_map(report, convs[-1])
+    shapes = fact("shapes", first=convs[0].map_in, last=final, path=last.path)
     exceptions = tuple(found for before, after in pairwise(convs) for found in _exceptions(before, after))
-    return Judged(_trend(first, last[1], exceptions), (shapes, *exceptions))
+    return Judged(_trend(convs[0].map_in, final, exceptions), (shapes, *exceptions))
 
 
-def _last_map(report: Report, convs: list[tuple[Layer, Weights]]) -> tuple[Layer, Shape]:
-    """Return the last convolution, or pooling after it, with the shape of its output map."""
-    row, weights = convs[-1]
+def _last_map(report: Report, conv: Convolution) -> tuple[Layer, Shape]:
+    """Return the last convolution, or the last pooling after it, with the shape of its output map."""
     rows = steps(report)
-    pools = [other for other in of_family(rows[rows.index(row) :], "pool") if other.output_shapes]
-    size = len(weights.kernel) + 1
-    return (pools[-1], pools[-1].output_shapes[0][-size:]) if pools else (row, map_out(row, weights))
+    pools = [other for other in of_family(rows[rows.index(conv.row) :], "pool") if other.output_shapes]
+    return (pools[-1], pools[-1].output_shapes[0][-len(conv.map_out) :]) if pools else (conv.row, conv.map_out)
 
 
 def _trend(first: Shape, last: Shape, exceptions: tuple[Evidence, ...]) -> Verdict:
@@ -132,21 +122,19 @@ def _trend(first: Shape, last: Shape, exceptions: tuple[Evidence, ...]) -> Verdi
     return "holds" if narrower and deeper and not exceptions else "partly"
 
 
-def _exceptions(before: tuple[Layer, Weights], after: tuple[Layer, Weights]) -> list[Evidence]:
+def _exceptions(before: Convolution, after: Convolution) -> list[Evidence]:
     """Compare a convolution with the one before it."""
-    was, now = map_out(*before), map_out(*after)
-    (one, weights), (two, later) = before, after
+    was, now, one, two = before.map_out, after.map_out, before.row.path, after.row.path
+    fewer, more = before.weights.params, after.weights.params
     found = []
     if _area(now) > _area(was):
-        found.append(fact("wider", path=two.path, shape=now, before=was))
+        found.append(fact("wider", path=two, shape=now, before=was))
     if now[0] < was[0]:
-        found.append(fact("shallower", path=two.path, channels=now[0], before=was[0]))
-    if later.params < weights.params:
-        found.append(fact("fewer_parameters", path=two.path, params=later.params, other=one.path, most=weights.params))
-    elif now == was and later.params > weights.params:
-        found.append(
-            fact("same_shape", path=one.path, params=weights.params, other=two.path, most=later.params, shape=now)
-        )
+        found.append(fact("shallower", path=two, channels=now[0], before=was[0]))
+    if more < fewer:
+        found.append(fact("fewer_parameters", path=two, params=more, other=one, most=fewer))
+    elif now == was and more > fewer:
+        found.append(fact("same_shape", path=one, params=fewer, other=two, most=more, shape=now))
     return found
 
 
