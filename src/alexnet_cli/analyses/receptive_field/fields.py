@@ -13,7 +13,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.receptive_field.follow import FirstSum, Followed, follow
 from alexnet_cli.analyses.receptive_field.moves import merged
-from alexnet_cli.analyses.receptive_field.seen import Seen, loosened
+from alexnet_cli.analyses.receptive_field.seen import Seen
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Layer, Report, Run, subtree_ends
 from alexnet_cli.tape import Shape, Tape, Value
@@ -236,7 +236,7 @@ def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
     known = [seen for seen in may_be if seen is not None]
     if not known:
         return _UNDEFINED
-    seen = known[0] if len(may_be) == 1 else loosened(merged(known, known[0].shape))
+    seen = known[0] if len(may_be) == 1 else merged(known, known[0].shape).loosened()
     axes = [_along(seen, number) for number in chosen.numbers]
     if axes == [_ALL] * len(axes):
         return None, None, None, "global"

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.receptive_field.rules import RULES
-from alexnet_cli.analyses.receptive_field.rules.joins import CONVOLUTIONS, pointwise, summed_axes
+from alexnet_cli.analyses.receptive_field.rules.joins import CONVOLUTIONS, JOINS, PRODUCTS, pointwise, summed_axes
+from alexnet_cli.analyses.receptive_field.rules.sums import SUMS
+from alexnet_cli.analyses.receptive_field.rules.views import VIEWS
+from alexnet_cli.analyses.receptive_field.rules.windows import WINDOWS
 from alexnet_cli.analyses.receptive_field.seen import Seen, everything, start, stepping
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Step
 from alexnet_cli.tape import Operation, Shape, Tape
 
+_TABLES = {**VIEWS, **JOINS, **WINDOWS, **SUMS, **PRODUCTS}
+RULES = {name: rule for names, rule in _TABLES.items() for name in names.split()}
 _HELD = ("parameter", "buffer")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import reduce
 from math import prod
@@ -16,18 +16,9 @@ from alexnet_cli.analyses.receptive_field.seen import (
     Seen,
     cut,
     everything,
-    expanded,
     is_uneven,
-    loosened,
-    mixed,
-    moved,
     plain,
-    settled,
     stepping,
-    stopped,
-    with_axis,
-    with_reach,
-    without_axes,
 )
 from alexnet_cli.tape import Shape
 
@@ -57,16 +48,16 @@ class Resampling(Struct, frozen=True):
 def windowed(seen: Seen, place: int, window: Window, size: int) -> Seen:
     """Slide a window along an axis, which then has `size` units."""
     seen, places, taps = unrolled(seen, place, window, size)
-    seen = with_axis(seen, place, places)
+    seen = seen.with_axis(place, places)
     if not stepping(taps):
         return seen
     (tap,) = taps
     along = tap.along or 0
     reach = seen.reaches[along]
-    seen = with_reach(seen, along, reach and reach.through(lambda unit: (unit + step for step in tap.places)))
+    seen = seen.with_reach(along, reach and reach.through(lambda unit: (unit + step for step in tap.places)))
     if len(seen.stepping(along)) > 1 and (window.kernel > 1 or window.padding):
-        seen = loosened(seen, {along})  # a map cut into tiles: each tile has its own edges
-    return settled(seen)
+        seen = seen.loosened({along})  # a map cut into tiles: each tile has its own edges
+    return seen.settled()
 
 
 def unrolled(seen: Seen, place: int, window: Window, size: int) -> tuple[Seen, Axis, Axis]:
@@ -76,7 +67,7 @@ def unrolled(seen: Seen, place: int, window: Window, size: int) -> tuple[Seen, A
         uneven = is_uneven(seen.axes[place])
         return seen, plain(size, uneven=uneven), plain(window.kernel, uneven=uneven)
     along, step = factor.along or 0, factor.step
-    seen = moved(seen, along, -window.padding * step)
+    seen = seen.moved(along, -window.padding * step)
     return seen, (Factor(size, along, step * window.stride),), (Factor(window.kernel, along, step * window.dilation),)
 
 
@@ -84,18 +75,18 @@ def resampled(seen: Seen, place: int, how: Resampling, size: int) -> Seen:
     """Replace the units of an axis by `size` others that read them."""
     seen, factor = _one_factor(seen, place)
     if factor is None:
-        return with_axis(seen, place, plain(size, uneven=is_uneven(seen.axes[place])))
+        return seen.with_axis(place, plain(size, uneven=is_uneven(seen.axes[place])))
     along = factor.along or 0
     reach = seen.reaches[along]
     if len(seen.stepping(along)) > 1 or reach is None:
-        return with_axis(mixed(seen, [place]), place, plain(size))
+        return seen.mixed([place]).with_axis(place, plain(size))
     repeated = reach.through(how.taps, how.units, how.moved)
     if repeated is None:
         repeated = reach.through_map(how.taps, Fraction(how.moved, how.units), size)
-    seen = with_reach(with_axis(seen, place, (Factor(size, along),)), along, repeated)
+    seen = seen.with_axis(place, (Factor(size, along),)).with_reach(along, repeated)
     if repeated is not None and None in repeated.spans:  # units that see nothing see nothing along any axis
-        seen = loosened(seen)
-    return settled(seen if how.tight else loosened(seen, {along}))
+        seen = seen.loosened()
+    return (seen if how.tight else seen.loosened({along})).settled()
 
 
 def _one_factor(seen: Seen, place: int) -> tuple[Seen, Factor | None]:
@@ -104,7 +95,7 @@ def _one_factor(seen: Seen, place: int) -> tuple[Seen, Factor | None]:
     if not stepping(seen.axes[place]):
         return seen, None
     (factor,) = seen.axes[place]
-    return loosened(seen) if factor.uneven else seen, factor
+    return seen.loosened() if factor.uneven else seen, factor
 
 
 def joined(seen: Seen, place: int) -> Seen:
@@ -115,11 +106,11 @@ def joined(seen: Seen, place: int) -> Seen:
     major, *minors = axis
     reach = None if major.along is None else seen.reaches[major.along]
     if major.along is None or reach is None or stepping(minors) or len(seen.stepping(major.along)) > 1:
-        return loosened(mixed(seen, [place]), stepping(axis))
+        return seen.mixed([place]).loosened(stepping(axis))
     repeats = prod(factor.size for factor in minors)
     repeated = reach.through(lambda unit: (unit // repeats,), repeats, 1)
-    seen = with_reach(with_axis(seen, place, (Factor(major.size * repeats, major.along),)), major.along, repeated)
-    return settled(loosened(seen) if is_uneven(axis) else seen)
+    seen = seen.with_axis(place, (Factor(major.size * repeats, major.along),)).with_reach(major.along, repeated)
+    return (seen.loosened() if is_uneven(axis) else seen).settled()
 
 
 def sliced(seen: Seen, place: int, first: int, step: int, size: int) -> Seen:
@@ -133,17 +124,17 @@ def sliced(seen: Seen, place: int, first: int, step: int, size: int) -> Seen:
         taken: Axis = plain(size, uneven=is_uneven(axis))
     elif inner == 1 or (step == 1 and first % inner == 0 and size % inner == 0):
         if major.along is not None:
-            seen = moved(seen, major.along, first // inner * major.step)
+            seen = seen.moved(major.along, first // inner * major.step)
         taken = (Factor(size // inner, major.along, major.step * step, major.uneven), *minors)
     else:
-        return loosened(with_axis(mixed(seen, [place]), place, plain(size)), stepping(axis))
-    seen = settled(with_axis(seen, place, taken))
-    return loosened(seen) if major.uneven or (not stepping(axis) and is_uneven(axis)) else seen
+        return seen.mixed([place]).with_axis(place, plain(size)).loosened(stepping(axis))
+    seen = seen.with_axis(place, taken).settled()
+    return seen.loosened() if major.uneven or (not stepping(axis) and is_uneven(axis)) else seen
 
 
 def selected(seen: Seen, place: int, index: int) -> Seen:
     """Take one unit of an axis, which is then gone."""
-    return without_axes(sliced(seen, place, index, 1, 1), {place})
+    return sliced(seen, place, index, 1, 1).taken(other for other in range(len(seen.axes)) if other != place)
 
 
 def placed(seen: Seen, before: int, size: int, *, place: int) -> Seen:
@@ -157,9 +148,6 @@ def flipped(seen: Seen, place: int) -> Seen:
     return resampled(seen, place, Resampling(lambda unit: (size - 1 - unit,), 1, -1), size)
 
 
-Pair = tuple[Factor, Factor]
-
-
 def broadcast(shapes: Sequence[Shape]) -> Shape:
     """Return the shape to which shapes are broadcast."""
     rank = max(map(len, shapes), default=0)
@@ -169,7 +157,7 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
 
 def merged(values: Sequence[Seen], shape: Shape) -> Seen:
     """Return what units see that read the units at the same place in all values, broadcast to a shape."""
-    return reduce(_merged, [expanded(seen, shape) for seen in values])
+    return reduce(_merged, [seen.expanded(shape) for seen in values])
 
 
 def concatenated(values: Sequence[Seen | None], sizes: Sequence[int], place: int) -> Seen | None:
@@ -187,17 +175,16 @@ def concatenated(values: Sequence[Seen | None], sizes: Sequence[int], place: int
     along = frozenset[int]().union(*(stepping(seen.axes[place]) for seen, _ in known))
     if along and len(known) == 1:
         return placed(*known[0], whole, place=place)
-    even = len(known) == len(values) and len({_beside(seen, place, along) for seen, _ in known}) == 1
+    beside = {
+        (*(reach for k, reach in enumerate(seen.reaches) if k not in along), is_uneven(seen.axes[place]))
+        for seen, _ in known
+    }
+    even = len(known) == len(values) and len(beside) == 1  # nothing differs along the other axes of the input
     if not along:
-        return merged([with_axis(seen, place, plain(whole, uneven=not even)) for seen, _ in known], shape)
+        return merged([seen.with_axis(place, plain(whole, uneven=not even)) for seen, _ in known], shape)
     joined = merged([placed(seen, before, whole, place=place) for seen, before in known], shape)
     axis = tuple(replace(factor, uneven=factor.uneven or not even) for factor in joined.axes[place])
-    return with_axis(loosened(joined, along), place, axis)
-
-
-def _beside(seen: Seen, place: int, along: Container[int]) -> tuple[object, ...]:
-    """Return what is seen along the other axes of the input, and whether units of the axis differ in that."""
-    return (*(reach for k, reach in enumerate(seen.reaches) if k not in along), is_uneven(seen.axes[place]))
+    return joined.loosened(along).with_axis(place, axis)
 
 
 def _merged(left: Seen, right: Seen) -> Seen:
@@ -208,8 +195,8 @@ def _merged(left: Seen, right: Seen) -> Seen:
     if len(known) < len(pairs):
         return everything(left.shape, left.sizes)
     # An axis of size 1 that one of them has no step for is no place that differs.
-    left = settled(replace(left, axes=tuple(tuple(a for a, _ in axis) for axis in known)))
-    right = settled(replace(right, axes=tuple(tuple(b for _, b in axis) for axis in known)))
+    left = replace(left, axes=tuple(tuple(a for a, _ in axis) for axis in known)).settled()
+    right = replace(right, axes=tuple(tuple(b for _, b in axis) for axis in known)).settled()
     for along in range(len(left.reaches)):
         left, right = _corresponding(left, right, along), _corresponding(right, left, along)
     reaches = tuple(
@@ -217,15 +204,15 @@ def _merged(left: Seen, right: Seen) -> Seen:
         for along, (one, other) in enumerate(zip(left.reaches, right.reaches, strict=True))
     )
     axes = tuple(tuple(map(_factor, *axis)) for axis in zip(left.axes, right.axes, strict=True))
-    return settled(Seen(axes, reaches, left.sizes))
+    return Seen(axes, reaches, left.sizes).settled()
 
 
-def _paired(left: Axis, right: Axis) -> list[Pair] | None:
+def _paired(left: Axis, right: Axis) -> list[tuple[Factor, Factor]] | None:
     """Cut the factors of two axes of one size until they match; None where they cannot."""
     if left and right and left[0].size == right[0].size == 1:
         return [(left[0], right[0])]
     ours, theirs = ([factor for factor in axis if factor.size != 1] for axis in (left, right))
-    pairs: list[Pair] = []
+    pairs: list[tuple[Factor, Factor]] = []
     while ours and theirs:
         one, other = ours.pop(), theirs.pop()
         if one.size % other.size == 0:
@@ -248,7 +235,7 @@ def _corresponding(seen: Seen, other: Seen, along: int) -> Seen:
     theirs, ours = _steps(other, along), _steps(seen, along)
     if theirs == ours:
         return seen
-    return loosened(stopped(seen, [place for place, step in ours.items() if theirs.get(place) != step]), {along})
+    return seen.stopped([place for place, step in ours.items() if theirs.get(place) != step]).loosened({along})
 
 
 def _steps(seen: Seen, along: int) -> dict[tuple[int, int], int]:

@@ -43,7 +43,7 @@ Axis = tuple[Factor, ...]
 
 
 class Seen(Struct, frozen=True):
-    """What the units of a value see; `sizes` are those of the input's axes."""
+    """What the units of a value see; `sizes` are those of the input's axes. Its methods return another one."""
 
     axes: tuple[Axis, ...]
     reaches: tuple[Reach | None, ...]
@@ -61,6 +61,100 @@ class Seen(Struct, frozen=True):
     def units(self, along: int) -> int:
         """Return how many places there are along an axis of the input."""
         return 1 + sum((factor.size - 1) * abs(factor.step) for factor in self.stepping(along))
+
+    def with_axis(self, place: int, axis: Axis) -> Seen:
+        """Put another axis at a place."""
+        return replace(self, axes=(*self.axes[:place], axis, *self.axes[place + 1 :]))
+
+    def with_reach(self, along: int, reach: Reach | None) -> Seen:
+        """Put another reach along an axis of the input."""
+        return replace(self, reaches=(*self.reaches[:along], reach, *self.reaches[along + 1 :]))
+
+    def taken(self, places: Iterable[int]) -> Seen:
+        """Take some axes, in this order, and the first index of the others."""
+        return replace(self, axes=tuple(self.axes[place] for place in places)).settled()
+
+    def inserted(self, place: int, axis: Axis = ()) -> Seen:
+        """Put an axis that does not matter to what is seen before the one at `place`."""
+        return replace(self, axes=(*self.axes[:place], axis, *self.axes[place:]))
+
+    def expanded(self, shape: Shape) -> Seen:
+        """Repeat axes of size 1, and put new ones in front, until the value has a shape."""
+        new = (1,) * (len(shape) - len(self.axes))
+        sizes = zip(((),) * len(new) + self.axes, new + self.shape, shape, strict=True)
+        axes = tuple(plain(wanted) if size == 1 and wanted != 1 else axis for axis, size, wanted in sizes)
+        return replace(self, axes=axes).settled()
+
+    def regrouped(self, shape: Shape) -> Seen:
+        """Divide the elements among other axes, in the same order.
+
+        A cut that goes across a factor unevenly leaves nothing to follow: units then may see all of the input.
+        """
+        if 0 in shape:
+            return everything(shape, self.sizes)
+        left = _fused([factor for axis in self.axes for factor in axis if factor.size != 1])
+        axes: list[Axis] = []
+        for size in reversed(shape):  # the minor factors are the last ones
+            taken = _take(left, size)
+            if taken is None:
+                return everything(shape, self.sizes)
+            axes.append(tuple(_fused(taken)))
+        return replace(self, axes=tuple(reversed(axes))).settled()
+
+    def loosened(self, along: Container[int] | None = None) -> Seen:
+        """Make it a mere bound, along some axes of the input or all."""
+        reaches = (
+            reach and reach.loosened() if along is None or k in along else reach for k, reach in enumerate(self.reaches)
+        )
+        return replace(self, reaches=tuple(reaches))
+
+    def moved(self, along: int, places: int) -> Seen:
+        """Put every unit where the one `places` further on was."""
+        reach = self.reaches[along]
+        return self.with_reach(along, reach and reach.through(lambda unit: (unit + places,)))
+
+    def mixed(self, places: Iterable[int]) -> Seen:
+        """Let every unit see what all units along some axes see together."""
+        seen = self
+        for place in places:
+            size = seen.shape[place]
+            seen = seen.stopped([(place, number) for number in range(len(seen.axes[place]))])
+            seen = seen.with_axis(place, plain(size))
+        return seen.settled()
+
+    def reduced(self, places: Iterable[int], *, keep: bool = False) -> Seen:
+        """Sum over some axes, which are kept with size 1 or left out."""
+        gone = set(places)
+        seen = self.mixed(gone)
+        axes = (() if place in gone else axis for place, axis in enumerate(seen.axes) if keep or place not in gone)
+        return replace(seen, axes=tuple(axes))
+
+    def stopped(self, gone: Collection[tuple[int, int]]) -> Seen:
+        """Let every unit see what all indices of some factors see together; these no longer step.
+
+        A factor is given by the place of its axis and its number there.
+        """
+        axes = tuple(
+            tuple(_plain(factor) if (place, number) in gone else factor for number, factor in enumerate(axis))
+            for place, axis in enumerate(self.axes)
+        )
+        rest, factors = replace(self, axes=axes), [self.axes[place][number] for place, number in gone]
+        for along in stepping(factors):
+            reach = self.reaches[along]
+            steps = [factor.places for factor in factors if factor.along == along]
+            rest = rest.with_reach(along, reach and _widened(reach, steps, rest, along))
+        return rest
+
+    def settled(self) -> Seen:
+        """Bring into the one form: steps without a common divisor, and none along what is seen whole."""
+        seen = self
+        for along, reach in enumerate(self.reaches):
+            stride = gcd(*(factor.step for factor in seen.stepping(along)))
+            if reach is not None and stride == 0:
+                seen = seen.with_reach(along, fixed(reach.at(0), tight=reach.tight))
+            elif stride > 1 or (stride and reach is None):
+                seen = _restepped(seen, along, stride)
+        return seen
 
 
 def start(shape: Shape, traced: Sequence[int]) -> Seen:
@@ -90,67 +184,10 @@ def stepping(axis: Iterable[Factor]) -> frozenset[int]:
     return frozenset(factor.along for factor in axis if factor.along is not None)
 
 
-def with_axis(seen: Seen, place: int, axis: Axis) -> Seen:
-    """Return the same with another axis at a place."""
-    return replace(seen, axes=(*seen.axes[:place], axis, *seen.axes[place + 1 :]))
-
-
-def without_axes(seen: Seen, gone: Container[int]) -> Seen:
-    """Return the same without some axes, of which the first index is taken."""
-    return settled(replace(seen, axes=tuple(axis for place, axis in enumerate(seen.axes) if place not in gone)))
-
-
-def with_reach(seen: Seen, along: int, reach: Reach | None) -> Seen:
-    """Return the same with another reach along an axis of the input."""
-    return replace(seen, reaches=(*seen.reaches[:along], reach, *seen.reaches[along + 1 :]))
-
-
-def loosened(seen: Seen, along: Container[int] | None = None) -> Seen:
-    """Return the same as a mere bound, along some axes of the input or all."""
-    reaches = (
-        reach and reach.loosened() if along is None or k in along else reach for k, reach in enumerate(seen.reaches)
-    )
-    return replace(seen, reaches=tuple(reaches))
-
-
-def moved(seen: Seen, along: int, places: int) -> Seen:
-    """Return the same with every unit where the one `places` further on was."""
-    reach = seen.reaches[along]
-    return seen if reach is None else with_reach(seen, along, reach.through(lambda unit: (unit + places,)))
-
-
-def mixed(seen: Seen, places: Iterable[int]) -> Seen:
-    """Let every unit see what all units along some axes see together."""
-    for place in places:
-        axis = seen.axes[place]
-        seen = stopped(seen, [(place, number) for number in range(len(axis))])
-        seen = with_axis(seen, place, plain(prod(factor.size for factor in axis)))
-    return settled(seen)
-
-
-def reduced(seen: Seen, places: Iterable[int], *, keep: bool = False) -> Seen:
-    """Sum over some axes, which are kept with size 1 or left out."""
-    gone = set(places)
-    seen = mixed(seen, gone)
-    axes = [() if place in gone else axis for place, axis in enumerate(seen.axes) if keep or place not in gone]
-    return replace(seen, axes=tuple(axes))
-
-
-def stopped(seen: Seen, gone: Collection[tuple[int, int]]) -> Seen:
-    """Let every unit see what all indices of some factors see together; these no longer step.
-
-    A factor is given by the place of its axis and its number there.
-    """
-    axes = tuple(
-        tuple(_plain(factor) if (place, number) in gone else factor for number, factor in enumerate(axis))
-        for place, axis in enumerate(seen.axes)
-    )
-    rest, factors = replace(seen, axes=axes), [seen.axes[place][number] for place, number in gone]
-    for along in stepping(factors):
-        reach = seen.reaches[along]
-        steps = [factor.places for factor in factors if factor.along == along]
-        rest = with_reach(rest, along, reach and _widened(reach, steps, rest, along))
-    return rest
+def cut(factor: Factor, minor: int) -> tuple[Factor, Factor]:
+    """Cut a factor into a major one and a minor one of a size."""
+    major = replace(factor, size=factor.size // minor, step=factor.step * minor)
+    return major, replace(factor, size=minor)
 
 
 def _widened(reach: Reach, steps: Sequence[range], rest: Seen, along: int) -> Reach | None:
@@ -167,17 +204,6 @@ def _widened(reach: Reach, steps: Sequence[range], rest: Seen, along: int) -> Re
     return fixed(hull(map(reach.at, places)), tight=reach.tight)
 
 
-def settled(seen: Seen) -> Seen:
-    """Bring into the one form: steps without a common divisor, and none along what is seen whole."""
-    for along, reach in enumerate(seen.reaches):
-        stride = gcd(*(factor.step for factor in seen.stepping(along)))
-        if reach is not None and stride == 0:
-            seen = with_reach(seen, along, fixed(reach.at(0), tight=reach.tight))
-        elif stride > 1 or (stride and reach is None):
-            seen = _restepped(seen, along, stride)
-    return seen
-
-
 def _restepped(seen: Seen, along: int, stride: int) -> Seen:
     """Divide the steps along an input axis by their common divisor; where all of it is seen, they end."""
     reach = seen.reaches[along]
@@ -189,46 +215,11 @@ def _restepped(seen: Seen, along: int, stride: int) -> Seen:
         return _plain(factor) if taken is None else replace(factor, step=factor.step // stride)
 
     axes = tuple(tuple(map(changed, axis)) for axis in seen.axes)
-    return with_reach(replace(seen, axes=axes), along, taken)
+    return replace(seen, axes=axes).with_reach(along, taken)
 
 
 def _plain(factor: Factor) -> Factor:
     return Factor(factor.size, uneven=factor.uneven)
-
-
-def permuted(seen: Seen, order: Sequence[int]) -> Seen:
-    """Put the axes in another order."""
-    return replace(seen, axes=tuple(seen.axes[place] for place in order))
-
-
-def inserted(seen: Seen, place: int, axis: Axis = ()) -> Seen:
-    """Put an axis that does not matter to what is seen before the one at `place`."""
-    return replace(seen, axes=(*seen.axes[:place], axis, *seen.axes[place:]))
-
-
-def expanded(seen: Seen, shape: Shape) -> Seen:
-    """Repeat axes of size 1, and put new ones in front, until the value has a shape."""
-    new = (1,) * (len(shape) - len(seen.axes))
-    sizes = zip(((),) * len(new) + seen.axes, new + seen.shape, shape, strict=True)
-    axes = tuple(plain(wanted) if size == 1 and wanted != 1 else axis for axis, size, wanted in sizes)
-    return settled(replace(seen, axes=axes))
-
-
-def regrouped(seen: Seen, shape: Shape) -> Seen:
-    """Divide the elements among other axes, in the same order.
-
-    A cut that goes across a factor unevenly leaves nothing to follow: units then may see all of the input.
-    """
-    if 0 in shape:
-        return everything(shape, seen.sizes)
-    left = _fused([factor for axis in seen.axes for factor in axis if factor.size != 1])
-    axes: list[Axis] = []
-    for size in reversed(shape):  # the minor factors are the last ones
-        taken = _take(left, size)
-        if taken is None:
-            return everything(shape, seen.sizes)
-        axes.append(tuple(_fused(taken)))
-    return settled(replace(seen, axes=tuple(reversed(axes))))
 
 
 def _take(left: list[Factor], size: int) -> list[Factor] | None:
@@ -247,12 +238,6 @@ def _take(left: list[Factor], size: int) -> list[Factor] | None:
             return None
         taken.insert(0, factor)
     return taken
-
-
-def cut(factor: Factor, minor: int) -> tuple[Factor, Factor]:
-    """Cut a factor into a major one and a minor one of a size."""
-    major = replace(factor, size=factor.size // minor, step=factor.step * minor)
-    return major, replace(factor, size=minor)
 
 
 def _fused(factors: Sequence[Factor]) -> list[Factor]:

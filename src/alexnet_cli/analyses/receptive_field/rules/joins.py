@@ -5,17 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.receptive_field.moves import broadcast, concatenated, merged, placed
-from alexnet_cli.analyses.receptive_field.seen import (
-    Seen,
-    expanded,
-    inserted,
-    loosened,
-    mixed,
-    plain,
-    reduced,
-    stepping,
-    with_axis,
-)
+from alexnet_cli.analyses.receptive_field.seen import Seen, plain, stepping
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
 from alexnet_cli.tape import Shape
 
@@ -46,7 +36,7 @@ def _concatenate(step: Step) -> Outcome:
 
 def _stack(step: Step) -> Outcome:
     axis = step.axis(default=0, rank=len(step.shape))
-    return concatenated([seen and inserted(seen, axis) for seen in step.seen], [1] * len(step.seen), axis)
+    return concatenated([seen and seen.inserted(axis) for seen in step.seen], [1] * len(step.seen), axis)
 
 
 def _pad(step: Step) -> Outcome:
@@ -68,15 +58,15 @@ def _written_elsewhere(step: Step) -> Outcome:
         return step.seen[0]
     values: list[Seen] = []
     for seen in step.known:
-        whole = replace(reduced(seen, range(len(seen.axes))), axes=tuple(map(plain, step.shape)))
+        whole = replace(seen.reduced(range(len(seen.axes))), axes=tuple(map(plain, step.shape)))
         values.append(seen if step.seen[0] is not None and seen.axes == step.seen[0].axes else whole)
-    return loosened(merged(values, step.shape))
+    return merged(values, step.shape).loosened()
 
 
 JOINS: dict[str, Rule] = {
     SAME_PLACE: pointwise,
-    "tril triu": lambda step: loosened(step.first()),  # some units are set to a constant
-    "copy": lambda step: step.seen[1] and expanded(step.seen[1], step.shape),
+    "tril triu": lambda step: step.first().loosened(),  # some units are set to a constant
+    "copy": lambda step: step.seen[1] and step.seen[1].expanded(step.shape),
     _FILLED: lambda _: None,
     "cat concat": _concatenate,
     "stack": _stack,
@@ -113,18 +103,18 @@ def _product(step: Step) -> Outcome:
         seen = step.seen[number]
         if seen is None:
             continue
-        rest = reduced(seen, [axis])
+        rest = seen.reduced([axis])
         if number == left and not vector:
-            rest = inserted(rest, len(rest.axes), plain(step.shape[-1]))
+            rest = rest.inserted(len(rest.axes), plain(step.shape[-1]))
         elif number == right and step.shape:
-            rest = inserted(rest, len(rest.axes) - (not vector), plain(step.shape[-1 - (not vector)]))
+            rest = rest.inserted(len(rest.axes) - (not vector), plain(step.shape[-1 - (not vector)]))
         parts.append(rest)
     return merged(parts, step.shape)
 
 
 def _linear(step: Step) -> Outcome:
     last = len(step.shape) - 1
-    return with_axis(mixed(step.first(), [last]), last, plain(step.shape[last]))
+    return step.first().mixed([last]).with_axis(last, plain(step.shape[last]))
 
 
 def _attention(step: Step) -> Outcome:
@@ -134,7 +124,7 @@ def _attention(step: Step) -> Outcome:
         raise NotFollowedError
     summed = ([rank - 1], [rank - 2, rank - 1], [rank - 2])
     read = [(seen, axes) for seen, axes in zip(step.seen, summed, strict=False) if seen is not None]
-    return (merged([_shared(reduced(seen, axes, keep=True), step.shape) for seen, axes in read], step.shape),)
+    return (merged([_shared(seen.reduced(axes, keep=True), step.shape) for seen, axes in read], step.shape),)
 
 
 def _shared(seen: Seen, shape: Shape) -> Seen:
@@ -143,7 +133,7 @@ def _shared(seen: Seen, shape: Shape) -> Seen:
         if size not in (1, wanted):
             if stepping(seen.axes[place]):
                 raise NotFollowedError
-            seen = with_axis(seen, place, ())
+            seen = seen.with_axis(place, ())
     return seen
 
 
@@ -152,7 +142,7 @@ def _embedding(step: Step) -> Outcome:
     weights, indices = step.seen[:2]
     if weights is not None or indices is None:
         raise NotFollowedError
-    return inserted(indices, len(indices.axes), plain(step.shape[-1]))
+    return indices.inserted(len(indices.axes), plain(step.shape[-1]))
 
 
 PRODUCTS: dict[str, Rule] = {

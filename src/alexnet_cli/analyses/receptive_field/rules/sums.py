@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from alexnet_cli.analyses.receptive_field.rules.joins import pointwise
-from alexnet_cli.analyses.receptive_field.seen import (
-    Seen,
-    is_uneven,
-    loosened,
-    mixed,
-    plain,
-    reduced,
-    stepping,
-    with_axis,
-)
+from alexnet_cli.analyses.receptive_field.seen import Seen, is_uneven, plain, stepping
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
 
 _CHANNELS = 1
@@ -23,19 +14,19 @@ _CHANNELS = 1
 def _reduce(step: Step) -> Outcome:
     if len(step.read) > 1:
         return pointwise(step)  # the other meaning of `max` and `min`
-    return reduced(step.first(), step.axes(), keep=len(step.shape) == len(step.read[0]))
+    return step.first().reduced(step.axes(), keep=len(step.shape) == len(step.read[0]))
 
 
 def _along(step: Step, axes: Iterable[int]) -> Seen:
     """Let every unit see what all units along some axes see together; the axes may change their sizes."""
-    seen = mixed(step.first(), axes)
+    seen = step.first().mixed(axes)
     if len(step.shape) != len(seen.axes):
         raise NotFollowedError
     for place, (old, new) in enumerate(zip(seen.shape, step.shape, strict=True)):
         if old != new:
             if stepping(seen.axes[place]):
                 raise NotFollowedError
-            seen = with_axis(seen, place, plain(new))
+            seen = seen.with_axis(place, plain(new))
     return seen
 
 
@@ -43,19 +34,19 @@ def _bounded(step: Step, axes: Iterable[int]) -> Outcome:
     """Bound what units see that read some units along some axes, and not all."""
     mixing = [step.first().axes[axis] for axis in axes]
     along = frozenset[int]().union(*map(stepping, mixing))
-    return loosened(_along(step, axes), None if any(map(is_uneven, mixing)) else along)
+    return _along(step, axes).loosened(None if any(map(is_uneven, mixing)) else along)
 
 
 def _layer_norm(step: Step) -> Outcome:
     rank = len(step.read[0])
-    return (mixed(step.first(), range(rank - len(step.argument("normalized_shape")), rank)),)
+    return (step.first().mixed(range(rank - len(step.argument("normalized_shape")), rank)),)
 
 
 def _batch_norm(step: Step) -> Outcome:
     """Batch statistics are taken over all axes but the channels; running ones come from no input."""
     training = step.argument("training", default=False) or "with_update" in step.operation.op
     rank = len(step.read[0])
-    return (mixed(step.first(), [axis for axis in range(rank) if axis != _CHANNELS] if training else ()),)
+    return (step.first().mixed([axis for axis in range(rank) if axis != _CHANNELS] if training else ()),)
 
 
 # Of the norms only the normed value is followed; no layer reads the statistics.
@@ -69,7 +60,7 @@ SUMS: dict[str, Rule] = {
     "_fft_r2c _fft_c2c _fft_c2r": lambda step: _along(step, step.axes()),
     "roll": lambda step: _bounded(step, step.axes("dims")),
     "native_layer_norm _fused_rms_norm": _layer_norm,
-    "native_group_norm": lambda step: (mixed(step.first(), range(1, len(step.read[0]))),),
+    "native_group_norm": lambda step: (step.first().mixed(range(1, len(step.read[0]))),),
     """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm
     _native_batch_norm_legit_functional _batch_norm_with_update _batch_norm_no_update miopen_batch_norm""": _batch_norm,
 }

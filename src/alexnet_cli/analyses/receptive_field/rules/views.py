@@ -9,16 +9,7 @@ from math import prod
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.receptive_field.moves import flipped, joined, selected, sliced
-from alexnet_cli.analyses.receptive_field.seen import (
-    Seen,
-    expanded,
-    inserted,
-    mixed,
-    permuted,
-    plain,
-    regrouped,
-    without_axes,
-)
+from alexnet_cli.analyses.receptive_field.seen import Seen, plain
 from alexnet_cli.analyses.receptive_field.step import NotFollowedError, Outcome, Rule, Step
 from alexnet_cli.tape import Shape
 
@@ -26,14 +17,14 @@ from alexnet_cli.tape import Shape
 def _view(step: Step) -> Outcome:
     if prod(step.shape) != prod(step.read[0]):
         raise NotFollowedError  # elements of another size
-    return regrouped(step.first(), step.shape)
+    return step.first().regrouped(step.shape)
 
 
 def _transpose(step: Step) -> Outcome:
     order = list(range(len(step.read[0])))
     one, other = step.axis("dim0"), step.axis("dim1")
     order[one], order[other] = other, one
-    return permuted(step.first(), order)
+    return step.first().taken(order)
 
 
 def _repeat(step: Step) -> Outcome:
@@ -61,6 +52,11 @@ def _split(step: Step) -> Outcome:
     sizes = [shape[axis] for shape in step.made]
     starts = [0, *accumulate(sizes)]
     return tuple(sliced(seen, axis, first, 1, size) for first, size in zip(starts, sizes, strict=False))
+
+
+def _squeeze(step: Step) -> Outcome:
+    gone = step.axes()
+    return step.first().taken(axis for axis, size in enumerate(step.read[0]) if size != 1 or axis not in gone)
 
 
 def _unbind(step: Step) -> Outcome:
@@ -98,22 +94,22 @@ def _channel_shuffle(step: Step) -> Outcome:
 
 def _shuffled(step: Step, apart: Shape, order: Sequence[int]) -> Seen:
     """Divide the elements among other axes, put those in another order, and join them to the result's."""
-    return regrouped(permuted(regrouped(step.first(), apart), order), step.shape)
+    return step.first().regrouped(apart).taken(order).regrouped(step.shape)
 
 
 def _view_as_complex(step: Step) -> Outcome:
     last = len(step.read[0]) - 1
-    return selected(mixed(step.first(), [last]), last, 0)
+    return selected(step.first().mixed([last]), last, 0)
 
 
 VIEWS: dict[str, Rule] = {
     "view _unsafe_view reshape _reshape_alias": _view,
-    "permute": lambda step: permuted(step.first(), step.axes("dims")),
+    "permute": lambda step: step.first().taken(step.axes("dims")),
     "transpose": _transpose,
-    "t": lambda step: permuted(step.first(), range(len(step.shape))[::-1]),
-    "unsqueeze": lambda step: inserted(step.first(), step.axis(rank=len(step.shape))),
-    "squeeze": lambda step: without_axes(step.first(), [axis for axis in step.axes() if step.read[0][axis] == 1]),
-    "expand": lambda step: expanded(step.first(), step.shape),
+    "t": lambda step: step.first().taken(range(len(step.shape))[::-1]),
+    "unsqueeze": lambda step: step.first().inserted(step.axis(rank=len(step.shape))),
+    "squeeze": _squeeze,
+    "expand": lambda step: step.first().expanded(step.shape),
     "repeat": _repeat,
     "select": _select,
     "slice": _slice,
@@ -123,6 +119,6 @@ VIEWS: dict[str, Rule] = {
     "pixel_shuffle": _pixel_shuffle,
     "pixel_unshuffle": _pixel_unshuffle,
     "channel_shuffle native_channel_shuffle": _channel_shuffle,
-    "view_as_real": lambda step: inserted(step.first(), len(step.read[0]), plain(2)),
+    "view_as_real": lambda step: step.first().inserted(len(step.read[0]), plain(2)),
     "view_as_complex": _view_as_complex,
 }

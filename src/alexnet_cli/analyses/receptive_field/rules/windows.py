@@ -10,18 +10,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.receptive_field.moves import Resampling, Window, resampled, unrolled, windowed
 from alexnet_cli.analyses.receptive_field.rules.joins import CONVOLUTIONS
-from alexnet_cli.analyses.receptive_field.seen import (
-    Axis,
-    Seen,
-    is_uneven,
-    loosened,
-    mixed,
-    plain,
-    reduced,
-    settled,
-    stepping,
-    with_axis,
-)
+from alexnet_cli.analyses.receptive_field.seen import Axis, Seen, is_uneven, plain, stepping
 from alexnet_cli.analyses.receptive_field.step import Outcome, Rule, Step
 
 _CHANNELS = 1
@@ -47,10 +36,10 @@ def _convolution(step: Step) -> Outcome:
 def _over_channels(seen: Seen, groups: int, channels: int) -> Seen:
     """Sum over the channels; with groups each sums over its own, and what differs among them still does."""
     axis = seen.axes[_CHANNELS]
-    summed = mixed(seen, [_CHANNELS])
+    summed = seen.mixed([_CHANNELS])
     if groups > 1:
-        summed = loosened(summed, stepping(axis))
-    return with_axis(summed, _CHANNELS, plain(channels, uneven=groups > 1 and is_uneven(axis)))
+        summed = summed.loosened(stepping(axis))
+    return summed.with_axis(_CHANNELS, plain(channels, uneven=groups > 1 and is_uneven(axis)))
 
 
 def _transposed(window: Window) -> Resampling:
@@ -76,7 +65,7 @@ def _adaptive_pool(step: Step) -> Outcome:
     seen = step.first()
     for axis in _spatial(step):
         old, new = step.read[0][axis], step.shape[axis]
-        seen = reduced(seen, [axis], keep=True) if new == 1 else resampled(seen, axis, _shares(old, new), new)
+        seen = seen.reduced([axis], keep=True) if new == 1 else resampled(seen, axis, _shares(old, new), new)
     return seen
 
 
@@ -96,7 +85,7 @@ def _unfold(step: Step) -> Outcome:
     axis = step.axis("dimension")
     window = Window(step.argument("size"), step.argument("step"))
     seen, places, taps = unrolled(step.first(), axis, window, step.shape[axis])
-    return settled(replace(seen, axes=(*seen.axes[:axis], places, *seen.axes[axis + 1 :], taps)))
+    return replace(seen, axes=(*seen.axes[:axis], places, *seen.axes[axis + 1 :], taps)).settled()
 
 
 def _im2col(step: Step) -> Outcome:
@@ -109,7 +98,7 @@ def _im2col(step: Step) -> Outcome:
         count = (step.read[0][axis] + 2 * window.padding - reach) // window.stride + 1
         seen, more_places, more_taps = unrolled(seen, axis, window, count)
         places, taps = places + more_places, taps + more_taps
-    return settled(replace(seen, axes=(*(seen.axes[axis] for axis in batch), taps, places)))
+    return replace(seen, axes=(*(seen.axes[axis] for axis in batch), taps, places)).settled()
 
 
 _FIRST_ROUNDED = 41
@@ -127,7 +116,7 @@ def _interpolate(step: Step) -> Outcome:
     for axis in range(first_axis, len(step.shape)):
         old, new = step.read[0][axis], step.shape[axis]
         if old == 1:  # all new units read the one old one
-            seen = with_axis(mixed(seen, [axis]), axis, plain(new))
+            seen = seen.mixed([axis]).with_axis(axis, plain(new))
         else:
             margin = _margin(_scale(step, axis - first_axis), old, new)
             corners = step.argument("align_corners", default=False)
