@@ -109,21 +109,25 @@ def _saved(joined: Joined, rows: Rows) -> Value:
     return sum(joined.saved.get((layer.path, layer.call), 0) for layer in joined.layers(rows))
 
 
+def _last_field(joined: Joined, rows: Rows) -> LayerField | None:
+    return next((joined.fields[row] for row in reversed(rows) if row in joined.fields), None)
+
+
 def _field(joined: Joined, rows: Rows) -> Value:
     """The field of the last row that has one; its status if it has no size."""
-    found = [joined.fields[row] for row in rows if row in joined.fields]
-    if not found:
-        return None
-    sizes = found[-1].size
-    whole = None if sizes is None else tuple(size for size in sizes if size is not None)
-    return whole if whole and sizes and len(whole) == len(sizes) else found[-1].status
+    field = _last_field(joined, rows)
+    return None if field is None else _whole(field.size) or field.status
 
 
 def _jump(joined: Joined, rows: Rows) -> Value:
-    found = [joined.fields[row] for row in rows if row in joined.fields]
-    jumps = found[-1].jump if found else None
-    whole = None if jumps is None else tuple(int(jump) for jump in jumps if jump is not None and jump == int(jump))
-    return whole if whole and jumps and len(whole) == len(jumps) else None
+    field = _last_field(joined, rows)
+    return None if field is None else _whole(field.jump)
+
+
+def _whole(numbers: Sequence[float | None] | None) -> tuple[int, ...] | None:
+    """Return whole numbers; None if one of them is not whole, or not known."""
+    whole = tuple(int(number) for number in numbers or () if number is not None and number == int(number))
+    return whole if numbers and len(whole) == len(numbers) else None
 
 
 COLUMNS: dict[str, ColumnOf] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -189,14 +189,5 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _ratios(totals: Totals, first: Totals) -> Ratios:
-    def of(value: Callable[[Totals], int | None]) -> float | None:
-        this, that = value(totals), value(first)
-        return None if this is None or not that else this / that
-
-    return Ratios(
-        of(lambda t: t.params),
-        of(lambda t: t.param_bytes),
-        of(lambda t: t.macs),
-        of(lambda t: t.flops),
-        of(lambda t: t.layers),
-    )
+    pairs = {name: (getattr(totals, name), getattr(first, name)) for name in Ratios.__struct_fields__}
+    return Ratios(**{name: None if this is None or not that else this / that for name, (this, that) in pairs.items()})

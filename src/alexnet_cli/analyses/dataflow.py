@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.flow import Flow, FlowNode
+from alexnet_cli.analyses.flow import Flow, FlowNode, Links
 from alexnet_cli.report import Layer, Report, subtree_ends
 from alexnet_cli.tape import Operation, Tape
 
@@ -34,7 +34,8 @@ def dataflow(report: Report, depth: int | None = None) -> Flow:
     rows = {key: [key[1]] for key in graph.nodes if key[0] == _ROW}
     _add_idle(report.layers, shown, rows)
     _contract(graph, report, rows)
-    return _finished(graph, report, rows)
+    number, edges = graph.settled()
+    return Flow(tuple(_node(node, graph, report, tuple(rows.get(node, ()))) for node in number), edges)
 
 
 def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
@@ -50,33 +51,12 @@ def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
     return shown
 
 
-class _Graph:
-    """Nodes with their predecessors and successors; keys sort into execution order.
-
-    `results` has, for each output node, which of the model's outputs it stands for.
-    """
+class _Graph(Links[_Key]):
+    """Inputs, rows and outputs; `results` has, for each output, which of the model's outputs it stands for."""
 
     def __init__(self) -> None:
-        self.before: dict[_Key, set[_Key]] = defaultdict(set)
-        self.after: dict[_Key, set[_Key]] = defaultdict(set)
-        self.nodes: set[_Key] = set()
+        super().__init__()
         self.results: dict[_Key, list[int]] = defaultdict(list)
-
-    def connect(self, source: _Key, target: _Key) -> None:
-        self.before[target].add(source)
-        self.after[source].add(target)
-
-    def bypass(self, node: _Key) -> None:
-        """Remove a node; its successors then read from its predecessors."""
-        self.nodes.discard(node)
-        sources, targets = self.before.pop(node, set()), self.after.pop(node, set())
-        for source in sources:
-            self.after[source].discard(node)
-        for target in targets:
-            self.before[target].discard(node)
-        for source in sources:
-            for target in targets:
-                self.connect(source, target)
 
 
 def _read(tape: Tape, shown: Sequence[int | None]) -> _Graph:
@@ -145,19 +125,11 @@ def _contract(graph: _Graph, report: Report, rows: dict[_Key, list[int]]) -> Non
         row, sources = report.layers[node[1]], graph.before[node]
         feeds_output = any(target[0] == _OUTPUT for target in graph.after[node])
         if row.kind == "function" and not sources and not row.macs_total and not feeds_output:
-            graph.bypass(node)
+            graph.remove(node, bypass=True)
         elif row.family == "reshape" and len(sources) == 1:
             (source,) = sources
             rows.setdefault(source, []).extend(rows[node])
-            graph.bypass(node)
-
-
-def _finished(graph: _Graph, report: Report, rows: dict[_Key, list[int]]) -> Flow:
-    order = sorted(graph.nodes)
-    number = {node: position for position, node in enumerate(order)}
-    edges = sorted((number[source], number[target]) for target in order for source in graph.before[target])
-    nodes = tuple(_node(node, graph, report, tuple(rows.get(node, ()))) for node in order)
-    return Flow(nodes, tuple(edges))
+            graph.remove(node, bypass=True)
 
 
 def _node(key: _Key, graph: _Graph, report: Report, rows: tuple[int, ...]) -> FlowNode:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Shape
 
+N = TypeVar("N", int, tuple[int, int])
 SMALL = frozenset({"activation", "dropout", "norm", "softmax", "reshape"})
 """Families that are shown with the layer before them, unless that layer feeds anything else."""
 
@@ -90,6 +92,40 @@ class Flow(Struct, frozen=True):
     def length(self) -> int:
         """The number of nodes on the longest path."""
         return max(_steps(self), default=-1) + 1
+
+
+class Links(Generic[N]):
+    """Nodes and edges that may still change; the nodes sort into execution order."""
+
+    def __init__(self, nodes: Iterable[N] = (), edges: Iterable[tuple[N, N]] = ()) -> None:
+        self.nodes: set[N] = set(nodes)
+        self.before: defaultdict[N, set[N]] = defaultdict(set)
+        self.after: defaultdict[N, set[N]] = defaultdict(set)
+        for source, target in edges:
+            self.connect(source, target)
+
+    def connect(self, source: N, target: N) -> None:
+        """Add an edge."""
+        self.before[target].add(source)
+        self.after[source].add(target)
+
+    def remove(self, node: N, *, bypass: bool = False) -> None:
+        """Remove a node with its edges; with `bypass` its successors then read from its predecessors."""
+        self.nodes.discard(node)
+        sources, targets = self.before.pop(node, set()), self.after.pop(node, set())
+        for source in sources:
+            self.after[source].discard(node)
+        for target in targets:
+            self.before[target].discard(node)
+        for source in sources if bypass else ():
+            for target in targets:
+                self.connect(source, target)
+
+    def settled(self) -> tuple[dict[N, int], tuple[tuple[int, int], ...]]:
+        """Number the nodes in their order, and return the edges between the numbers."""
+        number = {node: position for position, node in enumerate(sorted(self.nodes))}
+        edges = sorted((number[source], number[target]) for target in number for source in self.before[target])
+        return number, tuple(edges)
 
 
 def without_batch(shape: Shape, report: Report) -> Shape:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.flow import Flow, FlowNode, Frame, joined
+from alexnet_cli.analyses.flow import Flow, Frame, Links, joined
 from alexnet_cli.analyses.repeats import likenesses
 from alexnet_cli.report import Layer, siblings, subtree_ends
 
@@ -68,8 +68,7 @@ class _Folder:
     def __init__(self, flow: Flow, layers: Sequence[Layer]) -> None:
         self.flow = flow
         self.layers = layers
-        self.after = {node: set(targets) for node, targets in enumerate(flow.successors())}
-        self.before = {node: set(sources) for node, sources in enumerate(flow.predecessors())}
+        self.links = Links(range(len(flow.nodes)), flow.edges)
         self.copies: dict[int, tuple[tuple[int, ...], ...]] = {}
         self.found: list[tuple[_Copies, bool]] = []
         self.numbers = [number for number, node in enumerate(flow.nodes) if node.kind == "row"]
@@ -110,7 +109,7 @@ class _Folder:
 
     def _between(self, start: int, end: int) -> tuple[int, ...]:
         found = self.numbers[bisect_left(self.heads, start) : bisect_left(self.heads, end)]
-        return tuple(number for number in found if number in self.after)
+        return tuple(number for number in found if number in self.links.nodes)
 
     def _fold(self, copies: _Copies) -> bool:
         ties = self._ties(copies)
@@ -121,13 +120,12 @@ class _Folder:
             return False
         first, *others = copies.nodes
         for place, target in ties[-1].out:
-            self._connect(first[place], target)
+            self.links.connect(first[place], target)
         for place, node in enumerate(first):
-            rows = [self._rows(copy[place]) for copy in others]
+            rows = [(self.flow.nodes[copy[place]].rows, *self.copies.get(copy[place], ())) for copy in others]
             self.copies[node] = (*self.copies.get(node, ()), *(item for group in rows for item in group))
-        for copy in others:
-            for node in copy:
-                self._remove(node)
+        for node in (node for copy in others for node in copy):
+            self.links.remove(node)
         self.found.append((copies, parallel))
         return True
 
@@ -138,8 +136,8 @@ class _Folder:
         for number, copy in enumerate(copies.nodes):
             tie = _Ties(set(), set(), set(), set())
             for i, node in enumerate(copy):
-                tie.into.update((source, i) for source in self.before[node] if source not in place)
-                for target in self.after[node]:
+                tie.into.update((source, i) for source in self.links.before[node] if source not in place)
+                for target in self.links.after[node]:
                     other, j = place.get(target, (None, target))
                     if other is None:
                         tie.out.add((i, target))
@@ -152,31 +150,13 @@ class _Folder:
             ties.append(tie)
         return ties
 
-    def _rows(self, node: int) -> tuple[tuple[int, ...], ...]:
-        return (self.flow.nodes[node].rows, *self.copies.get(node, ()))
-
-    def _connect(self, source: int, target: int) -> None:
-        self.after[source].add(target)
-        self.before[target].add(source)
-
-    def _remove(self, node: int) -> None:
-        for target in self.after.pop(node):
-            self.before[target].discard(node) if target in self.before else None
-        for source in self.before.pop(node):
-            self.after[source].discard(node) if source in self.after else None
-
     def result(self) -> Flow:
         """Return the remaining nodes, renumbered."""
-        left = sorted(self.after)
-        number = {node: position for position, node in enumerate(left)}
-        nodes = tuple(self._node(node) for node in left)
-        edges = sorted((number[source], number[target]) for source in left for target in self.after[source])
-        frames = [self._frame(copies, number, parallel=parallel) for copies, parallel in self.found]
-        return replace(self.flow, nodes=nodes, edges=tuple(edges), frames=joined(frames))
-
-    def _node(self, node: int) -> FlowNode:
-        known = self.flow.nodes[node]
-        return replace(known, copies=self.copies[node]) if node in self.copies else known
+        number, edges = self.links.settled()
+        known = {node: self.flow.nodes[node] for node in number}
+        nodes = (replace(known[node], copies=self.copies.get(node, known[node].copies)) for node in number)
+        frames = joined(self._frame(copies, number, parallel=parallel) for copies, parallel in self.found)
+        return replace(self.flow, nodes=tuple(nodes), edges=edges, frames=frames)
 
     def _frame(self, copies: _Copies, number: dict[int, int], *, parallel: bool) -> Frame:
         kept = [number[node] for node in copies.nodes[0] if node in number]

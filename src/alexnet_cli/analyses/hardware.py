@@ -173,35 +173,27 @@ def _hardware(row: _Row) -> Hardware:
 HARDWARE: dict[str, Hardware] = {key: _hardware(row) for key, row in _TABLE.items()}
 """The GPUs that are known by name."""
 
-ALIASES = {
-    "h100": "h100-sxm",
-    "h200-sxm": "h200",
-    "b200-sxm": "b200",
-    "a100": "a100-40gb",
-    "a100-sxm-40gb": "a100-40gb",
-    "a100-pcie-40gb": "a100-40gb",
-    "a100-40": "a100-40gb",
-    "a100-80": "a100-80gb",
-    "a100-sxm-80gb": "a100-80gb",
-    "a100-pcie-80gb": "a100-80gb-pcie",
-    "v100": "v100-16gb",
-    "v100-sxm2": "v100-16gb",
-    "v100-sxm2-16gb": "v100-16gb",
-    "v100-sxm2-32gb": "v100-32gb",
-    "v100-pcie-16gb": "v100-pcie",
-    "a100-sxm4-40gb": "a100-40gb",
-    "a100-sxm4-80gb": "a100-80gb",
-    "h100-80gb-hbm3": "h100-sxm",
-    "a6000": "rtx-a6000",
-    "p100-sxm2": "p100",
-    "b300-sxm": "b300",
-    "rtx-4060-ti": "rtx-4060-ti-8gb",
-    "rtx-5060-ti": "rtx-5060-ti-8gb",
-    "rtx-3060-12gb": "rtx-3060",
-    "jetson-agx-orin": "jetson-agx-orin-64gb",
-    "jetson-orin-nx": "jetson-orin-nx-16gb",
-    "jetson-orin-nano": "jetson-orin-nano-8gb",
+_ALIASES = {
+    "h100-sxm": "h100 h100-80gb-hbm3",
+    "h200": "h200-sxm",
+    "b200": "b200-sxm",
+    "a100-40gb": "a100 a100-sxm-40gb a100-pcie-40gb a100-40 a100-sxm4-40gb",
+    "a100-80gb": "a100-80 a100-sxm-80gb a100-sxm4-80gb",
+    "a100-80gb-pcie": "a100-pcie-80gb",
+    "v100-16gb": "v100 v100-sxm2 v100-sxm2-16gb",
+    "v100-32gb": "v100-sxm2-32gb",
+    "v100-pcie": "v100-pcie-16gb",
+    "rtx-a6000": "a6000",
+    "p100": "p100-sxm2",
+    "b300": "b300-sxm",
+    "rtx-4060-ti-8gb": "rtx-4060-ti",
+    "rtx-5060-ti-8gb": "rtx-5060-ti",
+    "rtx-3060": "rtx-3060-12gb",
+    "jetson-agx-orin-64gb": "jetson-agx-orin",
+    "jetson-orin-nx-16gb": "jetson-orin-nx",
+    "jetson-orin-nano-8gb": "jetson-orin-nano",
 }
+ALIASES = {alias: key for key, aliases in _ALIASES.items() for alias in aliases.split()}
 """Further names, with those that drivers use. A bare family name is its first model; what is shown says which."""
 
 _NOT_IN_NAMES = re.compile(r"nvidia|geforce|tesla|jetson|amd|instinct|apple|[^a-z0-9]")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -159,36 +159,29 @@ def kind_of(storage: Storage) -> Kind:
 
 def inference(report: Report) -> Inference:
     """Return the memory of a forward without gradients."""
-    sizes = _sizes(tape_of(report))
-    peak = peak_of(timeline(report))
-    return Inference(
-        weights_bytes=sizes["weights"],
-        buffer_bytes=sizes["buffers"],
-        input_bytes=sizes["input"],
-        peak_activation_bytes=peak.bytes - sizes["weights"] - sizes["buffers"],
-        peak_bytes=peak.bytes,
-        peak=peak,
-    )
+    told = _told(report)
+    activations = told["peak_bytes"] - told["weights_bytes"] - told["buffer_bytes"]
+    return Inference(**told, peak_activation_bytes=activations)
 
 
 def training(report: Report, recipe: Recipe = Recipe()) -> Training:  # noqa: B008 - frozen
     """Return the memory of a training step that was traced with this recipe."""
     tape = tape_of(report)
     sizes = _sizes(tape)
-    peak = peak_of(timeline(report))
     return Training(
-        optimizer=recipe.optimizer,
-        amp=recipe.amp,
-        foreach=recipe.foreach,
-        weights_bytes=sizes["weights"],
-        buffer_bytes=sizes["buffers"],
-        input_bytes=sizes["input"],
+        **asdict(recipe),
+        **_told(report),
         gradient_bytes=sizes["gradients"],
         optimizer_bytes=sizes["optimizer"],
         saved_activation_bytes=sum(storage.bytes for storage in tape.storages if storage.saved_by is not None),
-        peak_bytes=peak.bytes,
-        peak=peak,
     )
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """Return what is told of a forward and of a training step alike."""
+    sizes, peak = _sizes(tape_of(report)), peak_of(timeline(report))
+    held = {"weights_bytes": sizes["weights"], "buffer_bytes": sizes["buffers"], "input_bytes": sizes["input"]}
+    return {**held, "peak_bytes": peak.bytes, "peak": peak}
 
 
 def peak_of(moments: tuple[Moment, ...]) -> Peak:

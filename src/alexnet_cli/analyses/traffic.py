@@ -10,7 +10,7 @@ from these bytes is a lower bound.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 
 from msgspec import Struct
@@ -160,22 +160,27 @@ class _Flow:
 
     def unit(self, positions: list[int]) -> Unit:
         """Return the combined work of the operations at these positions."""
-        operations = [self.tape.operations[position] for position in positions]
+        values, operations = self.tape.values, [self.tape.operations[position] for position in positions]
         inside, last = set(positions), positions[-1]
-        read, written = _Moved(self), _Moved(self)
         macs: Counter[str] = Counter()
+        read: list[Access] = []
+        written: list[Access] = []
         for operation in operations:
             if operation.macs:
                 macs[self._dtype(operation)] += operation.macs
-            for value, size in reads_of(operation, self.tape.values):
-                if not self._is_made_in(value, inside):
-                    read.add(value, size)
-            for value, size in writes_of(operation, self.tape.values):
-                if self._is_left(value, inside, last):
-                    written.add(value, size)
+            read += (access for access in reads_of(operation, values) if not self._is_made_in(access[0], inside))
+            written += (access for access in writes_of(operation, values) if self._is_left(access[0], inside, last))
         uncounted = tuple(operation.op for operation in operations if operation.macs is None)
         first = operations[0]
-        return Unit(first.row, first.phase, dict(macs), uncounted, read.bytes, written.bytes)
+        return Unit(first.row, first.phase, dict(macs), uncounted, self._moved(read), self._moved(written))
+
+    def _moved(self, accesses: Iterable[Access]) -> int:
+        """Sum up the bytes, each place once, of each storage at most its size: values of one storage may overlap."""
+        sizes: dict[int, dict[int, int]] = defaultdict(dict)
+        for value, size in accesses:
+            places, region = sizes[self.tape.values[value].storage], self.region[value]
+            places[region] = max(places.get(region, 0), size)
+        return sum(min(sum(places.values()), self.tape.storages[at].bytes) for at, places in sizes.items())
 
     def _place(self, made: int, position: int, operation: Operation) -> None:
         value = self.tape.values[made]
@@ -199,23 +204,3 @@ class _Flow:
         """Return the dtype that an operator computes in, that of the first floating-point value that it reads."""
         dtypes = [self.tape.values[value].dtype for value in operation.reads]
         return next((dtype for dtype in dtypes if dtype in _FLOATS), dtypes[0] if dtypes else "unknown")
-
-
-class _Moved:
-    """Bytes moved between memory and one unit in one direction, each place once."""
-
-    def __init__(self, flow: _Flow) -> None:
-        self.flow = flow
-        self._sizes: dict[int, dict[int, int]] = defaultdict(dict)
-
-    def add(self, value: int, size: int) -> None:
-        """Record that this many bytes of a value are moved."""
-        regions = self._sizes[self.flow.tape.values[value].storage]
-        region = self.flow.region[value]
-        regions[region] = max(regions.get(region, 0), size)
-
-    @property
-    def bytes(self) -> int:
-        """The sum, of each storage at most its size, because values of one storage may overlap."""
-        storages = self.flow.tape.storages
-        return sum(min(sum(sizes.values()), storages[number].bytes) for number, sizes in self._sizes.items())
