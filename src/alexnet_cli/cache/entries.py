@@ -1,15 +1,30 @@
-"""The format of a cache entry: a line with its key and checksum, then the JSON of the report."""
+"""A cache entry: a line with its key and checksum, then the JSON of the report.
+
+With it go the user's files that the target's code was loaded from: editing one of them invalidates the answer.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from alexnet_cli.cache.local_files import LocalFile
 from alexnet_cli.cache.question import digest
+from alexnet_cli.errors import is_users_file
 from alexnet_cli.report import Report
+
+
+class LocalFile(Struct, frozen=True):
+    """A file of code and the hash of its content."""
+
+    path: str
+    digest: str
 
 
 class Answer(Struct, frozen=True):
@@ -45,3 +60,32 @@ def decode(key: str, data: bytes) -> Answer | None:
         return msgspec.json.decode(body, type=Answer)
     except (ValueError, RecursionError):  # the errors of msgspec and of decoding text are ValueErrors
         return None
+
+
+def loaded_files() -> set[str]:
+    """Return the files of all imported modules that are neither installed nor the program's own."""
+    paths = sysconfig.get_paths()
+    installed = tuple({f"{paths[name]}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return {file for file in files if isinstance(file, str) and not file.startswith(installed) and is_users_file(file)}
+
+
+def record(files: Iterable[str], since_ns: int) -> tuple[LocalFile, ...] | None:
+    """Hash files as they are; None if one is unreadable, or was written after `since_ns`, so perhaps after its import.
+
+    `since_ns` is in nanoseconds, as `time.time_ns` counts them.
+    """
+    try:
+        if any(Path(file).stat().st_mtime_ns >= since_ns for file in files):
+            return None
+        return tuple(LocalFile(file, digest(Path(file).read_bytes())) for file in sorted(files))
+    except OSError:
+        return None
+
+
+def unchanged(files: Iterable[LocalFile]) -> bool:
+    """Tell whether all files still have the recorded content."""
+    try:
+        return all(digest(Path(file.path).read_bytes()) == file.digest for file in files)
+    except OSError:
+        return False

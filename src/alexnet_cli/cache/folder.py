@@ -11,7 +11,6 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 VARIABLE = "ALEXNET_CACHE_DIR"
@@ -21,13 +20,6 @@ _ABANDONED_AFTER_S = 3600
 _ENTRY = re.compile(r"[0-9a-f]{40}\.report")
 _TEMPORARY = re.compile(r"[0-9a-f]{40}\..*\.tmp")
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-
-
-@dataclass(frozen=True)
-class _Found:
-    path: Path
-    bytes: int
-    written: float
 
 
 def cache_folder() -> Path | None:
@@ -80,30 +72,30 @@ def write(folder: Path, key: str, data: bytes) -> None:
 
 def size(folder: Path) -> tuple[int, int]:
     """Return how many entries there are and their bytes."""
-    found = list(_files(folder, _ENTRY))
-    return len(found), sum(entry.bytes for entry in found)
+    sizes = [status.st_size for _, status in _files(folder, _ENTRY)]
+    return len(sizes), sum(sizes)
 
 
 def clear(folder: Path) -> int:
     """Remove all entries and nothing else; return how many were removed."""
-    for abandoned in _files(folder, _TEMPORARY):
-        _remove(abandoned.path)
-    return sum(_remove(entry.path) for entry in _files(folder, _ENTRY))
+    for abandoned, _ in _files(folder, _TEMPORARY):
+        _remove(abandoned)
+    return sum(_remove(entry) for entry, _ in _files(folder, _ENTRY))
 
 
 def _prune(folder: Path) -> None:
-    found = sorted(_files(folder, _ENTRY), key=lambda entry: entry.written, reverse=True)
+    found = sorted(_files(folder, _ENTRY), key=lambda entry: entry[1].st_mtime, reverse=True)
     total = 0
-    for count, entry in enumerate(found, start=1):
-        total += entry.bytes
+    for count, (entry, status) in enumerate(found, start=1):
+        total += status.st_size
         if count > MOST_ENTRIES or total > MOST_BYTES:
-            _remove(entry.path)
-    for abandoned in _files(folder, _TEMPORARY):
-        if time.time() - abandoned.written > _ABANDONED_AFTER_S:
-            _remove(abandoned.path)
+            _remove(entry)
+    for abandoned, status in _files(folder, _TEMPORARY):
+        if time.time() - status.st_mtime > _ABANDONED_AFTER_S:
+            _remove(abandoned)
 
 
-def _files(folder: Path, pattern: re.Pattern[str]) -> Iterator[_Found]:
+def _files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
     """Find the files of a kind; one that another process removes in the meantime is skipped."""
     try:
         names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]  # noqa: PTH208 - names are matched
@@ -113,7 +105,7 @@ def _files(folder: Path, pattern: re.Pattern[str]) -> Iterator[_Found]:
         with contextlib.suppress(OSError):
             status = (folder / name).lstat()
             if stat.S_ISREG(status.st_mode):
-                yield _Found(folder / name, status.st_size, status.st_mtime)
+                yield folder / name, status
 
 
 def _is_ours(status: os.stat_result) -> bool:

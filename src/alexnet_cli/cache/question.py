@@ -62,20 +62,12 @@ def _python_files(folder: str, prefix: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _surroundings() -> tuple[object, ...]:
-    return _working_folder(), tuple(sys.path), _installed()
-
-
-def _working_folder() -> str | None:
-    try:
-        return str(Path.cwd())
-    except OSError:
-        return None
-
-
-def _installed() -> tuple[str, ...]:
-    """Return the names of installed packages with their versions, as their folders have them."""
+    """Return the current folder, `sys.path`, and the installed packages with their versions, as their folders say."""
+    here: str | None = None
     names: list[str] = []
+    with contextlib.suppress(OSError):
+        here = str(Path.cwd())
     for folder in sys.path:
         with contextlib.suppress(OSError):
             names += [name for name in os.listdir(folder or ".") if name.endswith(_INSTALLED)]  # noqa: PTH208 - names
-    return tuple(sorted(names))
+    return here, tuple(sys.path), tuple(sorted(names))

@@ -20,17 +20,8 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = [
-    "AMP_DTYPES",
-    "DEVICES",
-    "META",
-    "OPTIMIZERS",
-    "TrainingStep",
-    "as_found",
-    "how_to_run",
-    "trained",
-    "training_step",
-]
+__all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "TrainingStep"]
+__all__ += ["as_found", "how_to_run", "trained", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
 
 from alexnet_cli import units
 from alexnet_cli.cache import folder as store
-from alexnet_cli.cache.entries import Answer, decode, encode
-from alexnet_cli.cache.local_files import loaded_files, record, unchanged
+from alexnet_cli.cache.entries import Answer, LocalFile, decode, encode, loaded_files, record, unchanged
 from alexnet_cli.cache.question import key_of
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Report
@@ -24,15 +22,6 @@ Note = Callable[[str], None]
 Progress = Callable[[str, Callable[[], str]], AbstractContextManager[None]]
 
 
-def _no_note(text: str) -> None:
-    del text
-
-
-def _no_progress(what: str, amount: Callable[[], str]) -> AbstractContextManager[None]:
-    del what, amount
-    return nullcontext()
-
-
 @dataclass(frozen=True)
 class Listener:
     """Who is told what happens on the way.
@@ -41,13 +30,13 @@ class Listener:
     to stderr is dropped: it was written when the model first ran.
     """
 
-    note: Note = _no_note
-    progress: Progress = _no_progress
+    note: Note = lambda _: None
+    progress: Progress = lambda *_: nullcontext()
     quiet: bool = False
 
     def silenced(self) -> Listener:
         """Return a listener that shows progress and nothing else."""
-        return replace(self, note=_no_note, quiet=True)
+        return replace(self, note=Listener.note, quiet=True)
 
     def tracing(self, what: str = "tracing") -> AbstractContextManager[None]:
         """Show that a trace is running, with the number of operators seen so far."""
@@ -70,16 +59,32 @@ def traced(
         AlexnetError: the model cannot be loaded or run.
     """
     built_in = subject.target in variants()
-    if cache is False or not (built_in or cache) or not _can_be_kept(how):
-        return _trace(subject, how, listener)
-    folder = store.cache_folder()
+    may_be_kept = how.device == META and how.formulas is None and how.inputs_from is None and not how.traceback
+    folder = store.cache_folder() if may_be_kept and cache is not False and (built_in or cache) else None
     if folder is None:
         return _trace(subject, how, listener)
-    return _Question(subject, tuple(arguments), how, folder, built_in).answer(listener)
+
+    def key() -> str | None:
+        return key_of(subject.target, arguments, how, users_code=not built_in)
+
+    asked = key()
+    data = None if asked is None else store.read(folder, asked)
+    kept = None if asked is None or data is None else decode(asked, data)
+    if kept is not None and unchanged(kept.files):
+        for text in kept.notes:
+            listener.note(text)
+        return kept.report
+    report, notes, files = _watched(subject, how, listener, built_in=built_in)
+    if asked is not None and files is not None and report.error is None and is_on_meta(report) and asked == key():
+        entry = encode(asked, Answer(report, notes, files))
+        if entry is not None:
+            store.write(folder, asked, entry)
+    return report
 
 
-def _can_be_kept(how: TraceOptions) -> bool:
-    return how.device == META and how.formulas is None and how.inputs_from is None and not how.traceback
+def is_on_meta(report: Report) -> bool:
+    """Tell whether a whole forward ran on `meta`."""
+    return report.run is not None and report.run.complete and report.run.device == META
 
 
 def _trace(subject: Subject, how: TraceOptions, listener: Listener) -> Report:
@@ -90,68 +95,25 @@ def _trace(subject: Subject, how: TraceOptions, listener: Listener) -> Report:
         return trace(subject, how, listener.note)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A question that the cache may answer."""
-
-    subject: Subject
-    arguments: tuple[str, ...]
-    how: TraceOptions
-    folder: Path
-    built_in: bool
-
-    def answer(self, listener: Listener) -> Report:
-        """Return the kept answer, or trace the model and keep the answer."""
-        key = self._key()
-        kept = None if key is None else self._look_up(key)
-        if kept is None or not unchanged(kept.files):
-            return self._trace(key, listener)
-        for text in kept.notes:
-            listener.note(text)
-        return kept.report
-
-    def _look_up(self, key: str) -> Answer | None:
-        data = store.read(self.folder, key)
-        return None if data is None else decode(key, data)
-
-    def _trace(self, key: str | None, listener: Listener) -> Report:
-        watched = _Watched(self.subject)
-        notes: list[str] = []
-
-        def note(text: str) -> None:
-            notes.append(text)
-            listener.note(text)
-
-        subject = self.subject if self.built_in else replace(self.subject, within=watched.within)
-        report = _trace(subject, self.how, replace(listener, note=note))
-        files = record(watched.files, watched.since_ns)
-        if key is not None and files is not None and _is_whole(report) and key == self._key():
-            data = encode(key, Answer(report, tuple(notes), files))
-            if data is not None:
-                store.write(self.folder, key, data)
-        return report
-
-    def _key(self) -> str | None:
-        return key_of(self.subject.target, self.arguments, self.how, users_code=not self.built_in)
-
-
-@dataclass
-class _Watched:
-    """Sees which of the user's files a subject loads, from before it is loaded until its forward has run."""
-
-    subject: Subject
-    since_ns: int = field(default_factory=time.time_ns)
-    files: set[str] = field(default_factory=set)
+def _watched(
+    subject: Subject, how: TraceOptions, listener: Listener, *, built_in: bool
+) -> tuple[Report, tuple[str, ...], tuple[LocalFile, ...] | None]:
+    """Trace a model; return its report, the notes, and the user's files it was loaded from, None if unknown."""
+    since_ns, files, notes = time.time_ns(), set[str](), list[str]()
 
     @contextmanager
-    def within(self) -> Iterator[None]:
+    def within() -> Iterator[None]:
         """Enter the subject's own context, and list the imported modules before they are forgotten."""
-        with self.subject.within():
+        with subject.within():
             try:
                 yield
             finally:
-                self.files |= loaded_files() | set(map(str, self.subject.files))
+                files.update(loaded_files(), map(str, subject.files))
 
+    def note(text: str) -> None:
+        notes.append(text)
+        listener.note(text)
 
-def _is_whole(report: Report) -> bool:
-    return report.error is None and report.run is not None and report.run.complete and report.run.device == META
+    seen = subject if built_in else replace(subject, within=within)
+    report = _trace(seen, how, replace(listener, note=note))
+    return report, tuple(notes), record(files, since_ns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found, trained
-from alexnet_cli.session.kept import Listener, traced
+from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, parse_arguments, resolve
 from alexnet_cli.targets.subject import Subject, live_subject
@@ -312,8 +312,3 @@ class Session:
             what = "a checkpoint is not run" if report.run is None else "a saved report is shown as it was traced"
             self.listener.note(f"{what}: the options that say how to run a model have no effect here")
         return report
-
-
-def is_on_meta(report: Report) -> bool:
-    """Tell whether a whole forward ran on `meta`."""
-    return report.run is not None and report.run.complete and report.run.device == META
