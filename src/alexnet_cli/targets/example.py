@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from functools import cached_property, partial
@@ -72,6 +72,10 @@ def keyword_names(module: nn.Module) -> list[str] | None:
     parameters = parameters_of(module)
     if parameters is None or any(each.kind is each.VAR_KEYWORD for each in parameters):
         return None
+    return _named(parameters)
+
+
+def _named(parameters: Iterable[inspect.Parameter]) -> list[str]:
     return [each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)]
 
 
@@ -92,7 +96,7 @@ def example_of(value: Any, module: nn.Module) -> Example:
 
 def _are_arguments(names: Mapping[Any, Any], module: nn.Module) -> bool:
     parameters = parameters_of(module) or ()
-    known = {each.name for each in parameters if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)}
+    known = set(_named(parameters))
     if any(each.kind is each.VAR_KEYWORD for each in parameters) and (not known or known & set(names)):
         return bool(names) and all(isinstance(name, str) for name in names)
     return bool(names) and known.issuperset(names)

@@ -18,18 +18,8 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.tape import Shape
 
 DTYPES = (
-    "float32",
-    "float16",
-    "bfloat16",
-    "float64",
-    "complex64",
-    "complex128",
-    "int64",
-    "int32",
-    "int16",
-    "int8",
-    "uint8",
-    "bool",
+    *("float32", "float16", "bfloat16", "float64", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
 )
 LARGEST_DIMENSION = 2**31 - 1
 _NAMED = re.compile(r"(?P<name>[^\W\d]\w*)(?P<sign>:?=)(?P<rest>.*)", re.DOTALL)

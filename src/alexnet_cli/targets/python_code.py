@@ -31,9 +31,8 @@ def python_subject(asked: Asked) -> Subject:
     place, name = asked.target, ""
     if not place.endswith(".py"):
         place, _, name = place.rpartition(":")
-    code = _file_code(place) if place.endswith(".py") else Code(place, None)
-    source = _Source(code, name, dict(asked.arguments))
-    return Subject(asked.target, f"{name or 'the model'} in {place}", source.load, within=code.within)
+    source = _Source(_code(place), name, dict(asked.arguments))
+    return Subject(asked.target, f"{name or 'the model'} in {place}", source.load, within=source.code.within)
 
 
 def python_value(text: str) -> Any:
@@ -46,12 +45,7 @@ def python_value(text: str) -> Any:
     place, _, name = text.rpartition(":")
     if not place or not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"--inputs {text!r} is not of the form file.py:NAME", "as in --inputs net.py:make_inputs")
-    source = _Source(
-        _file_code(place) if place.endswith(".py") else Code(place, None),
-        name,
-        {},
-        advice="it is called without arguments",
-    )
+    source = _Source(_code(place), name, {}, advice="it is called without arguments")
     with source.code.within():
         value = source.found
         described = isinstance(value, Mapping) or (hasattr(value, "args") and hasattr(value, "kwargs"))
@@ -104,16 +98,14 @@ class Code:
         return _load_file(self.file)
 
 
+@dataclass
 class _Source:
     """Loads one named object, importing its code once."""
 
-    def __init__(
-        self, code: Code, name: str, arguments: dict[str, Any], advice: str = "pass arguments with --arg name=value"
-    ) -> None:
-        self.code = code
-        self.name = name
-        self.arguments = arguments
-        self.advice = advice
+    code: Code
+    name: str
+    arguments: dict[str, Any]
+    advice: str = "pass arguments with --arg name=value"
 
     @cached_property
     def found(self) -> Any:
@@ -145,7 +137,8 @@ class _Source:
         try:
             inspect.signature(self.found).bind(**self.arguments)
         except TypeError as error:
-            raise TargetError(f"cannot call {self._named}: {error}", self._how_to_call()) from None
+            signature = f"the signature is {self._named}{inspect.signature(self.found)}"
+            raise TargetError(f"cannot call {self._named}: {error}", f"{signature}; {self.advice}") from None
         except ValueError:
             pass  # no signature: the error of the call itself will do
         try:
@@ -159,29 +152,23 @@ class _Source:
     def _named(self) -> str:
         return self.name or getattr(self.found, "__name__", "the model")
 
-    def _how_to_call(self) -> str:
-        return f"the signature is {self._named}{inspect.signature(self.found)}; {self.advice}"
 
-
-def _file_code(place: str) -> Code:
+def _code(place: str) -> Code:
+    """Return the code of a file, or of a module if the place has no `.py`."""
+    if not place.endswith(".py"):
+        return Code(place, None)
     file = Path(place).absolute()
     if file.is_dir():
         raise TargetError(f"{place} is a folder, not Python code", "name a file in it")
     if not file.is_file():
-        near = get_close_matches(file.name, (entry.name for entry in _entries(file.parent)), n=3)
+        beside = os.listdir(file.parent) if os.access(file.parent, os.R_OK) else ()  # noqa: PTH208 - names
+        near = get_close_matches(file.name, beside, n=3)
         raise TargetError(f"file not found: {place}", f"did you mean {' or '.join(near)}?" if near else None)
     folder, names = file.parent, [file.stem]
     while (folder / "__init__.py").is_file():
         names.insert(0, folder.name)
         folder = folder.parent
     return Code(".".join(names), folder, file)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
 
 
 def _load_file(file: Path) -> ModuleType:

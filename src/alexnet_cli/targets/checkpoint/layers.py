@@ -8,9 +8,9 @@ norm looks like a layer norm, an instance norm with running statistics like a ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -33,23 +33,11 @@ class Inferred(NamedTuple):
 
 UNKNOWN = Inferred("Parameters", "other", {})
 
-_BUFFERS = frozenset(
-    {
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-        "inv_freq",
-        "original_inv_freq",
-        "position_ids",
-        "token_type_ids",
-        "masked_bias",
-        "attn_mask",
-        "causal_mask",
-        "relative_position_index",
-        "cos_cached",
-        "sin_cached",
-    }
-)
+_KNOWN_BUFFERS = """
+    running_mean running_var num_batches_tracked inv_freq original_inv_freq position_ids token_type_ids masked_bias
+    attn_mask causal_mask relative_position_index cos_cached sin_cached
+"""
+_BUFFERS = frozenset(_KNOWN_BUFFERS.split())
 _INDEX_DTYPES = frozenset({"bool", "int64"})  # of masks, counters and indices; quantised weights have smaller ones
 _EMBEDDING = re.compile(r"emb|wte|wpe|relative_attention_bias|^shared$")
 _GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
@@ -94,17 +82,10 @@ def _weighted(module: str, weight: Shape, bias: Shape | None) -> Inferred:
     if len(weight) == _MATRIX:
         features = {"in_features": weight[0 if turned else 1], "out_features": weight[1 if turned else 0]}
         return Inferred("Linear", "linear", features | {"bias": bias is not None})
-    return _convolution(weight, bias, turned=turned)
-
-
-def _convolution(weight: Shape, bias: Shape | None, *, turned: bool) -> Inferred:
-    dimensions = _CONVOLUTIONS[len(weight)]
+    name = f"Conv{'Transpose' if turned else ''}{_CONVOLUTIONS[len(weight)]}"
+    channels = {"in_channels_per_group": weight[1], "out_channels": weight[0]}
     if turned:
-        name = f"ConvTranspose{dimensions}"
         channels = {"in_channels": weight[0], "out_channels_per_group": weight[1]}
-    else:
-        name = f"Conv{dimensions}"
-        channels = {"in_channels_per_group": weight[1], "out_channels": weight[0]}
     return Inferred(name, "conv", {**channels, "kernel_size": list(weight[2:]), "bias": bias is not None})
 
 
@@ -184,14 +165,14 @@ def module_tree(tensors: Mapping[str, Stored]) -> Module:
 def rows(root: Module) -> tuple[Layer, ...]:
     """Return a row for each module, containers before their children; leaves are numbered."""
     indices = count(1)
-    drafts = [_row(module, depth, None if module.children else next(indices)) for module, depth in _preorder(root, 0)]
-    return tuple(_summed_up(drafts))
 
+    def rows_of(module: Module, depth: int) -> list[Layer]:
+        row = _row(module, depth, None if module.children else next(indices))
+        below = [rows_of(child, depth + 1) for child in _in_order(module)]
+        total = row.params + sum(first.params_total for first, *_ in below)
+        return [replace(row, params_total=total), *chain.from_iterable(below)]
 
-def _preorder(module: Module, depth: int) -> Iterator[tuple[Module, int]]:
-    yield module, depth
-    for child in _in_order(module):
-        yield from _preorder(child, depth + 1)
+    return tuple(rows_of(root, 0))
 
 
 def _in_order(module: Module) -> list[Module]:
@@ -260,15 +241,3 @@ def _reuses(module: Module) -> str | None:
     """Return the module that a tensor is shared with; sharing within a module is not reported."""
     owners = (tensor.same_as.rpartition(".")[0] for tensor in module.tensors.values() if tensor.same_as is not None)
     return next((owner for owner in owners if owner != module.path), None)
-
-
-def _summed_up(drafts: list[Layer]) -> list[Layer]:
-    """Set `params_total`: from last to first, each row's sum is added to the nearest row above it in the tree."""
-    below = [0] * (DEEPEST + 2)
-    summed = []
-    for row in reversed(drafts):
-        total = row.params + below[row.depth + 1]
-        below[row.depth + 1] = 0
-        below[row.depth] += total
-        summed.append(replace(row, params_total=total))
-    return summed[::-1]

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from alexnet_cli.errors import TargetError
@@ -23,6 +23,7 @@ from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, St
 if TYPE_CHECKING:
     from torch import Tensor
 
+_Format = Literal["zip", "legacy"]
 _ZIP = b"PK\x03\x04"
 _LEGACY = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the magic number 0x1950a86a20f9469cfc6c, pickled
 _PICKLE = b"\x80"
@@ -30,16 +31,9 @@ _TENSORS = "data/"
 _LEGACY_PICKLES = 5  # magic number, protocol version, system, object, keys of the storages
 _LARGEST_RATIO = 20  # torch compresses nothing
 _LARGEST_DIRECTORY = 100_000_000
-_HARMLESS = frozenset(
-    {
-        "collections OrderedDict",
-        "collections Counter",
-        "_codecs encode",
-        "builtins set",
-        "builtins complex",
-        "__builtin__ set",
-        "__builtin__ complex",
-    }
+_HARMLESS = (
+    *("collections OrderedDict", "collections Counter", "_codecs encode"),
+    *("builtins set", "builtins complex", "__builtin__ set", "__builtin__ complex"),
 )
 """What torch's weights-only unpickler takes beside its own names; not bytearray, which can ask for any memory."""
 
@@ -58,15 +52,14 @@ def read_torch_file(path: Path) -> Contents:
         TargetError: it cannot be read, holds Python objects or no state_dict, or is cut short.
     """
     with opened(path) as (file, size):
-        checked = _check(path, file, size)
-    loaded, ties_known = _load(path, checked.format)
+        file_format, there = _check(path, file, size)
+    loaded, ties_known = _load(path, file_format)
     place, state = _state_dict(path, loaded)
     try:
         tensors, taken = _describe(state)
     except Exception as error:  # kinds of tensors that have neither shape nor storage
         raise damaged(path, f"its tensors cannot be described ({error})") from error
-    if taken > checked.tensor_bytes:
-        there = checked.tensor_bytes
+    if taken > there:
         raise damaged(path, f"its tensors should take {taken:,} bytes, but the file has {there:,} for them")
     what = "a file of torch.save"
     return Contents(
@@ -74,26 +67,15 @@ def read_torch_file(path: Path) -> Contents:
     )
 
 
-class _Checked(NamedTuple):
-    """A file that torch may load: its format, and how many of its bytes are tensors."""
-
-    format: Literal["zip", "legacy"]
-    tensor_bytes: int
-
-
-def _check(path: Path, file: BinaryIO, size: int) -> _Checked:
-    """Check a file before torch sees it.
-
-    Raises:
-        TargetError: `torch.save` did not write it, it would unpack to far more, or its pickle names Python objects.
-    """
+def _check(path: Path, file: BinaryIO, size: int) -> tuple[_Format, int]:
+    """Check a file before torch sees it; return its format, and how many of its bytes are tensors."""
     start = file.read(len(_LEGACY))
     file.seek(0)
     if start.startswith(_ZIP):
-        return _Checked("zip", _check_zip(path, file, size))
+        return "zip", _check_zip(path, file, size)
     if start == _LEGACY:
         _check_pickle(path, _Limited(file, path), _LEGACY_PICKLES)
-        return _Checked("legacy", size - file.tell())
+        return "legacy", size - file.tell()
     if start.startswith(_PICKLE):
         _check_pickle(path, _Limited(file, path), 1)
         raise damaged(path, "it is a pickle, but not one that torch.save wrote")
@@ -117,11 +99,7 @@ class _Limited:
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """Read `size` bytes, or to the end if that is negative.
-
-        Raises:
-            TargetError: that is more than the limit.
-        """
+        """Read `size` bytes, or to the end if that is negative."""
         if size > self._left:
             raise damaged(self._path, "its directory or pickle is too large")
         data = self._file.read(self._left + 1 if size < 0 else size)
@@ -208,7 +186,7 @@ def _named_objects(file: _Limited) -> list[str]:
     return names
 
 
-def _load(path: Path, file_format: Literal["zip", "legacy"]) -> tuple[Any, bool]:
+def _load(path: Path, file_format: _Format) -> tuple[Any, bool]:
     """Load the object, and tell whether its tensors show which memory they share.
 
     On `meta`, no value is read; but only newer torches mark the storages of a zip archive with their place in the
