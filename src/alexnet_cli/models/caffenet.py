@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
+
+from alexnet_cli.models.alexnet_paper import SIZE, AlexNetPaper
 
 VARIANT = {
     "name": "caffenet",
@@ -31,42 +32,17 @@ VARIANT = {
 }
 
 
-class CaffeNet(nn.Sequential):
+class CaffeNet(AlexNetPaper):
     """Maps images (N, 3, 227, 227) to log-probabilities (N, num_classes), the logarithm of Caffe's `prob`.
 
     The layers have Caffe's names: `conv1.weight` … `fc8.bias`.
     """
 
     def __init__(self, num_classes: int = 1000) -> None:
-        super().__init__(
-            OrderedDict[str, nn.Module](
-                conv1=nn.Conv2d(3, 96, kernel_size=11, stride=4),
-                relu1=nn.ReLU(inplace=True),
-                pool1=nn.MaxPool2d(kernel_size=3, stride=2),
-                norm1=nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0),
-                conv2=nn.Conv2d(96, 256, kernel_size=5, padding=2, groups=2),
-                relu2=nn.ReLU(inplace=True),
-                pool2=nn.MaxPool2d(kernel_size=3, stride=2),
-                norm2=nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0),
-                conv3=nn.Conv2d(256, 384, kernel_size=3, padding=1),
-                relu3=nn.ReLU(inplace=True),
-                conv4=nn.Conv2d(384, 384, kernel_size=3, padding=1, groups=2),
-                relu4=nn.ReLU(inplace=True),
-                conv5=nn.Conv2d(384, 256, kernel_size=3, padding=1, groups=2),
-                relu5=nn.ReLU(inplace=True),
-                pool5=nn.MaxPool2d(kernel_size=3, stride=2),
-                flatten=nn.Flatten(),
-                fc6=nn.Linear(256 * 6 * 6, 4096),
-                relu6=nn.ReLU(inplace=True),
-                drop6=nn.Dropout(0.5),
-                fc7=nn.Linear(4096, 4096),
-                relu7=nn.ReLU(inplace=True),
-                drop7=nn.Dropout(0.5),
-                fc8=nn.Linear(4096, num_classes),
-            )
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the log-probabilities of the classes, (N, num_classes)."""
-        scores = super().forward(images)  # type: ignore[no-untyped-call] # torch leaves it untyped
-        return functional.log_softmax(scores, dim=1)
+        layers = dict(AlexNetPaper(num_classes).named_children())
+        order = list(layers)
+        for norm in ("norm1", "norm2"):
+            layers[norm] = nn.LocalResponseNorm(SIZE, alpha=1e-4, beta=0.75, k=1.0)
+            place = order.index(norm)
+            order[place : place + 2] = order[place + 1], norm  # pooling comes first
+        nn.Sequential.__init__(self, OrderedDict((name, layers[name]) for name in order))
