@@ -93,11 +93,7 @@ def _result(reports: Sequence[Report], costs: Sequence[Cost], roof: Roof | None)
 
 
 def _roof(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf32: bool) -> Roof | None:
-    """Read the options that describe the hardware; None if there are none.
-
-    Raises:
-        UsageError: one is unknown, does not parse, is missing, or does not go with the others.
-    """
+    """Read the options that describe the hardware; None if there are none."""
     other = (peak_flops, bandwidth)
     if gpu is not None and other != (None, None):
         raise UsageError("--gpu and --peak-flops, --bandwidth exclude each other", "the latter describe other hardware")

@@ -41,11 +41,7 @@ def explain(
 
 
 def _chosen(select: Sequence[str] | None, ignore: Sequence[str] | None) -> list[str]:
-    """Return the codes to apply, in the order of the rules.
-
-    Raises:
-        UsageError: a code is unknown, or none is left.
-    """
+    """Return the codes to apply, in the order of the rules."""
     wanted, unwanted = _codes(select, "--select"), _codes(ignore, "--ignore")
     left = [code for code in RULES if (not wanted or code in wanted) and code not in unwanted]
     if not left:

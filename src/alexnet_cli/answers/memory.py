@@ -64,11 +64,7 @@ def memory(
 
 
 def _room(gpu: str | None, capacity: str | None) -> Room | None:
-    """Read `--gpu` and `--capacity`; None if neither is given.
-
-    Raises:
-        UsageError: both are given, the GPU is not known, or the size does not parse.
-    """
+    """Read `--gpu` and `--capacity`; None if neither is given."""
     if gpu is not None and capacity is not None:
         raise UsageError("--gpu and --capacity both set the memory size", "give one of them")
     if gpu is not None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
@@ -62,9 +61,12 @@ def summary(
     match = session.weights(Path(weights) if weights else None)
     result, table = summary_result(report, depth, match), None
     if chosen is not None:
-        rows = chosen.rows(report, lambda: session.training(TrainingStep("none")), depth)
+        names, by = chosen
+        step = session.training(TrainingStep("none")) if any(COLUMNS[name].of_step for name in names) else None
+        rows = choose(Joined(report, step), names, depth)
+        rows = rows if by is None else largest(rows, by, top)
         result = replace(result, columns=rows)
-        table = _columns_table(report, rows, chosen.names, tree=sort is None)
+        table = _columns_table(report, rows, names, tree=by is None)
     held = match is None or match.holds
     return Answer(
         result, lambda: summary_document(report, depth, match, table), failures=failures_of(report), held=held
@@ -84,30 +86,10 @@ def summary_result(report: Report, depth: int | None = None, match: WeightsMatch
     )
 
 
-class _Chosen(NamedTuple):
-    """The columns that were asked for, and the order of the rows."""
-
-    names: tuple[str, ...]
-    sort: str | None
-    top: int | None
-
-    def rows(self, report: Report, step: Callable[[], Report | None], depth: int | None) -> tuple[ChosenRow, ...]:
-        """Return the rows with their columns; `step` traces a training step, called only if a column needs one.
-
-        Raises:
-            UsageError: a column needs the operator trace, and the report does not have it.
-        """
-        needed = any(COLUMNS[name].of_step for name in self.names)
-        rows = choose(Joined(report, step() if needed else None), self.names, depth)
-        return rows if self.sort is None else largest(rows, self.sort, self.top)
-
-
-def _chosen(columns: Sequence[str] | None, sort: str | None, top: int | None) -> _Chosen | None:
-    """Read the columns and their order; None for the usual table.
-
-    Raises:
-        UsageError: a column is unknown or has no order, or --top stands alone.
-    """
+def _chosen(
+    columns: Sequence[str] | None, sort: str | None, top: int | None
+) -> tuple[tuple[str, ...], str | None] | None:
+    """Read the columns, and the one by which the rows are sorted; None for the usual table."""
     if top is not None and sort is None:
         raise UsageError("--top goes with --sort", "as in --sort params --top 5")
     if columns is None and sort is None:
@@ -116,20 +98,16 @@ def _chosen(columns: Sequence[str] | None, sort: str | None, top: int | None) ->
     if sort is None:
         if not names:
             raise UsageError("--columns names no column", f"known: {', '.join(COLUMNS)}")
-        return _Chosen(names, None, None)
+        return names, None
     by = _columns([sort])
     if len(by) != 1 or COLUMNS[by[0]].unit in _WITHOUT_ORDER:
         numbers = [name for name, column in COLUMNS.items() if column.unit not in _WITHOUT_ORDER]
         raise UsageError(f"--sort needs a column of numbers, not {sort!r}", f"one of: {', '.join(numbers)}")
-    return _Chosen(names if by[0] in names else (*names, by[0]), by[0], top)
+    return (names if by[0] in names else (*names, by[0])), by[0]
 
 
 def _columns(given: Sequence[str]) -> tuple[str, ...]:
-    """Read the names of columns, in several arguments or separated by commas.
-
-    Raises:
-        UsageError: one is unknown.
-    """
+    """Read the names of columns, in several arguments or separated by commas."""
     names = [name.strip().replace("-", "_") for item in given for name in item.split(",") if name.strip()]
     for name in names:
         if name not in COLUMNS:

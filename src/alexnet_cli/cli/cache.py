@@ -22,11 +22,6 @@ Action = Annotated[Literal["info", "clear"], typer.Argument(help="info shows wha
 
 
 @with_groups()
-def cache(
-    action: Action = "info",
-    *,
-    page: options.Page,
-) -> None:
+def cache(action: Action = "info", *, page: options.Page) -> None:
     """Show or clear the answers about built-in models that are kept, which save importing torch."""
-    out = page.out()
-    out.answer(answer(clear=action == "clear"))
+    page.out().answer(answer(clear=action == "clear"))

@@ -35,13 +35,7 @@ OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out the
 
 
 @with_groups(without=("cache",))
-def compare(
-    targets: Targets,
-    only_changes: OnlyChanges = False,
-    *,
-    sides: Sides,
-    page: options.Page,
-) -> None:
+def compare(targets: Targets, only_changes: OnlyChanges = False, *, sides: Sides, page: options.Page) -> None:
     """Show models side by side: totals, and what changed from layer to layer."""
     if len(targets) == 1:
         raise UsageError("compare takes two targets or more", f"as in alexnet compare alexnet {targets[0]}")

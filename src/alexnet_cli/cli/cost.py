@@ -71,11 +71,7 @@ def cost(
 
 
 def _batch_sizes(text: str) -> tuple[int, ...]:
-    """Read `1` or `1,8,64`.
-
-    Raises:
-        UsageError: it is not one or more positive whole numbers.
-    """
+    """Read `1` or `1,8,64`."""
     parts = [part.strip() for part in text.split(",")]
     sizes = tuple(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit()))
     if not all(part.isascii() and part.isdigit() for part in parts) or not all(0 < n <= LARGEST_BATCH for n in sizes):

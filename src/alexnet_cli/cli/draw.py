@@ -109,11 +109,7 @@ def draw(
 
 
 def _format(name: str | None, file: Path | None) -> str:
-    """Choose the format by its name, else by the file's suffix, else text.
-
-    Raises:
-        UsageError: it is not known, or a picture would go to a terminal.
-    """
+    """Choose the format by its name, else by the file's suffix, else text."""
     if file is not None:
         check_place(file)
     if name is not None:
@@ -128,11 +124,7 @@ def _format(name: str | None, file: Path | None) -> str:
 
 
 def _width(given: str | None, *, text: bool) -> int | Literal["page", "slide"]:
-    """Read `--width`; 0 stands for the terminal's width, the default for text.
-
-    Raises:
-        UsageError: it is neither a name nor a number in its range.
-    """
+    """Read `--width`; 0 stands for the terminal's width, the default for text."""
     if given is None:
         return 0 if text else "page"
     least, most = (LEAST_COLUMNS if text else LEAST_PIXELS), MOST_PIXELS

@@ -8,8 +8,6 @@ from alexnet_cli.cli.groups import with_groups
 
 
 @with_groups()
-def models(
-    page: options.Page,
-) -> None:
+def models(page: options.Page) -> None:
     """List the built-in models."""
     page.out().answer(answer())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -112,18 +111,14 @@ def report(
     _check_file(output)
     names = targets or ["alexnet"]
     if len(names) > 1:
-        _only_for_one_model({"--gpu": gpu, "--amp": amp})
+        for name, value in (("--gpu", gpu), ("--amp", amp)):
+            if value is not None:
+                raise UsageError(f"{name} goes with one target", "a comparison has no roofline and no training step")
         page = comparison_page(sides.sessions(names))
     else:
         page = model_page(sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp)
     _write(page, output, show=show)
     finish(page)
-
-
-def _only_for_one_model(options_given: Mapping[str, object]) -> None:
-    for name, value in options_given.items():
-        if value is not None:
-            raise UsageError(f"{name} goes with one target", "a comparison has no roofline and no training step")
 
 
 def _check_file(file: Path | None) -> None:
@@ -141,14 +136,11 @@ def _write(page: Page, output: Path | None, *, show: bool) -> None:
         file = Path(f"{_plain('-'.join(report.model.class_name for report in page.reports))}-report.html")
         note(f"the report is in {file}")
     Output("html", file).write(page.html)
-    if file is not None and show and not _opened(file):
-        note(f"no browser was found: open {file} yourself")
+    if file is not None and show:
+        import webbrowser  # only where a page is shown
 
-
-def _opened(file: Path) -> bool:
-    import webbrowser
-
-    return webbrowser.open(file.resolve().as_uri())
+        if not webbrowser.open(file.resolve().as_uri()):
+            note(f"no browser was found: open {file} yourself")
 
 
 def _plain(name: str) -> str:

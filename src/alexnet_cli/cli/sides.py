@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -102,27 +102,17 @@ class Sides:
         Raises:
             UsageError: an option is given neither once nor once for each target.
         """
-        sizes = per_target(self.input_size, count, "--input-size", "")
-        sources = per_target(self.inputs_from, count, "--inputs", "")
-        batches = per_target(self.batch_size, count, "--batch-size", None)
-        devices = per_target(self.device, count, "--device", META)
-        dtypes = per_target(self.dtype, count, "--dtype", "")
-        return [
-            options.Run(
-                input_size=_SEPARATOR.split(size) if size else None,
-                inputs_from=source or None,
-                batch_size=batch,
-                no_batch=self.no_batch,
-                device=device,
-                dtype=dtype or None,
-                train=self.train,
-                formulas=self.formulas,
-                traceback=self.traceback,
-                cache=self.cache,
-                trust_remote_code=self.trust_remote_code,
-            )
-            for size, source, batch, device, dtype in zip(sizes, sources, batches, devices, dtypes, strict=True)
-        ]
+        sizes = [_SEPARATOR.split(text) if text else None for text in self.input_size or ()]
+        each: dict[str, Sequence[Any]] = {
+            "input_size": per_target(sizes, count, "--input-size", None),
+            "inputs_from": per_target([text or None for text in self.inputs_from or ()], count, "--inputs", None),
+            "batch_size": per_target(self.batch_size, count, "--batch-size", None),
+            "device": per_target(self.device, count, "--device", META),
+            "dtype": per_target([text or None for text in self.dtype or ()], count, "--dtype", None),
+        }
+        for_all = ("no_batch", "train", "formulas", "traceback", "cache", "trust_remote_code")
+        run = options.Run(**{name: getattr(self, name) for name in for_all})
+        return [replace(run, **{name: values[place] for name, values in each.items()}) for place in range(count)]
 
 
 def arguments_of(texts: Sequence[str] | None, count: int) -> list[list[str]]:
