@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec import UNSET, UnsetType
 
 from alexnet_cli.analyses import memory as analysis
@@ -81,14 +83,11 @@ def _fit(room: Room, held: analysis.Memory, session: Session, step: TrainingStep
     if held.inference is None:
         return None
 
-    def forward_peak(batch_size: int) -> int:
-        return analysis.peak_of(analysis.timeline(session.of_batch(batch_size))).bytes
-
-    def training_peak(batch_size: int) -> int:
+    def peak(step: TrainingStep | None, batch_size: int) -> int:
         return analysis.peak_of(analysis.timeline(session.of_batch(batch_size, step))).bytes
 
     peaks = held.inference.peak_bytes, None if held.training is None else held.training.peak_bytes
     run = session.report().run
     batched = run is not None and run.batch_size is not None and session.can_run
     with session.listener.tracing("looking for the largest batch"):
-        return fit(room, peaks, (forward_peak, training_peak) if batched else None)
+        return fit(room, peaks, (partial(peak, None), partial(peak, step)) if batched else None)

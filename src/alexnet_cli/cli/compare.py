@@ -8,7 +8,6 @@ import typer
 
 from alexnet_cli.answers.compare import compare as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.completion import complete_target
 from alexnet_cli.cli.groups import with_groups
 from alexnet_cli.cli.sides import Sides
 from alexnet_cli.errors import UsageError
@@ -28,7 +27,7 @@ Targets = Annotated[
     typer.Argument(
         help="Two or more, each as in the other commands: a built-in model, file.py:NAME, package.module:NAME, "
         "a checkpoint, a saved report. The first is what the others are compared with.",
-        autocompletion=complete_target,
+        autocompletion=options.complete_target,
     ),
 ]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out the layers that are the same.")]

@@ -14,7 +14,6 @@ from alexnet_cli.analyses.hardware import HARDWARE
 from alexnet_cli.answers.files import check_place
 from alexnet_cli.answers.report import NO_GPU, USUAL_GPU, Page, comparison_page, model_page
 from alexnet_cli.cli import options
-from alexnet_cli.cli.completion import complete_target
 from alexnet_cli.cli.groups import with_groups
 from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.sides import Sides
@@ -38,7 +37,7 @@ Targets = Annotated[
     typer.Argument(
         metavar="[TARGET]...",
         help="One target as in the other commands, or several to compare.",
-        autocompletion=complete_target,
+        autocompletion=options.complete_target,
         show_default="alexnet",
     ),
 ]

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alexnet_cli.cli import options
-from alexnet_cli.cli.completion import complete_device
 from alexnet_cli.errors import UsageError
 from alexnet_cli.session.how import META
 from alexnet_cli.session.session import Session, is_stored
@@ -56,7 +55,7 @@ Devices = Annotated[
         "--device",
         metavar="DEVICE",
         help=f"meta (default), cpu, cuda, cuda:N, mps or xpu. {_ONCE_OR_EACH}",
-        autocompletion=complete_device,
+        autocompletion=options.complete_device,
     ),
 ]
 Dtypes = Annotated[

@@ -21,7 +21,7 @@ from alexnet_cli.tracing.options import (
 )
 
 __all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "TrainingStep"]
-__all__ += ["as_found", "how_to_run", "trained", "training_step"]
+__all__ += ["as_found", "how_to_run", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -75,11 +75,6 @@ def training_step(optimizer: str = "sgd", amp: str | None = None, *, foreach: bo
     if amp is not None and amp not in AMP_DTYPES:
         raise UsageError(f"unknown dtype {amp!r} for mixed precision", f"known: {', '.join(AMP_DTYPES)}")
     return TrainingStep(optimizer, amp, foreach)
-
-
-def trained(how: TraceOptions, step: TrainingStep) -> TraceOptions:
-    """Return how a training step is traced, given how a forward is."""
-    return replace(how, mode="train", step=step)
 
 
 def as_found(how: TraceOptions, report: Report) -> TraceOptions:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.session.how import as_found, trained
+from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, parse_arguments, resolve
@@ -178,7 +178,7 @@ class Session:
         if variation.batch_size is not None:
             how = replace(how, batch_size=variation.batch_size)
         if variation.step is not None:
-            how = trained(how, variation.step)
+            how = replace(how, mode="train", step=variation.step)
         if variation.halved is not None:
             how, source = replace(how, traceback=False), _Halved(source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
