@@ -93,12 +93,12 @@ class _Alignment:
     def pairs(self, rows: range, columns: range) -> list[Pair]:
         """Align the stretches `rows` and `columns`, pairing their common start and end at once."""
         start = 0
-        while start < min(len(rows), len(columns)) and self._same(rows[start], columns[start]):
+        while start < min(len(rows), len(columns)) and self._key(0, rows[start]) == self._key(1, columns[start]):
             start += 1
         head = list(zip(rows[:start], columns[:start], strict=True))
         rows, columns = rows[start:], columns[start:]
         end = 0
-        while end < min(len(rows), len(columns)) and self._same(rows[-1 - end], columns[-1 - end]):
+        while end < min(len(rows), len(columns)) and self._key(0, rows[-1 - end]) == self._key(1, columns[-1 - end]):
             end += 1
         left, right = len(rows) - end, len(columns) - end
         tail = list(zip(rows[left:], columns[right:], strict=True))
@@ -127,9 +127,6 @@ class _Alignment:
     def _key(self, side: int, place: int) -> tuple[object, ...]:
         look = self._looks[side][place]
         return (self._paths[side][place], look.type, look.settings)
-
-    def _same(self, i: int, j: int) -> bool:
-        return self._paths[0][i] == self._paths[1][j] and self._key(0, i) == self._key(1, j)
 
     def _best(self, rows: range, columns: range) -> list[Pair]:
         """Fill the table of best sums row by row, keep only how each was reached, and trace it back."""

@@ -47,7 +47,6 @@ _RTX_BLACKWELL = "NVIDIA RTX Blackwell GPU Architecture whitepaper"
 _TURING = "NVIDIA Turing GPU Architecture whitepaper"
 _PASCAL = "NVIDIA Tesla P100 whitepaper"
 _GTX_1080_TI = "NVIDIA GeForce GTX 1080 Ti specifications"
-_MI300X = "AMD Instinct MI300X data sheet"
 _DERIVED = "peaks follow from cores and boost clock in the ratios of its generation's whitepaper"
 _H20 = "NVIDIA H20 specifications as server vendors publish them; NVIDIA has no public datasheet"
 _B300 = "NVIDIA HGX B300 datasheet, per GPU, halved where with sparsity; 288 GB and 8 TB/s from NVIDIA's announcement"
@@ -68,6 +67,15 @@ def _geforce(name: str, gib: int, gigabytes: float, cores: int, gigahertz: float
     peaks = tuple(float(f"{ratio * float32:.3g}") for ratio in (1 / 64, 1, 1, 2, 2))
     source = f"NVIDIA product page ({cores:,} cores, {gigahertz} GHz); {_DERIVED}"
     return f"NVIDIA GeForce {name}", gib, gigabytes, peaks, source
+
+
+def _amd(name: str, gib: int, gigabytes: float, peaks: tuple[float | None, ...], kind: str = "data sheet") -> _Row:
+    return f"AMD Instinct {name}", gib, gigabytes, peaks, f"AMD Instinct {name} {kind}"
+
+
+def _orin(name: str, gib: int, gigabytes: float, peaks: tuple[float, float], source: str) -> _Row:
+    """Take float32 and float16 for the peaks: no others are stated."""
+    return f"NVIDIA Jetson {name}", gib, gigabytes, (None, peaks[0], None, peaks[1], None), source
 
 
 def _apple(name: str, gib: int, gigabytes: float, float32: float | None = None) -> _Row:
@@ -124,17 +132,11 @@ _TABLE: dict[str, _Row] = {
     "rtx-2080-ti": ("NVIDIA GeForce RTX 2080 Ti", 11, 616, (0.42, 13.4, None, 53.8, None), _TURING),
     "gtx-1080-ti": ("NVIDIA GeForce GTX 1080 Ti", 11, 484, (0.35, 11.3, None, None, None), _GTX_1080_TI),
     "gtx-580": ("NVIDIA GeForce GTX 580 3GB", 3, 192.4, (0.198, 1.581, None, None, None), _FERMI),
-    "mi300x": ("AMD Instinct MI300X", 192, 5300, (81.7, 163.4, 653.7, 1307.4, 1307.4), _MI300X),
-    "mi300a": ("AMD Instinct MI300A", 128, 5300, (61.3, 122.6, 490.3, 980.6, 980.6), "AMD Instinct MI300A data sheet"),
-    "mi325x": (
-        "AMD Instinct MI325X",
-        256,
-        6000,
-        (81.7, 163.4, 653.7, 1307.4, 1307.4),
-        "AMD Instinct MI325X data sheet",
-    ),
-    "mi355x": ("AMD Instinct MI355X", 288, 8000, (78.6, 157.3, None, 2516.6, 2516.6), "AMD Instinct MI355X data sheet"),
-    "mi210": ("AMD Instinct MI210", 64, 1638.4, (22.6, 22.6, None, 181, 181), "AMD Instinct MI210 brochure"),
+    "mi300x": _amd("MI300X", 192, 5300, (81.7, 163.4, 653.7, 1307.4, 1307.4)),
+    "mi300a": _amd("MI300A", 128, 5300, (61.3, 122.6, 490.3, 980.6, 980.6)),
+    "mi325x": _amd("MI325X", 256, 6000, (81.7, 163.4, 653.7, 1307.4, 1307.4)),
+    "mi355x": _amd("MI355X", 288, 8000, (78.6, 157.3, None, 2516.6, 2516.6)),
+    "mi210": _amd("MI210", 64, 1638.4, (22.6, 22.6, None, 181, 181), "brochure"),
     "m1": _apple("M1", 16, 68.25, 2.6),
     "m1-pro": _apple("M1 Pro", 32, 200, 5.2),
     "m1-max": _apple("M1 Max", 64, 400, 10.4),
@@ -150,17 +152,11 @@ _TABLE: dict[str, _Row] = {
     "m4": _apple("M4", 32, 120),
     "m4-pro": _apple("M4 Pro", 64, 273),
     "m4-max": _apple("M4 Max", 128, 546),
-    "jetson-agx-orin-64gb": ("NVIDIA Jetson AGX Orin 64GB", 64, 204.8, (None, 5.3, None, 42.5, None), _AGX),
-    "jetson-agx-orin-32gb": ("NVIDIA Jetson AGX Orin 32GB", 32, 204.8, (None, 3.33, None, 27, None), _AGX),
-    "jetson-orin-nx-16gb": ("NVIDIA Jetson Orin NX 16GB", 16, 102.4, (None, 1.88, None, 15, None), f"{_NX}; 918 MHz"),
-    "jetson-orin-nx-8gb": ("NVIDIA Jetson Orin NX 8GB", 8, 102.4, (None, 1.57, None, 12.5, None), f"{_NX}; 765 MHz"),
-    "jetson-orin-nano-8gb": (
-        "NVIDIA Jetson Orin Nano 8GB",
-        8,
-        102,
-        (None, 2.09, None, 16.7, None),
-        f"{_NANO}; 1.02 GHz",
-    ),
+    "jetson-agx-orin-64gb": _orin("AGX Orin 64GB", 64, 204.8, (5.3, 42.5), _AGX),
+    "jetson-agx-orin-32gb": _orin("AGX Orin 32GB", 32, 204.8, (3.33, 27), _AGX),
+    "jetson-orin-nx-16gb": _orin("Orin NX 16GB", 16, 102.4, (1.88, 15), f"{_NX}; 918 MHz"),
+    "jetson-orin-nx-8gb": _orin("Orin NX 8GB", 8, 102.4, (1.57, 12.5), f"{_NX}; 765 MHz"),
+    "jetson-orin-nano-8gb": _orin("Orin Nano 8GB", 8, 102, (2.09, 16.7), f"{_NANO}; 1.02 GHz"),
 }
 
 

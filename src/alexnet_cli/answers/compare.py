@@ -62,7 +62,7 @@ def _hinted(report: Report, place: int, reports: Sequence[Report], runs: Sequenc
         settled = [other == place or not run for other, run in enumerate(runs)]
         said = [own if is_settled else _inputs_of(other) for is_settled, other in zip(settled, reports, strict=True)]
         wanted = [own] if all(settled) else said
-        return " ".join(f"--input-size {_quoted(each)}" for each in wanted)
+        return " ".join(f'--input-size "{each}"' if ";" in each else f"--input-size {each}" for each in wanted)
 
     return structs.replace(
         report, error=structs.replace(report.error, hint=_SUGGESTED.sub(for_each, report.error.hint))
@@ -82,10 +82,6 @@ def _input_of(given: Input, run: Run) -> str:
     name = f"{given.name}=" if given.name else ""
     usual = given.dtype == run.dtype and len(sizes) > 1
     return f"{name}{','.join(map(str, sizes))}{'' if usual else f':{given.dtype}'}"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if ";" in text else text
 
 
 def named_failures(reports: Sequence[Report]) -> tuple[ErrorInfo, ...]:

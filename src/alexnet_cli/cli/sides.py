@@ -21,60 +21,55 @@ _FOR_ONE = re.compile(r"(?P<place>\d{1,4}):(?P<rest>.*)", re.DOTALL)
 _SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')  # not inside a string of JSON
 _ONCE_OR_EACH = "Once for all targets, or once for each in their order."
 
-Arguments = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--arg",
-        metavar="[N:]NAME=VALUE",
-        help="Passed to the class or function of each target, or only of the Nth; the value is JSON. Repeatable.",
-    ),
-]
-InputSizes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input-size",
-        "-i",
-        metavar="SHAPE[;SHAPE]",
-        help=f"Shape without the batch, as in the other commands; separate arguments of forward with a semicolon. "
-        f"{_ONCE_OR_EACH}",
-    ),
-]
-InputsFrom = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--inputs", metavar="FILE:NAME", help=f"As in the other commands: what forward is called with. {_ONCE_OR_EACH}"
-    ),
-]
-BatchSizes = Annotated[
-    list[int] | None,
-    typer.Option("--batch-size", "-b", min=1, metavar="N", help=f"Samples in the batch. {_ONCE_OR_EACH}"),
-]
-Devices = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--device",
-        metavar="DEVICE",
-        help=f"meta (default), cpu, cuda, cuda:N, mps or xpu. {_ONCE_OR_EACH}",
-        autocompletion=options.complete_device,
-    ),
-]
-Dtypes = Annotated[
-    list[str] | None,
-    typer.Option("--dtype", metavar="DTYPE", help=f"float32, float16, bfloat16 or float64. {_ONCE_OR_EACH}"),
-]
-
 
 @dataclass(frozen=True)
 class Sides:
     """How each target is built and run; None or a list of one for all targets or one for each."""
 
-    arguments: Arguments = None
-    input_size: InputSizes = None
-    inputs_from: InputsFrom = None
-    batch_size: BatchSizes = None
+    arguments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arg",
+            metavar="[N:]NAME=VALUE",
+            help="Passed to the class or function of each target, or only of the Nth; the value is JSON. Repeatable.",
+        ),
+    ] = None
+    input_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input-size",
+            "-i",
+            metavar="SHAPE[;SHAPE]",
+            help=f"Shape without the batch, as in the other commands; separate arguments of forward with a semicolon. "
+            f"{_ONCE_OR_EACH}",
+        ),
+    ] = None
+    inputs_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--inputs",
+            metavar="FILE:NAME",
+            help=f"As in the other commands: what forward is called with. {_ONCE_OR_EACH}",
+        ),
+    ] = None
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option("--batch-size", "-b", min=1, metavar="N", help=f"Samples in the batch. {_ONCE_OR_EACH}"),
+    ] = None
     no_batch: options.NoBatch = False
-    device: Devices = None
-    dtype: Dtypes = None
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--device",
+            metavar="DEVICE",
+            help=f"meta (default), cpu, cuda, cuda:N, mps or xpu. {_ONCE_OR_EACH}",
+            autocompletion=options.complete_device,
+        ),
+    ] = None
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option("--dtype", metavar="DTYPE", help=f"float32, float16, bfloat16 or float64. {_ONCE_OR_EACH}"),
+    ] = None
     train: options.Train = False
     formulas: options.Formulas = None
     traceback: options.Traceback = False

@@ -79,6 +79,10 @@ class Weights(NamedTuple):
         """The number of parameters, biases included."""
         return self.number + (self.out if self.bias else 0)
 
+    def can_be_split(self, groups: int) -> bool:
+        """Tell whether it has no groups, and channels that so many groups divide."""
+        return self.groups == 1 and self.into % groups == self.out % groups == 0
+
 
 def steps(report: Report) -> tuple[Layer, ...]:
     """Return the rows without children, in the order they ran."""

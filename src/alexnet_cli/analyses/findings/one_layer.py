@@ -130,16 +130,12 @@ class OneLayer:
 
 
 size_in_one_layer = OneLayer(
-    rows=lambda report: report.layers,
-    amount=lambda row: row.params,
-    total=lambda report: report.totals.params,
+    rows=lambda report: report.layers, amount=lambda row: row.params, total=lambda report: report.totals.params
 )
 """One layer holds most of the parameters: to shrink the model, change it first."""
 
 work_in_one_layer = OneLayer(
-    rows=lambda report: report.layers,
-    amount=lambda row: row.macs or 0,
-    total=lambda report: report.totals.macs or 0,
+    rows=lambda report: report.layers, amount=lambda row: row.macs or 0, total=lambda report: report.totals.macs or 0
 )
 """One layer does most of the work: to speed the model up, change it first."""
 

@@ -127,7 +127,7 @@ def grouping(report: Report) -> Judged:
     """Convolutions are split into groups, which divides their parameters and their work."""
     convs = convolutions(report)
     grouped = [conv for conv in convs if conv.weights.groups > 1]
-    whole = [conv for conv in convs if conv.weights.groups == 1 and _can_be_split(conv)]
+    whole = [conv for conv in convs if conv.weights.can_be_split(GROUPS)]
     if not grouped and not whole:
         return not_applicable("nothing_to_split")
     evidence = [*map(_is_grouped, grouped), *map(_could_be_grouped, whole)]
@@ -136,10 +136,6 @@ def grouping(report: Report) -> Judged:
         macs = sum((conv.row.macs or 0) // GROUPS for conv in whole)
         evidence.append(fact("together", params=params, macs=macs, groups=GROUPS))
     return Judged(by_exceptions(kept=len(grouped), exceptions=len(whole)), tuple(evidence))
-
-
-def _can_be_split(conv: Convolution) -> bool:
-    return conv.weights.into % GROUPS == 0 and conv.weights.out % GROUPS == 0
 
 
 def _is_grouped(conv: Convolution) -> Evidence:

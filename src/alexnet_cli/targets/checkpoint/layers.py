@@ -59,7 +59,7 @@ def infer(module: str, tensors: Mapping[str, Stored]) -> Inferred:
     if "in_proj_weight" in shapes or "in_proj_bias" in shapes:
         return _attention(shapes)
     if "running_mean" in shapes:
-        features = {"num_features": _first(shapes["running_mean"]), "affine": "weight" in shapes}
+        features = {"num_features": next(iter(shapes["running_mean"]), None), "affine": "weight" in shapes}
         return Inferred("BatchNorm", "norm", features)
     weight = shapes.get("weight", shapes.get("weight_v", shapes.get("gamma")))
     bias = shapes.get("bias", shapes.get("beta"))
@@ -124,10 +124,6 @@ def _attention(shapes: Mapping[str, Shape]) -> Inferred:
     return Inferred("MultiheadAttention", "attention", {**settings, "bias": "in_proj_bias" in shapes})
 
 
-def _first(shape: Shape) -> int | None:
-    return shape[0] if shape else None
-
-
 @dataclass
 class Module:
     """A prefix of keys: the tensors directly in it by their own names, and the modules below it."""
@@ -183,8 +179,8 @@ def _in_order(module: Module) -> list[Module]:
 
 
 def _row(module: Module, depth: int, index: int | None) -> Layer:
-    own = [tensor for tensor in module.tensors.values() if tensor.same_as is None]
-    params = [tensor for name, tensor in module.tensors.items() if _counts(name, tensor)]
+    own = {name: tensor for name, tensor in module.tensors.items() if tensor.same_as is None}
+    params = [tensor for name, tensor in own.items() if not is_buffer(name, tensor)]
     size = sum(tensor.elements for tensor in params)
     kind = _kind(module)
     return Layer(
@@ -202,7 +198,7 @@ def _row(module: Module, depth: int, index: int | None) -> Layer:
         params=size,
         trainable_params=size,
         param_bytes=sum(tensor.size_bytes for tensor in params),
-        buffers=sum(tensor.elements for tensor in own) - size,
+        buffers=sum(tensor.elements for tensor in own.values()) - size,
         params_total=size,
         macs=None,
         flops=None,
@@ -211,10 +207,6 @@ def _row(module: Module, depth: int, index: int | None) -> Layer:
         in_place=False,
         reuses=_reuses(module),
     )
-
-
-def _counts(name: str, tensor: Stored) -> bool:
-    return tensor.same_as is None and not is_buffer(name, tensor)
 
 
 def _kind(module: Module) -> Inferred:

@@ -232,9 +232,11 @@ def _attempt(path: Path, way: str) -> tuple[Any, Exception | None]:
 
 def _state_dict(path: Path, loaded: Any) -> tuple[str, dict[str, Tensor]]:
     """Find the dict with the most tensors, and the keys that lead to it; those of optimizers come last."""
+    from torch import Tensor
+
     best: tuple[str, dict[str, Tensor]] | None = None
     for place, mapping in _mappings(loaded):
-        tensors = _tensors_in(mapping)
+        tensors = {key: held for key, held in mapping.items() if isinstance(key, str) and isinstance(held, Tensor)}
         if tensors and (best is None or _rank(place, tensors) > _rank(*best)):
             best = place, tensors
     if best is None:
@@ -253,12 +255,6 @@ def _mappings(loaded: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
             if isinstance(value, dict) and id(value) not in seen:
                 seen.add(id(value))
                 waiting.append((f"{place}.{key}" if place else str(key), value))
-
-
-def _tensors_in(mapping: dict[Any, Any]) -> dict[str, Tensor]:
-    from torch import Tensor
-
-    return {key: value for key, value in mapping.items() if isinstance(key, str) and isinstance(value, Tensor)}
 
 
 def _rank(place: str, tensors: dict[str, Tensor]) -> tuple[bool, int]:
