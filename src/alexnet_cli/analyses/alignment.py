@@ -31,7 +31,7 @@ class _Look(NamedTuple):
 
     type: str
     family: str
-    settings: frozenset[str]
+    settings: tuple[str, ...]
     shapes: tuple[Shape, ...]
     params: int
 
@@ -45,7 +45,7 @@ def align(first: Sequence[Layer], second: Sequence[Layer], *, by_family: bool = 
     looks = [_look(row, by_family=by_family) for row in first], [_look(row, by_family=by_family) for row in second]
     paths = [row.path for row in first], [row.path for row in second]
     # Equal scores leave a choice; it must not depend on which model is named first.
-    if _order(looks[1], paths[1]) < _order(looks[0], paths[0]):
+    if [*zip(looks[1], paths[1], strict=True)] < [*zip(looks[0], paths[0], strict=True)]:
         swapped = _Alignment(looks[::-1], paths[::-1])
         return [(j, i) for i, j in swapped.pairs(range(len(second)), range(len(first)))]
     return _Alignment(looks, paths).pairs(range(len(first)), range(len(second)))
@@ -56,20 +56,13 @@ def _look(row: Layer, *, by_family: bool) -> _Look:
         f"{name}={msgspec.json.encode(v).decode()}" for name, v in row.settings.items() if name not in POSITIONS
     )
     shapes = tuple(shape[1:] for shape in row.output_shapes)
-    return _Look(row.family if by_family else row.type, row.family, frozenset(settings), shapes, row.params)
-
-
-def _order(looks: Sequence[_Look], paths: Sequence[str]) -> list[tuple[object, ...]]:
-    return [
-        (look.type, look.family, sorted(look.settings), look.shapes, look.params, path)
-        for look, path in zip(looks, paths, strict=True)
-    ]
+    return _Look(row.family if by_family else row.type, row.family, tuple(sorted(settings)), shapes, row.params)
 
 
 def _score(a: _Look, b: _Look) -> int:
     if a.type == b.type:
-        union = len(a.settings | b.settings)
-        score = _TYPE + (_SETTINGS * len(a.settings & b.settings) // union if union else _SETTINGS)
+        ours, theirs = set(a.settings), set(b.settings)
+        score = _TYPE + (_SETTINGS * len(ours & theirs) // len(ours | theirs) if ours or theirs else _SETTINGS)
     elif a.family == b.family and a.family not in _NO_KIN:
         score = _FAMILY
     else:

@@ -40,8 +40,7 @@ def compare(sessions: Sequence[Session], *, only_changes: bool = False) -> Answe
         generator=generator(),
         command="compare",
         error=next((report.error for report in reports if report.error), None),
-        subjects=shown.subjects,
-        layers=shown.layers,
+        **structs.asdict(shown),
     )
     return Answer(result, lambda: compare_document(shown, hidden=hidden), failures=named_failures(reports))
 

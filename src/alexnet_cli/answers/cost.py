@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, backward_of
 from alexnet_cli.analyses.cost import cost as analyse
@@ -79,13 +80,11 @@ def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
 
 
 def _result(reports: Sequence[Report], costs: Sequence[Cost], roof: Roof | None) -> CostResult:
-    first = costs[0]
+    shown = asdict(costs[0])
+    del shown["batch_size"]
     return CostResult(
         **{**Envelope.of(reports[0], "cost"), "error": reports[-1].error},
-        layers=first.layers,
-        outside=first.outside,
-        totals=first.totals,
-        by_type=first.by_type,
+        **shown,
         hardware=None if roof is None else roof.hardware,
         tf32=roof is not None and roof.tf32,
         sweep=tuple(costs) if len(costs) > 1 else UNSET,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.capacity import Fit, Room, fit
@@ -56,10 +57,7 @@ def memory(
     failures = failures_of(report, trained)
     result = MemoryResult(
         **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
-        inference=held.inference,
-        training=held.training,
-        layers=held.layers,
-        timeline=held.timeline if timeline else UNSET,
+        **{**asdict(held), "timeline": held.timeline if timeline else UNSET},
         fit=UNSET if fits is None else fits,
     )
     return Answer(result, lambda: memory_document(report, held, fits), failures=failures)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import asdict
+
 from alexnet_cli.analyses.receptive_field.fields import LayerField, receptive_fields
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.report_json import Envelope
@@ -35,11 +37,5 @@ def receptive_field(
     """
     report = session.report()
     fields = receptive_fields(report, argument=None if of is None else of - 1, depth=depth)
-    result = ReceptiveFieldResult(
-        **Envelope.of(report, "receptive-field"),
-        input=fields.input,
-        input_shape=fields.input_shape,
-        axes=fields.axes,
-        layers=fields.layers,
-    )
+    result = ReceptiveFieldResult(**Envelope.of(report, "receptive-field"), **asdict(fields))
     return Answer(result, lambda: receptive_field_document(report, fields), failures=failures_of(report))
