@@ -17,8 +17,8 @@ import threading
 
 import pytest
 
-from alexnet_cli.cli import progress as module
-from alexnet_cli.cli.progress import progress
+from alexnet_cli.cli import stderr as module
+from alexnet_cli.cli.stderr import progress
 
 LONG = 10  # seconds; nothing here takes them
 

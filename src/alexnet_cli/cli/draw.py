@@ -15,7 +15,7 @@ from alexnet_cli.answers.files import check_place
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
-from alexnet_cli.cli.progress import progress
+from alexnet_cli.cli.stderr import progress
 from alexnet_cli.errors import UsageError
 from alexnet_cli.graphics.svg import converter
 

@@ -15,8 +15,7 @@ import typer
 from alexnet_cli import units
 from alexnet_cli.answers.answer import Answer, Outcome
 from alexnet_cli.answers.files import JSON, write_file
-from alexnet_cli.cli.progress import progress
-from alexnet_cli.cli.stderr import complain
+from alexnet_cli.cli.stderr import complain, progress
 from alexnet_cli.document import Document, Table
 from alexnet_cli.errors import OutputError
 from alexnet_cli.graphics.text import Style
