@@ -30,11 +30,7 @@ class ParamsResult(Envelope, frozen=True, kw_only=True):
 
 
 def params(
-    session: Session,
-    *,
-    by: By | Sequence[By] = (),
-    top: int | None = None,
-    depth: int | None = None,
+    session: Session, *, by: By | Sequence[By] = (), top: int | None = None, depth: int | None = None
 ) -> Answer[ParamsResult]:
     """Show where the parameters sit: the totals, and `by` type, layer or module, or several of them.
 

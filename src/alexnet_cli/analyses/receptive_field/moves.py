@@ -10,16 +10,7 @@ from math import prod
 from msgspec import Struct
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.receptive_field.seen import (
-    Axis,
-    Factor,
-    Seen,
-    cut,
-    everything,
-    is_uneven,
-    plain,
-    stepping,
-)
+from alexnet_cli.analyses.receptive_field.seen import Axis, Factor, Seen, cut, everything, is_uneven, plain, stepping
 from alexnet_cli.tape import Shape
 
 
