@@ -154,7 +154,7 @@ def layers_of(network) -> Iterator[Compared]:
     ran = run(model, (1, *shape))
     for field in receptive_fields(report).layers:
         row = report.layers[field.row]
-        found = {followed.seen[value] for value in values.of(field.row, field.row + 1)}
+        found = {followed.seen[value] for value in values.of(range(field.row, field.row + 1))}
         if row.kind == "module" and len(found) == 1:
             places = [tuple(size * part // 6 for size in field.output_shape[2:]) for part in (2, 3, 4)]
             units = [((0, 0, *place), ran.seen(row.path, row.call, place)) for place in places]

@@ -180,6 +180,19 @@ def subtree_ends(layers: Sequence[Layer]) -> tuple[int, ...]:
     return tuple(ends)
 
 
+def cut_at(layers: Sequence[Layer], depth: int | None) -> list[range]:
+    """Return the rows that a cut at a depth shows, each with the rows below it, for which it stands.
+
+    Those are the rows at that depth and the rows above it without children; without a depth, all without children.
+    """
+    ends = zip(layers, subtree_ends(layers), strict=True)
+    return [
+        range(row, end)
+        for row, (layer, end) in enumerate(ends)
+        if layer.depth == depth or (end == row + 1 and (depth is None or layer.depth < depth))
+    ]
+
+
 def siblings(ends: Sequence[int], start: int, stop: int) -> Iterator[int]:
     """Yield the topmost rows from `start` to before `stop`; of `row + 1` to `ends[row]`, the children of a row."""
     while start < stop:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.flow import Flow, FlowNode, Links
-from alexnet_cli.report import Layer, Report, subtree_ends
+from alexnet_cli.report import Layer, Report, cut_at
 from alexnet_cli.tape import Operation, Tape
 
 ALIAS = "alias"
@@ -27,7 +27,7 @@ def dataflow(report: Report, depth: int | None = None) -> Flow:
     Rows that only reshape are shown with the row before them, as are rows that ran no operator, such as a dropout in
     eval mode. Parameters are not nodes, and neither are functions without an input, such as one that makes a mask.
     """
-    shown = _shown(report.layers, depth)
+    shown = cut_at(report.layers, depth)
     if report.tape is None:
         return _in_order(report, shown)
     graph = _read(report.tape, shown)
@@ -38,19 +38,6 @@ def dataflow(report: Report, depth: int | None = None) -> Flow:
     return Flow(tuple(_node(node, graph, report, tuple(rows.get(node, ()))) for node in number), edges)
 
 
-def _shown(layers: Sequence[Layer], depth: int | None) -> list[int | None]:
-    """Return, for each row, the position of the row that shows it; None for a container whose children are shown."""
-    shown: list[int | None] = []
-    for position, (row, end) in enumerate(zip(layers, subtree_ends(layers), strict=True)):
-        if len(shown) > position:
-            continue  # a row above shows it
-        if end == position + 1 or (depth is not None and row.depth >= depth):
-            shown += [position] * (end - position)
-        else:
-            shown.append(None)
-    return shown
-
-
 class _Graph(Links[_Key]):
     """Inputs, rows and outputs; `results` has, for each output, which of the model's outputs it stands for."""
 
@@ -59,14 +46,14 @@ class _Graph(Links[_Key]):
         self.results: dict[_Key, list[int]] = defaultdict(list)
 
 
-def _read(tape: Tape, shown: Sequence[int | None]) -> _Graph:
-    graph = _Graph()
+def _read(tape: Tape, shown: Sequence[range]) -> _Graph:
+    graph, shown_by = _Graph(), {row: rows.start for rows in shown for row in rows}
     origins: dict[int, frozenset[_Key]] = {value: frozenset({(_INPUT, i)}) for i, value in enumerate(tape.inputs)}
     nothing: frozenset[_Key] = frozenset()
     for op in tape.operations:
         if op.phase != "forward":
             continue
-        place = None if op.row is None or op.op == ALIAS else shown[op.row]
+        place = None if op.row is None or op.op == ALIAS else shown_by.get(op.row)
         sources = nothing.union(*(origins.get(value, nothing) for value in _last_written(op, tape)))
         if place is not None:
             node = (_ROW, place)
@@ -105,12 +92,10 @@ def _add_outputs(graph: _Graph, results: Sequence[frozenset[_Key]]) -> None:
             graph.connect(source, node)
 
 
-def _add_idle(layers: Sequence[Layer], shown: Sequence[int | None], rows: dict[_Key, list[int]]) -> None:
+def _add_idle(layers: Sequence[Layer], shown: Sequence[range], rows: dict[_Key, list[int]]) -> None:
     """Show rows that ran no operator with the row before them, if the shapes agree."""
     last: _Key | None = None
-    for position, place in enumerate(shown):
-        if place != position:
-            continue
+    for position in (each.start for each in shown):
         if (_ROW, position) in rows:
             last = (_ROW, position)
         elif last is not None and set(layers[position].input_shapes) & set(layers[last[1]].output_shapes):
@@ -145,19 +130,16 @@ def _node(key: _Key, graph: _Graph, report: Report, rows: tuple[int, ...]) -> Fl
     return FlowNode("input", rows, (tape.values[tape.inputs[number]].shape,), name=name or "")
 
 
-def _in_order(report: Report, shown: Iterable[int | None]) -> Flow:
+def _in_order(report: Report, shown: Iterable[range]) -> Flow:
     """Return the rows in execution order: without a tape no more is known."""
     inputs = () if report.run is None else report.run.inputs
     nodes = [FlowNode("input", (), (item.shape,), name=item.name or "") for item in inputs]
     first = len(nodes)
-    for position, place in enumerate(shown):
+    for position in (rows.start for rows in shown):
         row = report.layers[position]
-        if place != position or not row.output_shapes:
-            continue
-        if row.family == "reshape" and len(nodes) > first:
-            before = nodes[-1]
-            nodes[-1] = FlowNode(before.kind, (*before.rows, position), before.shapes)
-        else:
+        if row.family == "reshape" and row.output_shapes and len(nodes) > first:
+            nodes[-1] = replace(nodes[-1], rows=(*nodes[-1].rows, position))
+        elif row.output_shapes:
             nodes.append(FlowNode("row", (position,), row.output_shapes))
     edges = [(source, first) for source in range(first)] if len(nodes) > first else []
     edges += [(source, source + 1) for source in range(first, len(nodes) - 1)]

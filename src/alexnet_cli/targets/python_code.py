@@ -98,7 +98,7 @@ class Code:
         return _load_file(self.file)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Source:
     """Loads one named object, importing its code once."""
 

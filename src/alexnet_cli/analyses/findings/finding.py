@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from alexnet_cli.report import Family, Layer, Report, subtree_ends
+from alexnet_cli.report import Family, Layer, Report, cut_at
 from alexnet_cli.tape import Shape
 
 Verdict = Literal["holds", "partly", "fails", "not_applicable"]
@@ -86,8 +86,7 @@ class Weights(NamedTuple):
 
 def steps(report: Report) -> tuple[Layer, ...]:
     """Return the rows without children, in the order they ran."""
-    ends = subtree_ends(report.layers)
-    return tuple(row for place, row in enumerate(report.layers) if ends[place] == place + 1)
+    return tuple(report.layers[rows.start] for rows in cut_at(report.layers, None))
 
 
 def of_family(rows: tuple[Layer, ...], *families: Family) -> tuple[Layer, ...]:

@@ -15,7 +15,7 @@ from alexnet_cli.analyses.receptive_field.follow import FirstSum, Followed, foll
 from alexnet_cli.analyses.receptive_field.moves import merged
 from alexnet_cli.analyses.receptive_field.seen import Seen
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Layer, Report, Run, subtree_ends
+from alexnet_cli.report import Layer, Report, Run, cut_at
 from alexnet_cli.tape import Shape, Tape, Value
 
 
@@ -33,18 +33,18 @@ class RowValues:
         self._last_read = {value: at for at, done in enumerate(self._forward) for value in done.reads}
         self._made = {value: at for at, done in enumerate(self._forward) for value in reversed(done.makes)}
 
-    def of(self, first: int, end: int) -> tuple[int, ...]:
-        """Return the first output of the rows from `first` to before `end`, which is the first row's.
+    def of(self, rows: range) -> tuple[int, ...]:
+        """Return the first output of some rows, which is that of the first row.
 
         A row that ran no operator returned its input. The tape does not say which value that is, so all are
         returned that it may be.
         """
-        shapes = self._layers[first].output_shapes
+        shapes = self._layers[rows.start].output_shapes
         if not shapes:
             return ()
-        done = sorted(at for row in range(first, end) for at in self._of_row.get(row, ()))
+        done = sorted(at for row in rows for at in self._of_row.get(row, ()))
         if not done:
-            return tuple(self._given(first, shapes[0]))
+            return tuple(self._given(rows.start, shapes[0]))
         for at in reversed(done):
             for value in self._forward[at].makes:
                 if self._tape.values[value].shape == shapes[0]:
@@ -168,10 +168,10 @@ def receptive_fields(report: Report, *, argument: int | None = None, depth: int 
     chosen = _chosen(tape, report.run, argument)
     values = RowValues(tape, report.layers)
     found = []
-    for row, end in _shown(report, depth):
-        layer = report.layers[row]
+    for rows in cut_at(report.layers, depth):
+        layer = report.layers[rows.start]
         shape = layer.output_shapes[0] if layer.output_shapes else None
-        found.append(LayerField(row, layer.path, layer.type, shape, *_field(chosen, values.of(row, end))))
+        found.append(LayerField(rows.start, layer.path, layer.type, shape, *_field(chosen, values.of(rows))))
     if chosen is None:
         return ReceptiveFields(None, None, (), tuple(found))
     return ReceptiveFields(chosen.argument, chosen.shape, chosen.axes, tuple(found))
@@ -216,16 +216,6 @@ def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
             numbers = tuple(traced.index(axis) for axis in axes)
             return _Chosen(number, tape.values[value].shape, axes, numbers, followed)
     return None
-
-
-def _shown(report: Report, depth: int | None) -> list[tuple[int, int]]:
-    """Return the rows to show, each with the end of its subtree."""
-    shown = zip(report.layers, subtree_ends(report.layers), strict=True)
-    return [
-        (row, end)
-        for row, (layer, end) in enumerate(shown)
-        if layer.depth == depth or (end == row + 1 and (depth is None or layer.depth < depth))
-    ]
 
 
 def _field(chosen: _Chosen | None, values: Sequence[int]) -> _Field:
