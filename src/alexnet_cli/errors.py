@@ -101,6 +101,18 @@ def nearest(given: str, known: Iterable[str], *, most: int = 1) -> str:
     return f"{guess}known: {', '.join(names)}"
 
 
+def one_of(given: str, known: Iterable[str], what: str) -> str:
+    """Return what was given if it is known.
+
+    Raises:
+        UsageError: it is not.
+    """
+    names = list(known)
+    if given not in names:
+        raise UsageError(f"unknown {what} {given!r}", f"known: {', '.join(names)}")
+    return given
+
+
 def told(error: BaseException) -> str:
     """Return an exception's type and the first line of what it says, if there is one."""
     said, kind = first_line(error), type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -12,7 +11,7 @@ from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
@@ -65,14 +64,3 @@ def format_named_by(file: Path) -> str:
             return name
     known = ", ".join(suffix for suffixes in drawing.FORMATS.values() for suffix in suffixes)
     raise UsageError(f"{file} has no suffix that names a format", f"known: {known}; or choose with --format")
-
-
-def one_of(given: str, known: Sequence[str], what: str) -> str:
-    """Return what was given if it is known.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if given not in known:
-        raise UsageError(f"unknown {what} {given!r}", f"known: {', '.join(known)}")
-    return given

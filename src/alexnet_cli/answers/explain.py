@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alexnet_cli.analyses.findings.rules import RULES, findings
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.errors import UsageError, nearest
+from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.messages import CATALOGUES
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.changes import trace_changes
@@ -31,8 +31,7 @@ def explain(
         UsageError: the language or a code is unknown, or no finding is left.
         AlexnetError: the model cannot be loaded or run.
     """
-    if lang not in CATALOGUES:
-        raise UsageError(f"unknown language {lang!r}", f"known: {', '.join(CATALOGUES)}")
+    one_of(lang, CATALOGUES, "language")
     codes = _chosen(select, ignore)
     report = session.report()
     told = tell(findings(report, codes, trace_changes(session, codes)), lang)

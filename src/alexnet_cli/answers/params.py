@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from alexnet_cli.analyses import shares
 from alexnet_cli.analyses.shares import FamilyShare, ModuleShare, TypeShare
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.session import Session
@@ -40,8 +40,7 @@ def params(
     """
     groupings = (by,) if isinstance(by, str) else tuple(by)
     for each in groupings:
-        if each not in get_args(By):
-            raise UsageError(f"unknown grouping {each!r}", f"known: {', '.join(get_args(By))}")
+        one_of(each, get_args(By), "grouping")
     if top is not None and "layer" not in groupings:
         raise UsageError("--top goes with --by-layer")
     if depth is not None and "module" not in groupings:

@@ -73,8 +73,7 @@ def cost(
 def _batch_sizes(text: str) -> tuple[int, ...]:
     """Read `1` or `1,8,64`."""
     parts = [part.strip() for part in text.split(",")]
-    sizes = tuple(dict.fromkeys(int(part) for part in parts if part.isascii() and part.isdigit()))
-    if not all(part.isascii() and part.isdigit() for part in parts) or not all(0 < n <= LARGEST_BATCH for n in sizes):
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST_BATCH for part in parts):
         expected = f"write whole numbers from 1 to {LARGEST_BATCH:,}, as 8, or 1,8,64 to compare"
         raise UsageError(f"--batch-size {text!r} is no batch size", expected)
-    return sizes
+    return tuple(dict.fromkeys(map(int, parts)))

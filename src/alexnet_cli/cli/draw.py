@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from alexnet_cli import drawing
-from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by, one_of
+from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by
 from alexnet_cli.answers.draw import draw as answer
 from alexnet_cli.answers.files import check_place
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
 from alexnet_cli.cli.stderr import progress
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.graphics.svg import converter
 
 EPILOG = """
@@ -113,7 +113,7 @@ def _format(name: str | None, file: Path | None) -> str:
     if file is not None:
         check_place(file)
     if name is not None:
-        chosen = one_of(name, list(drawing.FORMATS), "format")
+        chosen = one_of(name, drawing.FORMATS, "format")
     elif file is None:
         chosen = "text"
     else:

@@ -15,7 +15,7 @@ import typer
 from alexnet_cli.answers.files import JSON, check_place, format_of
 from alexnet_cli.cli.output import Output
 from alexnet_cli.cli.stderr import LISTENER
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.renderers import FORMATS
 from alexnet_cli.session.how import AMP_DTYPES, DEVICES, META, OPTIMIZERS, how_to_run
 from alexnet_cli.session.session import FILES, Named, Session, names_like
@@ -201,9 +201,8 @@ class Page:
         Raises:
             UsageError: the format is unknown, two options name different ones, or the file cannot be written.
         """
-        known = (*FORMATS, JSON, *extra)
-        if self.format_name is not None and self.format_name not in known:
-            raise UsageError(f"unknown format {self.format_name!r}", f"known: {', '.join(known)}")
+        if self.format_name is not None:
+            one_of(self.format_name, (*FORMATS, JSON, *extra), "format")
         if self.json and self.format_name not in (None, JSON):
             raise UsageError(f"--json and --format {self.format_name} exclude each other")
         chosen = JSON if self.json else self.format_name

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from alexnet_cli.errors import UsageError, nearest
+from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.report import Input, Report
 from alexnet_cli.targets.inputs import InputSpec, as_mask, parse_input
 from alexnet_cli.tracing.options import (
@@ -49,8 +49,8 @@ def how_to_run(
         raise UsageError("both --inputs and --input-size were given", "give one of them")
     if not _DEVICE.fullmatch(device):
         raise UsageError(f"unknown device {device!r}", f"known: {', '.join(DEVICES)}, cuda:N, xpu:N")
-    if dtype is not None and dtype not in PARAMETER_DTYPES:
-        raise UsageError(f"unknown dtype {dtype!r}", f"known: {', '.join(PARAMETER_DTYPES)}")
+    if dtype is not None:
+        one_of(dtype, PARAMETER_DTYPES, "dtype")
     own_batch = no_batch or (inputs_from is not None and batch_size is None)
     return TraceOptions(
         inputs_from=inputs_from,

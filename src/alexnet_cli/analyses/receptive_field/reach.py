@@ -45,8 +45,7 @@ class Reach(Struct, frozen=True):
     def at(self, unit: int) -> Span | None:
         """Return what a unit sees; units before the first and after the last are those that padding stands for."""
         turns, phase = divmod(unit, self.period)
-        span = self.spans[phase]
-        return None if span is None else (span[0] + turns * self.advance, span[1] + turns * self.advance)
+        return moved(self.spans[phase], turns * self.advance)
 
     def over(self, units: Iterable[int]) -> Span | None:
         """Return what several units see together."""
@@ -102,10 +101,13 @@ class Reach(Struct, frozen=True):
         found: list[Span | None] = [None] * model.period
         for unit in range(units):
             turns, phase = divmod(unit, model.period)
-            span = self.at(unit)
-            moved = None if span is None else (span[0] - turns * model.advance, span[1] - turns * model.advance)
-            found[phase] = hull((found[phase], moved))
+            found[phase] = hull((found[phase], moved(self.at(unit), -turns * model.advance)))
         return Reach(tuple(found), model.advance, tight=False)
+
+
+def moved(span: Span | None, by: int) -> Span | None:
+    """Return the same interval further on."""
+    return None if span is None else (span[0] + by, span[1] + by)
 
 
 def fixed(span: Span | None, *, tight: bool = True) -> Reach:
