@@ -83,10 +83,10 @@ def empty(model: nn.Module, images: Tensor) -> None:
 
 def ours(model: nn.Module, images: Tensor) -> None:
     """Trace the model and build its rows."""
-    recorder = Recorder(torch.device("cpu"), model.parameters())
+    recorder = Recorder(torch.device("cpu"), model)
     with torch.no_grad(), recorder.recording():
         model(images)
-    RowBuilder(model, recorder.touched).build(recorder.root)
+    RowBuilder(model, recorder.touched, recorder.purposes).build(recorder.root)
 
 
 def by_torchinfo(model: nn.Module, images: Tensor) -> None:

@@ -159,10 +159,10 @@ def test_a_trace_grows_with_the_operators(name):
 def test_a_trace_on_the_cpu_grows_with_the_operators(name):
     def run(size):
         model, device = MODELS[name](size).eval(), torch.device("cpu")
-        recorder = Recorder(device, model.parameters())
+        recorder = Recorder(device, model)
         with torch.no_grad(), recorder.recording():
             model(torch.zeros(2, 2))
-        RowBuilder(model, recorder.touched).build(recorder.root)
+        RowBuilder(model, recorder.touched, recorder.purposes).build(recorder.root)
 
     assert growth(run, 20) == pytest.approx(2, rel=0.02)
 

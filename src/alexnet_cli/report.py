@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.tape import Shape, Tape
 
@@ -90,7 +90,11 @@ class ErrorInfo(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True):
-    """One call of a module, or one function that a container called outside its submodules."""
+    """One call of a module, or one function that a container called outside its submodules.
+
+    `params_by_family` is there where the row's own parameters count under another family than the row: those of a
+    container, each under that of the function which uses it.
+    """
 
     index: int | None
     path: str
@@ -114,6 +118,14 @@ class Layer(Struct, frozen=True):
     output_bytes: int
     in_place: bool
     reuses: str | None = None
+    params_by_family: dict[Family, int] | UnsetType = UNSET
+
+    @property
+    def held(self) -> dict[Family, int]:
+        """The row's own parameters by the family that they count under: its own, unless told otherwise."""
+        if self.params_by_family is not UNSET:
+            return self.params_by_family
+        return {self.family: self.params} if self.params else {}
 
 
 class UncountedOp(Struct, frozen=True):

@@ -9,6 +9,7 @@ from itertools import groupby
 import msgspec
 from msgspec.structs import replace
 
+from alexnet_cli.analyses.shares import held_by
 from alexnet_cli.report import Layer, siblings, subtree_ends
 
 POSITION_SETTINGS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
@@ -76,6 +77,7 @@ def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:
         params_total=sum(row.params_total for row in rows),
         macs=sum(row.macs or 0 for row in rows) if known else first.macs,
         macs_total=None if first.macs_total is None else sum(row.macs_total or 0 for row in rows),
+        params_by_family=held_by(rows),
     )
     return FoldedRow(layer, count)
 

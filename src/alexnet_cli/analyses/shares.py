@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from alexnet_cli.report import Family, Layer, Report, subtree
@@ -31,14 +29,19 @@ class TypeShare(FamilyShare, frozen=True):
 
 
 def by_type(report: Report) -> tuple[TypeShare, ...]:
-    """Sum up the rows of each type, most parameters first; functions are listed under their names."""
-    shares = [TypeShare(rows[0].type, **_sums(rows, report)) for rows in _grouped(report, "type", "family")]
+    """Sum up the rows of each type, most parameters first; functions are listed under their names.
+
+    A type whose parameters count under several families is listed once for each.
+    """
+    groups = _grouped(report, by_type=True).items()
+    shares = [TypeShare(name, **_sums(family, rows, report)) for (name, family), rows in groups]
     return tuple(sorted(shares, key=lambda share: (*_largest_first(share), share.type)))
 
 
 def by_family(report: Report) -> tuple[FamilyShare, ...]:
     """Sum up the rows of each family, most parameters first."""
-    shares = [FamilyShare(**_sums(rows, report)) for rows in _grouped(report, "family")]
+    groups = _grouped(report, by_type=False).items()
+    shares = [FamilyShare(**_sums(family, rows, report)) for (_, family), rows in groups]
     return tuple(sorted(shares, key=lambda share: (*_largest_first(share), share.family)))
 
 
@@ -47,18 +50,23 @@ def fraction(part: float, whole: float | None) -> float:
     return part / whole if whole else 0.0
 
 
-def _grouped(report: Report, *keys: str) -> list[list[Layer]]:
-    key = attrgetter(*keys)
-    counted = [row for row in report.layers if row.leaf or row.params or row.macs]
-    return [list(rows) for _, rows in groupby(sorted(counted, key=key), key=key)]
+def _grouped(report: Report, *, by_type: bool) -> dict[tuple[str, Family], list[Layer]]:
+    """Return the rows that have something to count, by type (or any type) and each family that they count under."""
+    groups: dict[tuple[str, Family], list[Layer]] = {}
+    for row in report.layers:
+        own = {row.family: 0} if row.leaf or row.macs else {}
+        for family in {**own, **row.held}:
+            groups.setdefault((row.type if by_type else "", family), []).append(row)
+    return groups
 
 
-def _sums(rows: list[Layer], report: Report) -> dict[str, Any]:
-    params = sum(row.params for row in rows)
-    macs = None if report.totals.macs is None else sum(row.macs or 0 for row in rows)
+def _sums(family: Family, rows: list[Layer], report: Report) -> dict[str, Any]:
+    params = sum(row.held.get(family, 0) for row in rows)
+    own = [row for row in rows if row.family == family]
+    macs = None if report.totals.macs is None else sum(row.macs or 0 for row in own)
     return {
-        "family": rows[0].family,
-        "layers": sum(row.leaf and row.kind == "module" for row in rows),
+        "family": family,
+        "layers": sum(row.leaf and row.kind == "module" for row in own),
         "params": params,
         "params_share": fraction(params, report.totals.params),
         "macs": macs,
@@ -93,7 +101,22 @@ def _summed(below: Sequence[Layer]) -> Layer:
         buffers=sum(other.buffers for other in below),
         macs=row.macs_total,
         flops=None if row.macs_total is None else 2 * row.macs_total,
+        params_by_family=held_by(below),
     )
+
+
+def held_by(rows: Sequence[Layer]) -> dict[Family, int] | UnsetType:
+    """Return by family what several rows hold, as the first of them has it if it stands for all."""
+    held: dict[Family, int] = {}
+    for row in rows:
+        for family, params in row.held.items():
+            held[family] = held.get(family, 0) + params
+    return held if held.keys() - {rows[0].family} else UNSET
+
+
+def family_held(row: Layer) -> Family:
+    """Return the family under which most of a row's own parameters count; its own if it has none."""
+    return max(row.held, key=row.held.__getitem__, default=row.family)
 
 
 class ModuleShare(Struct, frozen=True):

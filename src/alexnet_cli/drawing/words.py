@@ -156,7 +156,8 @@ class _Writer:
         works: Counter[str] = Counter()
         for below in subtree(self.layers, position)[1:]:
             row = self.layers[below]
-            works[row.family] += (row.macs or 0) * _MACS_FIRST + row.params
+            works[row.family] += (row.macs or 0) * _MACS_FIRST
+            works.update(row.held)
         main = max(works, key=lambda name: works[name], default="other")
         return main if main in FAMILIES and works[main] else "other"
 

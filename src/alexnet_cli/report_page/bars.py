@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alexnet_cli import units
 from alexnet_cli.analyses.receptive_field.fields import LayerField, ReceptiveFields
-from alexnet_cli.analyses.shares import by_type, fold, fraction
+from alexnet_cli.analyses.shares import by_type, family_held, fold, fraction
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.report_page.charts import Chart, bars
@@ -56,7 +56,8 @@ def _chosen(report: Report) -> tuple[list[BarRow], str, str]:
 
 def _of_layer(report: Report, layer: Layer) -> BarRow:
     name = (not layer.leaf and layer.path) or layer_name(layer)
-    return _row(report, name, layer.family, layer.path, layer.params, layer.macs)
+    family = layer.family if layer.leaf else family_held(layer)
+    return _row(report, name, family, layer.path, layer.params, layer.macs)
 
 
 def _row(report: Report, name: str, family: str, path: str, *amounts: int | None) -> BarRow:

@@ -12,7 +12,7 @@ from alexnet_cli.analyses import memory
 from alexnet_cli.analyses.cost import LayerCost
 from alexnet_cli.analyses.receptive_field.fields import LayerField
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
-from alexnet_cli.analyses.shares import fold, fraction
+from alexnet_cli.analyses.shares import family_held, fold, fraction
 from alexnet_cli.document import Role, Unit, Value
 from alexnet_cli.report import Report, subtree_ends
 from alexnet_cli.report_page.material import Material, Section
@@ -111,7 +111,7 @@ def _rows(row: FoldedRow, report: Report, extras: Sequence[Extra], *, group: boo
     yield TableRow(name, layer.path, layer.family, layer.depth, role, cells)
     if group and layer.params:
         own = (BLANK, *_numbers(report, layer.params, 0, shares=True), *(BLANK for _ in extras))
-        yield TableRow("(own parameters)", layer.path, layer.family, layer.depth + 1, "function", own)
+        yield TableRow("(own parameters)", layer.path, family_held(layer), layer.depth + 1, "function", own)
 
 
 def _numbers(report: Report, params: int, macs: int | None, *, shares: bool) -> Iterator[Cell]:

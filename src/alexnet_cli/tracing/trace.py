@@ -120,7 +120,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     _seed(device)
     model = build(subject, device, options, notify)
     fed = _feed(model, device, trial)
-    recorder = Recorder(device, model.parameters(), taping=options.device == META)
+    recorder = Recorder(device, model, taping=options.device == META)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     run = forward if options.step is None else Step(forward, options.step)
@@ -131,7 +131,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         notify(note)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)
-    rows = RowBuilder(model, recorder.touched)
+    rows = RowBuilder(model, recorder.touched, recorder.purposes)
     layers, totals = rows.build(recorder.root)
     error = measured = None
     if failure is None:

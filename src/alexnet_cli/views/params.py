@@ -73,17 +73,22 @@ def _sentence(report: Report) -> str:
     without = [item.type for item in by_type(report) if not item.params and item.layers]
     if not holders:
         return "No layer has parameters."
-    names = _listed([item.type for item in holders])
+    types = list(dict.fromkeys(item.type for item in holders))
     none = f"; {_listed(without)} have none" if without else ""
-    said = f"Only {names} {'have' if len(holders) > 1 else 'has'} parameters{none}."
+    said = f"Only {_listed(types)} {'have' if len(types) > 1 else 'has'} parameters{none}."
     if len(holders) == 1:
         return said
     first, second, *_ = holders
-    one, other = (f"{i.layers} {i.type} layers" if i.layers != 1 else f"one {i.type} layer" for i in (first, second))
     return (
-        f"{said} The {one} {'hold' if first.layers != 1 else 'holds'} {share(first.params_share)} of them, "
-        f"{first.params / second.params:.1f} times as many as the {other}."
+        f"{said} The {_layers(first)} {'hold' if first.layers != 1 else 'holds'} {share(first.params_share)} of them, "
+        f"{first.params / second.params:.1f} times as many as the {_layers(second)}."
     )
+
+
+def _layers(item: TypeShare) -> str:
+    """Name the layers of a type; what holds parameters itself and has submodules is a module."""
+    kind = "layers" if item.layers else "modules"
+    return f"one {item.type} layer" if item.layers == 1 else f"{item.layers or ''} {item.type} {kind}".strip()
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
-from alexnet_cli.analyses.shares import fold, fraction
+from alexnet_cli.analyses.shares import family_held, fold, fraction
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Note, Role, Row, Table
 from alexnet_cli.report import Layer, Report, subtree_ends
@@ -63,7 +63,7 @@ def _rows(layer: Layer, report: Report, *, group: bool, count: int) -> list[Row]
     ]
     if group and layer.params:
         own = ("(own parameters)", layer.path, (), layer.params, fraction(layer.params, report.totals.params), 0)
-        rows.append(Row(own, layer.depth + 1, "function", layer.family))
+        rows.append(Row(own, layer.depth + 1, "function", family_held(layer)))
     return rows
 
 

@@ -13,10 +13,11 @@ from alexnet_cli.analyses.findings.finding import (
     convolutions,
     fact,
     not_applicable,
+    of_family,
     steps,
 )
 from alexnet_cli.analyses.shares import FamilyShare, by_family, by_type, fraction
-from alexnet_cli.report import Layer, Report
+from alexnet_cli.report import Family, Layer, Report
 
 OVERWHELMING = 5
 """From this ratio on, linear layers have far more parameters."""
@@ -34,11 +35,10 @@ def in_conv_and_linear(report: Report) -> Judged:
     convs, linears = ([item for item in holders if item.family == family] for family in ("conv", "linear"))
     others = [item for item in holders if item.family not in ("conv", "linear")]
     params = sum(item.params for item in convs + linears)
-    counts = {"convolutions": sum(item.layers for item in convs), "linears": sum(item.layers for item in linears)}
+    counts = {"convolutions": _working(report, "conv"), "linears": _working(report, "linear")}
     evidence = [fact("holders", **counts, share=fraction(params, report.totals.params))]
     for item in others:
-        rows = (row for row in report.layers if row.params and (row.type, row.family) == (item.type, item.family))
-        paths = [row.path for row in rows]
+        paths = [row.path for row in report.layers if row.type == item.type and row.held.get(item.family)]
         evidence.append(fact("other_holder", type=item.type, params=item.params, share=item.params_share, paths=paths))
     without = [item.type for item in types if not item.params and item.layers]
     if without:
@@ -47,6 +47,12 @@ def in_conv_and_linear(report: Report) -> Judged:
     if unused:
         evidence.append(fact("unused", paths=unused))
     return Judged(by_exceptions(kept=int(params > report.totals.params / 2), exceptions=len(others)), tuple(evidence))
+
+
+def _working(report: Report, family: Family) -> int:
+    """Count the layers of a family, and the functions that do its work with parameters held elsewhere."""
+    rows = of_family(report.layers, family)
+    return sum((row.leaf and row.kind == "module") or (row.kind == "function" and bool(row.macs)) for row in rows)
 
 
 def linear_dominates(report: Report) -> Judged:

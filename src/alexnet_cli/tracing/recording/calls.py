@@ -13,7 +13,7 @@ from torch.nn.modules import activation, padding, pooling
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Shape
 from alexnet_cli.torch_insides import ConvNd, DropoutNd, NormBase, own_parameters
-from alexnet_cli.tracing.recording.operators import Operator
+from alexnet_cli.tracing.recording.operators import Operator, row_family
 
 _SOFTMAX = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.AdaptiveLogSoftmaxWithLoss)
 _NOT_ACTIVATIONS = (*_SOFTMAX, nn.MultiheadAttention)
@@ -56,6 +56,16 @@ _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
         ),
     ),
 )
+_DIMENSIONS = ("1d", "2d", "3d")
+_POOLINGS = ("max_pool", "avg_pool", "lp_pool", "max_unpool", "fractional_max_pool", "adaptive_max_pool")
+_FUNCTIONS: dict[str, Family] = {
+    "scaled_dot_product_attention": "attention",
+    "multi_head_attention_forward": "attention",
+    "flex_attention": "attention",
+    **{f"{name}{n}{more}": "pool" for name in _POOLINGS for n in _DIMENSIONS for more in ("", "_with_indices")},
+    **{f"adaptive_avg_pool{n}": "pool" for n in _DIMENSIONS},
+}
+"""Functions whose operators do not tell what they are: pooling to one value is a mean."""
 LONGEST_TEXT = 200
 LONGEST_SEQUENCE = 32
 LARGEST_INTEGER = 2**63 - 1  # what JSON readers handle reliably
@@ -67,7 +77,8 @@ class Call:
     """A call of a module or a function; `parts` are the calls inside it, in the order they ran.
 
     Its own work excludes that of modules below it. `counted` tells whether any of its operators had a MAC formula,
-    `uncounted` names those that compute but have none, `mutated` holds the storages written to.
+    `uncounted` names those that compute but have none, `mutated` holds the storages written to. A call that `attends`
+    does one of the two products of attention; `named` are the families that functions inside have by their names.
     """
 
     module: nn.Module | None
@@ -86,6 +97,17 @@ class Call:
     operators: set[Operator] = field(default_factory=set)
     uncounted: list[str] = field(default_factory=list)
     parts: list[Call] = field(default_factory=list)
+    named: set[Family] = field(default_factory=set)
+    attends: bool = False
+    absorbed_by: Call | None = None
+
+    @property
+    def row(self) -> Call:
+        """The call in whose row this one is."""
+        call = self
+        while call.absorbed_by is not None:
+            call = call.absorbed_by
+        return call
 
     def absorb_parts(self) -> None:
         """Make the parts' work the call's own."""
@@ -95,6 +117,9 @@ class Call:
             self.operators |= part.operators
             self.uncounted += part.uncounted
             self.mutated |= part.mutated
+            self.attends = self.attends or part.attends
+            self.named |= part.named if part.module is not None else named_families(part.name)
+            part.absorbed_by = self
         self.parts.clear()
 
 
@@ -104,6 +129,21 @@ def module_family(cls: type[nn.Module]) -> Family | None:
         if issubclass(cls, classes):
             return family
     return None
+
+
+def named_families(function: str) -> set[Family]:
+    """Return the family that a function has by its name, if it has one."""
+    return {_FUNCTIONS[function]} if function in _FUNCTIONS else set()
+
+
+def call_family(call: Call) -> Family:
+    """Return the family of a call: of a torch layer by its class, of anything else by what ran in it."""
+    if call.module is not None:
+        family = module_family(type(call.module))
+        if family is not None or call.parts:
+            return family or "container"
+    named = call.named if call.module is not None else named_families(call.name)
+    return row_family(call.operators, {*named, *(("attention",) if call.attends else ())})
 
 
 def is_torchs_own(cls: type[nn.Module]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -142,11 +142,9 @@ def higher_order(func: Any) -> Operator:
     return Operator(func.name(), "other", None, True, False, True, False, False, (), nothing, True, "compute")  # noqa: FBT003
 
 
-def row_family(ops: set[Operator]) -> Family:
-    """Return a row's family from its operators: the first in `OPS_BY_FAMILY` that one of them belongs to."""
-    families = {op.family for op in ops}
-    if "softmax" in families and sum(op.name in ("bmm", "baddbmm") for op in ops):
-        return "attention"
+def row_family(ops: Iterable[Operator], known: Iterable[Family] = ()) -> Family:
+    """Return a row's family: the first in `OPS_BY_FAMILY` that one of its operators belongs to, or that is `known`."""
+    families = {op.family for op in ops}.union(known)
     for family in OPS_BY_FAMILY:
         if family in families and (family != "reshape" or families == {"reshape"}):
             return family

@@ -7,7 +7,7 @@ Of a tensor only its shape and its storage's identity are kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
 from typing import Any
@@ -32,6 +32,7 @@ from alexnet_cli.tracing.recording.modes import (
     wrapped_module_call,
 )
 from alexnet_cli.tracing.recording.operators import Operator
+from alexnet_cli.tracing.recording.purposes import Purposes
 from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
 from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_among, tensors_in
 from alexnet_cli.tracing.underway import under_way
@@ -42,13 +43,15 @@ _NOT_BORN_HERE = -1
 class Recorder:
     """Records one forward. Use `recording()` around it, then read `root`, `failed` and `touched`.
 
-    `touched` holds the ids of the watched tensors that operators read; `failed` is the innermost module call that
-    raised, `failed_function` the function in it. With `taping`, `tape` records every operator.
+    `touched` holds the ids of the parameters that operators read, `purposes` what they are used for. `failed` is the
+    innermost module call that raised, `failed_function` the function in it; with `taping`, `tape` has every operator.
     """
 
-    def __init__(self, device: torch.device, watched: Iterable[Tensor] = (), *, taping: bool = False) -> None:
+    def __init__(self, device: torch.device, model: nn.Module | None = None, *, taping: bool = False) -> None:
         self.device = device
-        self.watched = {id(tensor) for tensor in watched}
+        parameters = [] if model is None else list(model.parameters())
+        self.watched = {id(tensor) for tensor in parameters}
+        self.purposes = Purposes(parameters, () if model is None else model.buffers())
         self.touched: set[int] = set()
         self.root: Call | None = None
         self.failed: Call | None = None
@@ -193,6 +196,7 @@ class Recorder:
             call.counted = True
         elif op.uncounted:
             call.uncounted.append(op.name)
+        self.purposes.follow(op, args, kwargs, output, call)
         if call is not self._current:
             self._finish(call, output)
 

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
+from msgspec import UNSET, UnsetType
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
 from alexnet_cli.torch_insides import own_buffers, own_modules, own_parameters
-from alexnet_cli.tracing.recording.calls import Call, module_family, module_settings
-from alexnet_cli.tracing.recording.operators import row_family
+from alexnet_cli.tracing.recording.calls import Call, call_family, module_settings
+from alexnet_cli.tracing.recording.purposes import Purposes
 
-_ATTENTION_FUNCTIONS = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "flex_attention"})
 _STRUCTURAL = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 @dataclass(slots=True)
 class Owned:
-    """The parameters and buffers that a row is the first to own."""
+    """The parameters and buffers that a row is the first to own; `families` has what its parameters are used for."""
 
     params: int = 0
     trainable: int = 0
     bytes: int = 0
     buffers: int = 0
+    families: dict[Family, int] = field(default_factory=dict)
 
-    def add(self, parameter: Tensor) -> None:
+    def add(self, parameter: Tensor, family: Family) -> None:
         """Count one parameter."""
         size = _numel(parameter)
+        self.families[family] = self.families.get(family, 0) + size
         self.params += size
         self.trainable += size if parameter.requires_grad else 0
         self.bytes += size * parameter.itemsize
@@ -55,11 +57,15 @@ class _Draft:
 
 
 class RowBuilder:
-    """Turns the calls of one run of `model` into rows; `touched` are the ids of tensors that operators read."""
+    """Turns the calls of one run of `model` into rows.
 
-    def __init__(self, model: nn.Module, touched: set[int]) -> None:
+    `touched` are the ids of the parameters that operators read, `purposes` what they are used for.
+    """
+
+    def __init__(self, model: nn.Module, touched: set[int], purposes: Purposes) -> None:
         self.model = model
         self.touched = touched
+        self.purposes = purposes
         self._modules = list(_named_modules(model))
         self.paths: dict[int, str] = {id(module): path for path, module in self._modules}
         self._drafts: list[_Draft] = []
@@ -97,7 +103,7 @@ class RowBuilder:
         position = self._positions[id(call)] = len(self._drafts)
         depth = 0 if parent is None else parent.depth + 1
         owned = Owned() if module is not None else _NOTHING
-        draft = _Draft(call, parent, self._path(call, parent), depth, _family(call), owned)
+        draft = _Draft(call, parent, self._path(call, parent), depth, call_family(call), owned)
         self._drafts.append(draft)
         if module is not None:
             self._positions.setdefault(id(module), position)
@@ -127,7 +133,7 @@ class RowBuilder:
             else:
                 fresh.add(id(parameter))
                 self._owner[id(parameter)] = draft.path
-                draft.owned.add(parameter)
+                draft.owned.add(parameter, self.purposes.family(parameter, draft.family))
         self._own_buffers(draft.owned, module, draft.path)
 
     def _own_buffers(self, owned: Owned, module: nn.Module, path: str) -> None:
@@ -151,9 +157,12 @@ class RowBuilder:
             row = self._row_above(path)
             read = any(id(parameter) in self.touched for parameter in fresh)
             is_part = row is not None and read and id(module) not in self._unfinished
-            owned = row.owned if row is not None and is_part else self._without_row
+            owner = row if is_part else None
             for parameter in fresh:
-                owned.add(parameter)
+                if owner is None:
+                    self._without_row.add(parameter, "other")
+                else:
+                    owner.owned.add(parameter, self.purposes.family(parameter, owner.family))
             if not is_part and (fresh or not (isinstance(module, _STRUCTURAL) or own_modules(module))):
                 unused.append(UnusedModule(path, sum(map(_numel, fresh))))
         return tuple(unused)
@@ -237,14 +246,14 @@ def _layer(draft: _Draft, index: int | None) -> Layer:
         call.output_bytes,
         call.in_place,
         draft.reuses,
+        _families(draft),
     )
 
 
-def _family(call: Call) -> Family:
-    if call.module is not None:
-        family = module_family(type(call.module))
-        return family or ("container" if call.parts else row_family(call.operators))
-    return "attention" if call.name in _ATTENTION_FUNCTIONS else row_family(call.operators)
+def _families(draft: _Draft) -> dict[Family, int] | UnsetType:
+    """Return what a row's parameters are used for, where its own family does not say it."""
+    families = {family: params for family, params in draft.owned.families.items() if params}
+    return families if families.keys() - {draft.family} else UNSET
 
 
 def _macs(call: Call) -> int | None:
