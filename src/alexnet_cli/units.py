@@ -8,6 +8,8 @@ from alexnet_cli.document import Unit, Value
 from alexnet_cli.tape import Shape
 
 UNKNOWN = "unknown"
+MOST_SHAPES = 3
+"""Of more shapes in one cell only the first is shown."""
 SI = ((10**18, "E"), (10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 BINARY = ((2**50, "PiB"), (2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _ROUNDS_UP = 1 - 0.005 / 1024  # from here on a size would be written as 1,024.00 of the prefix below
@@ -50,6 +52,13 @@ def shape(sizes: tuple[int, ...], cross: str = "×") -> str:
     return cross.join(str(size) for size in sizes) if sizes else "()"
 
 
+def shapes(several: tuple[tuple[int, ...], ...], cross: str = "×", *, whole: bool = False) -> str:
+    """Several shapes; of many only the first, unless `whole`: `1×256×16×16 … and 9 more`."""
+    if len(several) > MOST_SHAPES and not whole:
+        return f"{shape(several[0], cross)} … and {count(len(several) - 1)} more"
+    return ", ".join(shape(item, cross) for item in several)
+
+
 def seconds(number: float) -> str:
     """A duration: `12.3 ms`."""
     for least, unit, factor in SECONDS:
@@ -68,16 +77,17 @@ def intensity(number: float) -> str:
     return _prefixed(number, "FLOP/byte")
 
 
-def text(value: Value, unit: Unit, *, cross: str = "×") -> str:
-    """Any cell as text for people; None is `unknown`."""
+def text(value: Value, unit: Unit, *, cross: str = "×", whole: bool = False) -> str:
+    """Any cell as text for people; None is `unknown`. A long list of shapes is cut, unless `whole`."""
     match value:
         case None:
             return UNKNOWN
         case str():
             return value
         case tuple():
-            shapes = value if unit == "shapes" else (value,)
-            return ", ".join(shape(cast("Shape", item), cross) for item in shapes)
+            if unit == "shapes":
+                return shapes(cast("tuple[Shape, ...]", value), cross, whole=whole)
+            return shape(cast("Shape", value), cross)
         case _:
             return _number(value, unit)
 

@@ -39,7 +39,7 @@ def _cell(value: Value, unit: Unit, style: Style) -> str:
         case str():
             return _safe(value, style)
         case tuple():
-            return units.text(value, unit, cross="x")
+            return units.text(value, unit, cross="x", whole=True)
         case _:
             return str(value)
 

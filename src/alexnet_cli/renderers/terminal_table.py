@@ -1,8 +1,8 @@
 """A table as lines: no grid, only thin rules, so that the eye follows names and numbers.
 
 On a narrow page, this gives way in turn: the bars; the columns of low priority, lowest first, with the bars drawn
-again where they then fit; the digits of the numbers; further columns, until only the first is left. Text is wrapped
-last, except where it would take more than half of the page alone.
+again where they then fit; the digits of the numbers; the width of the text, which is wrapped, down to `LEAST_TEXT`;
+further columns, until only the first is left. Text that would take more than half of the page alone is wrapped anyway.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ TREE_MOST = 200
 """A tree column is never wider than this, so that one long name does not push all numbers out of sight."""
 
 ESSENTIAL = 6
-"""Numbers are shortened before columns of at least this priority are left out."""
+"""Numbers are shortened and text is wrapped before columns of at least this priority are left out."""
+
+LEAST_TEXT = 20
+"""Text is not wrapped to less than this to make room for another column."""
 
 _GAP = 2
 _BAR = 10
@@ -158,31 +161,46 @@ def _guides(levels: Sequence[int], *, most: int, unicode: bool) -> list[Guide]:
 def _fit(columns: Sequence[_Shown], style: Style) -> _Layout:
     """Choose the layout that shows the most and fits."""
     width, layout = style.width, _Layout(style, (), ())
-    for kept, bars, short in _candidates(columns):
+    for kept, bars, short, squeezed in _candidates(columns):
         wanted = [columns[place].size(bars=bars, short=short) for place in kept]
         layout = _Layout(style, kept, tuple(wanted), bars, short)
         if width is None:
             break
-        widths = [min(size, width // 2) if columns[i].wraps else size for i, size in zip(kept, wanted, strict=True)]
+        most = width // 2
+        if squeezed:
+            texts = [size for i, size in zip(kept, wanted, strict=True) if columns[i].wraps]
+            most = max(_level(texts, width - layout.width + sum(texts)), LEAST_TEXT)
+        widths = [min(size, most) if columns[i].wraps else size for i, size in zip(kept, wanted, strict=True)]
         layout = replace(layout, widths=tuple(widths))
         if layout.width <= width:
             return replace(layout, widths=_widened(widths, wanted, width - layout.width))
     return layout
 
 
-def _candidates(columns: Sequence[_Shown]) -> Iterator[tuple[tuple[int, ...], bool, bool]]:
-    """Yield columns, whether bars are drawn and whether numbers are short, from the richest to the barest."""
+def _level(sizes: Sequence[int], room: int) -> int:
+    """Return the width to which the widest are cut so that all fit the room: narrower ones keep theirs."""
+    for place, size in enumerate(sorted(sizes)):
+        even = room // (len(sizes) - place)
+        if size > even:
+            return even
+        room -= size
+    return max(sizes, default=0)
+
+
+def _candidates(columns: Sequence[_Shown]) -> Iterator[tuple[tuple[int, ...], bool, bool, bool]]:
+    """Yield columns, and whether bars are drawn, numbers short and text squeezed, from the richest to the barest."""
     kept = tuple(range(len(columns)))
-    yield kept, True, False
-    yield kept, False, False
+    yield kept, True, False, False
+    yield kept, False, False, False
     # The first column names the row: without it no number means anything. Of equals the rightmost goes first.
     for victim in sorted(kept[1:], key=lambda i: (columns[i].column.priority, -i)):
         if columns[victim].column.priority >= ESSENTIAL:
-            yield kept, False, True
+            yield kept, False, True, False
+            yield kept, False, True, True
         kept = tuple(i for i in kept if i != victim)
-        yield kept, True, False
-        yield kept, False, False
-    yield kept, False, True
+        yield kept, True, False, False
+        yield kept, False, False, False
+    yield kept, False, True, False
 
 
 def _widened(widths: Sequence[int], wanted: Sequence[int], spare: int) -> tuple[int, ...]:
