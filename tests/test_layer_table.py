@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 from io import StringIO
 
 import pytest
 
+from alexnet_cli import inspect
 from alexnet_cli.document import Column, Document, Row, Table
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers.terminal import render
@@ -107,6 +109,84 @@ def source(tmp_path):
 def names(table: str) -> list[str]:
     """Return the first column of a CSV table."""
     return [row[0] for row in csv.reader(StringIO(table))][1:]
+
+
+def test_functions_that_only_rearrange_are_hidden_and_counted(alexnet, source):
+    shown = alexnet("summary", f"{source}:Views", "-i", "4,4", "--format", "csv")
+    whole = alexnet("summary", f"{source}:Views", "-i", "4,4", "--format", "csv", "--all-rows")
+    assert set(HIDDEN) & set(names(shown.out)) == set()
+    assert set(KEPT) <= set(names(shown.out))
+    assert [name for name in names(whole.out) if name not in HIDDEN] == names(shown.out)
+    assert sorted(name for name in names(whole.out) if name in HIDDEN) == sorted(HIDDEN)  # each of them once
+    text = alexnet("summary", f"{source}:Views", "-i", "4,4").out
+    assert f"\n{len(HIDDEN)} rows that only reshape or select are hidden; --all-rows shows them\n" in text
+    assert "hidden" not in alexnet("summary", f"{source}:Views", "-i", "4,4", "--all-rows").out
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex", "html", "svg"])
+def test_every_format_leaves_out_the_same_rows(alexnet, source, form):
+    shown = alexnet("summary", f"{source}:Views", "-i", "4,4", "--format", form).out
+    whole = alexnet("summary", f"{source}:Views", "-i", "4,4", "--format", form, "--all-rows").out
+    assert "unsqueeze" not in shown
+    assert "unsqueeze" in whole
+    if form != "csv":  # it has the first table only
+        assert "8 rows that only reshape or select are hidden" in re.sub(r"&#160;|\s+", " ", shown)
+
+
+def test_json_and_totals_do_not_depend_on_what_is_hidden(alexnet, source):
+    shown = alexnet("summary", f"{source}:Views", "-i", "4,4", "--json")
+    whole = alexnet("summary", f"{source}:Views", "-i", "4,4", "--json", "--all-rows")
+    assert shown.out == whole.out
+    assert {row["type"] for row in shown.json["layers"]} >= {*HIDDEN, *KEPT}
+
+
+def test_one_hidden_row_is_counted_in_the_singular(alexnet):
+    said = "\n1 row that only reshapes or selects is hidden; --all-rows shows it\n"  # its flatten is a function
+    assert said in alexnet("summary", "alexnet-owt").out
+
+
+def test_the_notebooks_table_hides_nothing(alexnet):
+    """Its flatten is a layer, its softmax computes."""
+    assert alexnet("summary").out == alexnet("summary", "--all-rows").out
+
+
+def test_chosen_columns_hide_the_same_rows_and_the_largest_are_shown_whatever_they_are(alexnet, source):
+    target = (f"{source}:Views", "-i", "4,4", "--format", "csv")
+    usual = names(alexnet("summary", *target).out)
+    assert names(alexnet("summary", *target, "--columns", "macs").out) == usual
+    assert sorted(names(alexnet("summary", *target, "--sort", "macs").out)) == sorted(
+        name for name in usual if name not in ("Views", "Only", "Inner")
+    )
+    assert set(HIDDEN) <= set(names(alexnet("summary", *target, "--sort", "macs", "--top", "99").out))
+
+
+def test_cut_at_a_depth_only_rows_above_it_are_hidden(alexnet, source):
+    text = alexnet("summary", f"{source}:Views", "-i", "4,4", "--depth", "1").out
+    assert f"{len(HIDDEN) - 3} rows that only reshape or select are hidden" in text  # three are in `only`
+
+
+def test_after_a_failure_every_row_is_shown(alexnet, source):
+    answer = alexnet("summary", f"{source}:Fails", "-i", "2,2")
+    assert answer.code == 4
+    assert "flatten" in answer.out
+    assert "hidden" not in answer.out
+
+
+def test_the_python_api_shows_all_rows_when_asked(source):
+    look = inspect(f"{source}:Views", input_size=(4, 4))
+    assert "unsqueeze" not in str(look.summary())
+    assert "unsqueeze" in str(look.summary(all_rows=True))
+    assert look.summary().json() == look.summary(all_rows=True).json()
+
+
+def test_a_page_hides_them_too_and_says_so(alexnet, source, tmp_path):
+    pages = []
+    for name, size in (("Views", "4,4"), ("Inner", "1,4,4")):
+        pages.append(tmp_path / f"{name}.html")
+        alexnet("report", f"{source}:{name}", "-i", size, "-o", str(pages[-1]))
+    views, inner = (page.read_text() for page in pages)
+    assert "8 rows that only reshape or select are hidden." in views
+    assert "1 row that only reshapes or selects is hidden." in inner
 
 
 def test_of_many_shapes_the_first_is_shown_and_csv_has_all(alexnet, source):

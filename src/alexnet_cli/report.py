@@ -9,6 +9,7 @@ multiply-accumulates without bias additions and FLOPs are twice the MACs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, Literal
 
 import msgspec
@@ -126,6 +127,13 @@ class Layer(Struct, frozen=True):
         if self.params_by_family is not UNSET:
             return self.params_by_family
         return {self.family: self.params} if self.params else {}
+
+    @property
+    def only_rearranges(self) -> bool:
+        """Whether it is a function that only reshapes one tensor or selects from it: a view, or a copy no larger."""
+        if self.kind != "function" or self.family != "reshape" or len(self.input_shapes) != 1:
+            return False
+        return not self.output_bytes or sum(map(prod, self.output_shapes)) <= prod(self.input_shapes[0])
 
 
 class UncountedOp(Struct, frozen=True):

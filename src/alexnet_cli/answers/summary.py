@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -13,15 +14,15 @@ from alexnet_cli.analyses.columns import COLUMNS, ChosenRow, Joined, choose, lar
 from alexnet_cli.analyses.shares import FamilyShare, TypeShare, by_family, by_type, fold
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.document import Column, Role, Row, Table, Value
+from alexnet_cli.document import Block, Column, Role, Row, Table, Value
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep
 from alexnet_cli.session.session import Session
 from alexnet_cli.tape import Tape
-from alexnet_cli.views.parts import layer_name
-from alexnet_cli.views.summary import summary_document
+from alexnet_cli.views.parts import hidden_note, layer_name
+from alexnet_cli.views.summary import layer_blocks, summary_document
 
 _USUAL = ("path", "output_shapes", "params", "macs")
 _WITHOUT_ORDER = ("text", "shape", "shapes")
@@ -46,11 +47,14 @@ def summary(
     columns: Sequence[str] | None = None,
     sort: str | None = None,
     top: int | None = None,
+    all_rows: bool = False,
     weights: str | PathLike[str] | None = None,
 ) -> Answer[SummaryResult]:
     """Show the layers: output shapes, parameters, MACs, and who holds what. `weights` is a checkpoint to compare with.
 
     Without one, a model folder is compared with the checkpoint in it.
+
+    The table leaves out functions that only reshape or select, unless `all_rows`; the result always has them.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
@@ -59,17 +63,19 @@ def summary(
     chosen = _chosen(columns, sort, top)
     report = session.report()
     match = session.weights(Path(weights) if weights else None)
-    result, table = summary_result(report, depth, match), None
+    result = summary_result(report, depth, match)
+    shown = partial(layer_blocks, report, depth, all_rows=all_rows)
     if chosen is not None:
         names, by = chosen
         step = session.training(TrainingStep("none")) if any(COLUMNS[name].of_step for name in names) else None
         rows = choose(Joined(report, step), names, depth)
         rows = rows if by is None else largest(rows, by, top)
         result = replace(result, columns=rows)
-        table = _columns_table(report, rows, names, tree=by is None)
+        all_rows = all_rows or top is not None  # of the N largest none is hidden
+        shown = partial(_columns_blocks, report, rows, names, tree=by is None, all_rows=all_rows)
     held = match is None or match.holds
     return Answer(
-        result, lambda: summary_document(report, depth, match, table), failures=failures_of(report), held=held
+        result, lambda: summary_document(report, depth, match, shown()), failures=failures_of(report), held=held
     )
 
 
@@ -113,6 +119,16 @@ def _columns(given: Sequence[str]) -> tuple[str, ...]:
         if name not in COLUMNS:
             raise UsageError(f"unknown column {name!r}", nearest(name, COLUMNS))
     return tuple(dict.fromkeys(names))
+
+
+def _columns_blocks(
+    report: Report, rows: Sequence[ChosenRow], names: Sequence[str], *, tree: bool, all_rows: bool
+) -> tuple[Block, ...]:
+    """Show rows with these columns, and below them how many are hidden."""
+    shown = rows
+    if not all_rows and report.error is None:
+        shown = [row for row in rows if not report.layers[row.row].only_rearranges]
+    return (_columns_table(report, shown, names, tree=tree), *hidden_note(len(rows) - len(shown)))
 
 
 def _columns_table(report: Report, rows: Sequence[ChosenRow], names: Sequence[str], *, tree: bool) -> Table:

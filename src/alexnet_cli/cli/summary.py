@@ -27,6 +27,7 @@ Examples:
   alexnet summary -o alexnet.svg               the table as a picture
   alexnet summary --columns output_shapes,receptive_field,intensity,saved_bytes
   alexnet summary --columns params,macs --sort macs --top 5
+  alexnet summary alexnet-owt --all-rows       with the flatten between its two halves
 """
 
 Asked: Any = options_of(
@@ -44,6 +45,7 @@ Asked: Any = options_of(
         metavar="NAME", help="Sort the layers by this column, largest first.", autocompletion=lambda: list(COLUMNS)
     ),
     top=typer.Option(min=1, metavar="N", help="With --sort: only the N largest."),
+    all_rows=typer.Option("--all-rows", help="Show the functions that only reshape or select, too."),
     weights=Annotated[
         Path | None,
         typer.Option(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import inf, prod
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses import memory
@@ -16,7 +17,7 @@ from alexnet_cli.analyses.shares import family_held, fold, fraction
 from alexnet_cli.document import Role, Unit, Value
 from alexnet_cli.report import Report, subtree_ends
 from alexnet_cli.report_page.material import Material, Section
-from alexnet_cli.views.parts import layer_name
+from alexnet_cli.views.parts import hidden_rows, layer_name
 
 MOST_ROWS = 2_400
 """With more the file would be slow to open and too large to mail."""
@@ -129,7 +130,18 @@ def _failed(report: Report, columns: int) -> Iterator[TableRow]:
 
 
 def _limited(report: Report) -> tuple[Sequence[FoldedRow], str]:
-    """Return the rows that fit a page, and what was done to make them fit."""
+    """Return the rows that fit a page, and what was done to make them fit.
+
+    As in the summary, rows that only rearrange are hidden, but not after a failure.
+    """
+    kept = tuple(layer for layer in report.layers if report.error is not None or not layer.only_rearranges)
+    rows, note = _fitting(replace(report, layers=kept))
+    hidden = len(report.layers) - len(kept)
+    said = f"{hidden_rows(hidden)}." if hidden else ""
+    return rows, " ".join(filter(None, (note, said)))
+
+
+def _fitting(report: Report) -> tuple[Sequence[FoldedRow], str]:
     every = [FoldedRow(layer, 1) for layer in report.layers]
     if len(every) <= MOST_ROWS:
         return every, ""

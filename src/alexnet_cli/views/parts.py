@@ -124,6 +124,18 @@ def uncounted_notes(ops: Sequence[UncountedOp]) -> tuple[Note, ...]:
     return tuple(Note(f"not counted: {op.op}, {calls} (no MAC formula)", "warning") for op, calls in called)
 
 
+def hidden_note(rows: int) -> tuple[Note, ...]:
+    """Say how many rows a table leaves out; nothing if it has all."""
+    return (Note(f"{hidden_rows(rows)}; --all-rows shows {'it' if rows == 1 else 'them'}"),) if rows else ()
+
+
+def hidden_rows(rows: int) -> str:
+    """Say that rows which only rearrange are hidden."""
+    if rows == 1:
+        return "1 row that only reshapes or selects is hidden"
+    return f"{rows:,} rows that only reshape or select are hidden"
+
+
 def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
     """Return a part for each of the first families, and one for all others."""
     shown, rest = families[:MOST_PARTS], families[MOST_PARTS:]

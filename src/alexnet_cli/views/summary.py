@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import family_held, fold, fraction
 from alexnet_cli.analyses.weights import WeightsMatch
 from alexnet_cli.document import Block, Column, Document, Note, Role, Row, Table
 from alexnet_cli.report import Layer, Report, subtree_ends
 from alexnet_cli.units import shape
-from alexnet_cli.views.parts import facts_of, layer_name, notes, run_line, some, split, titled
+from alexnet_cli.views.parts import facts_of, hidden_note, layer_name, notes, run_line, some, split, titled
 
 COLUMNS = (
     Column("layer", "Layer", tree=True, priority=9),
@@ -21,13 +23,13 @@ COLUMNS = (
 
 
 def summary_document(
-    report: Report, depth: int | None = None, match: WeightsMatch | None = None, table: Table | None = None
+    report: Report, depth: int | None = None, match: WeightsMatch | None = None, layers: Sequence[Block] = ()
 ) -> Document:
     """Show the rows of a report, the totals, the shares of families, and whether a checkpoint fits.
 
-    `table` is shown in place of the usual one.
+    `layers` are shown in place of the usual table.
     """
-    blocks: list[Block] = [table or layer_table(report, depth), facts_of(report)]
+    blocks: list[Block] = [*(layers or layer_blocks(report, depth)), facts_of(report)]
     bars = split(report) if report.error is None else None
     if bars is not None:
         blocks.append(bars)
@@ -36,10 +38,21 @@ def summary_document(
     )
 
 
-def layer_table(report: Report, depth: int | None) -> Table:
-    """Show the rows of a report as a tree."""
+def layer_blocks(report: Report, depth: int | None = None, *, all_rows: bool = False) -> tuple[Block, ...]:
+    """Show the rows of a report as a tree, and below it how many are hidden: those that only rearrange.
+
+    After a failure none is hidden, as a reshape may be the reason.
+    """
     folded = fold(report, depth).layers
-    shown = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
+    every = [FoldedRow(layer, 1) for layer in folded] if depth is None else fold_repeats(folded)
+    shown = every
+    if not all_rows and report.error is None:
+        shown = [row for row in every if not row.layer.only_rearranges]
+    hidden = sum(row.count for row in every) - sum(row.count for row in shown)
+    return (_layer_table(report, shown), *hidden_note(hidden))
+
+
+def _layer_table(report: Report, shown: Sequence[FoldedRow]) -> Table:
     rows: list[Row] = []
     ends = subtree_ends([row.layer for row in shown])
     for position, row in enumerate(shown):
