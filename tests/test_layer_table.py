@@ -212,3 +212,33 @@ def test_a_number_gives_way_only_where_text_would_be_narrower_than_twenty():
     least = 3 * 20 + 3 * 2 + len("123  ")  # two blanks stand where other numbers have a prefix
     assert "MACs" in render(Document("", (table,)), Style(width=least)).splitlines()[0]
     assert "MACs" not in render(Document("", (table,)), Style(width=least - 1)).splitlines()[0]
+
+
+def test_the_bar_of_the_parameters_has_a_part_that_is_never_called(alexnet, source):
+    lines = alexnet("summary", f"{source}:Unused", "-i", "1,8", "--width", "100").out.splitlines()
+    total = (8 * 8 + 8) + (3 + 1) + (8 * 80 + 80)
+    start = next(number for number, line in enumerate(lines) if line.startswith("Parameters  █"))
+    assert f"never called {720 / total:.1%}".replace("%", " %") in lines[start + 1]
+    bar = lines[start].split()[1]
+    assert bar.count("▓") / len(bar) == pytest.approx(720 / total, abs=1 / len(bar))
+    assert "never called" not in lines[start + 3]  # it has no MACs
+
+
+def test_with_a_part_that_is_never_called_a_bar_still_has_no_more_parts_than_fills(alexnet, source):
+    answer = alexnet("summary", f"{source}:Unused", "--arg", "kinds=4", "-i", "1,8")
+    (start,) = [place for place, line in enumerate(answer.out.splitlines()) if line.startswith("Parameters  █")]
+    legend = answer.out.splitlines()[start + 1]
+    fills = re.findall(r"(\S) [a-z ]+ [<>]?\d", legend)
+    assert len(fills) == len(set(fills)) == 6
+    assert "others" in legend
+    assert "never called" in legend
+
+
+def test_after_a_failure_nothing_is_said_to_be_never_called(alexnet, source):
+    assert "never called" not in alexnet("params", f"{source}:Fails", "-i", "2,2").out
+
+
+def test_the_charts_of_a_page_have_a_bar_for_what_is_never_called(alexnet, source, tmp_path):
+    page = tmp_path / "page.html"
+    alexnet("report", f"{source}:Unused", "-i", "1,8", "-o", str(page))
+    assert "never called: 720 parameters, 90.5 %; 0 MACs, 0.0 %" in page.read_text()

@@ -97,7 +97,7 @@ class Bar(Struct, frozen=True):
 
 
 class Bars(Struct, frozen=True):
-    """Several wholes split into the same parts, one above the other for comparison."""
+    """Several wholes split into parts, one above the other for comparison; a part of only one comes last."""
 
     bars: tuple[Bar, ...]
     title: str = ""

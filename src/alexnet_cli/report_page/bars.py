@@ -11,7 +11,7 @@ from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.report_page.charts import Chart, bars
 from alexnet_cli.report_page.material import LeftOut, Material, Section
-from alexnet_cli.views.parts import layer_name
+from alexnet_cli.views.parts import NEVER_CALLED, layer_name, never_called
 
 MOST_BARS, MOST_FIELDS = 24, 32
 
@@ -23,7 +23,10 @@ def balance(material: Material) -> Section | LeftOut:
         return LeftOut(title, "no layer has parameters or counted MACs")
     types = [_row(report, t.type, t.family, "", t.params, t.macs) for t in by_type(report) if t.params or t.macs]
     rows, grouped, note = _chosen(report)
-    first, second = _chart(types[:MOST_BARS], report, "By type"), _chart(rows, report, grouped)
+    idle = never_called(report)
+    others = [_row(report, NEVER_CALLED, "other", "", idle, None if report.totals.macs is None else 0)] if idle else []
+    first = _chart([*types[:MOST_BARS], *others], report, "By type")
+    second = _chart([*rows, *others], report, grouped)
     return Section("balance", title, {"by_type": first, "title": grouped, "second": second, "note": note})
 
 

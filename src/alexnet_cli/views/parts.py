@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.shares import by_family
+from alexnet_cli.analyses.shares import by_family, fraction
 from alexnet_cli.document import Bar, Bars, Block, Column, Fact, Facts, Note, Part, Row, Table, Value
 from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
 
 MOST_PARTS = 5
+NEVER_CALLED = "never called"
 
 T = TypeVar("T")
 Columns = dict[Column, Callable[[T], Value]]
@@ -95,15 +96,26 @@ def facts_of(report: Report) -> Facts:
 
 
 def split(report: Report) -> Bars | None:
-    """Show how families share parameters and work; None if there are neither."""
+    """Show how families share parameters and work, and what is never called; None if no row has any."""
     families = [family for family in by_family(report) if family.params or family.macs]
     if not families:
         return None
     families.sort(key=lambda family: (-(family.macs_share or 0), -family.params_share))
-    bars = [Bar("Parameters", "count", _parts([(f.family, f.params, f.params_share) for f in families]))]
+    idle = never_called(report)
+    most = MOST_PARTS - bool(idle)  # a bar has no more fills
+    params = _parts([(f.family, f.params, f.params_share) for f in families], most)
+    if idle:
+        params = (*params, Part(NEVER_CALLED, idle, fraction(idle, report.totals.params), "other"))
+    bars = [Bar("Parameters", "count", params)]
     if report.totals.macs:
-        bars.append(Bar("MACs", "macs", _parts([(f.family, f.macs or 0, f.macs_share or 0.0) for f in families])))
+        macs = [(f.family, f.macs or 0, f.macs_share or 0.0) for f in families]
+        bars.append(Bar("MACs", "macs", _parts(macs, most)))
     return Bars(tuple(bars))
+
+
+def never_called(report: Report) -> int:
+    """Return the parameters of modules that no call reached; after a failure nobody knows."""
+    return 0 if report.error is not None else sum(module.params for module in report.totals.unused_modules)
 
 
 def notes(report: Report) -> tuple[Note, ...]:
@@ -113,8 +125,9 @@ def notes(report: Report) -> tuple[Note, ...]:
     if report.run is None:
         found.append(Note(report.model.description))
     if unused and report.error is None:
-        params, named = sum(module.params for module in unused), some([module.path for module in unused])
-        found.append(Note(f"never called: {named}, with {params:,} parameters", "warning"))
+        params = never_called(report)
+        named = some([module.path for module in unused])
+        found.append(Note(f"{NEVER_CALLED}: {named}, with {params:,} parameters", "warning"))
     return tuple(found)
 
 
@@ -136,9 +149,9 @@ def hidden_rows(rows: int) -> str:
     return f"{rows:,} rows that only reshape or select are hidden"
 
 
-def _parts(families: Sequence[tuple[str, int, float]]) -> tuple[Part, ...]:
+def _parts(families: Sequence[tuple[str, int, float]], most: int) -> tuple[Part, ...]:
     """Return a part for each of the first families, and one for all others."""
-    shown, rest = families[:MOST_PARTS], families[MOST_PARTS:]
+    shown, rest = families[:most], families[most:]
     parts = [Part(name, value, share, name) for name, value, share in shown]
     if rest:
         parts.append(Part("others", sum(value for _, value, _ in rest), sum(share for *_, share in rest), "other"))
