@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -37,6 +38,8 @@ OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out the
 def compare(targets: Targets, only_changes: OnlyChanges = False, *, sides: Sides, page: options.Page) -> None:
     """Show models side by side: totals, and what changed from layer to layer."""
     if len(targets) == 1:
-        raise UsageError("compare takes two targets or more", f"as in alexnet compare alexnet {targets[0]}")
+        raise UsageError(
+            "compare takes two targets or more", f"as in alexnet compare alexnet {shlex.quote(targets[0])}"
+        )
     out = page.out()
     out.answer(answer(sides.sessions(targets), only_changes=only_changes))

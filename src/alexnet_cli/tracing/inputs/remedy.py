@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -83,6 +84,7 @@ def how_to_say(model: nn.Module, tried: Sequence[FoundInputs], target: str) -> s
         lines.append(f"tried: {'; '.join(shown)}{more}")
     needed = [each.name for each in parameters if each.default is each.empty and each.kind not in _VARIADIC]
     said = " ".join(f"-i {name}=SHAPE" for name in needed) or "-i SHAPE"
+    target = shlex.quote(target)
     lines.append(f"say what it takes, as in alexnet summary {target} {said}, with shapes such as 3,224,224 or 16:int64")
     lines.append(f"or with a function that returns it: alexnet summary {target} --inputs file.py:make")
     return "\n".join(lines)
