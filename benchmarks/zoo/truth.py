@@ -114,6 +114,13 @@ def _fourier(signal: Tensor, dims: list[int], *_: Any, out_val: Tensor, **__: An
     return round(whole / 2 if signal.is_complex() and out_val.is_complex() else whole / 4) * 2
 
 
+def _substitution(triangle: Tensor, right: Tensor, *_: Any, left: bool = True, **__: Any) -> int:
+    """Row i of n takes from itself the i rows that are solved, one MAC for each of its elements."""
+    size = triangle.shape[-1]
+    batch = math.prod(torch.broadcast_shapes(triangle.shape[:-2], right.shape[:-2]))
+    return 2 * batch * right.shape[-1 if left else -2] * sum(range(size))
+
+
 def _distances(left: Tensor, right: Tensor, *_: Any, **__: Any) -> int:
     """All distances by one product of [-2x, |x|^2, 1] and [y, 1, |y|^2]: N * M * (width + 2) MACs."""
     return 2 * left.numel() // left.shape[-1] * right.shape[-2] * (left.shape[-1] + 2)
@@ -139,6 +146,7 @@ BLIND: dict[str, Any] = {
     "_fft_c2c": _fourier,
     "_fft_r2c": _fourier,
     "_fft_c2r": _fourier,
+    "linalg_solve_triangular": _substitution,
     "_euclidean_dist": _distances,
     "_cdist_forward": _few_distances,
     "torchvision::roi_align": _boxes,
