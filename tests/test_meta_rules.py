@@ -187,6 +187,38 @@ def test_pooling(data):
     assert same(aten._adaptive_avg_pool2d.default, images, data.draw(st.lists(SIZES, min_size=2, max_size=2)))
 
 
+RESAMPLED = {
+    "upsample_linear1d": (1, (False,)),
+    "upsample_bilinear2d": (2, (True,)),
+    "upsample_bicubic2d": (2, (False,)),
+    "upsample_trilinear3d": (3, (True,)),
+}
+
+
+@settings(deadline=None)  # the first call loads the kernel
+@given(st.data(), st.sampled_from(sorted(RESAMPLED)), DTYPES)
+def test_resampling(data, name, dtype):
+    rank, settings_of_it = RESAMPLED[name]
+    shape = data.draw(st.lists(SIZES, min_size=rank + 2, max_size=rank + 2))
+    sizes = data.draw(st.lists(SIZES, min_size=rank, max_size=rank))
+    op = getattr(aten, name).default
+    assert same(op, tensor(shape, dtype), sizes, *settings_of_it)
+    same(op, tensor(shape[1:], dtype), sizes, *settings_of_it)
+    same(op, tensor(shape, dtype), [0, *sizes[1:]], *settings_of_it)
+
+
+@settings(deadline=None)
+@given(*[SIZES] * 6, st.sampled_from([torch.float32, torch.float64]), st.integers(0, 2), st.booleans())
+def test_sampling_at_a_grid(batch, channels, high, wide, rows, columns, dtype, interpolation, transposed):  # noqa: PLR0917 - as hypothesis gives them
+    maps, op = tensor((batch, channels, high, wide), dtype), aten.grid_sampler_2d.default
+    grid = tensor((batch, rows, columns, 2), dtype)
+    grid = tensor((batch, 2, rows, columns), dtype).permute(0, 2, 3, 1) if transposed else grid
+    assert same(op, maps, grid, interpolation, 0, False)
+    assert same(op, maps.transpose(2, 3), grid, interpolation, 0, False)
+    same(op, maps, grid[:, :, :, :1], interpolation, 0, False)
+    same(op, maps, tensor((batch + 1, rows, columns, 2), dtype), interpolation, 0, False)
+
+
 @given(st.lists(SIZES, min_size=1, max_size=4), st.integers(1, 3), st.booleans())
 def test_layer_norm(shape, rank, affine):
     normalized = shape[-rank:]
@@ -234,6 +266,9 @@ def test_so_for_convolutions_and_pooling(change):
     weight = tensor((5, 3, 2, 2), images.dtype)
     same(aten.convolution.default, images, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)
     same(aten.max_pool2d_with_indices.default, images, [2, 2])
+    same(aten.upsample_bilinear2d.default, images, [5, 5], False)
+    same(aten.upsample_bicubic2d.default, images, [5, 5], False)
+    same(aten.grid_sampler_2d.default, images, tensor((len(images), 3, 3, 2), images.dtype), 0, 0, False)
 
 
 @settings(deadline=None)  # the first call loads the kernel; strides of a size of 1 mean nothing
@@ -280,6 +315,8 @@ def test_every_rule_is_tested_here():
             "native_layer_norm",
             "embedding",
             "cat",
+            "grid_sampler_2d",
+            *RESAMPLED,
         ]
     }
     tested |= BACKWARD | {

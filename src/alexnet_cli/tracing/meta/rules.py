@@ -202,6 +202,25 @@ def _adaptive_pool(given: Tensor, output_size: Sequence[int]) -> Any:
     return empty((*given.shape[:2], *output_size), given)
 
 
+@meta_rule("upsample_linear1d", "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d")
+def _resized(given: Tensor, output_size: Sequence[int], *_: Any) -> Any:
+    """Resample a map: torch's kernels work out each element from Python, some 200 operators for one."""
+    sizes = tuple(output_size)
+    if given.dim() != _BATCH_AND_CHANNELS + len(sizes) or not plain(given) or not given.numel() or min(sizes) < 1:
+        return NotImplemented
+    return empty((*given.shape[:_BATCH_AND_CHANNELS], *sizes), given)
+
+
+@meta_rule("grid_sampler_2d")
+def _sampled(given: Tensor, grid: Tensor, *_: Any) -> Any:
+    """Sample a map at the places of a grid, (N, C, H, W) at (N, h, w, 2); torch's kernel is as slow."""
+    alike = given.is_meta and grid.is_meta and given.dtype == grid.dtype and given.dtype.is_floating_point
+    maps = given.dim() == grid.dim() == 4 and given.shape[0] == grid.shape[0] and grid.shape[-1] == 2  # noqa: PLR2004 - N, C, H, W
+    if not (alike and maps and given.numel() and grid.numel()):
+        return NotImplemented
+    return empty((*given.shape[:_BATCH_AND_CHANNELS], *grid.shape[1:3]), given)
+
+
 @meta_rule("native_layer_norm")
 def _layer_norm(given: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, _: float) -> Any:
     rank = len(shape)
