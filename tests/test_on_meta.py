@@ -304,6 +304,7 @@ def test_a_mask_that_is_filled_has_that_value(fill):
 
 VALUES_DECIDE = {
     "a sum of floats": lambda ids, mask, pad, x: x.sum() < 1e9,
+    "a list of counts": lambda ids, mask, pad, x: max(x.long().sum(0).flatten().tolist()) < 1e9,
     "the largest id": lambda ids, mask, pad, x: ids.max().item() < 1000,
     "the first id": lambda ids, mask, pad, x: ids[0, 0],
     "ids in order": lambda ids, mask, pad, x: (ids[:, 1:] > ids[:, :-1]).all(),
@@ -321,11 +322,87 @@ def written(mask):
 
 @pytest.mark.parametrize("asked", VALUES_DECIDE)
 def test_what_values_decide_runs_on_the_cpu(asked):
-    report, notes = on_ordinary_inputs(VALUES_DECIDE[asked], "meta")
+    notes = []
+    inputs = ("6:int64", "attention_mask=6:int64=1", "padding_mask=6:bool")
+    report = traced(lambda: Asks(VALUES_DECIDE[asked]), *inputs, notify=notes.append)
     assert report.run.device == "cpu"
     assert report.error is None
     assert len(notes) == 1
     assert "needs values to run" in notes[0]
+
+
+OF_GIVEN_IDS = ["the largest id", "the first id", "ids in order", "ids of the vocabulary", "a mask that was written to"]
+
+
+@pytest.mark.parametrize("asked", OF_GIVEN_IDS)
+@pytest.mark.parametrize("inputs", [ORDINARY, PADDED], ids=["ordinary", "padded"])
+def test_the_elements_of_given_ids_are_known_on_meta(asked, inputs):
+    report, notes = on_ordinary_inputs(VALUES_DECIDE[asked], "meta", inputs)
+    real, _ = on_ordinary_inputs(VALUES_DECIDE[asked], "cpu", inputs)
+    assert (report.run.device, notes) == ("meta", [])
+    assert said(report) == said(real)
+
+
+def packed(_ids, mask, _pad, _x):
+    """Tell whether several texts stand in a row, as transformers does: positions that go on by other than one."""
+    positions = mask.cumsum(-1) - 1
+    steps = torch.diff(positions, prepend=positions[:, :1] - 1)
+    return ((steps != 1).cumsum(-1)[:, -1] != 0).any()
+
+
+def shifted(mask):
+    mask = mask.clone()
+    mask[:, 0] = 0
+    mask[:, 1:3] *= 2
+    return mask
+
+
+OF_ELEMENTS = {
+    "packed": (packed, False),
+    "positions": (lambda ids, mask, pad, x: torch.arange(6)[2:].sum() == 2 + 3 + 4 + 5, True),
+    "a column that was zeroed": (lambda ids, mask, pad, x: shifted(mask).sum() == 2 + 2 + 1 + 1 + 1, True),
+    "a list": (lambda ids, mask, pad, x: torch.arange(3).tolist() == [0, 1, 2], True),
+    "filled": (lambda ids, mask, pad, x: torch.empty(4, dtype=torch.int64).fill_(3).eq(3).all(), True),
+    "copied": (lambda ids, mask, pad, x: torch.empty(3, dtype=torch.int64).copy_(torch.arange(3))[1] == 1, True),
+    "places": (lambda ids, mask, pad, x: len(torch.nonzero(torch.arange(6) > 1)) == 4, True),
+    "chosen": (lambda ids, mask, pad, x: x[:, torch.arange(6) > 1].shape[1] == 4, True),
+    "chosen by a mask": (lambda ids, mask, pad, x: x[mask.bool()].shape[0] == 6, True),
+    "selected": (lambda ids, mask, pad, x: len(x[0].masked_select(torch.arange(6)[:, None] > 3)) == 2 * 8, True),
+    "repeated": (lambda ids, mask, pad, x: len(torch.arange(3).repeat_interleave(torch.arange(3))) == 1 + 2, True),
+    "the same order": (lambda ids, mask, pad, x: torch.equal(torch.arange(4).flip(0).sort()[0], torch.arange(4)), True),
+}
+
+
+@pytest.mark.parametrize("asked", OF_ELEMENTS)
+def test_what_follows_from_constants_and_ordinary_masks_is_known_on_meta(asked):
+    question, answer = OF_ELEMENTS[asked]
+    report, _ = on_ordinary_inputs(question, "meta", tuple(each.to("meta") for each in ORDINARY))
+    real, _ = on_ordinary_inputs(question, "cpu")
+    assert (report.run.device, real.run.device) == ("meta", "cpu")
+    assert said(report) == said(real)
+    assert report.totals.macs == 6 * 8 * 8 + (6 * 8 * 4 if answer else 0)
+
+
+def test_numbers_that_python_makes_a_tensor_of_are_known():
+    """On meta torch runs no operator for `torch.tensor`, so that it has no row."""
+    report, notes = on_ordinary_inputs(lambda ids, mask, pad, x: (torch.tensor([[3, 4]]) * 2).max() == 8, "meta")
+    assert (report.run.device, notes) == ("meta", [])
+    assert report.totals.macs == 6 * 8 * 8 + 6 * 8 * 4
+
+
+UNKNOWN = {
+    "random elements": lambda: torch.rand(3) < 2,
+    "elements that were not set": lambda: torch.empty(3) < 1e9,
+    "written to by what is not known": lambda: torch.arange(3).add_(torch.randint(3, (3,))) >= 0,
+    "too many": lambda: torch.arange(2**16 + 1) % 2 >= 0,
+    "a storage that something else holds now": lambda: torch.arange(3).set_(torch.randint(3, (3,))) >= 0,
+}
+
+
+@pytest.mark.parametrize("asked", UNKNOWN)
+def test_elements_that_are_not_known_are_never_made_up(asked):
+    report, _ = on_ordinary_inputs(lambda ids, mask, pad, x: UNKNOWN[asked]().all(), "meta")
+    assert report.run.device == "cpu"
 
 
 def test_a_run_on_the_cpu_instead_runs_once_and_nothing_is_diagnosed(monkeypatch):

@@ -78,7 +78,7 @@ class Assumptions:
         """Keep what is known of an operator's new result."""
         if isinstance(output, Tensor) and "alpha" not in kwargs:
             tensors = args[0] if isinstance(args[0], (list, tuple)) else args
-            known = follow([self._of(each) for each in tensors if isinstance(each, Tensor)], args, output)
+            known = follow([self.known(each) for each in tensors if isinstance(each, Tensor)], args, output)
             if known is not None:
                 self._keep(output, known)
 
@@ -90,19 +90,19 @@ class Assumptions:
 
     def item(self, tensor: Tensor) -> Any:
         """Return the value that a model asks for, NotImplemented if it is not known."""
-        known = self._of(tensor)
+        known = self.known(tensor)
         if known is None or known.value is TOKEN:
             return NotImplemented
-        return self._answer(known.value, known)
+        return self.answer(known.value, assumed=known.assumed)
 
     def equal(self, left: Tensor, right: Tensor) -> Any:
         """Answer `torch.equal`, if it is known."""
-        one, other = self._of(left), self._of(right)
+        one, other = self.known(left), self.known(right)
         if left.shape != right.shape:
             return False
         if one is None or other is None or TOKEN in (one.value, other.value):
             return NotImplemented
-        return self._answer(one.value == other.value, Known(None, one.assumed or other.assumed))
+        return self.answer(one.value == other.value, assumed=one.assumed or other.assumed)
 
     def note(self) -> str | None:
         """Say what was assumed, and where a model asked."""
@@ -115,7 +115,8 @@ class Assumptions:
             f"special tokens, no NaN): {'; '.join(places[:_PLACES_TOLD])}{more}"
         )
 
-    def _of(self, tensor: Tensor) -> Known | None:
+    def known(self, tensor: Tensor) -> Known | None:
+        """Return the one value of all elements, if it is known."""
         kept = self._known.get(self.storage_of(tensor)) if self._known else None
         return kept[0] if kept is not None and kept[1]() is not None else None
 
@@ -134,8 +135,9 @@ class Assumptions:
         known = known._replace(value=value)
         self._known[self.storage_of(tensor)] = known, weakref.ref(storage)
 
-    def _answer(self, value: Any, known: Known) -> Any:
-        if known.assumed:
+    def answer(self, value: Any, *, assumed: bool) -> Any:
+        """Return an answer, and note where the model asked for it if it is assumed."""
+        if assumed:
             self.answered[f"{value} at {_place()}"] = None
         return value
 

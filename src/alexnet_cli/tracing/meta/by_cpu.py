@@ -32,9 +32,10 @@ def shapes_by_cpu(overload: Any, args: Any, kwargs: dict[str, Any], error: BaseE
         return NotImplemented
     known = getattr(overload, "namespace", None) == "aten" and not any(has_tag(overload, tag) for tag in _VALUES_DECIDE)
     tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, Tensor)]
+    leaves = torch.device(kwargs.get("device") or "meta").type != "meta"  # with values, as `tolist` does
     small = sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= MOST_BYTES
     plain = all(tensor.layout == torch.strided for tensor in tensors)
-    if not (known and small and plain):
+    if not (known and small and plain) or leaves:
         return NotImplemented
     try:
         answers = [_without_values(_run(overload, args, kwargs, fill)) for fill in (torch.zeros, torch.ones)]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from alexnet_cli.tracing.meta.assumed import Assumptions
+from alexnet_cli.tracing.meta.elements import Elements
 
 _MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
 _TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
@@ -18,7 +19,7 @@ _INDICES = (torch.int64, torch.int32)
 
 
 class MetaChecks:
-    """Checks an operator's arguments before it runs. `assumed` answers questions about values.
+    """Checks an operator's arguments before it runs. `assumed` and `elements` answer questions about values.
 
     The values of `torch.arange` are known without computing them. They are followed through views, to catch
     positions past the end of an embedding table.
@@ -28,6 +29,7 @@ class MetaChecks:
         self.storage_of = storage_of
         self.largest: dict[int, int] = {}
         self.assumed = Assumptions(storage_of)
+        self.elements = Elements(self.assumed, storage_of)
 
     def before(self, name: str, args: Any) -> None:
         """Raise what the CPU would raise.

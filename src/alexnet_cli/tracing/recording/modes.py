@@ -18,6 +18,7 @@ from alexnet_cli.torch_insides import (
     compiler_is_loaded,
     device_constructors,
     flex_attention_written_out,
+    has_tag,
     higher_order_kernel,
     is_higher_order,
     kernel_of,
@@ -45,6 +46,8 @@ class _Overload(NamedTuple):
     run: Callable[..., Any]
     rule: Rule | None
     follow: Follow | None
+    settles: bool
+    """Whether its results follow from its arguments' elements."""
 
 
 class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
@@ -81,6 +84,8 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
             if output is not NotImplemented:
                 return output
         output = overload.run(*args, **kwargs) if self.checks is None else self._on_meta(overload, args, kwargs)
+        if op.name == "_to_copy" and args[0].is_meta and not output.is_meta:
+            return output  # values at hand, for which a real device runs no operator
         self.saw(op, args, kwargs, output)
         return output
 
@@ -97,10 +102,12 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
     def _look_up(self, func: Any) -> _Overload:
         op = operator(func)
         rule, follow = RULES.get(func), None if op.mutates else FOLLOWED.get(op.name)
-        if self.checks is not None and op.name in ("_local_scalar_dense", "equal"):
-            assumed = self.checks.assumed
-            rule = assumed.item if op.name == "_local_scalar_dense" else assumed.equal
-        overload = self._overloads[id(func)] = _Overload(func, op, kernel_of(func), rule, follow)
+        if self.checks is not None:
+            elements = self.checks.elements
+            rule = elements.answers.get(op.name, rule)
+        random = has_tag(func, "nondeterministic_seeded") or "empty" in op.name
+        settles = (op.fresh or op.mutates) and op.macs is None and not random
+        overload = self._overloads[id(func)] = _Overload(func, op, kernel_of(func), rule, follow, settles)
         return overload
 
     def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -114,25 +121,42 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
                 output = overload.run(*args, **kwargs)
             except (RuntimeError, ValueError, AssertionError) as error:
                 if op.fresh and not op.mutates:
+                    output = self.checks.elements.made(overload.itself, name, args, kwargs)
+                    if output is not NotImplemented:
+                        return output
                     output = shapes_by_cpu(overload.itself, args, kwargs, error)
                 if output is NotImplemented:
                     raise
                 self.by_cpu[name] = None
         self.checks.after(name, args, output)
-        if overload.follow is not None:
-            self.checks.assumed.after(overload.follow, args, kwargs, output)
-        elif op.mutates:
-            self.checks.assumed.written(op.written_in(args, kwargs))
+        self._note_elements(overload, args, kwargs, output)
         return output
+
+    def _note_elements(self, overload: _Overload, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        """Note what is known of an operator's results, or of what it wrote to."""
+        assert self.checks is not None  # noqa: S101 - for the type checker
+        op, assumed, elements = overload.operator, self.checks.assumed, self.checks.elements
+        if overload.follow is not None:
+            assumed.after(overload.follow, args, kwargs, output)
+        if op.mutates:
+            written = op.written_in(args, kwargs)
+            elements.write(overload.itself, op.name, written if overload.settles else [], args, kwargs)
+            assumed.written(written)
+        elif overload.settles:
+            elements.after(overload.itself, op.name, args, kwargs, output)
 
 
 class FunctionMode(TorchFunctionMode):
-    """Runs every torch function through `run`, and creates new tensors on `device` if the call names none."""
+    """Runs every torch function through `run`, and creates new tensors on `device` if the call names none.
 
-    def __init__(self, run: RunFunction, device: torch.device) -> None:
+    On `meta`, `made` gets each tensor that is made of numbers in Python, with these numbers.
+    """
+
+    def __init__(self, run: RunFunction, device: torch.device, made: Callable[[Tensor, Any], None] | None) -> None:
         super().__init__()
         self.run = run
         self.device = device
+        self.made = made
         self.constructors = device_constructors()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -140,7 +164,10 @@ class FunctionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in self.constructors and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": self.device}
-        return self.run(func, args, kwargs)
+        output = self.run(func, args, kwargs)
+        if func is torch.tensor and args and self.made is not None:
+            self.made(output, args[0])
+        return output
 
 
 @contextmanager

@@ -90,6 +90,9 @@ class Recorder:
         real = {} if given is None else _by_name({**dict(zip(names, given.args, strict=False)), **given.kwargs})
         values = {name: tensor for name, tensor in real.items() if not tensor.is_meta}
         self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
+        for name, value in values.items():
+            if name in named:
+                self.checks.elements.keep(named[name], value)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -111,7 +114,8 @@ class Recorder:
         """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
         operators = OperatorMode(self._saw, self.checks)
-        with FunctionMode(self._run_function, self.device), operators:
+        made = None if self.checks is None else self.checks.elements.made_of
+        with FunctionMode(self._run_function, self.device, made), operators:
             self._threads.add(thread)
             try:
                 yield
