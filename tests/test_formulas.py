@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from alexnet_cli.tracing.formulas import formula_for
+from alexnet_cli.tracing.recording.operators import operator
 
 aten = torch.ops.aten
 B, M, K, N, G = 2, 3, 5, 7, 4
@@ -137,16 +138,72 @@ def test_distances_of_few_points():
     assert formula(*points, 1.0, None, out_val=made(B, M, N)) is None
 
 
-def test_aligned_regions():
+TORCHVISION = {
+    "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align": "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, "
+    "int sampling_ratio, bool aligned) -> Tensor",
+    "roi_pool": "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
+    "-> (Tensor, Tensor)",
+    "ps_roi_pool": "ps_roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) "
+    "-> (Tensor, Tensor)",
+    "ps_roi_align": "ps_roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
+    "int pooled_width, int sampling_ratio) -> (Tensor, Tensor)",
+    "deform_conv2d": "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, "
+    "int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, int groups, "
+    "int offset_groups, bool use_mask) -> Tensor",
+}
+
+
+@pytest.fixture
+def torchvision():
+    """torchvision's operators: its own if it is imported, else their signatures."""
+    with torch.library._scoped_library("torchvision", "FRAGMENT") as library:
+        for name, signature in TORCHVISION.items():
+            if not hasattr(torch.ops.torchvision, name):
+                library.define(signature)
+        yield torch.ops.torchvision
+
+
+def test_aligned_regions(torchvision):
     """A bin is the mean of 2 × 2 samples, a sample the weighted sum of 4 pixels: 16 MACs; unknown with -1 samples."""
     features, boxes, result = made(1, K, 32, 32), made(M, 5), made(M, K, 7, 7)
-    with torch.library._scoped_library("torchvision", "FRAGMENT") as library:
-        if not hasattr(torch.ops.torchvision, "roi_align"):
-            library.define(
-                "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, "
-                "int sampling_ratio, bool aligned) -> Tensor"
-            )
-        formula = formula_for(torch.ops.torchvision.roi_align)
+    formula = formula_for(torchvision.roi_align)
     assert formula is not None
     assert formula(features, boxes, 0.25, 7, 7, 2, False, out_val=result) == M * K * 7 * 7 * 2 * 2 * 4
     assert formula(features, boxes, 0.25, 7, 7, -1, False, out_val=result) is None
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_regions_with_a_sample_for_each_pixel_of_a_bin(torchvision, aligned):
+    """Scaled by 1/4, boxes of 56 × 28 and 30 × 14 have 14 × 7 and 7.5 × 3.5 pixels: 2 × 1 and 2 × 1 a bin of 7 × 7.
+
+    A box of 2 × 2 has half a pixel, which counts as a whole one if it is not aligned: 1 sample a bin either way.
+    """
+    boxes = torch.tensor([[0, 0, 0, 56, 28], [0, 4, 4, 34, 18], [0, 8, 8, 10, 10]], dtype=torch.float32)
+    formula = formula_for(torchvision.roi_align)
+    macs = formula(torch.zeros(1, K, 32, 32), boxes, 0.25, 7, 7, -1, aligned, out_val=torch.zeros(3, K, 7, 7))
+    assert macs == 4 * (2 * 1 + 2 * 1 + 1 * 1) * K * 7 * 7
+
+
+def test_position_sensitive_regions(torchvision):
+    """K × 7 × 7 channels give K: each of M × K × 7 × 7 values is the mean of 2 × 2 samples between 4 pixels."""
+    formula = formula_for(torchvision.ps_roi_align)
+    given, result = (made(1, K * 49, 32, 32), made(M, 5), 0.25, 7, 7), (made(M, K, 7, 7), made(M, K, 7, 7))
+    assert formula(*given, 2, out_val=result) == M * K * 7 * 7 * 2 * 2 * 4
+    assert formula(*given, -1, out_val=result) is None
+
+
+def test_deformable_convolutions(torchvision):
+    """B maps of 6 × 6 by G kernels of K × 3 × 3, as in a plain convolution."""
+    given = (made(B, K, 8, 8), made(G, K, 3, 3), made(B, 18, 6, 6), made(B, 9, 6, 6), made(G))
+    settings = (1, 1, 0, 0, 1, 1, 1, 1, True)
+    formula = formula_for(torchvision.deform_conv2d)
+    assert formula(*given, *settings, out_val=made(B, G, 6, 6)) == B * 6 * 6 * G * K * 3 * 3
+
+
+@pytest.mark.parametrize("name", ["nms", "roi_pool", "ps_roi_pool"])
+def test_choosing_boxes_and_maxima_is_no_multiply_accumulate(torchvision, name):
+    """They compare overlaps, take maxima and means, as sorting and pooling do."""
+    operator.cache_clear()
+    assert not operator(getattr(torchvision, name).default).uncounted
+    operator.cache_clear()

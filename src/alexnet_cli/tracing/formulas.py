@@ -207,23 +207,34 @@ def _few_distances(left: Tensor, right: Tensor, p: float, *rest: object, out_val
 
 
 @macs_formula("torchvision::roi_align")
-def _roi_align(  # noqa: PLR0917 - torchvision's signature
-    features: Tensor,
-    rois: Tensor,
-    spatial_scale: float,
-    pooled_height: int,
-    pooled_width: int,
-    sampling_ratio: int,
-    *rest: object,
-    out_val: Tensor,
-    **_: object,
-) -> int | None:
+def _roi_align(features: Tensor, rois: Tensor, scale: float, *how: Any, out_val: Tensor, **_: object) -> int | None:
     """Each bin is the mean of s × s samples, each interpolated between four pixels: 4 s² MACs for each value.
 
-    With a `sampling_ratio` below one, s follows from the sizes of the boxes, which are values: the work is not known.
+    With a `sampling_ratio` below one, each bin has as many samples a side as pixels, rounded up: unknown on `meta`.
     """
-    del features, rois, spatial_scale, pooled_height, pooled_width, rest
-    return 4 * sampling_ratio**2 * out_val.numel() if sampling_ratio > 0 else None
+    high, wide, sampling_ratio, aligned = how
+    if sampling_ratio > 0:
+        return 4 * int(sampling_ratio) ** 2 * out_val.numel()
+    if rois.is_meta:
+        return None
+    least = 0.0 if aligned else 1.0
+    width, height = ((rois[:, 3:] - rois[:, 1:3]) * scale).clamp(min=least).unbind(1)
+    samples = int(((height / high).ceil() * (width / wide).ceil()).sum())
+    return 4 * samples * features.shape[1] * int(high * wide)
+
+
+@macs_formula("torchvision::ps_roi_align")
+def _position_sensitive_roi_align(*given: Any, out_val: tuple[Tensor, Tensor], **_: object) -> int | None:
+    """As `roi_align`, each bin from a channel of its own."""
+    sampling_ratio = int(given[5])
+    return 4 * sampling_ratio**2 * out_val[0].numel() if sampling_ratio > 0 else None
+
+
+@macs_formula("torchvision::deform_conv2d")
+def _deformable_convolution(given: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: object) -> int:
+    """The convolution of what is sampled; sampling counts as nothing, as that of `grid_sample`."""
+    del given, rest
+    return out_val.numel() * prod(weight.shape[1:])
 
 
 @macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")

@@ -67,6 +67,7 @@ _FREE = """
     multilabel_margin_loss value_selecting_reduction unfold select slice diagonal threshold max_pool2d max_pool3d
     _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp log_sigmoid batch_norm _embedding_bag_per_sample_weights
     _segment_reduce _upsample_lanczos2d_aa floor_divide _is_all_true _is_any_true
+    torchvision::nms torchvision::roi_pool torchvision::ps_roi_pool
 """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
