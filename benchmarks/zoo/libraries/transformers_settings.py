@@ -1,4 +1,7 @@
-"""Settings without which the default config of a type of `transformers` makes no model."""
+"""Settings without which the default config of a type of `transformers` makes no model.
+
+Hybrids of attention and state spaces have no layer of attention left among two, without which their caches fail.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from typing import Any
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "autoformer": {"prediction_length": 24},
+    "bamba": {"attn_layer_indices": [1]},
+    "deepseek_v2": {"num_experts_per_tok": 2},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention"], "num_hidden_layers": 2},
     "informer": {"prediction_length": 24},
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "time_series_transformer": {"prediction_length": 24},
 }
