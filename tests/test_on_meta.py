@@ -394,7 +394,7 @@ UNKNOWN = {
     "random elements": lambda: torch.rand(3) < 2,
     "elements that were not set": lambda: torch.empty(3) < 1e9,
     "written to by what is not known": lambda: torch.arange(3).add_(torch.randint(3, (3,))) >= 0,
-    "too many": lambda: torch.arange(2**16 + 1) % 2 >= 0,
+    "too many": lambda: torch.arange(2**18 + 1) % 2 >= 0,
     "a storage that something else holds now": lambda: torch.arange(3).set_(torch.randint(3, (3,))) >= 0,
 }
 

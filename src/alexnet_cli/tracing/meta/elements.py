@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from alexnet_cli.tracing.meta.assumed import TOKEN, Assumptions
 
-MOST = 2**16
+MOST = 2**18
 """Larger tensors are not followed: of them one value for all elements may be known."""
 _CONSTANTS = frozenset({"arange", "linspace", "eye", "tril_indices", "triu_indices"})
 """What makes elements out of numbers alone, and other elements than one value."""
@@ -223,5 +223,11 @@ class Elements:
         """Keep a storage, and return its elements, which are to be written."""
         storage: Any = tensor.untyped_storage()
         elements = torch.empty(storage.nbytes() // tensor.element_size(), dtype=tensor.dtype, device="cpu")
-        self._kept[self.storage_of(tensor)] = _Kept(elements, assumed, weakref.ref(storage))
+        key = self.storage_of(tensor)
+
+        def forget(gone: weakref.ref[Any]) -> None:
+            if key in self._kept and self._kept[key].storage is gone:
+                del self._kept[key]
+
+        self._kept[key] = _Kept(elements, assumed, weakref.ref(storage, forget))
         return elements
