@@ -413,7 +413,7 @@ def test_a_run_on_the_cpu_instead_runs_once_and_nothing_is_diagnosed(monkeypatch
             runs.append(x.device.type)
             return x if x.sum() < 1e9 else x + 1
 
-    monkeypatch.setattr("alexnet_cli.tracing.trace.diagnose", lambda *_: pytest.fail("nothing went wrong"))
+    monkeypatch.setattr("alexnet_cli.tracing.doctor.diagnose", lambda *_: pytest.fail("nothing went wrong"))
     report = traced(Counts, "4", notify=lambda note: None)
     assert report.error is None
     assert runs == ["meta", "cpu"]
