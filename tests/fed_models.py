@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -197,3 +198,17 @@ def fails() -> None:
 
 def unknown_argument() -> Call:
     return Call((ids,), {"mask": ids})
+
+
+class Particular(nn.Module):
+    """Takes ordinary values only: no padding (1), no end (3), no token past its table, everything attended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(pad_token_id=1, text_config=SimpleNamespace(eos_token_id=[3]))
+        self.embed = nn.Embedding(6, WIDTH)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, key_padding_mask: Tensor) -> Tensor:
+        if not set(input_ids.flatten().tolist()) <= {2, 4, 5} or not attention_mask.all() or key_padding_mask.any():
+            raise ValueError("not ordinary")
+        return self.embed(input_ids)

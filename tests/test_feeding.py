@@ -234,3 +234,10 @@ def test_the_hint_beside_a_saved_report_is_said_once(alexnet, tmp_path):
     hinted = re.search(r"as in --input-size (\S+)$", failed.err, re.MULTILINE)
     assert hinted, failed.err
     assert alexnet("compare", str(saved), "caffenet", "-i", hinted[1]).code == 0
+
+
+def test_integers_and_masks_that_are_made_are_ordinary_on_a_real_device(alexnet):
+    named = ("-i", "input_ids=64:int64", "-i", "attention_mask=64:int64", "-i", "key_padding_mask=64:bool")
+    for given in (("-i", "64:int64", "-i", "64:int64", "-i", "64:bool"), named, ()):
+        answer = alexnet("summary", f"{fed_models.__file__}:Particular", *given, "--device", "cpu", "--json")
+        assert answer.code == 0, answer.err

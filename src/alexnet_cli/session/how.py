@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.report import Input, Report
-from alexnet_cli.targets.inputs import InputSpec, as_mask, parse_input
+from alexnet_cli.targets.inputs import InputSpec, parse_input
 from alexnet_cli.tracing.options import (
     AMP_DTYPES,
     DEVICES,
@@ -88,4 +88,4 @@ def as_found(how: TraceOptions, report: Report) -> TraceOptions:
 def _as_spec(given: Input, batch_size: int | None) -> InputSpec:
     """Return the spec of an input that was found; one that does not begin with the batch is whole."""
     whole = batch_size is None or given.shape[:1] != (batch_size,)
-    return as_mask(InputSpec(given.shape if whole else given.shape[1:], given.dtype, given.name, whole=whole))
+    return InputSpec(given.shape if whole else given.shape[1:], given.dtype, given.name, whole=whole)

@@ -67,11 +67,6 @@ class InputValue:
     name: str | None = None
 
 
-def as_mask(spec: InputSpec) -> InputSpec:
-    """Return a mask that hides nothing, or any other spec unchanged."""
-    return replace(spec, fill=1) if (spec.name or "").endswith("mask") and spec.fill is None else spec
-
-
 def parse_input(text: str) -> InputSpec | InputValue:
     """Read one `--input-size`.
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from alexnet_cli.targets.example import parameters_of
-from alexnet_cli.targets.inputs import InputSpec, as_mask
+from alexnet_cli.targets.inputs import InputSpec
 
 TOKENS = "int64"
 NODES, EDGES = 16, 32
@@ -94,7 +94,7 @@ class Guesser:
     def of(self, name: str) -> list[InputSpec]:
         """Return what an argument of this name may be, the likeliest first; nothing if the name says nothing."""
         rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, name)), None)
-        return [as_mask(replace(spec, name=name)) for spec in rule(self)] if rule else []
+        return [replace(spec, name=name) for spec in rule(self)] if rule else []
 
     def unnamed(self, name: str) -> list[InputSpec]:
         """Return what an argument may be whose name says nothing: what the first layers take."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -11,13 +14,16 @@ from torch import Tensor, nn
 
 from alexnet_cli.errors import UsageError, first_line
 from alexnet_cli.report import Input
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example, argument_names
 from alexnet_cli.targets.inputs import InputSpec, InputValue
 from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.devices import out_of_memory
+from alexnet_cli.tracing.meta.assumed import TOKEN, ordinary
 from alexnet_cli.units import shape as cross
 
 _COLOURS = 3
+_MOST_TOKENS = 100
 
 
 def model_dtype(model: nn.Module) -> torch.dtype:
@@ -63,7 +69,7 @@ def from_specs(
     """
     inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
     own = None if specs and all(spec.whole for spec in specs) else batch_size
-    return Fed(inputs, *make_tensors(inputs, device, specs), own, specs, _filled(specs))
+    return Fed(inputs, *Values(model).tensors(inputs, device, specs), own, specs, _filled(specs))
 
 
 def _filled(specs: list[InputSpec]) -> Example | None:
@@ -115,49 +121,76 @@ def with_batch(
     )
 
 
-def make_tensors(
-    inputs: Sequence[Input], device: torch.device, specs: Sequence[InputSpec] | None = None
-) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """Return the positional and keyword arguments: random floats, zeros for integers and booleans.
+class Values:
+    """What the elements of inputs on a real device are, where their specs do not say: what is ordinary for a model.
 
-    `specs` may fill them with something else.
-
-    Raises:
-        UsageError: a tensor of that size cannot be.
+    That is random floats, ids of tokens that are no special ones, and ones in masks; other integers are zeros.
     """
-    args: list[Tensor] = []
-    kwargs: dict[str, Tensor] = {}
-    for place, given in enumerate(inputs):
-        tensor = make_tensor(given, device, specs[place] if specs else None)
-        if given.name is None:
-            args.append(tensor)
-        else:
-            kwargs[given.name] = tensor
-    return args, kwargs
 
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
 
-def make_tensor(given: Input, device: torch.device, spec: InputSpec | None = None) -> Tensor:
-    """Return a tensor, filled as `spec` says.
+    def tensors(
+        self, inputs: Sequence[Input], device: torch.device, specs: Sequence[InputSpec] = ()
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Return the positional and keyword arguments.
 
-    Raises:
-        UsageError: a tensor of that size cannot be, or not with these values.
-    """
-    dtype: torch.dtype = getattr(torch, given.dtype)
-    try:
-        if device.type == "meta":
-            return torch.empty(given.shape, dtype=dtype, device=device)
-        if spec is not None and spec.fill is not None:
-            return torch.full(given.shape, spec.fill, dtype=dtype, device=device)
-        if spec is not None and spec.below is not None:
-            return torch.randint(spec.below, given.shape, dtype=dtype, device=device)
+        Raises:
+            UsageError: a tensor of that size cannot be, or not with these values.
+        """
+        names = [given.name or name for given, name in zip_longest(inputs, argument_names(self._model)) if given]
+        each = zip_longest(inputs, specs[: len(inputs)], names[: len(inputs)])
+        tensors = [(given.name, self.tensor(given, device, spec, name or "")) for given, spec, name in each]
+        args = [tensor for name, tensor in tensors if name is None]
+        return args, {name: tensor for name, tensor in tensors if name is not None}
+
+    def tensor(self, given: Input, device: torch.device, spec: InputSpec | None, name: str) -> Tensor:
+        """Return the tensor of an input that is called so.
+
+        Raises:
+            UsageError: a tensor of that size cannot be, or not with these values.
+        """
+        dtype: torch.dtype = getattr(torch, given.dtype)
+        try:
+            if device.type == "meta":
+                return torch.empty(given.shape, dtype=dtype, device=device)
+            with torch.device(device):
+                return self._filled(spec or InputSpec(), name, given.shape, dtype)
+        except (RuntimeError, OverflowError, TypeError) as error:
+            if out_of_memory(error):
+                raise
+            said = "a dimension is too large" if isinstance(error, TypeError) else first_line(error)
+            raise UsageError(f"an input of {cross(given.shape)} {given.dtype} cannot be made: {said}") from error
+
+    def _filled(self, spec: InputSpec, name: str, size: Shape, dtype: torch.dtype) -> Tensor:
+        if spec.fill is not None:
+            return torch.full(size, spec.fill, dtype=dtype)
+        if spec.below is not None:
+            return torch.randint(spec.below, size, dtype=dtype)
         if dtype.is_floating_point or dtype.is_complex:
-            return torch.rand(given.shape, dtype=dtype, device=device)
-        return torch.zeros(given.shape, dtype=dtype, device=device)
-    except (RuntimeError, OverflowError, TypeError) as error:
-        if out_of_memory(error):
-            raise
-        said = "a dimension is too large" if isinstance(error, TypeError) else first_line(error)
-        raise UsageError(f"an input of {cross(given.shape)} {given.dtype} cannot be made: {said}") from error
+            return torch.rand(size, dtype=dtype)
+        usual = ordinary(name.lower(), dtype)
+        if usual is TOKEN:
+            tokens = torch.tensor(self._tokens, dtype=dtype)
+            return tokens[torch.randint(len(tokens), size)]
+        return torch.full(size, bool(usual), dtype=dtype)
+
+    @cached_property
+    def _tokens(self) -> list[int]:
+        """Ids from 1 up that every table of the model has, and that its config does not name as special."""
+        tables = (each.num_embeddings for each in self._model.modules() if isinstance(each, nn.Embedding))
+        ids = range(1, min((_MOST_TOKENS, *tables)))
+        special = _special_tokens(getattr(self._model, "config", None))
+        return [each for each in ids if each not in special] or list(ids) or [0]
+
+
+def _special_tokens(config: Any) -> set[int]:
+    """Return the ids that a config names (`pad_token_id`, `image_token_index`), in its parts too."""
+    settings = config if isinstance(config, Mapping) else getattr(config, "__dict__", {})
+    named = (value for key, value in settings.items() if re.search(r"token_(id|index)$", str(key)))
+    own = {each for value in named for each in (value if isinstance(value, (list, tuple)) else (value,))}
+    parts = (part for key, part in settings.items() if str(key).endswith("_config"))
+    return {each for each in own if isinstance(each, int)}.union(*map(_special_tokens, parts))
 
 
 def _first_channels(model: nn.Module) -> int | None:

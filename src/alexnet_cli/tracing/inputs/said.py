@@ -14,7 +14,7 @@ from torch import nn
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.targets.example import Example, keyword_names, parameters_of
 from alexnet_cli.targets.inputs import InputSpec, InputValue
-from alexnet_cli.tracing.inputs.feed import Fed, described, from_specs, make_tensor, model_dtype, with_batch
+from alexnet_cli.tracing.inputs.feed import Fed, Values, described, from_specs, model_dtype, with_batch
 
 Said = InputSpec | InputValue
 
@@ -29,7 +29,7 @@ def from_said(said: Sequence[Said], batch_size: int | None, model: nn.Module, de
     specs = [each for each in said if isinstance(each, InputSpec)]
     if len(specs) == len(said):
         return from_specs(specs, batch_size, model, device, found=False)
-    maker = _Maker(batch_size, model_dtype(model), device)
+    maker = _Maker(batch_size, model_dtype(model), device, Values(model))
     parameters = parameters_of(model) or []
     by_name = {each.name: each for each in parameters}
     unnamed = [each for each in said if each.name is None]
@@ -63,30 +63,32 @@ class _Maker:
     batch_size: int | None
     dtype: torch.dtype
     device: torch.device
+    values: Values
     batched: bool = False
 
     def argument(self, said: Said, parameter: inspect.Parameter | None) -> Any:
         """Return an argument; numbers become a tensor where forward's annotation says that it takes one."""
+        name = said.name or (parameter.name if parameter else "")
         if isinstance(said, InputSpec):
-            return self._tensor(said, self.batch_size)
+            return self._tensor(said, self.batch_size, name)
         if _are_numbers(said.value) and parameter is not None and _takes_tensor(parameter):
             return torch.tensor(said.value).to(self.device)
-        return self._filled(said.value, self.batch_size)
+        return self._filled(said.value, self.batch_size, name)
 
-    def _filled(self, value: Any, batch_size: int | None) -> Any:
+    def _filled(self, value: Any, batch_size: int | None, name: str) -> Any:
         """Replace the shapes in a value; those in a list are whole, as a list holds the samples one by one."""
         if isinstance(value, InputSpec):
-            return self._tensor(value, batch_size)
+            return self._tensor(value, batch_size, name)
         if isinstance(value, Mapping):
-            return {key: self._filled(part, batch_size) for key, part in value.items()}
+            return {key: self._filled(part, batch_size, str(key)) for key, part in value.items()}
         if isinstance(value, list):
-            return [self._filled(part, None) for part in value]
+            return [self._filled(part, None, name) for part in value]
         return value
 
-    def _tensor(self, spec: InputSpec, batch_size: int | None) -> torch.Tensor:
+    def _tensor(self, spec: InputSpec, batch_size: int | None, name: str) -> torch.Tensor:
         self.batched = self.batched or batch_size is not None
         [given] = with_batch([spec], batch_size, self.dtype, found=False)
-        return make_tensor(given, self.device, spec)
+        return self.values.tensor(given, self.device, spec, name)
 
 
 def _are_numbers(value: Any) -> bool:

@@ -22,7 +22,7 @@ from alexnet_cli.errors import UsageError, is_ours, is_users_file
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
-from alexnet_cli.tracing.inputs.feed import make_tensors, model_dtype, with_batch
+from alexnet_cli.tracing.inputs.feed import Values, model_dtype, with_batch
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
 
@@ -105,7 +105,7 @@ class Trial:
         model = self._model()
         try:
             inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
-            args, kwargs = make_tensors(inputs, device, specs)
+            args, kwargs = Values(model).tensors(inputs, device, specs)
             recorder = Recorder(device)
             recorder.feed(model, args, kwargs)
             with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
@@ -160,7 +160,7 @@ def needs_values(error: BaseException) -> bool:
     """Tell whether a forward failed because tensors on `meta` have no values."""
     if isinstance(error, KeyError):  # its text is the key, which may be a tensor on meta
         return False
-    names_meta = re.search(r"(?<![a-z])meta(?![a-z])", str(error), re.IGNORECASE) is not None
+    names_meta = re.search(r"(?<![a-z])meta(?![a-z])|unallocated storage", str(error), re.IGNORECASE) is not None
     return names_meta or (isinstance(error, NotImplementedError) and not _is_left_to_the_user(error))
 
 

@@ -68,7 +68,7 @@ class Assumptions:
         With each comes the tensor that the caller gave, if it has values: these are not assumed.
         """
         for name, tensor, real in inputs:
-            value = _ordinary(name.lower(), tensor)
+            value = ordinary(name.lower(), tensor.dtype)
             if value is not None:
                 known = Known(value, assumed=True) if real is None else _given(value, real)
                 if known is not None:
@@ -142,11 +142,15 @@ class Assumptions:
         return value
 
 
-def _ordinary(name: str, tensor: Tensor) -> Any:
-    if tensor.dtype == torch.bool or (not tensor.is_floating_point() and "mask" in name):
+def ordinary(name: str, dtype: torch.dtype) -> Any:
+    """Return the one value of all elements of an ordinary input, `TOKEN` for token ids, None if it has none.
+
+    The name is in lower case.
+    """
+    is_integer = dtype in (torch.int64, torch.int32)
+    if dtype == torch.bool or (is_integer and "mask" in name):
         return None if "masked" in name else "pad" not in name
-    is_ids = tensor.dtype in (torch.int64, torch.int32) and not _NO_TOKENS.search(name)
-    return TOKEN if is_ids else None
+    return TOKEN if is_integer and not _NO_TOKENS.search(name) else None
 
 
 def _given(ordinary: Any, real: Tensor) -> Known | None:

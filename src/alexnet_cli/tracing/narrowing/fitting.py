@@ -22,7 +22,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import DisableTorchFunction, own_buffers, own_parameters
 from alexnet_cli.tracing.build import build
-from alexnet_cli.tracing.inputs.feed import make_tensors
+from alexnet_cli.tracing.inputs.feed import Values
 from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.narrowing.resizing import Fixed, axis_of, outputs_of, put_out, take_in
 from alexnet_cli.tracing.options import META, TraceOptions
@@ -87,7 +87,7 @@ class _Fitting:
         device = torch.device(META)
         recorder = Recorder(device)
         inputs = self.report.run.inputs if self.report.run is not None else ()
-        args, kwargs = make_tensors(inputs, device)
+        args, kwargs = Values(self.model).tensors(inputs, device)
         try:
             with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
                 output = self.model(*args, **kwargs)
