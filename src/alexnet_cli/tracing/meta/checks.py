@@ -12,7 +12,7 @@ from alexnet_cli.tracing.meta.assumed import Assumptions
 from alexnet_cli.tracing.meta.elements import Elements
 
 _MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
-_TRANSPOSED = 6  # convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
+_TRANSPOSED, _GROUPS = 6, 8  # (input, weight, bias, stride, padding, dilation, transposed, output_padding, groups)
 
 
 _INDICES = (torch.int64, torch.int32)
@@ -45,7 +45,9 @@ class MetaChecks:
                     f"mat1 and mat2 must have the same dtype, but got {_short(left)} and {_short(right)}"
                 )
         elif name == "convolution":
-            _check_transposed(args[0], args[1]) if args[_TRANSPOSED] else _check_kernel(*args[:6])
+            _check_channels(args[0], args[1], args[_GROUPS], transposed=args[_TRANSPOSED])
+            if not args[_TRANSPOSED]:
+                _check_kernel(*args[:6])
         elif name == "embedding":
             if args[1].dtype not in _INDICES:
                 raise RuntimeError(f"Expected indices of the scalar types long or int, but got {_short(args[1].dtype)}")
@@ -82,10 +84,13 @@ def _check_kernel(given: Tensor, weight: Tensor, _: Any, __: Any, padding: Any, 
         )
 
 
-def _check_transposed(given: Tensor, weight: Tensor) -> None:
-    channels = given.shape[-weight.dim() + 1]
-    if channels != weight.shape[0]:
-        raise RuntimeError(f"expected input to have {weight.shape[0]} channels, but got {channels} channels instead")
+def _check_channels(given: Tensor, weight: Tensor, groups: int, *, transposed: bool) -> None:
+    """Torch's own check on meta names no numbers."""
+    if given.dim() not in (weight.dim(), weight.dim() - 1):
+        return
+    channels, takes = given.shape[-weight.dim() + 1], weight.shape[0] if transposed else weight.shape[1] * groups
+    if channels != takes:
+        raise RuntimeError(f"expected input to have {takes} channels, but got {channels} channels instead")
 
 
 def _short(dtype: torch.dtype) -> str:
