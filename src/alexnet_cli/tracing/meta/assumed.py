@@ -14,6 +14,7 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -32,7 +33,8 @@ _PLACES_TOLD = 4
 class Known(NamedTuple):
     """The one value of all elements of a storage, and whether it rests on what is assumed of the inputs.
 
-    `real` are the tokens themselves if the caller gave them.
+    Where elements are true and false it is the share that is true, a `Fraction`. `real` are the tokens themselves where
+    they are known: all of them, those of one sample, or one that all are.
     """
 
     value: Any
@@ -91,7 +93,7 @@ class Assumptions:
     def item(self, tensor: Tensor) -> Any:
         """Return the value that a model asks for, NotImplemented if it is not known."""
         known = self.known(tensor)
-        if known is None or known.value is TOKEN:
+        if known is None or not _is_one_value(known):
             return NotImplemented
         return self.answer(known.value, assumed=known.assumed)
 
@@ -100,7 +102,7 @@ class Assumptions:
         one, other = self.known(left), self.known(right)
         if left.shape != right.shape:
             return False
-        if one is None or other is None or TOKEN in (one.value, other.value):
+        if one is None or other is None or not (_is_one_value(one) and _is_one_value(other)):
             return NotImplemented
         return self.answer(one.value == other.value, assumed=one.assumed or other.assumed)
 
@@ -123,7 +125,7 @@ class Assumptions:
     def _keep(self, tensor: Tensor, known: Known) -> None:
         try:
             storage: Any = tensor.untyped_storage()
-            value = known.value if known.value is TOKEN else _in_dtype(known.value, tensor)
+            value = _in_dtype(known.value, tensor) if _is_one_value(known) else known.value
         except (
             RuntimeError,
             NotImplementedError,
@@ -151,6 +153,10 @@ def ordinary(name: str, dtype: torch.dtype) -> Any:
     if dtype == torch.bool or (is_integer and "mask" in name):
         return None if "masked" in name else "pad" not in name
     return TOKEN if is_integer and not _NO_TOKENS.search(name) else None
+
+
+def _is_one_value(known: Known) -> bool:
+    return known.value is not TOKEN and not isinstance(known.value, Fraction)
 
 
 def _given(ordinary: Any, real: Tensor) -> Known | None:
@@ -188,7 +194,13 @@ def _place() -> str:
 # --- What operators make of what is known ---------------------------------------------------------------------------
 
 
-@_follow("clone", "_to_copy", "index", "index_select", "gather", "repeat", "flip", "roll", "abs", "amax", "amin")
+@_follow("index", "index_select", "gather", "abs", "amax", "amin")
+def _picked(given: Given, args: Any, output: Tensor) -> Known | None:
+    known = _same(given, args, output)
+    return None if known is not None and isinstance(known.value, Fraction) else known
+
+
+@_follow("clone", "_to_copy", "repeat", "flip", "roll")
 def _same(given: Given, _args: Any, output: Tensor) -> Known | None:
     known = given[0]
     lost = known is not None and known.value is TOKEN and output.dtype not in (torch.int64, torch.int32)
@@ -197,14 +209,14 @@ def _same(given: Given, _args: Any, output: Tensor) -> Known | None:
 
 @_follow("max", "min")
 def _extreme(given: Given, args: Any, output: Tensor) -> Known | None:
-    return _same(given, args, output) if len(given) == 1 else None
+    return _picked(given, args, output) if len(given) == 1 else None
 
 
 @_follow("cat", "stack")
 def _joined(given: Given, _args: Any, _output: Tensor) -> Known | None:
     known = [each for each in given if each is not None]
     alike = len(known) == len(given) and len({each.value for each in known}) == 1
-    alike = alike and all(each.real is None for each in known)
+    alike = alike and all(each.real is None and not isinstance(each.value, Fraction) for each in known)
     return Known(known[0].value, any(each.assumed for each in known)) if alike else None
 
 
@@ -235,16 +247,29 @@ def _is_in(given: Given, args: Any, _output: Tensor) -> Known | None:
     return Known(value=False, assumed=True) if tokens else None
 
 
-@_follow("all", "any", "_is_any_true")
-def _whole(given: Given, args: Any, _output: Tensor) -> Known | None:
+@_follow("all")
+def _all(given: Given, args: Any, output: Tensor) -> Known | None:
+    return _whole(given, args, output, of_some=False)
+
+
+@_follow("any", "_is_any_true")
+def _any(given: Given, args: Any, output: Tensor) -> Known | None:
+    return _whole(given, args, output, of_some=True)
+
+
+def _whole(given: Given, args: Any, output: Tensor, *, of_some: bool) -> Known | None:
     known = given[0]
-    return known if known is not None and known.value is not TOKEN and args[0].numel() else None
+    if known is None or known.value is TOKEN or not args[0].numel():
+        return None
+    if isinstance(known.value, Fraction):
+        return known._replace(value=of_some) if output.numel() == 1 else None
+    return known
 
 
 @_follow("_is_all_true")
 def _checked(given: Given, args: Any, output: Tensor) -> Known | None:
     """A check of the model's that all is true: it raises if not."""
-    return _whole(given, args, output) or Known(value=True, assumed=True)
+    return _all(given, args, output) or Known(value=True, assumed=True)
 
 
 @_follow("sum")
@@ -252,6 +277,8 @@ def _sum(given: Given, args: Any, output: Tensor) -> Known | None:
     known = given[0]
     if known is None or known.value is TOKEN or not output.numel():
         return None
+    if isinstance(known.value, Fraction):
+        return Known(int(known.value * args[0].numel()), known.assumed) if output.numel() == 1 else None
     return Known(known.value * (args[0].numel() // output.numel()), known.assumed)
 
 
@@ -260,12 +287,14 @@ def _not(given: Given, _args: Any, output: Tensor) -> Known | None:
     known = given[0]
     if known is None or known.value is TOKEN or output.dtype != torch.bool:
         return None
-    return Known(not known.value, known.assumed)
+    return Known(1 - known.value if isinstance(known.value, Fraction) else not known.value, known.assumed)
 
 
 @_follow("where")
 def _where(given: Given, args: Any, _output: Tensor) -> Known | None:
     if len(given) != 3 or len(args) != 3 or given[0] is None:  # noqa: PLR2004 - a condition and two values
+        return None
+    if isinstance(given[0].value, Fraction):
         return None
     chosen = given[1] if given[0].value else given[2]
     return chosen and chosen._replace(assumed=chosen.assumed or given[0].assumed)
@@ -285,12 +314,18 @@ def _computed(compute: Callable[[Any, Any], Any]) -> Follow:
     return follow
 
 
-def _contradicted(compute: Callable[[Any, Any], Any], real: Tensor, bound: float) -> bool:
-    """Tell whether tokens that were given compare with a number as no ordinary ones do."""
-    return bool((compute(real, bound) != compute(1, 0)).any())
+def _real_compared(compute: Callable[[Any, Any], Any], real: Tensor, compared: Tensor, number: Any) -> Known | None:
+    """Compare tokens that are known with a number; where some are other than the rest, only all of them at once."""
+    if isinstance(number, str) or number is None:
+        return None
+    hits = compute(real, number)
+    share = Fraction(int(hits.sum()), hits.numel())
+    if share.denominator == 1:
+        return Known(bool(share))
+    return Known(share) if compared.shape[-real.dim() :] == real.shape else None
 
 
-def _compared(compute: Callable[[Any, Any], bool]) -> Follow:
+def _compared(compute: Callable[[Any, Any], Any]) -> Follow:
     """Compare what is known.
 
     Tokens are 0 or more, and equal no number that is named; a tensor equals itself, as it holds no NaN; and what is
@@ -309,13 +344,13 @@ def _compared(compute: Callable[[Any, Any], bool]) -> Follow:
             return Known(token_against, assumed=True)
         if given[0] is not None and given[0].value is TOKEN:
             other = given[1] if isinstance(right, Tensor) else Known(right)
+            if given[0].real is not None and equality:
+                return _real_compared(compute, given[0].real, left, other and other.value)
             special = equality and (right.numel() == 1 if isinstance(right, Tensor) else True)
             special = special and not (other is not None and other.value is TOKEN)
             bound = 0 if compute in (python.lt, python.ge) else -1
             below = not equality and isinstance(right, (int, float)) and right <= bound
-            if given[0].real is not None and (
-                isinstance(right, Tensor) or _contradicted(compute, given[0].real, right)
-            ):
+            if given[0].real is not None and not (below and (compute(given[0].real, right) == token_against).all()):
                 return None
             return Known(token_against, assumed=True) if special or below else None
         return plain(given, args, output)
