@@ -169,3 +169,61 @@ class Clips(nn.Module):
     def forward(self, clip: Tensor) -> Tensor:
         batch, frames, channels, height, width = clip.shape
         return self.conv(clip.reshape(batch * frames, channels, height, width))
+
+
+class Reads(nn.Module):
+    """Reads pictures into the text: as many tokens must stand for one as it has patches, counted by their elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        text = SimpleNamespace(model_type="text", hidden_size=WIDTH)
+        vision = SimpleNamespace(model_type="vision", image_size=32, patch_size=8)
+        self.config = SimpleNamespace(image_token_id=7, text_config=text, vision_config=vision)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.see = nn.Conv2d(3, WIDTH, 8, stride=8)
+
+    def forward(self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None) -> Tensor:
+        hidden = self.embed(input_ids)
+        if pixel_values is None:
+            return hidden
+        seen = self.see(pixel_values).flatten(2).transpose(1, 2)
+        mask = input_ids == 7
+        if mask.sum() * WIDTH != seen.numel():
+            raise ValueError(f"{mask.sum()} tokens do not match {seen.numel()} features")
+        return hidden.masked_scatter(mask[..., None], seen)
+
+
+class SeesPoorly(Reads):
+    """Runs on text, and on no picture."""
+
+    def forward(self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None) -> Tensor:
+        if pixel_values is not None:
+            raise ValueError("no")
+        return super().forward(input_ids)
+
+
+class Patches(nn.Module):
+    """Takes a batch of images as one list of patches, and how many of them each has in time, height and width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(patch_size=4, temporal_patch_size=2)
+        self.see = nn.Linear(3 * 2 * 4 * 4, WIDTH)
+
+    def forward(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
+        return self.see(pixel_values).split([time * height * width for time, height, width in grid_thw.tolist()])[0]
+
+
+class InProportion(nn.Module):
+    """Takes an image eight times as large as the latents, and pooled vectors of a width that the config names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {"in_channels": 4, "sample_size": 16, "pooled_projection_dim": 12}
+        self.enter = nn.Conv2d(4, WIDTH, 3, padding=1)
+        self.shrink = nn.Conv2d(3, WIDTH, 8, stride=8)
+        self.pool = nn.Linear(12, WIDTH)
+
+    def forward(self, sample: Tensor, hint: Tensor, pooled_projections: Tensor | None = None) -> Tensor:
+        hidden = self.enter(sample) + self.shrink(hint)
+        return hidden + self.pool(pooled_projections)[..., None, None]

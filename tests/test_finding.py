@@ -30,6 +30,9 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:LooksAndReads", [[1, 16], [1, 16, 20], [1, 16, 4]]),
         (f"{SOUGHT}:SaysItsSize", [[1, 3, 45, 30]]),
         (f"{SOUGHT}:Clips", [[1, 1, 3, 224, 224]]),
+        (f"{SOUGHT}:Reads", [[1, 16 + (32 // 8) ** 2], [1, 3, 32, 32]]),
+        (f"{SOUGHT}:SeesPoorly", [[1, 16]]),
+        (f"{SOUGHT}:InProportion", [[1, 4, 224 // 8, 224 // 8], [1, 3, 224, 224], [1, 12]]),
     ],
 )
 def test_an_input_is_found(alexnet, target, inputs):
@@ -59,6 +62,58 @@ def test_the_search_runs_once_for_a_model_that_is_run_again_on_the_cpu(alexnet, 
     )
     assert alexnet("summary", f"{SOUGHT}:LooksAtValues").code == 0
     assert len(searches) == 1
+
+
+def test_as_many_tokens_stand_for_a_picture_as_it_has_patches_also_on_the_cpu(alexnet):
+    inputs = alexnet("summary", f"{SOUGHT}:Reads", "--json").json["run"]["inputs"]
+    assert inputs[0]["values"].count(7) == (32 // 8) ** 2
+    assert "values" not in inputs[1]
+    answer = alexnet("summary", f"{SOUGHT}:Reads", "--device", "cpu", "-b", "1", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["run"]["inputs"] == inputs
+
+
+def test_the_note_names_the_inputs_that_were_left_out(alexnet):
+    assert "fits, without pixel_values, from" in alexnet("summary", f"{SOUGHT}:SeesPoorly").err
+    assert "without" not in alexnet("summary", f"{SOUGHT}:Reads").err.split("no input was given")[1]
+
+
+def test_values_that_mean_something_are_made_for_what_names_them(alexnet):
+    answer = alexnet("summary", f"{SOUGHT}:Patches", "--json")
+    assert answer.code == 0, answer.err
+    patches, grid = answer.json["run"]["inputs"]
+    assert (patches["shape"], grid["shape"], grid["values"]) == ([256, 96], [1, 3], [1, 16, 16])
+
+
+@pytest.mark.parametrize("command", ["summary", "memory", "explain", "cost"])
+@pytest.mark.parametrize("name", ["Nested", "LooksAtValues", "Reads"])
+def test_one_command_searches_once_and_tries_nothing_twice(alexnet, monkeypatch, command, name):
+    searches, tried = [], []
+    begun, runs = find_inputs.Search.__init__, trial.Trial.__call__
+    monkeypatch.setattr(
+        find_inputs.Search, "__init__", lambda self, *a, **k: (searches.append(1), begun(self, *a, **k))[1]
+    )
+    monkeypatch.setattr(trial.Trial, "__call__", lambda self, specs: (tried.append(tuple(specs)), runs(self, specs))[1])
+    assert alexnet(command, f"{SOUGHT}:{name}").code == 0
+    assert len(searches) == 1
+    assert len(tried) == len(set(tried))
+
+
+def test_a_search_stops_at_its_limit():
+    clock, tried = [0.0], []
+
+    def failure_on(specs):
+        tried.append(specs)
+        clock[0] += 1.0
+        return ValueError(f"expected 3, got {len(tried)}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find_inputs.time, "monotonic", lambda: clock[0])
+        search = find_inputs.Search(sought_models.Nested(), failure_on)
+        assert search.next() is None
+        assert len(tried) == find_inputs.SECONDS
+        assert search.next() is None
+    assert len(tried) == find_inputs.SECONDS
 
 
 def test_where_nothing_fits_it_is_said_what_forward_takes_what_was_tried_and_how_to_go_on(alexnet):

@@ -53,12 +53,16 @@ class Model(Struct, frozen=True):
 
 
 class Input(Struct, frozen=True):
-    """One argument of `forward`, batch included; `found` if the program chose it, `name` if by keyword."""
+    """One argument of `forward`, batch included; `found` if the program chose it, `name` if by keyword.
+
+    `values` are those of one sample, row by row, where the program chose them for their sense.
+    """
 
     shape: Shape
     dtype: str
     found: bool = False
     name: str | None = None
+    values: tuple[int, ...] | UnsetType = UNSET
 
 
 class Measured(Struct, frozen=True):

@@ -88,4 +88,5 @@ def as_found(how: TraceOptions, report: Report) -> TraceOptions:
 def _as_spec(given: Input, batch_size: int | None) -> InputSpec:
     """Return the spec of an input that was found; one that does not begin with the batch is whole."""
     whole = batch_size is None or given.shape[:1] != (batch_size,)
-    return InputSpec(given.shape if whole else given.shape[1:], given.dtype, given.name, whole=whole)
+    shape, values = given.shape if whole else given.shape[1:], given.values or None
+    return InputSpec(shape, given.dtype, given.name, values=values, whole=whole)

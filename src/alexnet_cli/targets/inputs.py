@@ -37,7 +37,7 @@ class InputSpec:
 
     Without a `dtype` it has the model's own. `side` replaces the shape if only the side of a square image is known;
     `name` makes it a keyword argument. `fill` is the value of all its elements, `below` the bound of random integers.
-    A `whole` shape has no batch in front, whatever the batch.
+    `values` are those of one sample, row by row. A `whole` shape has no batch in front, whatever the batch.
     """
 
     shape: Shape = ()
@@ -46,6 +46,7 @@ class InputSpec:
     side: int | None = None
     fill: float | None = None
     below: int | None = None
+    values: tuple[int, ...] | None = None
     whole: bool = False
 
     def as_image(self, channels: int) -> InputSpec:

@@ -91,7 +91,7 @@ def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceO
         notify(f"this model needs values to run ({said}): it was run on {where}{inputs}")
         device = torch.device(subject.home)
         report, failure = _trace_on(device, trial, notify)
-    while failure is not None and device.type != META and trial.search_on():
+    while failure is not None and device.type != META and trial.search_on(failure):
         report, failure = _trace_on(device, trial, notify)
     if trial.found is not None:
         notify(f"no input was given: {_said_of(trial.found)}, from {trial.found.how}")
@@ -185,7 +185,8 @@ def _said_of(found: FoundInputs) -> str:
     shapes = ", ".join(f"{spec.name}={shape(spec.shape)}" if spec.name else shape(spec.shape) for spec in found.specs)
     if not found.fits:
         return f"none that fits was found, {shapes or 'none at all'} was a guess"
-    return f"found that {shapes} fits" if shapes else "found that none is needed"
+    without = f", without {', '.join(found.left_out)}" if found.left_out else ""
+    return f"found that {shapes} fits{without}" if shapes else "found that none is needed"
 
 
 def _run(run: Forward | Step, recorder: Recorder) -> BaseException | None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import chain, count, islice, permutations, product
 from linecache import getline
 from traceback import walk_tb
+from typing import Generic, TypeVar
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.inputs.by_name import Guesser
+from alexnet_cli.tracing.inputs.senses import recounted
 
 Inputs = tuple[InputSpec, ...]
 Progress = tuple[int, ...]
@@ -21,47 +25,48 @@ Progress = tuple[int, ...]
 MOST = 80
 """So many suggestions in a row are tried."""
 
-_MOST_OF_ONE = 8
+_MOST_OF_ONE = 16
 """So many inputs are made of one failure."""
 
 _GUESSES = 3
 _RANKS = range(6)
 _SEQUENCE, _IMAGE = 2, 3
 _FEW = range(2, 5)
+_FEW_OFF = 4
+_LARGEST = 100_000
 _NUMBER = re.compile(r"(?:(?<![A-Za-z_.\d])|(?<=\dx))\d{1,5}(?!\d)")
 _MOST_NUMBERS = 8
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
-class Suggestions:
-    """Inputs that failures suggest, those first that grew out of the run that came furthest."""
+Origin = TypeVar("Origin")
+
+
+class Suggestions(Generic[Origin]):
+    """Inputs that failures suggest, with what they grew out of; those of the run that came furthest are first."""
 
     def __init__(self, guesser: Guesser) -> None:
         self._guesser = guesser
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all suggestions, before another candidate is tried."""
-        self._waiting: list[tuple[Progress, int, Inputs]] = []
+        self._waiting: list[tuple[Progress, int, Inputs, Origin]] = []
         self._failed: set[tuple[Progress, str]] = set()
         self._taken = 0
         self._count = count()
 
-    def next(self) -> Inputs | None:
+    def next(self) -> tuple[Inputs, Origin] | None:
         """Return the next suggestion, None if there is none or enough were tried."""
         if not self._waiting or self._taken == MOST:
             return None
         self._taken += 1
-        return heappop(self._waiting)[2]
+        return heappop(self._waiting)[2:]
 
-    def learn(self, specs: Inputs, failure: BaseException) -> None:
+    def learn(self, specs: Inputs, origin: Origin, failure: BaseException) -> None:
         """Take in how some inputs failed; the same failure on other inputs suggests nothing new."""
         progress = _progress(failure)
         if (progress, str(failure)) in self._failed:
             return
         self._failed.add((progress, str(failure)))
         for others in mended(specs, failure, self._guesser):
-            heappush(self._waiting, (tuple(-line for line in progress), next(self._count), others))
+            heappush(self._waiting, (tuple(-line for line in progress), next(self._count), others, origin))
 
 
 def _progress(failure: BaseException) -> Progress:
@@ -70,8 +75,16 @@ def _progress(failure: BaseException) -> Progress:
 
 def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
     """Yield what the failure of some inputs suggests, the likeliest first."""
-    text = str(failure)
-    ways = (_of_said_rank(specs, text), _as_ids(specs, text), _enlarged(specs, text), _resized(specs, text))
+    text = re.sub(r"\d[dD] \(unbatched\) or ", "", str(failure))  # there the batch would be the channels
+    ways = (
+        recounted(specs, [int(number) for number in re.findall(r"\b\d+\b", text)], guesser),
+        _of_said_rank(specs, text),
+        _as_ids(specs, text),
+        _as_patches(specs, text, guesser),
+        _matched(specs, text),
+        _enlarged(specs, text),
+        _resized(specs, text),
+    )
     yield from islice(dict.fromkeys(chain(_completed(specs, text, failure, guesser), *ways)), _MOST_OF_ONE)
 
 
@@ -83,18 +96,25 @@ def _completed(specs: Inputs, text: str, failure: BaseException, guesser: Guesse
         for each in parameters_of(guesser.model) or ()
         if each.default is None and each.name not in given and each.kind is not each.POSITIONAL_ONLY
     ]
-    said = [name for name in optional if name in _WORD.findall(text)]
+    words = {word.lower() for word in _WORD.findall(text)}
+    said = [name for name in optional if name.lower() in words]
     missing = said or [name for name in dict.fromkeys(_nones_near(failure)) if name in optional]
-    guesses = [_as_long(specs, guesser.of(name) or guesser.unnamed(name))[:_GUESSES] for name in missing]
+    guesses = [_as_long(specs, name, guesser.of(name) or guesser.unnamed(name))[:_GUESSES] for name in missing]
     together = zip(*guesses, strict=False) if len(missing) > 1 else ()
     for others in (*((spec,) for each in guesses for spec in each), *together):
         yield (*specs, *others)
 
 
-def _as_long(specs: Inputs, guesses: Sequence[InputSpec]) -> list[InputSpec]:
-    """Put guesses first that are as long as something that is given, as sequences that go together are."""
-    lengths = {spec.shape[:1] for spec in specs}
-    return sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths)
+def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[InputSpec]:
+    """Put guesses first that are as long as something that is given, as sequences that go together are.
+
+    A mask may go with any axis of what is given.
+    """
+    masks = [each for each in guesses if name.endswith("mask") and len(each.shape) == 1]
+    sizes = [size for spec in specs for size in reversed(spec.shape)] if masks else []
+    fitting = [replace(masks[0], shape=(size,)) for size in dict.fromkeys(sizes)]
+    lengths = {spec.shape[:1] for spec in specs if len(spec.shape) < _IMAGE}
+    return list(dict.fromkeys((*fitting, *sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths))))
 
 
 def _nones_near(failure: BaseException) -> list[str]:
@@ -125,6 +145,63 @@ def _of_said_rank(specs: Inputs, text: str) -> Iterator[Inputs]:
         yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - (not spec.whole), text))
 
 
+def _as_patches(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
+    """Cut an image into patches where vectors as long as a patch are wanted."""
+    for patches, (place, spec) in product(guesser.patches(), enumerate(specs)):
+        if len(spec.shape) >= _IMAGE and patches.shape[-1] in _numbers(text):
+            yield _with(specs, place, replace(spec, shape=patches.shape))
+
+
+def _matched(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Bring sizes into line that the text says do not match, where they follow from the input's in proportion."""
+    for had, wanted in dict.fromkeys(_mismatches(text)):
+        for place, spec in enumerate(specs):
+            for shape in (*_exactly(spec.shape, had, wanted), *_in_proportion(spec.shape, Fraction(wanted, had))):
+                if shape != spec.shape and max(shape, default=0) <= _LARGEST:
+                    yield _with(specs, place, replace(spec, shape=shape, values=None))
+
+
+_MISMATCHES = (
+    r"\d+[x, ]+(\d+)\]? (?:X|and) \[?(\d+)[x, ]+\d+",  # of matrices to be multiplied
+    r"tensor a \((\d+)\) must match the size of tensor b \((\d+)\)",
+)
+_BROADCAST = re.compile(r"dimension of length (\d+) at (-\d+)!.*broadcastable to \[([\d, ]*)\]")
+
+
+def _mismatches(text: str) -> Iterator[tuple[int, int]]:
+    """Yield pairs of sizes that should be one, either of which may be the one that depends on the input."""
+    pairs = [pair for pattern in _MISMATCHES for pair in re.findall(pattern, text)]
+    pairs += [(got, wanted) for wanted, got in re.findall(r"to have (\d+) channels, but got (\d+)", text)]
+    for length, axis, shape in _BROADCAST.findall(text):
+        sizes = shape.split(", ")
+        if -int(axis) <= len(sizes):
+            pairs.append((sizes[int(axis)], length))
+    for left, right in ((int(left), int(right)) for left, right in pairs):
+        if left and right:
+            yield from ((left, right), (right, left))
+
+
+def _exactly(shape: tuple[int, ...], had: int, wanted: int) -> Iterator[tuple[int, ...]]:
+    """Replace one size by another, on all axes that have it and on each; what is a few off stays so."""
+    yield tuple(wanted if size == had else size for size in shape)
+    for axis, size in enumerate(shape):
+        if abs(size - had) <= _FEW_OFF < size + wanted - had:
+            yield (*shape[:axis], size + wanted - had, *shape[axis + 1 :])
+
+
+def _in_proportion(shape: tuple[int, ...], factor: Fraction) -> Iterator[tuple[int, ...]]:
+    """Scale both sides of an image, or one axis, so that what follows from it in proportion fits."""
+    if len(shape) >= _IMAGE:
+        root = Fraction(math.isqrt(factor.numerator), math.isqrt(factor.denominator))
+        for each in (factor, *((root,) if root**2 == factor else ())):
+            sides = [size * each for size in shape[-2:]]
+            if all(side.denominator == 1 for side in sides):
+                yield (*shape[:-2], *map(int, sides))
+    for axis, size in enumerate(shape):
+        if (size * factor).denominator == 1:
+            yield (*shape[:axis], int(size * factor), *shape[axis + 1 :])
+
+
 def _enlarged(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Enlarge images and volumes that are too small."""
     if re.search(r"too small|at least|larger|smaller", text):
@@ -141,9 +218,14 @@ def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
         for axis, size in enumerate(spec.shape):
             if size == had and wanted > 0:
                 yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
+    if not _OF_RANK.search(text):
+        return
     for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
         if had == len(spec.shape) + (not spec.whole) and wanted in _RANKS:
             yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole), text))
+
+
+_OF_RANK = re.compile(r"unpack|\d[dD]\b|dimensions|ndim|rank")
 
 
 def _numbers(text: str) -> list[int]:
@@ -163,6 +245,8 @@ def _of_rank(spec: InputSpec, rank: int, text: str) -> Iterator[InputSpec]:
     elif rank == len(spec.shape) + 1:
         for size in (1, *(number for number in _numbers(text) if number in _FEW), 8):
             yield replace(spec, shape=(size, *spec.shape))
+    elif rank == len(spec.shape) + 2:
+        yield replace(spec, shape=(1, 1, *spec.shape))
 
 
 def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:

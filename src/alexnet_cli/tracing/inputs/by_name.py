@@ -7,75 +7,26 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
-from typing import Any
 
 from torch import nn
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.torch_insides import ConvNd
+from alexnet_cli.tracing.inputs.config import Config
 
 TOKENS = "int64"
 NODES, EDGES = 16, 32
 MOST_COMBINATIONS = 60
 _SAMPLES = 16_000
 _SECONDS_OF_FRAMES = 100
-_OPTIONAL = (
-    (),
-    ("decoder_input_ids",),
-    ("input_ids",),
-    ("input_ids", "attention_mask"),
-    ("attention_mask",),
-    ("pixel_values",),
-    ("pixel_values", "input_ids", "attention_mask"),
-    ("bbox",),
-    ("pixel_values", "bbox"),
-    ("input_features",),
-    ("is_longer",),
-    ("input_features", "is_longer"),
-    ("input_values",),
-    ("decoder_input_values",),
-    ("encoder_hidden_states",),
-    ("past_time_features", "past_observed_mask", "future_values", "future_time_features"),
-)
-"""Arguments that are optional in the signature and yet needed, to be tried beside the main one."""
+_HALF_A_MINUTE = 3000
+_PATCHES = 16
+_LATENTS = 64
+_TIME = r"timesteps?|t|time"
+_SAY_NOTHING = ("input", "inputs", "hidden", "states", "values", "embeds", "ids", "mask", "encoder", "decoder", "cond")
+_CUT = ("pixel_values", "hidden_states")
 _MAIN = ("input_ids", "pixel_values", "input_values", "input_features", "sample", "hidden_states", "past_values")
-
-
-class Config:
-    """A model's config and those nested in it: transformers' and diffusers' are objects or mappings."""
-
-    def __init__(self, model: nn.Module) -> None:
-        root = getattr(model, "config", None)
-        self.parts: list[tuple[str, Any]] = [] if root is None else [("", root)]
-        for name, part in self.parts:  # grows while it is walked
-            inner = part if isinstance(part, Mapping) else getattr(part, "__dict__", {})
-            known = {id(other) for _, other in self.parts}
-            self.parts += [
-                (f"{name}.{key}", value)
-                for key, value in inner.items()
-                if id(value) not in known and (hasattr(value, "model_type") or str(key).endswith("_config"))
-            ]
-
-    def __bool__(self) -> bool:
-        return bool(self.parts)
-
-    def get(self, *names: str, of: str = "") -> Any:
-        """Return the first setting of these names, from parts whose name holds one of the words in `of` first."""
-        words = of.split()
-        parts = sorted(self.parts, key=lambda part: not any(word in part[0] for word in words)) if words else self.parts
-        for _, part in parts:
-            for name in names:
-                value = part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
-                if value is not None:
-                    return value
-        return None
-
-    def number(self, *names: str, of: str = "", default: int = 0) -> int:
-        """Return the first setting that is a positive number; of a sequence its first."""
-        value = self.get(*names, of=of)
-        if isinstance(value, (tuple, list)) and value:
-            value = value[0]
-        return int(value) if isinstance(value, (int, float)) and value >= 1 else default
 
 
 @dataclass(frozen=True)
@@ -94,11 +45,30 @@ class Guesser:
     def of(self, name: str) -> list[InputSpec]:
         """Return what an argument of this name may be, the likeliest first; nothing if the name says nothing."""
         rule = next((rule for pattern, rule in _RULES if re.fullmatch(pattern, name)), None)
-        return [replace(spec, name=name) for spec in rule(self)] if rule else []
+        return [replace(spec, name=name) for spec in (rule(self) if rule else self._by_setting(name))]
+
+    def _by_setting(self, name: str) -> Iterator[InputSpec]:
+        """Vectors of a size that the config names alike: `pooled_projections` and `pooled_projection_dim`."""
+        words = [word.removesuffix("s") for word in name.split("_") if word not in _SAY_NOTHING]
+        for setting, size in self.config.numbers(r".*_(dim|size|width|channels|features|len|length)"):
+            if words and size > 1 and all(word in setting for word in words):
+                yield InputSpec((size,))
+                yield InputSpec((self.lengths[0], size))
 
     def unnamed(self, name: str) -> list[InputSpec]:
-        """Return what an argument may be whose name says nothing: what the first layers take."""
-        return [replace(spec, name=name) for spec in self.by_layer]
+        """Return what a tensor may be whose name says nothing: what the first layers take, integers if it is said."""
+        parameter = next((each for each in parameters_of(self.model) or () if each.name == name), None)
+        said = "Tensor" if parameter is None or parameter.annotation is parameter.empty else str(parameter.annotation)
+        if "LongTensor" in said or "IntTensor" in said:
+            return [InputSpec(shape, TOKENS, name) for shape in ((), (self.lengths[0],))]
+        return [replace(spec, name=name) for spec in self.by_layer] if "Tensor" in said or "Any" in said else []
+
+    def takes_batch_for_channels(self, specs: Sequence[InputSpec]) -> bool:
+        """Tell whether the first layer is a convolution that would take an input for one sample without a batch."""
+        ranks = {len(spec.shape) for spec in self.by_layer[:1]}
+        first = next((layer for layer in self.model.modules() if isinstance(layer, ConvNd)), None)
+        by_convolution = first is not None and ranks == {len(first.kernel_size) + 1}
+        return first is not None and by_convolution and any(len(spec.shape) == len(first.kernel_size) for spec in specs)
 
     def tokens(self) -> Iterator[InputSpec]:
         """Token ids; none where nothing embeds them."""
@@ -126,7 +96,7 @@ class Guesser:
 
     def _image(self) -> tuple[int, int, int]:
         of = "vision image"
-        size = self.config.get("image_size", "img_size", "input_size", "sample_size", of=of)
+        size = self.config.get("image_size", "img_size", "input_size", "sample_size", "max_img_size", of=of)
         if isinstance(size, Mapping):
             size = tuple(size.values())
         height, width = (*size, *size)[:2] if isinstance(size, (tuple, list)) and size else (size, size)
@@ -160,7 +130,8 @@ class Guesser:
             "num_mel_bins", "input_feat_per_channel", "feature_size", "input_dim", "n_mels", of=of, default=80
         )
         positions = 2 * self.config.number("max_source_positions", of=of)
-        for frames in filter(None, (positions, self.config.number("max_length", of=of), _SECONDS_OF_FRAMES, 1024)):
+        length = self.config.number("max_length", of=of)
+        for frames in filter(None, (positions, length, _SECONDS_OF_FRAMES, _HALF_A_MINUTE, 1024)):
             yield InputSpec((bands, frames))
             yield InputSpec((frames, bands))
             yield InputSpec((1, frames, bands))
@@ -175,16 +146,55 @@ class Guesser:
 
     def embeddings(self) -> Iterator[InputSpec]:
         """A sequence of vectors as wide as the model."""
-        width = self.config.number("cross_attention_dim", "encoder_hidden_size", "hidden_size", "d_model", "dim")
+        widths = ("cross_attention_dim", "joint_attention_dim", "caption_channels", "encoder_hidden_size")
+        width = self.config.number(*widths, "hidden_size", "d_model", "dim")
         for size in dict.fromkeys(filter(None, (width, *self.features))):
             yield from (InputSpec((length, size)) for length in self.lengths[:3])
 
     def samples(self) -> Iterator[InputSpec]:
-        """The noisy latents of a diffusion model."""
+        """The noisy latents of a diffusion model: sound, images or videos, as its first convolution takes them."""
         channels, *size = self._image()
+        if not self.config:
+            return
+        if self.config.get("sample_size") is None:
+            if not any(re.fullmatch(_TIME, each.name) for each in parameters_of(self.model) or ()):
+                return
+            size = [_LATENTS, _LATENTS]
+        first = next((layer for layer in self.model.modules() if isinstance(layer, ConvNd)), None)
+        if first is not None and len(first.kernel_size) == 1:
+            yield InputSpec((channels, size[0]))
+        yield InputSpec((channels, *size))
+        frames = self.config.number("sample_frames", "num_frames", default=4)
+        yield InputSpec((channels, frames, *size))
+        yield InputSpec((frames, channels, *size))
+
+    def states(self) -> Iterator[InputSpec]:
+        """The latents of a transformer that denoises them; nothing where the config has no size for them."""
         if self.config.get("sample_size") is not None:
-            yield InputSpec((channels, *size))
-            yield InputSpec((channels, self.config.number("sample_frames", "num_frames", default=4), *size))
+            yield from self.samples()
+
+    def patches(self) -> Iterator[InputSpec]:
+        """An image cut into patches, each a vector."""
+        patch = self.config.number("patch_size", of="vision image")
+        frames = self.config.number("temporal_patch_size", of="vision image", default=1)
+        if patch:
+            yield InputSpec((_PATCHES**2, self._image()[0] * frames * patch**2))
+
+    def grids(self) -> Iterator[InputSpec]:
+        """How many patches an image has: in time, in height and in width."""
+        yield InputSpec((1, 3), TOKENS, values=(1, _PATCHES, _PATCHES), whole=True)
+
+    def grid_sides(self) -> Iterator[InputSpec]:
+        """How many patches an image has in height and in width."""
+        yield InputSpec((2,), TOKENS, values=(_PATCHES, _PATCHES))
+
+    def image_sizes(self) -> Iterator[InputSpec]:
+        """The height and the width of an image."""
+        yield InputSpec((2,), TOKENS, values=self._image()[1:])
+
+    def labels(self) -> Iterator[InputSpec]:
+        """The class of each sample."""
+        yield InputSpec((), TOKENS)
 
     def times(self) -> Iterator[InputSpec]:
         """A time step for each sample, or one for all."""
@@ -203,19 +213,44 @@ class Guesser:
 
     def series(self) -> Iterator[InputSpec]:
         """The past of a time series: as long as the context and the lags before it."""
-        context = self.config.number("context_length", "prediction_length", default=32)
-        lags = self.config.get("lags_sequence") or (0,)
-        length = context + max(lags)
-        channels = self.config.number("num_input_channels", "input_size", default=1)
+        length, channels = self._past(), self.config.number("num_input_channels", "input_size", default=1)
         yield InputSpec((length,)) if channels == 1 else InputSpec((length, channels))
         yield InputSpec((length, channels))
         yield InputSpec((length,))
+
+    def series_mask(self) -> Iterator[InputSpec]:
+        """Which values of the past were observed."""
+        yield from (replace(spec, dtype="bool") for spec in self.series())
+
+    def _past(self) -> int:
+        context = self.config.number("context_length", "prediction_length", default=32)
+        return context + int(max(self.config.get("lags_sequence") or (0,)))
+
+    def past_times(self) -> Iterator[InputSpec]:
+        """What is known of each moment of the past, perhaps nothing."""
+        yield InputSpec((self._past(), self._times()))
+
+    def _times(self) -> int:
+        return sum(self.config.number(f"num_{kind}_features") for kind in ("time", "dynamic_real"))
+
+    def future(self) -> Iterator[InputSpec]:
+        """The values that a time series is to have."""
+        yield InputSpec((self.config.number("prediction_length", default=32),))
+
+    def future_times(self) -> Iterator[InputSpec]:
+        """What is known of each moment to come."""
+        yield InputSpec((self.config.number("prediction_length", default=32), self._times()))
 
 
 Rule = Callable[[Guesser], Iterator[InputSpec]]
 _RULES: tuple[tuple[str, Rule], ...] = (
     (r"(.*_)?input_ids|tokens?|token_ids|.*_tokens|ids|idx|word_ids|src|tgt|text|texts|sentences?", Guesser.tokens),
-    (r"(.*_)?(token_type|segment|position|entity|langs?)_ids?|langs", Guesser.per_token),
+    (r"(.*_)?(token_type|segment|position|entity|langs?|time)_ids?|langs", Guesser.per_token),
+    (r"(.*_)?grid_thw", Guesser.grids),
+    (r"(.*_)?(spatial_shapes?|target_sizes?)", Guesser.grid_sides),
+    (r"image_sizes", Guesser.image_sizes),
+    (r"class_labels?|classes", Guesser.labels),
+    (r"past_observed_mask", Guesser.series_mask),
     (r"(.*_)?attention_mask", Guesser.per_token),
     (r"is_longer", Guesser.flags),
     (r"pixel_mask", Guesser.pixel_mask),
@@ -227,45 +262,45 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"(.*_)?input_values|wave(form)?s?|audios?", Guesser.sounds),
     (r"(.*_)?inputs_embeds|encoder_hidden_states|context", Guesser.embeddings),
     (r"sample", Guesser.samples),
-    (r"timesteps?|t|time", Guesser.times),
+    (_TIME, Guesser.times),
     (r"edge_index|adj_t", Guesser.edges),
-    (r"past_values|past_observed_mask", Guesser.series),
+    (r"hidden_states", Guesser.states),
+    (r"past_values", Guesser.series),
+    (r"past_time_features", Guesser.past_times),
+    (r"future_values", Guesser.future),
+    (r"future_time_features", Guesser.future_times),
 )
 
 
 def by_name(guesser: Guesser) -> Iterator[tuple[InputSpec, ...]]:
-    """Yield inputs from the names of forward's arguments; nothing where no name says anything."""
+    """Yield inputs from the names of forward's arguments; nothing where no name says anything.
+
+    They are the required arguments, or if there are none each of the usual main ones.
+    """
     parameters = [each for each in parameters_of(guesser.model) or () if each.kind not in _VARIADIC]
     required = [each for each in parameters if each.default is each.empty]
-    optional = {each.name for each in parameters if each.default is not each.empty}
-    is_graph = any(each.name == "edge_index" for each in required)
-    guesses = {each.name: guesser.of(each.name) for each in required}
-    main = getattr(guesser.model, "main_input_name", None)
-    mains = list(dict.fromkeys(name for name in (main, *_MAIN) if name in optional)) if not required else []
-    if not any(guesses.values()) and not mains:
-        return
-    others = list(guesser.nodes() if is_graph else guesser.by_layer)
-    guesses |= {name: [replace(spec, name=name) for spec in others] for name, specs in guesses.items() if not specs}
-    for chosen in _choices(list(guesses), mains, optional):
-        options = [guesses[name] if name in guesses else guesser.of(name) for name in chosen]
-        if all(options):
-            for specs in _simplest_first(options):
-                yield tuple(_positional(spec, required) for spec in specs)
+    names = [each.name for each in required]
+    guesses = {name: guesser.of(name) for name in names}
+    if any(guesses.values()):
+        guesses = {name: specs or _unsaid(name, names, guesser) for name, specs in guesses.items()}
+        if any(name.endswith("grid_thw") for name in names):
+            cut = [replace(spec, whole=True) for spec in guesser.patches()]
+            guesses |= {name: [replace(spec, name=name) for spec in cut] for name in names if name in _CUT}
+        for chosen in _simplest_first(list(guesses.values())):
+            yield tuple(_positional(spec, required) for spec in chosen)
+    elif not required:
+        main = getattr(guesser.model, "main_input_name", None)
+        optional = {each.name for each in parameters}
+        for name in dict.fromkeys(name for name in (main, *_MAIN) if name in optional):
+            yield from ((spec,) for spec in guesser.of(name) or guesser.unnamed(name))
+
+
+def _unsaid(name: str, names: Sequence[str], guesser: Guesser) -> list[InputSpec]:
+    others = guesser.nodes() if "edge_index" in names else guesser.by_layer
+    return [replace(spec, name=name) for spec in others]
 
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def _choices(required: Sequence[str], mains: Sequence[str], optional: set[str]) -> list[tuple[str, ...]]:
-    """Return which arguments to give: the required ones or the main one, alone and with optional ones."""
-    firsts = [tuple(required)] if required else [(name,) for name in mains]
-    choices = [
-        tuple(dict.fromkeys((*first, *others)))
-        for first in firsts
-        for others in _OPTIONAL
-        if optional.issuperset(others)
-    ]
-    return list(dict.fromkeys(choices))
 
 
 def _simplest_first(options: Sequence[Sequence[InputSpec]]) -> Iterator[tuple[InputSpec, ...]]:

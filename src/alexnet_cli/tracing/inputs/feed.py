@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import zip_longest
 from typing import Any
 
 import torch
+from msgspec import UNSET
 from torch import Tensor, nn
 
 from alexnet_cli.errors import UsageError, first_line
@@ -69,16 +69,23 @@ def from_specs(
     """
     inputs = with_batch(specs, batch_size, model_dtype(model), found=found)
     own = None if specs and all(spec.whole for spec in specs) else batch_size
-    return Fed(inputs, *Values(model).tensors(inputs, device, specs), own, specs, _filled(specs))
+    return Fed(inputs, *Values(model).tensors(inputs, device, specs), own, specs, values_said(specs))
 
 
-def _filled(specs: list[InputSpec]) -> Example | None:
+def values_said(specs: Sequence[InputSpec]) -> Example | None:
     """Return the values that fill the inputs, one for each that has one; the others are on `meta`."""
-    if all(spec.fill is None for spec in specs):
+    values = [_values_of(spec) for spec in specs]
+    if all(value.is_meta for value in values):
         return None
-    values = [torch.empty(1, device="meta") if spec.fill is None else torch.tensor([spec.fill]) for spec in specs]
     named = {spec.name: value for spec, value in zip(specs, values, strict=True) if spec.name is not None}
     return Example(tuple(value for spec, value in zip(specs, values, strict=True) if spec.name is None), named)
+
+
+def _values_of(spec: InputSpec) -> Tensor:
+    """Return the values of one sample, the one that all elements have, or a tensor on `meta` if neither is said."""
+    if spec.values is not None:
+        return torch.tensor(spec.values).reshape(spec.shape)
+    return torch.empty(1, device="meta") if spec.fill is None else torch.tensor([spec.fill])
 
 
 def from_example(example: Example, batch_size: int | None, model: nn.Module, device: torch.device) -> Fed:
@@ -116,7 +123,13 @@ def with_batch(
     batch = () if batch_size is None else (batch_size,)
     default = str(dtype).removeprefix("torch.")
     return tuple(
-        Input(spec.shape if spec.whole else (*batch, *spec.shape), spec.dtype or default, found, spec.name)
+        Input(
+            spec.shape if spec.whole else (*batch, *spec.shape),
+            spec.dtype or default,
+            found,
+            spec.name,
+            UNSET if spec.values is None else spec.values,
+        )
         for spec in specs
     )
 
@@ -163,6 +176,8 @@ class Values:
             raise UsageError(f"an input of {cross(given.shape)} {given.dtype} cannot be made: {said}") from error
 
     def _filled(self, spec: InputSpec, name: str, size: Shape, dtype: torch.dtype) -> Tensor:
+        if spec.values is not None:
+            return torch.tensor(spec.values, dtype=dtype).reshape(spec.shape).expand(size).clone()
         if spec.fill is not None:
             return torch.full(size, spec.fill, dtype=dtype)
         if spec.below is not None:
@@ -171,17 +186,17 @@ class Values:
             return torch.rand(size, dtype=dtype)
         usual = ordinary(name.lower(), dtype)
         if usual is TOKEN:
-            tokens = torch.tensor(self._tokens, dtype=dtype)
+            tokens = torch.tensor(ordinary_tokens(self._model), dtype=dtype)
             return tokens[torch.randint(len(tokens), size)]
         return torch.full(size, bool(usual), dtype=dtype)
 
-    @cached_property
-    def _tokens(self) -> list[int]:
-        """Ids from 1 up that every table of the model has, and that its config does not name as special."""
-        tables = (each.num_embeddings for each in self._model.modules() if isinstance(each, nn.Embedding))
-        ids = range(1, min((_MOST_TOKENS, *tables)))
-        special = _special_tokens(getattr(self._model, "config", None))
-        return [each for each in ids if each not in special] or list(ids) or [0]
+
+def ordinary_tokens(model: nn.Module) -> list[int]:
+    """Return ids from 1 up that every table of a model has, and that its config does not name as special."""
+    tables = (each.num_embeddings for each in model.modules() if isinstance(each, nn.Embedding))
+    ids = range(1, min((_MOST_TOKENS, *tables)))
+    special = _special_tokens(getattr(model, "config", None))
+    return [each for each in ids if each not in special] or list(ids) or [0]
 
 
 def _special_tokens(config: Any) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 
@@ -16,11 +16,15 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.inputs.by_failure import Suggestions
-from alexnet_cli.tracing.inputs.by_name import Config, Guesser, by_name
+from alexnet_cli.tracing.inputs.by_name import Guesser, by_name
+from alexnet_cli.tracing.inputs.config import Config
 from alexnet_cli.tracing.inputs.feed import image_channels
+from alexnet_cli.tracing.inputs.senses import beside, left_out
 
+Inputs = tuple[InputSpec, ...]
 Tried = Callable[[Sequence[InputSpec]], BaseException | None]
 """Returns the failure of a forward on inputs of these shapes, None if it runs."""
+Excused = Callable[[BaseException], bool]
 
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
 LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
@@ -29,60 +33,99 @@ VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64))
 SCANNED_SIDES = range(4, 400)
 FIRST_LAYERS = 4
 MOST_COMBINATIONS = 200
+AT_ONCE = 4
+"""So many candidates are tried before what their failures suggest."""
 SECONDS = 10.0
 TOKENS = "int64"
 
 
 @dataclass(frozen=True)
 class FoundInputs:
-    """Shapes without the batch, where they were found, and whether the model runs on them."""
+    """Shapes without the batch, where they were found, and whether the model runs on them.
 
-    specs: tuple[InputSpec, ...]
+    `left_out` are optional arguments for pictures and sound that are not given.
+    """
+
+    specs: Inputs
     how: str
     fits: bool = False
     by_name: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+Fits = Generator[FoundInputs, BaseException | None, None]
+
+
+def _nothing(_: BaseException) -> bool:
+    return False
 
 
 class Search:
     """Tries one candidate after the other until `SECONDS` after it began.
 
-    What the failure of a candidate suggests is tried next. `scan` tries every image size if the usual ones do not fit.
-    `tried` are those that did not fit, `failures` what they raised.
+    What the failure of a candidate suggests is tried next; to a text that fits, pictures and sound are added. `scan`
+    tries every image size if the usual ones do not fit. A failure that is `excused` counts as a fit, until `next` is
+    told that it is none. `tried` are those that did not fit, `failures` what they raised.
     """
 
-    def __init__(self, model: nn.Module, *, scan: bool = True) -> None:
+    def __init__(
+        self, model: nn.Module, failure_on: Tried, *, scan: bool = True, excused: Excused | None = None
+    ) -> None:
         self.tried: list[FoundInputs] = []
         self.failures: set[str] = set()
+        self._failure_on = failure_on
+        self._excused = excused or _nothing
         self._guesser = _guesser(model)
         self._candidates = _candidates(model, self._guesser, scan=scan)
-        self._suggestions = Suggestions(self._guesser)
-        self._seen: set[tuple[InputSpec, ...]] = set()
+        self._seen: set[Inputs] = set()
         self._deadline = time.monotonic() + SECONDS
+        self._fits = self._all()
 
-    def next(self, failure_on: Tried) -> FoundInputs | None:
-        """Return the next candidate that fits, None if none does in the time that is left."""
-        while time.monotonic() < self._deadline:
-            candidate = self._next()
-            if candidate is None:
-                return None
-            if candidate.specs in self._seen:
+    def next(self, failure: BaseException | None = None) -> FoundInputs | None:
+        """Return the next inputs that fit, None if none do in the time that is left.
+
+        `failure` is what those that were returned last failed with after all.
+        """
+        try:
+            return self._fits.send(failure)
+        except StopIteration:
+            return None
+
+    def _all(self) -> Fits:
+        while time.monotonic() < self._deadline and (some := list(islice(self._candidates, AT_ONCE))):
+            yield from self._grown(some, self._deadline, self._excused, widen=True)
+
+    def _grown(self, candidates: Sequence[FoundInputs], until: float, excused: Excused, *, widen: bool) -> Fits:
+        """Yield those of some candidates that fit, and then what the failures of the others make of them."""
+        suggestions = Suggestions[FoundInputs](self._guesser)
+        waiting = list(candidates)
+        while time.monotonic() < until:
+            if waiting:
+                found = waiting.pop(0)
+            elif (suggested := suggestions.next()) is not None:
+                found = replace(suggested[1], specs=suggested[0])
+            else:
+                return
+            if found.specs in self._seen:
                 continue
-            self._seen.add(candidate.specs)
-            failure = failure_on(candidate.specs)
-            if failure is None:
-                return replace(candidate, fits=True)
-            self.tried.append(candidate)
-            self.failures.add(str(failure))
-            self._suggestions.learn(candidate.specs, failure)
-        return None
+            self._seen.add(found.specs)
+            failure = self._failure_on(found.specs)
+            if failure is None or excused(failure):
+                if widen:
+                    yield from self._widened(found, excused if failure else _nothing)
+                failure = yield replace(found, fits=True, left_out=left_out(found.specs, self._guesser))
+            if failure is not None:
+                self.tried.append(found)
+                self.failures.add(str(failure))
+                if found.by_name or not self._guesser.takes_batch_for_channels(found.specs):
+                    suggestions.learn(found.specs, found, failure)
 
-    def _next(self) -> FoundInputs | None:
-        """Return a variation of the last candidate, or the next one."""
-        specs = self._suggestions.next()
-        if specs is not None:
-            return replace(self.tried[-1], specs=specs)
-        self._suggestions.clear()
-        return next(self._candidates, None)
+    def _widened(self, found: FoundInputs, excused: Excused) -> Fits:
+        """Yield inputs for all senses, in half of the time that is left; they need no values unless the text does."""
+        now = time.monotonic()
+        until = now + (self._deadline - now) / 2
+        wider = [replace(found, specs=specs) for specs in beside(found.specs, self._guesser)]
+        yield from self._grown(wider, until, excused, widen=False)
 
 
 def find_inputs(model: nn.Module, failure_on: Tried, *, scan: bool = True) -> FoundInputs | None:
@@ -90,8 +133,8 @@ def find_inputs(model: nn.Module, failure_on: Tried, *, scan: bool = True) -> Fo
 
     If none does within `SECONDS`, return the first candidate with `fits` False, or None if there are no candidates.
     """
-    search = Search(model, scan=scan)
-    return search.next(failure_on) or next(iter(search.tried), None)
+    search = Search(model, failure_on, scan=scan)
+    return search.next() or next(iter(search.tried), None)
 
 
 def _guesser(model: nn.Module) -> Guesser:
@@ -103,7 +146,7 @@ def _guesser(model: nn.Module) -> Guesser:
 def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
     by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
-    for named in by_name(guesser):
+    for named in _with_senses(by_name(guesser), guesser):
         yield FoundInputs(named, "the names of forward's arguments", by_name=True)
     yield from _dummies(model)
     arguments = required_arguments(model)
@@ -124,6 +167,13 @@ def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[F
             for side in SCANNED_SIDES:
                 spec = InputSpec((image_channels(layer), side, side))
                 yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
+
+
+def _with_senses(named: Iterator[Inputs], guesser: Guesser) -> Iterator[Inputs]:
+    """Put pictures and sound beside the first text, as some models need both and do not say so."""
+    for place, specs in enumerate(named):
+        yield specs
+        yield from beside(specs, guesser) if place == 0 else ()
 
 
 def _by_late_embeddings(model: nn.Module, names: Sequence[str | None]) -> Iterator[FoundInputs]:

@@ -22,7 +22,7 @@ from alexnet_cli.errors import UsageError, is_ours, is_users_file
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
-from alexnet_cli.tracing.inputs.feed import Values, model_dtype, with_batch
+from alexnet_cli.tracing.inputs.feed import Values, model_dtype, values_said, with_batch
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
 
@@ -58,17 +58,17 @@ class Trial:
         if self.found is None:
             from alexnet_cli.tracing.inputs.find_inputs import Search  # inputs that were said need no search
 
-            self._search = Search(self._model())
-            self.found = self._search.next(self.but_for_values)
+            self._search = Search(self._model(), self, excused=needs_values)
+            self.found = self._search.next()
         if self.found is None:
             self.found = self._guess(next(iter(self._search.tried), None) if self._search is not None else None)
         return self.found
 
-    def search_on(self) -> bool:
-        """Look for other inputs, where those that were found do not fit after all; tell whether there are any."""
+    def search_on(self, failure: BaseException) -> bool:
+        """Look for other inputs, where those that were found fail after all; tell whether there are any."""
         if self._search is None or self.found is None or not self.found.fits:
             return False
-        others = self._search.next(self.but_for_values)
+        others = self._search.next(failure)
         self.found = others or self._guess(replace(self.found, fits=False))
         return others is not None
 
@@ -107,7 +107,7 @@ class Trial:
             inputs = with_batch(specs, self.options.batch_size, model_dtype(model), found=True)
             args, kwargs = Values(model).tensors(inputs, device, specs)
             recorder = Recorder(device)
-            recorder.feed(model, args, kwargs)
+            recorder.feed(model, args, kwargs, values_said(specs))
             with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
                 model(*args, **kwargs)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
