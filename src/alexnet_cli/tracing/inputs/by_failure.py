@@ -111,7 +111,8 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
     A mask may go with any axis of what is given.
     """
     masks = [each for each in guesses if name.endswith("mask") and len(each.shape) == 1]
-    sizes = [size for spec in specs for size in reversed(spec.shape)] if masks else []
+    first_ids = sorted(specs, key=lambda spec: spec.dtype is None)
+    sizes = [size for spec in first_ids for size in reversed(spec.shape)] if masks else []
     fitting = [replace(masks[0], shape=(size,)) for size in dict.fromkeys(sizes)]
     lengths = {spec.shape[:1] for spec in specs if len(spec.shape) < _IMAGE}
     return list(dict.fromkeys((*fitting, *sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths))))
