@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from alexnet_cli.analyses.weights import Mismatch, Prefix, compare_weights
-from alexnet_cli.targets.checkpoint.read import checkpoint_shapes
+from alexnet_cli.targets.checkpoint.read import read_contents
 
 MODEL = {"a.0.weight": (2, 3), "a.0.bias": (2,), "b.weight": (4,)}
 
@@ -47,4 +47,5 @@ def test_the_shapes_of_a_file_are_those_of_the_model(tmp_path):
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     torch.save(model.state_dict(), tmp_path / "model.pth")
     shapes = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
-    assert compare_weights(shapes, checkpoint_shapes(tmp_path / "model.pth")).holds
+    held = {key: tensor.shape for key, tensor in read_contents(tmp_path / "model.pth").tensors.items()}
+    assert compare_weights(shapes, held).holds

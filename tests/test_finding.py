@@ -8,7 +8,7 @@ import fed_models
 import pytest
 import sought_models
 
-from alexnet_cli.tracing.inputs import find_inputs
+from alexnet_cli.tracing.inputs import find_inputs, trial
 
 FED, SOUGHT = fed_models.__file__, sought_models.__file__
 
