@@ -183,6 +183,10 @@ class Chooses(nn.Module):
 def test_a_model_that_needs_values_gets_those_of_its_inputs(value, macs):
     look = inspect(Chooses(), torch.full((1, 4), value))
     assert look.report.totals.macs == macs
+    assert look.report.run.device == "meta"  # few values are followed there
+    samples = 100_000
+    look = inspect(Chooses(), torch.full((samples, 4), value))
+    assert look.report.totals.macs == samples * macs
     assert "needs values to run" in look.notes[0]
     assert look.report.run.device == "cpu"
 

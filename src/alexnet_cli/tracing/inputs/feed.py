@@ -192,9 +192,14 @@ class Values:
 
 
 def ordinary_tokens(model: nn.Module) -> list[int]:
-    """Return ids from 1 up that every table of a model has, and that its config does not name as special."""
-    tables = (each.num_embeddings for each in model.modules() if isinstance(each, nn.Embedding))
-    ids = range(1, min((_MOST_TOKENS, *tables)))
+    """Return ids from 1 up that every table of a model has, and that its config does not name as special.
+
+    Where it has no layer with a table, any of its matrices may be one.
+    """
+    layers = (each for each in model.modules() if isinstance(each, (nn.Embedding, nn.EmbeddingBag)))
+    tables = [each.num_embeddings for each in layers]
+    matrices = (each.shape[0] for each in model.parameters() if each.ndim == 2)  # noqa: PLR2004 - a matrix has two
+    ids = range(1, min((_MOST_TOKENS, *(tables or matrices))))
     special = _special_tokens(getattr(model, "config", None))
     return [each for each in ids if each not in special] or list(ids) or [0]
 
