@@ -7,18 +7,23 @@ import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import chain, islice, product
 
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.parameter import is_lazy
 
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.inputs.by_failure import Suggestions
+from alexnet_cli.tracing.inputs.by_layer import (
+    feature_counts,
+    first_layers,
+    images_of_any_size,
+    late_embeddings,
+    lengths,
+    raw_parameters,
+    shapes_for,
+)
 from alexnet_cli.tracing.inputs.by_name import Guesser, by_name
 from alexnet_cli.tracing.inputs.config import Config
-from alexnet_cli.tracing.inputs.feed import image_channels
 from alexnet_cli.tracing.inputs.senses import beside, left_out
 
 Inputs = tuple[InputSpec, ...]
@@ -26,17 +31,10 @@ Tried = Callable[[Sequence[InputSpec]], BaseException | None]
 """Returns the failure of a forward on inputs of these shapes, None if it runs."""
 Excused = Callable[[BaseException], bool]
 
-SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
-LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
-SAMPLES = (16_000, 1024, 128, 4096, 512, 64, 16)
-VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64), (16, 224, 224))
-SCANNED_SIDES = range(4, 400)
-FIRST_LAYERS = 4
 MOST_COMBINATIONS = 200
 AT_ONCE = 4
 """So many candidates are tried before what their failures suggest."""
 SECONDS = 10.0
-TOKENS = "int64"
 
 
 @dataclass(frozen=True)
@@ -138,14 +136,14 @@ def find_inputs(model: nn.Module, failure_on: Tried, *, scan: bool = True) -> Fo
 
 
 def _guesser(model: nn.Module) -> Guesser:
-    by_layer = (spec for _, layer in _first_layers(model) for spec in islice(_shapes_for(layer, model), 2))
+    by_layer = (spec for _, layer in first_layers(model) for spec in islice(shapes_for(layer, model), 2))
     first = sorted(by_layer, key=lambda spec: spec.dtype is not None)
-    return Guesser(model, Config(model), _lengths(model), _feature_counts(model), first)
+    return Guesser(model, Config(model), lengths(model), feature_counts(model), first)
 
 
 def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[FoundInputs]:
     yield from _declared(model)
-    by_layer = [(name, list(_shapes_for(layer, model))) for name, layer in _first_layers(model)]
+    by_layer = [(name, list(shapes_for(layer, model))) for name, layer in first_layers(model)]
     for named in _with_senses(by_name(guesser), guesser):
         yield FoundInputs(named, "the names of forward's arguments", by_name=True)
     yield from _dummies(model)
@@ -160,13 +158,11 @@ def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[F
         every = [spec for _, specs in by_layer for spec in specs[:3]]
         for combination in islice(product(every, repeat=len(names)), MOST_COMBINATIONS):
             yield FoundInputs(_named(combination, names), "its first layers")
-    yield from _by_late_embeddings(model, names)
-    yield from _by_raw_parameters(model, names)
-    for name, layer in _first_layers(model) if scan else ():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-            for side in SCANNED_SIDES:
-                spec = InputSpec((image_channels(layer), side, side))
-                yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
+    late = ((spec, f"the layer {name}") for name, spec in late_embeddings(model))
+    raw = ((spec, "the sizes of its parameters") for spec in raw_parameters(model))
+    scanned = ((spec, f"the layer {name}") for name, spec in images_of_any_size(model)) if scan else ()
+    for spec, how in chain(late, raw, scanned):
+        yield FoundInputs(_named((spec,) * len(names), names), how)
 
 
 def _with_senses(named: Iterator[Inputs], guesser: Guesser) -> Iterator[Inputs]:
@@ -174,38 +170,6 @@ def _with_senses(named: Iterator[Inputs], guesser: Guesser) -> Iterator[Inputs]:
     for place, specs in enumerate(named):
         yield specs
         yield from beside(specs, guesser) if place == 0 else ()
-
-
-def _by_late_embeddings(model: nn.Module, names: Sequence[str | None]) -> Iterator[FoundInputs]:
-    """Yield token ids for an embedding that comes after the first layers in the order of registration."""
-    first = {name for name, _ in _first_layers(model)}
-    for name, layer in model.named_modules():
-        if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)) and name not in first:
-            for spec in _shapes_for(layer, model):
-                yield FoundInputs(_named((spec,) * len(names), names), f"the layer {name}")
-            return
-
-
-def _by_raw_parameters(model: nn.Module, names: Sequence[str | None]) -> Iterator[FoundInputs]:
-    """Yield vectors, sequences and images as wide as parameters that the model's own code multiplies with."""
-    for size in _feature_counts(model):
-        for shape in ((size,), (LENGTHS[0], size), *((size, side, side) for side in SIDES[:4])):
-            yield FoundInputs(_named((InputSpec(shape),) * len(names), names), "the sizes of its parameters")
-
-
-def _feature_counts(model: nn.Module) -> list[int]:
-    """Return widths that an input may have: those that first layers take, then sizes of raw parameters."""
-    telling = ("in_features", "in_channels", "input_size", "embed_dim")
-    taken = (getattr(module, name, None) for module in model.modules() for name in telling)
-    raw = (
-        size
-        for module in model.modules()
-        for parameter in own_parameters(module).values()
-        if parameter is not None and not is_lazy(parameter)
-        for size in parameter.shape
-    )
-    sizes = (size for size in (*taken, *raw) if isinstance(size, int) and size > 1)
-    return list(islice(dict.fromkeys(sizes), FIRST_LAYERS))
 
 
 def _named(specs: Sequence[InputSpec], names: Sequence[str | None]) -> tuple[InputSpec, ...]:
@@ -238,88 +202,6 @@ def _dummies(model: nn.Module) -> Iterator[FoundInputs]:
         dummies = getattr(model, "dummy_inputs", None)
         if isinstance(dummies, dict) and all(isinstance(value, Tensor) for value in dummies.values()):
             yield FoundInputs(tuple(_spec_of(value, name) for name, value in dummies.items()), "its dummy_inputs")
-
-
-def _shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
-    """Yield shapes that a model beginning with this layer may take."""
-    match layer:
-        case ConvNd():
-            rank = len(layer.kernel_size)
-            yield from (InputSpec((image_channels(layer), *size)) for size in _spatial(rank))
-        case NormBase() | nn.GroupNorm():
-            channels = layer.num_features if isinstance(layer, NormBase) else layer.num_channels
-            volumes = isinstance(layer, nn.BatchNorm3d | nn.InstanceNorm3d)
-            sizes = _spatial(3) if volumes else ((), *_spatial(2), *_spatial(1))
-            yield from (InputSpec((channels, *size)) for size in sizes)
-        case nn.Linear():
-            yield from _features(layer.in_features, model)
-        case nn.Bilinear():
-            yield from (InputSpec((size,)) for size in (layer.in1_features, layer.in2_features))
-        case nn.Embedding() | nn.EmbeddingBag():
-            yield from (InputSpec((length,), TOKENS) for length in _lengths(model))
-            yield InputSpec((), TOKENS)
-        case nn.RNNCellBase():
-            yield InputSpec((layer.input_size,))
-        case nn.RNNBase():
-            yield from (InputSpec((length, layer.input_size)) for length in _lengths(model))
-        case nn.MultiheadAttention():
-            yield from (InputSpec((length, layer.embed_dim)) for length in _lengths(model))
-        case nn.LayerNorm() | nn.RMSNorm():
-            yield from (InputSpec((length, *layer.normalized_shape)) for length in _lengths(model))
-        case _:
-            pass
-
-
-def _features(size: int, model: nn.Module) -> Iterator[InputSpec]:
-    """Yield vectors and sequences of them; sequences first where something attends or recurs."""
-    sequences = [InputSpec((length, size)) for length in _lengths(model)]
-    in_order = any(isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) for module in model.modules())
-    yield from (*sequences, InputSpec((size,))) if in_order else (InputSpec((size,)), *sequences)
-
-
-def _spatial(rank: int) -> Iterator[tuple[int, ...]]:
-    if rank == 1:
-        yield from ((samples,) for samples in SAMPLES)
-    elif rank == 2:  # noqa: PLR2004 - images have two dimensions
-        yield from ((side, side) for side in SIDES)
-    else:
-        yield from VOLUMES
-
-
-def _lengths(model: nn.Module) -> list[int]:
-    """Return sequence lengths to try, among them those of learned position embeddings."""
-    positions = [
-        size
-        for module in model.modules()
-        for parameter in own_parameters(module).values()
-        if parameter is not None and not is_lazy(parameter) and not isinstance(module, (nn.Linear, ConvNd))
-        for size in parameter.shape[:-1]
-        if 1 < size <= LENGTHS[6]
-    ]
-    return list(dict.fromkeys((LENGTHS[0], *positions[:4], *LENGTHS)))
-
-
-def _first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the first layers, in registration order, that restrict their input's shape."""
-    telling = (
-        (name, module)
-        for name, module in model.named_modules()
-        if not _takes_anything(module)
-        and next(_shapes_for(module, model), None) is not None
-        and not _inside_attention(name, model)
-    )
-    return list(islice(((name or "itself", module) for name, module in telling), FIRST_LAYERS))
-
-
-def _takes_anything(module: nn.Module) -> bool:
-    """Tell whether a lazy layer adapts to any input; one for images is assumed to get colour images."""
-    lazy = isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
-    return lazy and not isinstance(module, nn.LazyConv2d)
-
-
-def _inside_attention(name: str, model: nn.Module) -> bool:
-    parent = name.rpartition(".")[0]
-    return bool(name) and isinstance(model.get_submodule(parent), nn.MultiheadAttention)
 
 
 def required_arguments(model: nn.Module) -> tuple[str | None, ...]:

@@ -23,9 +23,10 @@ from alexnet_cli.torch_insides import (
     is_higher_order,
     kernel_of,
 )
-from alexnet_cli.tracing.meta.assumed import FOLLOWED, Follow
+from alexnet_cli.tracing.meta.assumed import Follow
 from alexnet_cli.tracing.meta.by_cpu import shapes_by_cpu
 from alexnet_cli.tracing.meta.checks import MetaChecks
+from alexnet_cli.tracing.meta.followed import FOLLOWED
 from alexnet_cli.tracing.meta.rules import RULES, Rule
 from alexnet_cli.tracing.recording.operators import Operator, higher_order, operator
 
