@@ -7,6 +7,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from zoo.architecture import Architecture
 
 Seen = dict[str, Any]
@@ -48,7 +50,7 @@ def _described(report: Any) -> Seen:
     totals = report.totals
     return {
         "device": report.run.device,
-        "inputs": [{"shape": each.shape, "dtype": each.dtype, "name": each.name} for each in report.run.inputs],
+        "inputs": [msgspec.to_builtins(each) for each in report.run.inputs],
         "params": totals.params,
         "macs": totals.macs,
         "uncounted": {each.op: each.calls for each in totals.uncounted_ops},

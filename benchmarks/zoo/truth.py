@@ -38,7 +38,9 @@ def truth(architecture: Architecture, seen: list[dict[str, Any]], *, found: bool
         torch.manual_seed(seed)
         model = (architecture.plain or architecture.make)().eval()
         params = sum(parameter.numel() for parameter in model.parameters())
-        args, kwargs = _made(seen) if found or architecture.inputs is None else called_with(architecture.inputs())
+        args, kwargs = (
+            _made(seen, model) if found or architecture.inputs is None else called_with(architecture.inputs())
+        )
         macs.append(_macs(model, args, kwargs))
     return {"params": params, "macs": macs}
 
@@ -50,20 +52,27 @@ def called_with(made: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return (tuple(made), {}) if isinstance(made, tuple) else ((made,), {})
 
 
-def _made(seen: list[dict[str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    named = {each["name"]: _ordinary(each) for each in seen if each["name"] is not None}
-    return tuple(_ordinary(each) for each in seen if each["name"] is None), named
+def _made(seen: list[dict[str, Any]], model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    tables = (each.num_embeddings for each in model.modules() if isinstance(each, nn.Embedding))
+    tokens = min((_TOKENS[1], *tables))
+    named = {each["name"]: _ordinary(each, tokens) for each in seen if each["name"] is not None}
+    return tuple(_ordinary(each, tokens) for each in seen if each["name"] is None), named
 
 
-def _ordinary(given: dict[str, Any]) -> Tensor:
-    """Return an ordinary input: noise, tokens that are no special ones, and masks under which all is attended."""
+def _ordinary(given: dict[str, Any], tokens: int) -> Tensor:
+    """Return an input as the program described it, or else an ordinary one.
+
+    That is noise, tokens that are no special ones, and masks under which all is attended.
+    """
     dtype, shape, name = getattr(torch, given["dtype"]), given["shape"], given["name"] or ""
+    if given.get("values") is not None:
+        return torch.tensor(given["values"], dtype=dtype).reshape(shape)
     if dtype.is_floating_point or dtype.is_complex:
         return torch.rand(shape, dtype=dtype)
     if dtype == torch.bool or "mask" in name:
         return torch.ones(shape, dtype=dtype)
     if name.endswith("input_ids") or not name:
-        return torch.randint(*_TOKENS, shape, dtype=dtype)
+        return torch.randint(min(_TOKENS[0], tokens - 1), tokens, shape, dtype=dtype)
     return torch.zeros(shape, dtype=dtype)
 
 
