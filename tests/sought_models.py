@@ -227,3 +227,17 @@ class InProportion(nn.Module):
     def forward(self, sample: Tensor, hint: Tensor, pooled_projections: Tensor | None = None) -> Tensor:
         hidden = self.enter(sample) + self.shrink(hint)
         return hidden + self.pool(pooled_projections)[..., None, None]
+
+
+class Transcribes(nn.Module):
+    """Text for a spectrogram: the decoder's ids are optional, and it fails without them in words that tell nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Conv1d(80, 8, 1)
+        self.decoder = nn.Embedding(50, 8)
+
+    def forward(self, input_features: Tensor | None = None, decoder_input_ids: Tensor | None = None) -> Tensor:
+        if input_features is None or decoder_input_ids is None:
+            raise RuntimeError("this cannot be")
+        return self.decoder(decoder_input_ids) @ self.encoder(input_features)

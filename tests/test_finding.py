@@ -32,6 +32,7 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:Clips", [[1, 1, 3, 224, 224]]),
         (f"{SOUGHT}:Reads", [[1, 16 + (32 // 8) ** 2], [1, 3, 32, 32]]),
         (f"{SOUGHT}:SeesPoorly", [[1, 16]]),
+        (f"{SOUGHT}:Transcribes", [[1, 80, 100], [1, 16]]),
         (f"{SOUGHT}:InProportion", [[1, 4, 224 // 8, 224 // 8], [1, 3, 224, 224], [1, 12]]),
     ],
 )

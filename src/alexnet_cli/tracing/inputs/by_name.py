@@ -26,6 +26,7 @@ _LATENTS = 64
 _TIME = r"timesteps?|t|time"
 _SAY_NOTHING = ("input", "inputs", "hidden", "states", "values", "embeds", "ids", "mask", "encoder", "decoder", "cond")
 _CUT = ("pixel_values", "hidden_states")
+_DECODED = "decoder_input_ids"
 _MAIN = ("input_ids", "pixel_values", "input_values", "input_features", "sample", "hidden_states", "past_values")
 
 
@@ -292,7 +293,10 @@ def by_name(guesser: Guesser) -> Iterator[tuple[InputSpec, ...]]:
         main = getattr(guesser.model, "main_input_name", None)
         optional = {each.name for each in parameters}
         for name in dict.fromkeys(name for name in (main, *_MAIN) if name in optional):
-            yield from ((spec,) for spec in guesser.of(name) or guesser.unnamed(name))
+            decoded = guesser.of(_DECODED)[:1] if name != _DECODED and _DECODED in optional else []
+            for spec in guesser.of(name) or guesser.unnamed(name):
+                yield (spec,)
+                yield from ((spec, first) for first in decoded)
 
 
 def _unsaid(name: str, names: Sequence[str], guesser: Guesser) -> list[InputSpec]:
