@@ -138,3 +138,10 @@ def test_a_variation_of_a_model_runs_on_the_inputs_that_were_found(alexnet):
     answer = alexnet("cost", f"{SOUGHT}:Nested", "-b", "1,3", "--json")
     assert answer.code == 0, answer.err
     assert answer.err.count("no input was given") == 1
+
+
+def test_a_model_without_a_forward_is_not_searched(alexnet, tmp_path):
+    (tmp_path / "net.py").write_text("from torch import nn\nclass Net(nn.Module):\n    pass\n")
+    answer = alexnet("summary", str(tmp_path / "net.py"))
+    assert answer.code == 4
+    assert 'Net is missing the required "forward"' in answer.err

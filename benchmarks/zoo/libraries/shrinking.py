@@ -38,7 +38,7 @@ _NO_WIDTH = re.compile(
 def shrink(config: Any, *, layers: int = LAYERS, width: int = 1, tokens: int = TOKENS) -> None:
     """Shrink a config: `layers` of each stack, widths divided by `width`, a few `tokens`; 0 leaves a thing as it is."""
     renumbered: dict[int, int] = {}
-    parts = list(_parts(config))
+    parts = list(parts_of(config))
     for part in parts:
         if layers and not getattr(part, "_out_indices", None):
             _fewer_layers(part, layers)
@@ -52,12 +52,12 @@ def shrink(config: Any, *, layers: int = LAYERS, width: int = 1, tokens: int = T
             _renumber(part, tokens, renumbered)
 
 
-def _parts(config: Any) -> Iterator[Any]:
+def parts_of(config: Any) -> Iterator[Any]:
     """Yield a config and those inside it."""
     yield config
     for value in list(vars(config).values()):
         if hasattr(value, "model_type") and hasattr(value, "to_dict"):
-            yield from _parts(value)
+            yield from parts_of(value)
 
 
 def _numbers(part: Any, pattern: re.Pattern[str]) -> list[tuple[str, int]]:
@@ -134,9 +134,14 @@ def _narrower(part: Any, factor: int) -> None:
     for name, value in list(vars(part).items()):
         if _WIDTH.fullmatch(name) and not _NO_WIDTH.fullmatch(name):
             _set(part, name, narrow(value))
-    rope = getattr(part, "rope_parameters", None)
-    if isinstance(rope, dict) and "mrope_section" in rope:
-        rope["mrope_section"] = [size // factor for size in rope["mrope_section"]]
+
+
+def divide_heads(part: Any) -> None:
+    """Divide the rotated half of a head between time, height and width, a quarter for time, as Qwen2-VL does."""
+    rope = part.rope_parameters
+    head = getattr(part, "head_dim", None) or part.hidden_size // part.num_attention_heads
+    rotated = int(head * (rope.get("partial_rotary_factor") or 1)) // 2
+    rope["mrope_section"] = [rotated - 2 * (rotated * 3 // 8), rotated * 3 // 8, rotated * 3 // 8]
 
 
 def _set(part: Any, name: str, value: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
+import sys
 from functools import cache, partial
 from typing import Any
 
@@ -15,9 +17,9 @@ from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from zoo.architecture import Architecture
-from zoo.libraries.shrinking import shrink
+from zoo.libraries.shrinking import divide_heads, parts_of, shrink
 from zoo.libraries.transformers_inputs import INPUTS
-from zoo.libraries.transformers_settings import SETTINGS
+from zoo.libraries.transformers_settings import SETTINGS, WHOLE
 
 MOST_PARAMETERS = 60_000_000
 _WIDTHS = (1, 2, 4, 8, 16)
@@ -48,20 +50,31 @@ def small_config(model_type: str) -> Any:
     """
     made = class_of(model_type)
     failure: Exception | None = None
-    for how in _HOW:
-        for width in _WIDTHS:
+    whole = model_type in WHOLE
+    for how in ({"layers": 0, "tokens": 0},) if whole else _HOW:
+        for width in (1,) if whole else _WIDTHS:
             try:
                 config = CONFIG_MAPPING[model_type](**SETTINGS.get(model_type, {}))
                 shrink(config, width=width, **how)
+                for part in parts_of(config):
+                    if isinstance(getattr(part, "rope_parameters", None), dict) and _divides_heads(part.model_type):
+                        divide_heads(part)
                 with torch.device("meta"):
                     params = sum(each.numel() for each in made(copy.deepcopy(config)).parameters())
             except Exception as error:  # noqa: BLE001 - a config that does not fit together may fail in any way
                 failure = failure or error
                 continue
-            if params <= MOST_PARAMETERS:
+            if whole or params <= MOST_PARAMETERS:
                 return config
             failure = failure or ValueError(f"{params:,} parameters at width / {width}")
     raise ValueError(f"{model_type} does not build small: {failure!r}") from failure
+
+
+@cache
+def _divides_heads(model_type: str) -> bool:
+    """Tell whether a model rotates by time, height and width; its sections are often in no config."""
+    made = class_of(model_type)
+    return made is not None and '"mrope_section"' in inspect.getsource(sys.modules[made.__module__])
 
 
 def make(model_type: str, *, plain: bool = False) -> torch.nn.Module:
@@ -96,8 +109,13 @@ def modality(model_type: str) -> str:
     return next((kind for kind, holds in kinds.items() if holds), "text")
 
 
+def _has_forward(made: type[torch.nn.Module] | None) -> bool:
+    """Tell whether a class runs when it is called; Bark has parts that do."""
+    return made is not None and made.forward is not torch.nn.Module.forward
+
+
 def _types() -> list[str]:
-    return [model_type for model_type in CONFIG_MAPPING if class_of(model_type) is not None]
+    return [model_type for model_type in CONFIG_MAPPING if _has_forward(class_of(model_type))]
 
 
 ARCHITECTURES = [

@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+WHOLE = {
+    "align",
+    "clap",
+    "depth_pro",
+    "edgetam",
+    "edgetam_video",
+    "edgetam_vision_model",
+    "efficientnet",
+    "fastspeech2_conformer_with_hifigan",
+}
+"""Types whose parts no longer fit together when they are made small, in torch itself: they keep their size."""
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "autoformer": {"prediction_length": 24},
     "bamba": {"attn_layer_indices": [1]},

@@ -259,7 +259,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"bbox|boxes|layout", Guesser.boxes),
     (r"pixel_values_videos?|videos?", Guesser.videos),
     (r"(.*_)?pixel_values", Guesser.images),
-    (r"input_features|mels?|mel_spec.*|spectrograms?|log_mel", Guesser.spectrograms),
+    (r"input_features|(.*_)?mels?|mel_spec.*|spectrograms?|log_mel", Guesser.spectrograms),
     (r"(.*_)?input_values|wave(form)?s?|audios?", Guesser.sounds),
     (r"(.*_)?inputs_embeds|encoder_hidden_states|context", Guesser.embeddings),
     (r"sample", Guesser.samples),

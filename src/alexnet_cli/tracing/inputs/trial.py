@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from alexnet_cli.errors import UsageError, is_ours, is_users_file
+from alexnet_cli.errors import ForwardError, UsageError, is_ours, is_users_file
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
@@ -28,6 +28,10 @@ from alexnet_cli.tracing.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search
+
+
+_NO_FORWARD = "_forward_unimplemented"
+"""What `nn.Module` has in place of a forward."""
 
 
 class Trial:
@@ -53,9 +57,13 @@ class Trial:
         """Return the inputs that were found before, or look for some; where none fit a guess for a single argument.
 
         Raises:
+            ForwardError: there is no forward to run.
             UsageError: no inputs fit, and a guess would not tell why.
         """
         if self.found is None:
+            if getattr(self._model().forward, "__name__", "") == _NO_FORWARD:
+                name = type(self._model()).__name__
+                raise ForwardError(f'{name} is missing the required "forward"', "name a part of it that has one")
             from alexnet_cli.tracing.inputs.find_inputs import Search  # inputs that were said need no search
 
             self._search = Search(self._model(), self, excused=needs_values)
@@ -167,4 +175,4 @@ def needs_values(error: BaseException) -> bool:
 def _is_left_to_the_user(error: NotImplementedError) -> bool:
     """Tell whether the user's code lacks a method, `forward` itself perhaps, rather than torch an operator."""
     innermost = traceback.extract_tb(error.__traceback__)[-1]
-    return innermost.name == "_forward_unimplemented" or is_users_file(innermost.filename)
+    return innermost.name == _NO_FORWARD or is_users_file(innermost.filename)
