@@ -211,7 +211,7 @@ CASES = [
     Case(
         "compare 'a folder/nets.py:net' -i 3,8,8", "as in (alexnet compare .+)", fill={"net'": "net' -i 227 -i 3,8,8"}
     ),
-    Case("summary --nothing", r"see \S+ (summary --help)"),  # by the name that it was called by
+    Case("summary --nothing", r"see .+? (summary --help)"),  # by the name that it was called by
     Case("summary nets.py:Huge -i 1 --device cpu", "(--device meta) allocates", "summary nets.py:Huge -i 100000000"),
     Case("summary nets.py:Broad -i 1 --device cpu", "(--device meta) allocates", "summary nets.py:Broad -i 1"),
 ]
