@@ -36,7 +36,7 @@ def truth(architecture: Architecture, seen: list[dict[str, Any]], *, found: bool
     params, macs = None, []
     for seed in SEEDS:
         torch.manual_seed(seed)
-        model = (architecture.plain or architecture.make)().eval()
+        model = (architecture.plain or architecture.make)().eval().requires_grad_(False)  # the counter hooks gradients
         params = sum(parameter.numel() for parameter in model.parameters())
         args, kwargs = (
             _made(seen, model) if found or architecture.inputs is None else called_with(architecture.inputs())
