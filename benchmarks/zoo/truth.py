@@ -36,7 +36,8 @@ def truth(architecture: Architecture, seen: list[dict[str, Any]], *, found: bool
     params, macs = None, []
     for seed in SEEDS:
         torch.manual_seed(seed)
-        model = (architecture.plain or architecture.make)().eval().requires_grad_(False)  # the counter hooks gradients
+        model = (architecture.plain or architecture.make)().eval()
+        model.requires_grad_(requires_grad=False)  # the counter hooks gradients, and there are none
         params = sum(parameter.numel() for parameter in model.parameters())
         args, kwargs = (
             _made(seen, model) if found or architecture.inputs is None else called_with(architecture.inputs())
