@@ -438,3 +438,15 @@ def sparse_tensors_unchecked() -> Iterator[None]:
         yield
     finally:
         torch._utils._validate_loaded_sparse_tensors = _check_sparse
+
+
+# --- Exported programs ----------------------------------------------------------------------------------------------
+
+
+def overload_named(namespace: str, name: str, overload: str) -> Any:
+    """Return a registered operator overload, `aten`, `add`, `Tensor`; None if there is no such one.
+
+    Without torch's class of overloads there is none, and no exported program can be run.
+    """
+    found = getattr(getattr(getattr(torch.ops, namespace, None), name, None), overload, None)
+    return found if _OVERLOAD is not None and type(found) is _OVERLOAD else None

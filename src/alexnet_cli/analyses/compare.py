@@ -154,7 +154,8 @@ def _differences(entry: _Entry, ran: Sequence[bool]) -> dict[str, tuple[Any, ...
     for name in names:
         if not _alike([_own(row, name) for row in present]):
             found[name] = tuple(getattr(row, name) if row else None for row in entry)
-    for name in _settings(present, whole=of_one_kind and "type" not in found):
+    written_alike = all(row.kind == "module" for row in present)  # a function's are those given by keyword
+    for name in _settings(present, whole=of_one_kind and written_alike and "type" not in found):
         values = [row.settings.get(name) for row in present]
         if not _alike(values):
             key = f"settings.{name}" if name in _OWN else name

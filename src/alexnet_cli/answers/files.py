@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alexnet_cli.errors import OutputError, UsageError
@@ -35,6 +37,26 @@ def write_file(path: Path, data: bytes) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Yield a place in a folder of its own beside `path`, with its name; what was written there then replaces it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    import tempfile
+
+    place = Path(os.path.realpath(path))
+    try:
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as folder:
+            made = Path(folder) / path.name
+            yield made
+            made.chmod(stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask())
+            made.replace(place)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from alexnet_cli.answers.compare import compare as compare_answer
 from alexnet_cli.answers.cost import cost as cost_answer
 from alexnet_cli.answers.draw import draw as draw_answer
 from alexnet_cli.answers.explain import explain as explain_answer
+from alexnet_cli.answers.export import export as export_answer
 from alexnet_cli.answers.memory import memory as memory_answer
 from alexnet_cli.answers.params import params as params_answer
 from alexnet_cli.answers.receptive_field import receptive_field as receptive_field_answer
@@ -158,6 +159,7 @@ class Inspection:
     memory = _asks(memory_answer)
     receptive_field = _asks(receptive_field_answer)
     explain = _asks(explain_answer)
+    export = _asks(export_answer)
 
     def draw(
         self,

@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": "Check common claims about the network, with evidence.",
     "compare": "Show models side by side, and what changed.",
     "check": "Check a model against limits or a baseline; exit 1 on failure.",
+    "export": "Write a model to a file that other programs run.",
     "models": "List the built-in models.",
     "schema": "Print the JSON Schema of a command's JSON.",
     "cache": "Show or clear the cached answers.",

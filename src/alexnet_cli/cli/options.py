@@ -52,7 +52,8 @@ Target = Annotated[
     str,
     typer.Argument(
         help="A built-in model (see `alexnet models`), file.py:NAME, package.module:NAME, "
-        "a model folder (config.json), hf:ORG/NAME, timm:NAME, torchvision:NAME, a checkpoint (.safetensors, .pt), "
+        "a model folder (config.json), hf:ORG/NAME, timm:NAME, torchvision:NAME, an exported program (.pt2), "
+        "a checkpoint (.safetensors, .pt), "
         "or a saved report: report.json, - for standard input.",
         autocompletion=complete_target,
     ),

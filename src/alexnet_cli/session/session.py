@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from alexnet_cli.targets.checkpoint.contents import Contents
 
 
+EXPORTED = (".pt2",)
+"""The suffixes of files that `export` writes."""
+
 __all__ = [
+    "EXPORTED",
     "FILES",
     "Example",
     "Live",
@@ -242,6 +246,8 @@ class Session:
         if report.tape is None or report.error is not None:
             why = f": {report.error.message}" if report.error is not None else ""
             raise UsageError(f"the model does not run with a batch of {batch_size}{why}")
+        if report.run is not None and report.run.batch_size not in (batch_size, None):
+            raise UsageError(f"the model runs only with a batch of {report.run.batch_size}, not {batch_size}")
         return report
 
     @cached_property
@@ -293,6 +299,20 @@ class Session:
         tied = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
         left_out = tied if checkpoint is None else set()
         return compare_weights({key: each for key, each in state.shapes.items() if key not in left_out}, shapes)
+
+    def export(self, path: Path) -> None:
+        """Write the model to a file, exported with the inputs that were found or given.
+
+        Raises:
+            UsageError: the target is not a model.
+            AlexnetError: torch cannot export it, or there is no memory for its weights.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("export needs a model to run, not a saved report or a checkpoint")
+        from alexnet_cli.tracing.exporting import export  # imports torch
+
+        with self.listener.progress("exporting", str):
+            export(self.resolved, as_found(self.how, self.report()), path, self.listener.note)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.

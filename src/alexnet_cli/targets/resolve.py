@@ -16,13 +16,15 @@ from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
 from alexnet_cli.targets.checkpoint import SUFFIXES, is_checkpoint
+from alexnet_cli.targets.exported import SUFFIX as EXPORTED
+from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained import is_model_folder
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 HUBS = ("hf:", "diffusers:")
 ZOOS = ("timm:", "torchvision:")
-FILES = (".json", *SUFFIXES)
+FILES = (".json", EXPORTED, *SUFFIXES)
 """The suffixes of files that are targets."""
 STDIN = ("-", "/dev/stdin")
 _PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -64,6 +66,12 @@ def _checkpoint(asked: Asked) -> Report:
     return checkpoint_report(asked.target)
 
 
+def _exported(asked: Asked) -> Subject:
+    from alexnet_cli.targets.exported.target import exported_subject
+
+    return exported_subject(asked)
+
+
 def _folder(asked: Asked) -> Subject | Report:
     from alexnet_cli.targets.pretrained.folder import folder_subject
 
@@ -97,6 +105,7 @@ KINDS = (
     Kind(lambda target: target.startswith(ZOOS), _zoo, built=True),
     Kind(lambda target: target.startswith(HUBS), _hub, built=True),
     Kind(lambda target: _PYTHON.fullmatch(target) is not None, _python, built=True),
+    Kind(is_exported, _exported, built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
     Kind(is_model_folder, _folder, built=True),
     Kind(_is_saved, _saved, built=False),
@@ -165,7 +174,7 @@ def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
     known = (
         f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a model folder, hf:ORG/NAME, "
-        "timm:NAME, torchvision:NAME, a checkpoint, or a saved report"
+        "timm:NAME, torchvision:NAME, an exported program (.pt2), a checkpoint, or a saved report"
     )
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

@@ -44,6 +44,7 @@ class Subject:
     None if that has to be found; `example` is a call of forward that the caller gave instead. `home` is the kind of
     device to fall back to if the model cannot run on `meta`. `files` are read when the model is built, beside code;
     `weights` reads which tensors the checkpoint that belongs to it holds, None if it cannot be read without its values.
+    `batches` are the least and largest batch that it runs with, None where that is not known.
     """
 
     target: str
@@ -55,6 +56,7 @@ class Subject:
     within: Callable[[], AbstractContextManager[object]] = nullcontext
     files: tuple[Path, ...] = ()
     weights: Callable[[], Contents | None] | None = None
+    batches: tuple[int, int] | None = None
 
 
 def live_subject(module: nn.Module, example: Example | None) -> Subject:

@@ -119,7 +119,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     subject, options = trial.subject, trial.options
     _seed(device)
     model = build(subject, device, options, notify)
-    fed = _feed(model, device, trial)
+    fed = feed(model, device, trial, notify)
     recorder = Recorder(device, model, taping=options.device == META)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
@@ -161,7 +161,7 @@ def _seed(device: torch.device) -> None:
             torch.cuda.manual_seed(SEED)
 
 
-def _feed(model: nn.Module, device: torch.device, trial: Trial) -> Fed:
+def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
     """Return what forward is called with: what was asked for or given, what the model is known to take, or found."""
     subject, options = trial.subject, trial.options
     if options.inputs is not None:
@@ -176,8 +176,20 @@ def _feed(model: nn.Module, device: torch.device, trial: Trial) -> Fed:
         check_names(list(example.kwargs), model)
         return from_example(example, options.batch_size, model, device)
     if subject.inputs is not None:
-        return from_specs(list(subject.inputs), options.batch_size, model, device, found=False)
+        return from_specs(list(subject.inputs), _batch(subject, options, notify), model, device, found=False)
     return from_specs(list(trial.search().specs), options.batch_size, model, device, found=True)
+
+
+def _batch(subject: Subject, options: TraceOptions, notify: Notify) -> int | None:
+    """Return the batch that was asked for, or the nearest one that the model runs with."""
+    if subject.batches is None or options.batch_size is None:
+        return options.batch_size
+    least, most = subject.batches
+    batch = min(max(options.batch_size, least), most)
+    if batch != options.batch_size:
+        takes = f"a batch of {least} only" if least == most else f"batches from {least:,} to {most:,}"
+        notify(f"the model was made for {takes}: it was run with {batch:,}, not {options.batch_size:,}")
+    return batch
 
 
 def _said_of(found: FoundInputs) -> str:

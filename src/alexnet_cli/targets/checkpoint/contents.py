@@ -51,6 +51,36 @@ def damaged(path: Path, what: str, kind: str = "checkpoint") -> TargetError:
     return TargetError(f"{path} is not a readable {kind}: {what}", "download or save it again")
 
 
+class Limited:
+    """A file of which only so much can be read: the lengths that a file states may be lies."""
+
+    def __init__(self, file: BinaryIO, path: Path, limit: int = LARGEST_HEADER) -> None:
+        self._file = file
+        self._path = path
+        self._left = limit
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """Read `size` bytes, or to the end if that is negative.
+
+        Raises:
+            TargetError: that is more than the limit.
+        """
+        if size > self._left:
+            raise damaged(self._path, "its directory or pickle is too large")
+        data = self._file.read(self._left + 1 if size < 0 else size)
+        if len(data) > self._left:
+            raise damaged(self._path, "its directory or pickle is too large")
+        self._left -= len(data)
+        return data
+
+    def readline(self) -> bytes:
+        """Read a line; the names of Python objects are lines of a pickle."""
+        line = self._file.readline(self._left)
+        self._left -= len(line)
+        return line
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Open a regular file for reading; yield it with its size in bytes.

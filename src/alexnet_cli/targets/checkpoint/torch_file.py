@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, Stored, damaged, opened
+from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, Limited, Stored, damaged, opened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,10 +74,10 @@ def _check(path: Path, file: BinaryIO, size: int) -> tuple[_Format, int]:
     if start.startswith(_ZIP):
         return "zip", _check_zip(path, file, size)
     if start == _LEGACY:
-        _check_pickle(path, _Limited(file, path), _LEGACY_PICKLES)
+        _check_pickle(path, Limited(file, path), _LEGACY_PICKLES)
         return "legacy", size - file.tell()
     if start.startswith(_PICKLE):
-        _check_pickle(path, _Limited(file, path), 1)
+        _check_pickle(path, Limited(file, path), 1)
         raise damaged(path, "it is a pickle, but not one that torch.save wrote")
     raise damaged(path, "it was not written by torch.save")
 
@@ -89,35 +89,9 @@ def _python_objects(path: Path, names: str) -> TargetError:
     )
 
 
-class _Limited:
-    """A file of which only so much can be read: the lengths that a file states may be lies."""
-
-    def __init__(self, file: BinaryIO, path: Path, limit: int = LARGEST_HEADER) -> None:
-        self._file = file
-        self._path = path
-        self._left = limit
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        """Read `size` bytes, or to the end if that is negative."""
-        if size > self._left:
-            raise damaged(self._path, "its directory or pickle is too large")
-        data = self._file.read(self._left + 1 if size < 0 else size)
-        if len(data) > self._left:
-            raise damaged(self._path, "its directory or pickle is too large")
-        self._left -= len(data)
-        return data
-
-    def readline(self) -> bytes:
-        """Read a line; the names of Python objects are lines of a pickle."""
-        line = self._file.readline(self._left)
-        self._left -= len(line)
-        return line
-
-
 def _check_zip(path: Path, file: BinaryIO, size: int) -> int:
     """Check an archive, and return how many bytes of tensors it has."""
-    limited: Any = _Limited(file, path, _LARGEST_DIRECTORY + LARGEST_HEADER)
+    limited: Any = Limited(file, path, _LARGEST_DIRECTORY + LARGEST_HEADER)
     try:
         with ZipFile(limited) as archive:
             entries = archive.infolist()
@@ -125,7 +99,7 @@ def _check_zip(path: Path, file: BinaryIO, size: int) -> int:
             for entry in entries:
                 if _name(entry) == "data.pkl":
                     with archive.open(entry) as pickle:
-                        _check_pickle(path, _Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
+                        _check_pickle(path, Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
             return sum(entry.file_size for entry in entries if _name(entry).startswith(_TENSORS))
     except TargetError:
         raise
@@ -154,7 +128,7 @@ def _name(entry: ZipInfo) -> str:
     return entry.filename.partition("/")[2]
 
 
-def _check_pickle(path: Path, file: _Limited, count: int) -> None:
+def _check_pickle(path: Path, file: Limited, count: int) -> None:
     names: list[str] = []
     try:
         for _ in range(count):
@@ -170,7 +144,7 @@ def _check_pickle(path: Path, file: _Limited, count: int) -> None:
         raise _python_objects(path, ", ".join(list(refused)[:3]))
 
 
-def _named_objects(file: _Limited) -> list[str]:
+def _named_objects(file: Limited) -> list[str]:
     """List the Python objects that one pickle names, as `module name`."""
     names = []
     texts = ["?", "?"]

@@ -1,0 +1,85 @@
+"""`export`: a model as a file that other programs run, checked by reading it again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+
+from msgspec import Struct
+
+from alexnet_cli.answers.answer import Answer
+from alexnet_cli.answers.files import check_place, written_beside
+from alexnet_cli.errors import ForwardError, UsageError
+from alexnet_cli.report import Report, Totals
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.session import EXPORTED, Named, Session
+from alexnet_cli.views.export import export_document
+
+_COMPARED = ("params", "trainable_params", "param_bytes", "macs")
+
+
+class Written(Struct, frozen=True):
+    """The file: its size, and what it holds when it is read again.
+
+    `differences` has the totals that are not the model's, with the model's number and the file's; empty if all are.
+    """
+
+    path: str
+    size_bytes: int
+    totals: Totals
+    differences: dict[str, tuple[int | None, int | None]]
+
+
+class ExportResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet export --json`; `totals` are the model's."""
+
+    totals: Totals
+    file: Written
+
+
+def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult]:
+    """Write the model to a file that other programs run, with the inputs that were found or given, and read it again.
+
+    The weights are those that the model is built with. The suffix says in which format: `.pt2` is that of
+    `torch.export`. The file is replaced as a whole. The answer holds if the file has the model's parameters and MACs.
+
+    Raises:
+        UsageError: the suffix names no format, or the target is not a model.
+        OutputError: the file cannot be written.
+        ForwardError: the model fails while it runs, or torch cannot export it.
+        AlexnetError: the model cannot be loaded.
+    """
+    file = Path(output)
+    check_file(file)
+    report = session.report()
+    if report.error is not None:
+        raise ForwardError(report.error.message, report.error.hint, report.error.path)
+    with written_beside(file) as made:
+        session.export(made)
+        read = _read_again(made, session, report)
+        size = made.stat().st_size
+    pairs = {name: (getattr(report.totals, name), getattr(read.totals, name)) for name in _COMPARED}
+    differences = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    written = Written(str(file), size, read.totals, differences)
+    result = ExportResult(**Envelope.of(report, "export"), totals=report.totals, file=written)
+    document = lambda: export_document(report, written.path, size, differences)  # noqa: E731 - one expression
+    return Answer(result, document, held=not differences)
+
+
+def check_file(file: Path) -> None:
+    """See that a file can be written, in a format that its suffix names.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if file.suffix not in EXPORTED:
+        raise UsageError(f"{file} has no suffix that names a format", f"known: {', '.join(EXPORTED)}")
+    check_place(file)
+
+
+def _read_again(file: Path, session: Session, report: Report) -> Report:
+    """Trace what was written, with the batch that the model was run with, on `meta`."""
+    batch = None if report.run is None else report.run.batch_size
+    how = replace(session.how, inputs=None, inputs_from=None, batch_size=batch, device="meta", dtype=None, mode="eval")
+    return Session(Named(str(file)), how, cache=False, listener=session.listener.silenced()).report()
