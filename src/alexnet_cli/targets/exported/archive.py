@@ -23,11 +23,15 @@ _LARGEST_RATIO = 1000
 
 
 class Archive(NamedTuple):
-    """The JSON of the program, and of which entry holds which weight and constant; None where that is not told."""
+    """The JSON of the program, and of which entry holds which weight and constant; None where that is not told.
+
+    `empty` names the entries for tensors that hold nothing: those of a model without values.
+    """
 
     program: bytes
     weights: bytes | None = None
     constants: bytes | None = None
+    empty: frozenset[str] = frozenset()
 
 
 def read_archive(path: Path) -> Archive:
@@ -79,11 +83,10 @@ def _read(path: Path, archive: ZipFile, size: int) -> Archive:
         return Archive(read(_OLDER) or b"")
     name = _only_model(path, entries)
     program = read(f"{_MODELS}{name}.json") or b""
-    configs = (read(f"{folder}{name}_{kind}_config.json") for folder, kind in _CONFIGS)
-    return Archive(program, *configs)
-
-
-_CONFIGS = ((_WEIGHTS, "weights"), (_CONSTANTS, "constants"))
+    weights = read(f"{_WEIGHTS}{name}_weights_config.json")
+    constants = read(f"{_CONSTANTS}{name}_constants_config.json")
+    empty = frozenset(name.rpartition("/")[2] for name, entry in entries.items() if not entry.file_size)
+    return Archive(program, weights, constants, empty)
 
 
 def _only_model(path: Path, entries: dict[str, ZipInfo]) -> str:

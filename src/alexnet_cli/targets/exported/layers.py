@@ -41,7 +41,8 @@ def layer_of(call: Call, shape_of: Callable[[str], Shape | None]) -> nn.Module |
         taken = inspect.signature(cls).parameters
         tell = next((tell for prefix, tell in _TOLD.items() if name.startswith(prefix)), None)
         told = _by_name(ran, taken) if tell is None else tell(ran)
-        layer = cls(**{setting: value for setting, value in told.items() if setting in taken})
+        any_name = "kwargs" in taken  # as the recurrent layers have it
+        layer = cls(**{setting: value for setting, value in told.items() if any_name or setting in taken})
         for untold in _UNTOLD.get(name, ()):
             delattr(layer, untold)
         return layer

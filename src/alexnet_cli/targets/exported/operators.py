@@ -56,12 +56,13 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "torch.sym_sqrt": math.sqrt,
     "torch._sym_sqrt": math.sqrt,
     "torch.sym_ite": lambda condition, one, other: one if condition else other,
+    "torch.ops.aten.lift_fresh_copy.default": lambda constant: constant,
     "torch.ops.aten.sym_size.int": lambda tensor, dim: tensor.shape[dim],
     "torch.ops.aten.sym_stride.int": lambda tensor, dim: tensor.stride(dim),
     "torch.ops.aten.sym_numel.default": lambda tensor: tensor.numel(),
     "torch.ops.aten.sym_storage_offset.default": lambda tensor: tensor.storage_offset(),
 }
-"""What computes sizes: with real shapes these are plain numbers."""
+"""What computes sizes, which with real shapes are plain numbers, and what makes a constant of the code a tensor."""
 
 _FORMATS = {1: "contiguous_format", 2: "channels_last", 3: "channels_last_3d", 4: "preserve_format"}
 _LAYOUTS = {1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc", 4: "sparse_bsr", 5: "sparse_bsc", 7: "strided"}

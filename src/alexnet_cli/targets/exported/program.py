@@ -37,7 +37,8 @@ def read_program(path: Path, archive: Archive) -> Program:
                     f"{path} contains a pickled object ({name}); loading it would run code, so it is never loaded",
                     "export a model whose weights are plain tensors",
                 )
-            program.shared[name] = f"{payload.path_name} {payload.tensor_meta}"
+            if payload.path_name not in archive.empty:  # without values torch puts all tensors into one entry
+                program.shared[name] = f"{payload.path_name} {payload.tensor_meta}"
     if any(spec.custom_obj is not None for spec in program.graph_module.signature.input_specs):
         raise TargetError(f"{path} needs a custom object, which only code of its own can make")
     _check(path, program)
