@@ -86,6 +86,7 @@ def workplace(tmp_path_factory) -> Path:
         Path("model.safetensors.index.json").write_text(json.dumps(index))
         for name in ("report.json", "baseline.json", "last-month.json", "out.json"):
             inspect("net.py:Net", input_size=(3, 224, 224)).summary().save(name)
+        inspect("net.py:Net", input_size=(3, 32, 32)).export("net.pt2")
         if all(map(find_spec, ("transformers", "diffusers", "peft"))):
             save_llama(Path("Qwen3-8B"))
             save_pipeline(Path("stable-diffusion"))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from exported_models import INPUTS
 from helpers import trace_target
+from test_contract import ENVELOPE
 
 from alexnet_cli import AlexnetError, inspect
 from alexnet_cli.analyses.compare import compare
@@ -226,7 +227,9 @@ def test_export_writes_a_file_that_torch_loads(tmp_path, alexnet, monkeypatch):
     Path("net.pt2").write_bytes(b"before")
     answer = alexnet("export", f"{FILE}:Tied", "-i", "5:int64", "-o", "net.pt2", "--json")
     assert answer.code == 0, answer.err
+    assert list(answer.json) == [*ENVELOPE, "totals", "file"]
     file = answer.json["file"]
+    assert list(file) == ["path", "size_bytes", "totals", "differences"]
     assert (file["path"], file["size_bytes"]) == ("net.pt2", Path("net.pt2").stat().st_size)
     assert file["differences"] == {}
     assert file["totals"]["params"] == answer.json["totals"]["params"] == 10 * 4 + 4 * 4 + 4

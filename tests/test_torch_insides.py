@@ -120,6 +120,21 @@ def test_without_its_schema_an_operator_has_a_name_only():
     assert (schema.arguments, schema.returns, schema.is_mutable) == ((), (), False)
 
 
+def test_only_registered_overloads_are_found_by_name():
+    assert torch_insides.overload_named("aten", "add", "Tensor") is torch.ops.aten.add.Tensor
+    for names in (
+        ("aten", "add", "name"),
+        ("aten", "__class__", "default"),
+        ("aten", "none", "default"),
+        ("no", "a", "b"),
+    ):
+        assert torch_insides.overload_named(*names) is None
+
+
+def test_without_the_class_of_overloads_none_is_found_by_name():
+    assert insides_without({"OpOverload"}).overload_named("aten", "add", "Tensor") is None
+
+
 def test_without_tags_no_operator_is_tagged():
     assert torch_insides.has_tag(torch.ops.aten.add.Tensor, "pointwise")
     assert not insides_without({"pointwise"}).has_tag(torch.ops.aten.add.Tensor, "pointwise")

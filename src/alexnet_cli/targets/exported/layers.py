@@ -7,6 +7,7 @@ object of it is made (on `meta`, without values) from what the operator was give
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -31,13 +32,17 @@ class _Ran(NamedTuple):
 
 
 def layer_of(call: Call, shape_of: Callable[[str], Shape | None]) -> nn.Module | None:
-    """Return a layer of torch with the settings that a call's operators show; None if the class or they do not tell."""
+    """Return a layer of torch with the settings that a call's operators show; None if the class or they do not tell.
+
+    Whatever does not fit the class, and so makes it raise, tells nothing.
+    """
     name = call.cls.rpartition(".")[2]
     cls = getattr(nn, name, None) if call.cls.startswith(_PREFIX) else None
     ran = [_ran(op, shape_of) for op in call.ops()]
     if not (isinstance(cls, type) and issubclass(cls, nn.Module) and ran):
         return None
-    with suppress(Exception), torch.device("meta"):  # what does not fit the class tells nothing
+    with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
         taken = inspect.signature(cls).parameters
         tell = next((tell for prefix, tell in _TOLD.items() if name.startswith(prefix)), None)
         told = _by_name(ran, taken) if tell is None else tell(ran)
