@@ -43,7 +43,7 @@ def files(tmp_path_factory):
     with torch.device("meta"):
         for name, variant in variants().items():
             found[name] = saved(folder / f"{name}.pt2", variant.build(), (torch.zeros(1, *variant.input),))
-    return found
+    return {**found, "folder": folder}
 
 
 @pytest.mark.parametrize("name", sorted(variants()))
@@ -147,9 +147,26 @@ def test_a_fixed_batch_is_used_as_it_is(alexnet, tmp_path):
     refused = alexnet("summary", file, "-i", "3,64,64", "-b", "2")
     assert refused.code == 2
     assert "the program takes x as 2×3×32×32, not 2×3×64×64" in refused.err
-    capacity = alexnet("memory", file, "--capacity", "1GB", "--json")
-    assert capacity.code in (0, 2)
-    assert "Traceback" not in capacity.err
+
+
+def test_what_a_fixed_batch_leaves_unknown(alexnet, tmp_path):
+    file = saved(tmp_path / "net.pt2", exported_models.ResNet(), (torch.zeros(2, 3, 32, 32),))
+    fits = alexnet("memory", file, "--capacity", "1GB", "--json").json["fit"]
+    assert (fits["fits"], fits["largest_batch_inference"]) == (True, None)  # that of any other batch is not known
+    swept = alexnet("cost", file, "-b", "2,4")
+    assert (swept.code, "the model runs with a batch of 2, not 4" in swept.err) == (2, True)
+
+
+def test_the_largest_batch_that_fits_is_one_that_the_program_takes(tmp_path, alexnet):
+    batch = torch.export.Dim("batch", min=1, max=64)
+    x = torch.zeros(2, 3, 32, 32)
+    file = saved(tmp_path / "net.pt2", exported_models.ResNet(), (x,), dynamic_shapes=({0: batch},))
+    fits = alexnet("memory", file, "--capacity", "100GB", "--json").json["fit"]
+    assert (fits["largest_batch_inference"], fits["largest_batch_training"], fits["largest_batch_tried"]) == (
+        64,
+        64,
+        64,
+    )
 
 
 @pytest.mark.parametrize("command", ["cost", "memory", "receptive-field", "explain", "params", "draw"])
@@ -263,15 +280,26 @@ def test_what_torch_cannot_export_is_told_in_its_words(tmp_path, alexnet, monkey
         (("alexnet", "-o", "net.onx"), "known: .pt2"),
         (("alexnet", "-o", "nowhere/net.pt2"), "the folder nowhere is not there"),
         (("report.json", "-o", "net.pt2"), "export needs a model"),
+        (("Tied.pt2", "-o", "net.pt2"), "Tied.pt2 is an exported program already, and its weights are not read"),
     ],
 )
-def test_export_refuses_what_it_cannot_do(arguments, said, tmp_path, alexnet, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_export_refuses_what_it_cannot_do(arguments, said, files, alexnet, monkeypatch):
+    monkeypatch.chdir(files["folder"])
     if "report.json" in arguments:
         assert alexnet("summary", "--json", "-o", "report.json").code == 0
     answer = alexnet("export", *arguments)
     assert answer.code == 2
     assert said in answer.err
+
+
+def test_a_program_that_branches_is_refused(tmp_path, alexnet):
+    class Branching(torch.nn.Module):
+        def forward(self, x):
+            return torch.cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (x,))
+
+    answer = alexnet("summary", saved(tmp_path / "net.pt2", Branching(), (torch.ones(2, 3),)))
+    assert answer.code == 3
+    assert "the program branches or loops by 'cond', which is not followed" in answer.err
 
 
 def test_a_name_that_ends_in_pt2_is_an_exported_program(alexnet):

@@ -36,24 +36,28 @@ class Fit(Struct, frozen=True):
     largest_batch_tried: int = MOST
 
 
-def fit(room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None) -> Fit:
+def fit(
+    room: Room, peaks: tuple[int, int | None], of_batch: tuple[PeakOfBatch, PeakOfBatch] | None, most: int = MOST
+) -> Fit:
     """Compare the peaks of a forward and of a training step (None: nothing to train) with a memory size.
 
-    `of_batch` gives the peaks of other batch sizes, forward first; None where the batch cannot be changed.
+    `of_batch` gives the peaks of batch sizes up to `most`, forward first; None where the batch cannot be changed.
 
     Raises:
         UsageError: the model does not run with a batch that was tried.
     """
     forward, step = peaks
     fits_training = None if step is None else step <= room.bytes
+    most = min(most, MOST)
     return Fit(
         gpu=room.gpu,
         capacity_bytes=room.bytes,
         fits=forward <= room.bytes and fits_training is not False,
         fits_inference=forward <= room.bytes,
         fits_training=fits_training,
-        largest_batch_inference=largest_batch(of_batch[0], room.bytes) if of_batch else None,
-        largest_batch_training=largest_batch(of_batch[1], room.bytes) if of_batch and step is not None else None,
+        largest_batch_inference=largest_batch(of_batch[0], room.bytes, most) if of_batch else None,
+        largest_batch_training=largest_batch(of_batch[1], room.bytes, most) if of_batch and step is not None else None,
+        largest_batch_tried=most,
     )
 
 

@@ -73,6 +73,8 @@ def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
     for size in batch_sizes or (None,):
         report = session.with_batch(size).report()
         if len(batch_sizes) > 1 and (report.run is None or report.run.batch_size != size):
+            if session.can_run and report.run is not None and report.run.batch_size is not None:
+                raise UsageError(f"the model runs with a batch of {report.run.batch_size}, not {size}")
             raise UsageError("several batch sizes need a model to run", "a saved report was run with one batch")
         yield report
         if report.error is not None:

@@ -86,6 +86,7 @@ def _fit(room: Room, held: analysis.Memory, session: Session, step: TrainingStep
 
     peaks = held.inference.peak_bytes, None if held.training is None else held.training.peak_bytes
     run = session.report().run
-    batched = run is not None and run.batch_size is not None and session.can_run
+    least, most = session.batches
+    batched = run is not None and run.batch_size is not None and session.can_run and least == 1
     with session.listener.tracing("looking for the largest batch"):
-        return fit(room, peaks, (partial(peak, None), partial(peak, step)) if batched else None)
+        return fit(room, peaks, (partial(peak, None), partial(peak, step)) if batched else None, most)

@@ -12,6 +12,8 @@ from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.targets.example import Example
+from alexnet_cli.targets.exported import is_exported
+from alexnet_cli.targets.inputs import LARGEST_DIMENSION
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, parse_arguments, resolve
 from alexnet_cli.targets.subject import Subject, live_subject
 from alexnet_cli.tracing.narrowing import Refusal
@@ -154,6 +156,12 @@ class Session:
     def can_run(self) -> bool:
         """Tell whether the target is a model: a saved report or a checkpoint is not."""
         return isinstance(self.resolved, Subject)
+
+    @property
+    def batches(self) -> tuple[int, int]:
+        """The least and largest batch that the model can run with, as far as that is known."""
+        known = self.resolved.batches if isinstance(self.resolved, Subject) else None
+        return known or (1, LARGEST_DIMENSION)
 
     def report(self) -> Report:
         """Return the saved report that the target names, or trace the model that it names.
@@ -309,6 +317,10 @@ class Session:
         """
         if not isinstance(self.resolved, Subject):
             raise UsageError("export needs a model to run, not a saved report or a checkpoint")
+        if is_exported(self.resolved.target):
+            raise UsageError(f"{self.resolved.target} is an exported program already, and its weights are not read")
+        if self.resolved.weights is not None:
+            self.listener.note("the checkpoint beside the config is not loaded: the exported weights are random")
         from alexnet_cli.tracing.exporting import export  # imports torch
 
         with self.listener.progress("exporting", str):

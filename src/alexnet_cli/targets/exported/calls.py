@@ -100,7 +100,10 @@ def _ops(graph: Graph, rename: Callable[[str], str], same: dict[str, str], *, gr
             continue
         if any(given.arg.kind == "as_graph" for given in node.inputs):
             name = node.target.rpartition(".")[2]
-            raise TargetError(f"the program runs graphs by {name!r}, which is not followed", "export it without")
+            raise TargetError(
+                f"the program branches or loops by {name!r}, which is not followed",
+                "inspect the model in Python instead, which runs one branch",
+            )
         inputs = tuple((given.name, given.arg) for given in node.inputs)
         made = tuple(_made(output, rename) for output in node.outputs)
         yield Op(node.target, inputs, made, _levels(node), _function(node), rename, grad)

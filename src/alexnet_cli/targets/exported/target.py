@@ -11,10 +11,9 @@ from alexnet_cli.targets.checkpoint.contents import damaged
 from alexnet_cli.targets.exported.archive import KIND, read_archive
 from alexnet_cli.targets.exported.program import read_program
 from alexnet_cli.targets.exported.schema import DTYPES, Program, Size, TensorMeta
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
-ANY = 2**31 - 1
 _FLOAT32 = 7
 
 
@@ -98,8 +97,12 @@ def _range(program: Program, batch: Size) -> tuple[int, int]:
 
 def _bounds(program: Program, symbol: str) -> tuple[int, int]:
     limits = program.range_constraints.get(symbol)
-    least = 0 if limits is None or limits.min_val is None else int(min(max(limits.min_val, 0), ANY))
-    most = ANY if limits is None or limits.max_val is None else int(min(max(limits.max_val, 0), ANY))
+    least = 0 if limits is None or limits.min_val is None else int(min(max(limits.min_val, 0), LARGEST_DIMENSION))
+    most = (
+        LARGEST_DIMENSION
+        if limits is None or limits.max_val is None
+        else int(min(max(limits.max_val, 0), LARGEST_DIMENSION))
+    )
     return least, most
 
 
@@ -118,4 +121,4 @@ def _description(program: Program, inputs: dict[str, TensorMeta]) -> str:
 
 
 def _range_text(symbol: str, least: int, most: int) -> str:
-    return f"{symbol} from {least}" if most >= ANY else f"{symbol} from {least} to {most:,}"
+    return f"{symbol} from {least}" if most >= LARGEST_DIMENSION else f"{symbol} from {least} to {most:,}"
