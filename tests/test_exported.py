@@ -22,7 +22,11 @@ from alexnet_cli.targets.exported.operators import dtype_of
 from alexnet_cli.targets.exported.schema import DTYPES
 
 FILE = exported_models.__file__
-NETS = sorted(INPUTS)
+OLDER = torch.__version__ < "2.8"  # compares as versions, not as text
+NETS = sorted(name for name in INPUTS if name != "Tied" or not OLDER)
+"""An archive of an older torch does not tell which weights are one."""
+
+needs_archive = pytest.mark.skipif(OLDER, reason="torch.export.save writes archives of many entries as of torch 2.8")
 
 
 def saved(path, model, args, kwargs=None, **how):
@@ -71,7 +75,7 @@ def test_parameters_and_macs_of_every_layer(name, files):
 
 
 def test_what_an_export_changes_is_told_by_compare(files):
-    changed = {}
+    changed = {name: [] for name in INPUTS.keys() - set(NETS)}
     for name in NETS:
         reports = [inspect(f"{FILE}:{name}", input_size=INPUTS[name]).report, inspect(files[name]).report]
         rows = [row for row in compare(reports).layers if row.change != "same"]
@@ -90,7 +94,7 @@ def test_the_file_holds_what_torch_says_it_holds(files):
     for name in NETS:
         program = torch.export.load(files[name])
         distinct = {parameter.data_ptr(): parameter for parameter in program.parameters()}
-        expected = sum(parameter.numel() for parameter in distinct.values())
+        expected = sum(parameter.numel() for parameter in distinct.values())  # shared ones once
         assert inspect(files[name]).report.totals.params == expected, name
 
 
@@ -153,6 +157,7 @@ def test_what_a_fixed_batch_leaves_unknown(alexnet, tmp_path):
     file = saved(tmp_path / "net.pt2", exported_models.ResNet(), (torch.zeros(2, 3, 32, 32),))
     fits = alexnet("memory", file, "--capacity", "1GB", "--json").json["fit"]
     assert (fits["fits"], fits["largest_batch_inference"]) == (True, None)  # that of any other batch is not known
+    assert alexnet("summary", file, "--no-batch", "--json").json["run"]["batch_size"] == 2
     swept = alexnet("cost", file, "-b", "2,4")
     assert (swept.code, "the model runs with a batch of 2, not 4" in swept.err) == (2, True)
 
@@ -212,6 +217,7 @@ def test_arguments_for_building_do_not_apply(files, alexnet):
     assert "not to an exported program" in answer.err
 
 
+@needs_archive
 def test_the_layout_of_torch_2_6(files, tmp_path):
     """Its entries are beside each other, and one JSON has the same schema."""
     with zipfile.ZipFile(files["ResNet"]) as archive:
@@ -226,7 +232,9 @@ def test_the_layout_of_torch_2_6(files, tmp_path):
         archive.writestr("version", "8.2")
         archive.writestr("serialized_exported_program.json", json.dumps(old))
         archive.writestr("serialized_state_dict.pt", b"a pickle that is not read")
-    assert inspect(tmp_path / "old.pt2").report.totals == inspect(files["ResNet"]).report.totals
+    report = inspect(tmp_path / "old.pt2").report
+    assert report.totals == inspect(files["ResNet"]).report.totals
+    assert report.model.description.endswith("; it does not tell which parameters are shared, so all are counted")
 
 
 def test_the_numbers_of_dtypes_are_those_of_this_torch():
@@ -239,6 +247,7 @@ def test_the_numbers_of_dtypes_are_those_of_this_torch():
     assert int(ScalarType.FLOAT) == 7
 
 
+@needs_archive
 def test_export_writes_a_file_that_torch_loads(tmp_path, alexnet, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("net.pt2").write_bytes(b"before")

@@ -20,6 +20,9 @@ from alexnet_cli.targets.resolve import resolve
 from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.tracing.trace import trace
 
+if torch.__version__ < "2.8":  # compares as versions, not as text
+    pytest.skip("torch.export.save writes archives of many entries as of torch 2.8", allow_module_level=True)
+
 CHANGES = 500
 MODEL = "models/model.json"
 

@@ -181,10 +181,12 @@ def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -
 
 
 def _batch(subject: Subject, options: TraceOptions, notify: Notify) -> int | None:
-    """Return the batch that was asked for, or the nearest one that the model runs with."""
-    if subject.batches is None or options.batch_size is None:
+    """Return the batch that was asked for, or the nearest one that the model runs with; without one the least."""
+    if subject.batches is None:
         return options.batch_size
     least, most = subject.batches
+    if options.batch_size is None:
+        return least
     batch = min(max(options.batch_size, least), most)
     if batch != options.batch_size:
         takes = f"a batch of {least} only" if least == most else f"batches from {least:,} to {most:,}"

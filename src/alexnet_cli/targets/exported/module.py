@@ -172,7 +172,7 @@ class _Builder:
     def _register(self, target: str, name: str, *, persistent: bool | None) -> None:
         path, _, attribute = target.rpartition(".")
         owner = self.modules[path]
-        key = persistent is None, self.program.shared.get(target, target)
+        key = persistent is None, (self.program.shared or {}).get(target, target)
         if key not in self._held:
             meta = self.graph.tensor_values[name]
             empty = self._empty(meta)

@@ -27,17 +27,16 @@ def read_program(path: Path, archive: Archive) -> Program:
             f"{path} is of schema version {major}, {age} than {MAJOR}, which torch 2.6 and later write",
             "export it again",
         )
+    program.shared = None if archive.weights is None else {}
     for data in (archive.weights, archive.constants):
-        if data is None:
-            continue
-        payloads = _decoded(path, data, Payloads, "list of tensors").config
+        payloads = {} if data is None else _decoded(path, data, Payloads, "list of tensors").config
         for name, payload in payloads.items():
             if payload.use_pickle or payload.path_name.startswith(("custom_obj", "opaque_obj")):
                 raise TargetError(
                     f"{path} contains a pickled object ({name}); loading it would run code, so it is never loaded",
                     "export a model whose weights are plain tensors",
                 )
-            if payload.path_name not in archive.empty:  # without values torch puts all tensors into one entry
+            if program.shared is not None and payload.path_name not in archive.empty:  # empty: all tensors' entry
                 program.shared[name] = f"{payload.path_name} {payload.tensor_meta}"
     if any(spec.custom_obj is not None for spec in program.graph_module.signature.input_specs):
         raise TargetError(f"{path} needs a custom object, which only code of its own can make")

@@ -287,10 +287,13 @@ class Payloads(Struct):
 
 
 class Program(Struct):
-    """An exported program; `shared` is for each name in the state_dict what tells tensors that are the same."""
+    """An exported program.
+
+    `shared` is for each name in the state_dict what tells tensors that are the same, None if the archive does not.
+    """
 
     graph_module: GraphModule
     schema_version: Version
     range_constraints: dict[str, Range] = {}
     torch_version: str = "unknown"
-    shared: dict[str, str] = {}
+    shared: dict[str, str] | None = None

@@ -117,7 +117,8 @@ def _description(program: Program, inputs: dict[str, TensorMeta]) -> str:
             symbols.update(dict.fromkeys(symbol for symbol in found if symbol is not None))
     ranges = [_range_text(symbol, *_bounds(program, symbol)) for symbol in symbols]
     dynamic = f"; {', '.join(shapes)} with {', '.join(ranges)}" if shapes else ""
-    return f"a program exported by torch {program.torch_version}{dynamic}"
+    ties = "" if program.shared is not None else "; it does not tell which parameters are shared, so all are counted"
+    return f"a program exported by torch {program.torch_version}{dynamic}{ties}"
 
 
 def _range_text(symbol: str, least: int, most: int) -> str:
