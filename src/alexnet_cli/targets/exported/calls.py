@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.exported.schema import Argument, Graph, Node
+from alexnet_cli.targets.exported.schema import Argument, Graph, Inner, Node
 
 _INLINED = {
     "torch.ops.higher_order.wrap_with_set_grad_enabled": 1,
@@ -122,21 +124,23 @@ def _inlined(node: Node, rename: Callable[[str], str], same: dict[str, str], *, 
     """Yield the operators of the graph in a node, under names that no others have."""
     before = _INLINED[node.target]
     arguments = [given.arg for given in node.inputs]
-    inner = arguments[before].as_graph if len(arguments) > before else None
-    if not hasattr(inner, "graph"):
+    given = arguments[before].as_graph if len(arguments) > before else UNSET
+    if not isinstance(given, Inner):
         raise TargetError(f"the program's {node.target!r} has no graph")
-    graph: Graph = inner.graph  # type: ignore[union-attr] # it has one
+    graph = given.graph
     taken = [name for argument in arguments[before + 1 :] for name in argument.names()]
-    names = [name for argument in graph.inputs for name in argument.names()]
-    outer = dict(zip(names, map(rename, taken), strict=False))
+    takes = [name for argument in graph.inputs for name in argument.names()]
+    outer = dict(zip(takes, map(rename, taken), strict=False))
     made = [name for output in node.outputs for name in output.names()]
-    results = [name for output in graph.outputs for name in output.names()]
-    outer |= {inner: rename(name) for inner, name in zip(results, made, strict=False) if inner not in outer}
-    prefix = f"{rename(made[0]) if made else id(node)}/"
+    makes = [name for output in graph.outputs for name in output.names()]
+    for inner, name in zip(makes, map(rename, made), strict=False):
+        if outer.setdefault(inner, name) != name:  # the graph returns what it was given, or one value twice
+            same[name] = outer[inner]
+    prefix = f"{rename(given.name)}/"
 
     def inside(name: str) -> str:
-        inner = outer.get(name, f"{prefix}{name}")
-        return same.get(inner, inner)
+        unique = outer.get(name, f"{prefix}{name}")
+        return same.get(unique, unique)
 
     if node.target == _SETS_GRAD and isinstance(arguments[0].as_bool, bool):
         grad = arguments[0].as_bool
