@@ -216,6 +216,13 @@ def test_sparse_tensors_count_all_their_elements(save, read, layout):
     assert read(save({"a": torch.zeros(3), "b": SPARSE[layout]()})).totals.params == 3 + 16
 
 
+@pytest.mark.parametrize("layout", SPARSE)
+@pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state")
+def test_sparse_tensors_take_the_bytes_of_their_values_and_indices(save, read, layout):
+    values, indices = {"coo": (4, 2 * 4), "csr": (4, 5 + 4), "bsr": (2 * 2 * 2, 3 + 2)}[layout]
+    assert read(save({"b": SPARSE[layout]()})).totals.param_bytes == 4 * values + 8 * indices
+
+
 @pytest.mark.filterwarnings("ignore:Sparse .* tensor support is in beta state")
 def test_reading_a_checkpoint_leaves_no_sparse_tensor_for_torch_to_check(save, read, tmp_path):
     read(save({"b": SPARSE["csr"]()}))
@@ -228,6 +235,14 @@ def test_quantised_tensors_count_a_byte_for_each_element(save, read, newer_than_
     weight = torch.quantize_per_tensor(torch.ones(3, 4), 0.1, 0, torch.qint8)
     report = read(save({"a.weight": weight, "b.bias": torch.zeros(3)}))
     assert (report.totals.params, report.totals.param_bytes) == (12 + 3, 12 + 3 * 4)
+
+
+def test_scales_and_zero_points_of_channels_are_bytes_and_no_parameters(save, read, newer_than_2_6):
+    scales, zeros = torch.full((3,), 0.1), torch.zeros(3)  # as float32 for this kind, as `q_per_channel_scales` tells
+    weight = torch.quantize_per_channel(torch.ones(3, 4), scales, zeros, 0, torch.qint8)
+    beside = weight.q_per_channel_scales().nbytes + weight.q_per_channel_zero_points().nbytes
+    report = read(save({"a.weight": weight}))
+    assert (report.totals.params, report.totals.param_bytes) == (12, 12 + beside)
 
 
 def without_marks_on_meta(monkeypatch):

@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from alexnet_cli.errors import DeviceError, TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
-from alexnet_cli.torch_insides import compiler_importable, own_buffers, own_parameters
+from alexnet_cli.torch_insides import compiler_importable, own_buffers, own_parameters, tensors_inside
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -99,7 +99,11 @@ def _moved(tensor: Tensor, device: torch.device, *, own_weights: bool) -> Tensor
     if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
         return type(tensor)(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)  # type: ignore[call-arg] # missing in its stub
     is_weight = isinstance(tensor, nn.Parameter)
-    moved = tensor.detach().to(device, copy=own_weights or not is_weight)
+    if tensors_inside(tensor):  # some subclasses take no `copy`
+        moved = tensor.detach().to(device)
+        moved = moved.clone() if own_weights or not is_weight else moved
+    else:
+        moved = tensor.detach().to(device, copy=own_weights or not is_weight)
     return nn.Parameter(moved, requires_grad=tensor.requires_grad) if is_weight else moved
 
 

@@ -238,6 +238,8 @@ def _rank(place: str, tensors: dict[str, Tensor]) -> tuple[bool, int]:
 
 def _describe(state: dict[str, Tensor]) -> tuple[dict[str, Stored], int]:
     """Return the tensors as plain values, and how many bytes of the file their storages take."""
+    from alexnet_cli import torch_insides
+
     first: dict[tuple[int, ...], str] = {}
     storages: dict[int, int] = {}
     found = {}
@@ -251,7 +253,7 @@ def _describe(state: dict[str, Tensor]) -> tuple[dict[str, Stored], int]:
         found[key] = Stored(
             tuple(tensor.shape),
             str(tensor.dtype).removeprefix("torch."),
-            tensor.numel() * tensor.element_size(),
+            torch_insides.stored_bytes(tensor),
             None if same_as == key else same_as,
         )
     return found, sum(storages.values())

@@ -20,11 +20,17 @@ OPS_BY_FAMILY: dict[Family, str] = {
         _scaled_dot_product_fused_attention_overrideable _scaled_dot_product_attention_math_for_mps
         _flash_attention_forward _efficient_attention_forward _native_multi_head_attention
         _transformer_encoder_layer_fwd""",
-    "recurrent": "_cudnn_rnn miopen_rnn mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell",
+    "recurrent": """_cudnn_rnn miopen_rnn mkldnn_rnn_layer _thnn_fused_lstm_cell _thnn_fused_gru_cell quantized_lstm
+        quantized_gru quantized::quantized_lstm_cell_dynamic quantized::quantized_gru_cell_dynamic
+        quantized::quantized_rnn_relu_cell_dynamic quantized::quantized_rnn_tanh_cell_dynamic""",
     "conv": """convolution _convolution cudnn_convolution convolution_overrideable _slow_conv2d_forward
-        mkldnn_convolution miopen_convolution""",
+        mkldnn_convolution miopen_convolution quantized::conv1d quantized::conv1d_relu quantized::conv2d
+        quantized::conv2d_relu quantized::conv3d quantized::conv3d_relu quantized::conv1d_dynamic
+        quantized::conv2d_dynamic quantized::conv3d_dynamic""",
     "linear": """mm addmm bmm baddbmm mv addmv dot vdot addr addbmm linear _int_mm _scaled_mm _grouped_mm
-        _scaled_grouped_mm _addmm_activation _trilinear""",
+        _scaled_grouped_mm _addmm_activation _trilinear quantized::linear quantized::linear_relu
+        quantized::linear_dynamic quantized::linear_relu_dynamic quantized::linear_dynamic_fp16
+        quantized::linear_relu_dynamic_fp16""",
     "norm": """native_layer_norm native_batch_norm native_group_norm _native_batch_norm_legit cudnn_batch_norm
         miopen_batch_norm _native_batch_norm_legit_functional _native_batch_norm_legit_no_training
         _batch_norm_with_update _batch_norm_no_update _fused_rms_norm rsqrt linalg_vector_norm
@@ -68,11 +74,14 @@ _FREE = """
     _thnn_fused_lstm_cell _thnn_fused_gru_cell lerp log_sigmoid batch_norm _embedding_bag_per_sample_weights
     _segment_reduce _upsample_lanczos2d_aa floor_divide _is_all_true _is_any_true
     torchvision::nms torchvision::roi_pool torchvision::ps_roi_pool
+    quantize_per_tensor quantize_per_tensor_dynamic quantize_per_channel dequantize quantized::add quantized::add_relu
+    quantized::mul quantized::cat quantized::embedding_byte quantized::embedding_bag_byte_rowwise_offsets
 """
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
 _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 _LISTS_OF_TENSORS = frozenset({"List[Tensor]", "List[Optional[Tensor]]"})
+_PACKED = "torch.classes."
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
 _VIEWS_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
 
@@ -84,9 +93,9 @@ class Operator:
     `macs` computes the multiply-accumulates from its arguments and result; where that gives none, `uncounted` tells
     whether there is work that goes uncounted. `view`: its results share an argument's storage; `fresh`: they are new
     storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the names
-    of its arguments in order, `written` those it writes to; `lists`: one is a list of tensors. `nature` goes to the
-    tape, where operators that change a view in place (`squeeze_`) or hide in their schema that they are views
-    (`_unsafe_view`) count as views too.
+    of its arguments in order, `written` those it writes to; `lists`: one is a list of tensors; `packs`: one holds
+    packed weights. `nature` goes to the tape, where operators that change a view in place (`squeeze_`) or hide in
+    their schema that they are views (`_unsafe_view`) count as views too.
     """
 
     name: str
@@ -101,6 +110,7 @@ class Operator:
     written: frozenset[str]
     lists: bool
     nature: Nature
+    packs: bool = False
 
     def written_in(self, args: Any, kwargs: dict[str, Any]) -> list[Any]:
         """Return the tensors among a call's arguments that it writes to."""
@@ -134,6 +144,7 @@ def operator(overload: Any) -> Operator:
         ),
         lists=any(str(argument.type) in _LISTS_OF_TENSORS for argument in schema.arguments),
         nature=_nature(name, overload, view=view),
+        packs=any(_PACKED in str(argument.type) for argument in schema.arguments),
     )
 
 

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from msgspec import UNSET, UnsetType
-from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch import nn
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
-from alexnet_cli.torch_insides import own_buffers, own_modules, own_parameters
+from alexnet_cli.torch_insides import own_buffers, own_modules, own_parameters, packed_below
 from alexnet_cli.tracing.recording.calls import Call, call_family, module_settings
+from alexnet_cli.tracing.recording.owned import Owned, numel
 from alexnet_cli.tracing.recording.purposes import Purposes
 
 _STRUCTURAL = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
-
-
-@dataclass(slots=True)
-class Owned:
-    """The parameters and buffers that a row is the first to own; `families` has what its parameters are used for."""
-
-    params: int = 0
-    trainable: int = 0
-    bytes: int = 0
-    buffers: int = 0
-    families: dict[Family, int] = field(default_factory=dict)
-
-    def add(self, parameter: Tensor, family: Family) -> None:
-        """Count one parameter."""
-        size = _numel(parameter)
-        self.families[family] = self.families.get(family, 0) + size
-        self.params += size
-        self.trainable += size if parameter.requires_grad else 0
-        self.bytes += size * parameter.itemsize
 
 
 _NOTHING = Owned()
@@ -134,13 +115,21 @@ class RowBuilder:
                 fresh.add(id(parameter))
                 self._owner[id(parameter)] = draft.path
                 draft.owned.add(parameter, self.purposes.family(parameter, draft.family))
+        self._own_packed(draft.owned, module, draft.path, draft.family)
         self._own_buffers(draft.owned, module, draft.path)
+
+    def _own_packed(self, owned: Owned, module: nn.Module, path: str, family: Family) -> None:
+        """Count the packed weights of a quantised layer, which lie in modules of its own that are never called."""
+        for part, packed in packed_below(module):
+            if id(packed) not in self._owner:
+                self._owner[id(packed)] = path
+                owned.add_packed(part, packed, family)
 
     def _own_buffers(self, owned: Owned, module: nn.Module, path: str) -> None:
         for buffer in own_buffers(module).values():
             if buffer is not None and id(buffer) not in self._owner:
                 self._owner[id(buffer)] = path
-                owned.buffers += _numel(buffer)
+                owned.buffers += numel(buffer)
 
     def _settle_uncalled(self) -> tuple[UnusedModule, ...]:
         """Give the row above the parameters of modules that were read but not called; list the other modules."""
@@ -149,6 +138,14 @@ class RowBuilder:
             if id(module) in self._calls:
                 continue
             self._own_buffers(self._without_row, module, path)
+            packed = Owned()
+            self._own_packed(packed, module, path, "other")
+            if packed.params:
+                self._without_row.params += packed.params
+                self._without_row.bytes += packed.bytes
+                unused.append(UnusedModule(path, packed.params))
+            if packed_below(module):
+                continue
             fresh = []
             for parameter in own_parameters(module).values():
                 if parameter is not None and id(parameter) not in self._owner:
@@ -164,7 +161,7 @@ class RowBuilder:
                 else:
                     owner.owned.add(parameter, self.purposes.family(parameter, owner.family))
             if not is_part and (fresh or not (isinstance(module, _STRUCTURAL) or own_modules(module))):
-                unused.append(UnusedModule(path, sum(map(_numel, fresh))))
+                unused.append(UnusedModule(path, sum(map(numel, fresh))))
         return tuple(unused)
 
     def _row_above(self, path: str) -> _Draft | None:
@@ -273,7 +270,3 @@ def _named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         if children := own_modules(module).items():
             below = [(f"{path}.{name}" if path else name, child) for name, child in children if child is not None]
             waiting.extend(reversed(below))
-
-
-def _numel(tensor: Tensor) -> int:
-    return 0 if is_lazy(tensor) else tensor.numel()

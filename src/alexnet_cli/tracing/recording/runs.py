@@ -16,10 +16,11 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.tape import Role
 from alexnet_cli.torch_insides import spare_compiler
+from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.recorder import Recorder
-from alexnet_cli.tracing.recording.tensors import tensors_in
+from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
 
 _COUNTS_STEPS_ON_CPU = torch.__version__ >= "2.13"  # compares as versions, not as text
 """Whether an optimizer keeps its count of steps, which it reads, on the CPU; older ones use the default device."""
@@ -45,7 +46,7 @@ class Forward:
     def record(self, recorder: Recorder) -> None:
         """Run it with the recorder watching."""
         if recorder.tape is not None:
-            recorder.tape.begin(self.given, _held(self.model))
+            recorder.tape.begin(self.given, _held(self.model), packed_weights(self.model))
         with torch.no_grad(), recorder.recording():
             output = self()
             if recorder.tape is not None:
@@ -84,7 +85,8 @@ class Step:
         tape = recorder.tape
         if tape is not None:
             state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
-            tape.begin(self.forward.given, {**_held(self.model), "optimizer": state})
+            held = {**_held(self.model), "optimizer": state}
+            tape.begin(self.forward.given, held, packed_weights(self.model))
         with recorder.recording():
             self._step(optimizer, recorder)
 

@@ -65,6 +65,7 @@ class TapeRecorder:
         self.inputs: tuple[int, ...] = ()
         self.outputs: tuple[int, ...] = ()
         self.storages = StorageTable()
+        self._packed: Mapping[int, Tensor] = {}
         self._drafts: list[_Draft] = []
         self._values: list[Value] = []
         self._current: dict[tuple[Any, ...], int] = {}
@@ -75,10 +76,20 @@ class TapeRecorder:
         self._sums: list[int] = []
         self._modules = len(sys.modules)
 
-    def begin(self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]]) -> None:
-        """Register what exists before the run: the inputs, and by role what the model and the optimizer hold."""
+    def begin(
+        self,
+        given: Iterable[Tensor],
+        held: Mapping[Role, Iterable[Tensor]],
+        packed: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        """Register what exists before the run: the inputs, and by role what the model and the optimizer hold.
+
+        `packed` stands for the weights that quantised layers hold in other objects than tensors, by the layer's id.
+        """
         for role, tensors in held.items():
             self.storages.register(tensors, role)
+        self._packed = packed or {}
+        self.storages.register(self._packed.values(), "parameter")
         inputs = list(given)
         self.storages.register(inputs, "input")
         self.inputs = tuple(self._value(tensor) for tensor in inputs)
@@ -99,7 +110,10 @@ class TapeRecorder:
         named = dict(zip(op.arguments, args, strict=False))
         if kwargs:
             named.update(kwargs)
-        reads = tuple([self._value(tensor) for tensor in tensors_among(named.values())])
+        read = tensors_among(named.values())
+        if op.packs:
+            read += self._packed_here()
+        reads = tuple([self._value(tensor) for tensor in read])
         position = self.storages.clock = len(self._drafts)  # reading may have added an alias
         place, unit = self._whose()
         results = tensors_in(output)
@@ -111,6 +125,11 @@ class TapeRecorder:
         if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not is_view(args[0]):
             self._sums.append(position)  # torch tracks what else shares a view's memory
         self.storages.clock = position + 1
+
+    def _packed_here(self) -> list[Tensor]:
+        module = self.where().module
+        packed = self._packed.get(id(module.module)) if module is not None else None
+        return [] if packed is None else [packed]
 
     def saved(self, tensor: Tensor) -> Tensor:
         """Note that autograd saves a tensor for backward; a hook for `saved_tensors_hooks`."""

@@ -9,11 +9,18 @@ from types import NoneType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tape import Role, Shape, Storage
-from alexnet_cli.torch_insides import DisableTorchFunction, storage_identity
+from alexnet_cli.torch_insides import (
+    DisableTorchFunction,
+    packed_below,
+    packed_bytes,
+    packed_tensors,
+    storage_identity,
+    tensors_inside,
+)
 
 BEFORE = -1
 _HOLD_NOTHING = frozenset({NoneType, bool, int, float, str, torch.dtype, torch.device, torch.layout})
@@ -80,6 +87,19 @@ def bytes_of(tensor: Tensor) -> int:
     return tensor.numel() * tensor.itemsize
 
 
+def packed_weights(model: nn.Module) -> dict[int, Tensor]:
+    """Return a stand-in of as many bytes for what each quantised layer packs its weights in, by the layer's id."""
+    found: dict[int, Tensor] = {}
+    seen: set[int] = set()
+    for module in model.modules():
+        held = {id(packed): (part, packed) for part, packed in packed_below(module) if id(packed) not in seen}
+        seen |= set(held)
+        size = sum(packed_bytes(part, each) for part, packed in held.values() for each in packed_tensors(packed))
+        if size:
+            found[id(module)] = torch.empty(size, dtype=torch.uint8, device="meta")
+    return found
+
+
 @dataclass(slots=True)
 class _Seen:
     bytes: int
@@ -117,13 +137,19 @@ class StorageTable:
                 self.number(tensor, BEFORE, role)
 
     def number(self, tensor: Tensor, born: int = BEFORE, role: Role = "activation") -> int:
-        """Return the number of a tensor's storage; a new one was allocated at `born`."""
+        """Return the number of a tensor's storage; a new one was allocated at `born`.
+
+        A subclass that holds its values in other tensors has a storage without bytes beside theirs.
+        """
         key = storage_of(tensor)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self._seen)
             held: Any = tensor if key == id(tensor) else tensor.untyped_storage()
-            seen = _Seen(bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
+            inner = tensors_inside(tensor)
+            for each in inner:
+                self.number(each, born, role)
+            seen = _Seen(0 if inner else bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
             self._seen.append(seen)
             watch = _Watch(held, self._died)
             watch.key, watch.seen = key, seen
