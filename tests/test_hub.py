@@ -10,11 +10,29 @@ import sys
 import pytest
 from hub_server import serving
 from model_folders import save_llama, save_pipeline
+from quantised_files import nf4, store
 from test_model_folders import LLAMA_PARAMS
 
 pytest.importorskip("huggingface_hub", minversion="1.0")
 pytest.importorskip("transformers")
 pytest.importorskip("diffusers")
+
+
+def quantise(whole, folder):
+    """Pack the layers of a model as bitsandbytes does."""
+    from safetensors import safe_open
+
+    tensors = {}
+    with safe_open(whole / "model.safetensors", "np") as file:
+        for key in file.keys():  # noqa: SIM118 - it is no dict
+            shape = file.get_slice(key).get_shape()
+            packed = "_proj." in key
+            tensors |= nf4(key.removesuffix(".weight"), *shape) if packed else {key: ("F32", shape)}
+    folder.mkdir()
+    config = json.loads((whole / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    store(folder / "model.safetensors", tensors)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +45,7 @@ def models(tmp_path_factory):
         root / "org" / "shards", max_shard_size="30KB"
     )
     save_pipeline(root / "org" / "pipeline")
+    quantise(root / "org" / "llama", root / "org" / "nf4")
     return root
 
 
@@ -68,6 +87,14 @@ def test_parameters_come_from_the_header(hub, ask):
 def test_parameters_of_shards_come_from_their_headers(hub, ask):
     assert params_of(ask("params", "hf:org/shards@main", "--json")) == LLAMA_PARAMS
     assert sum(name.endswith(".safetensors") for name in hub.sent) > 2
+
+
+def test_quantised_weights_have_the_models_parameters(ask):
+    """The shapes of packed weights lie among the values, which are not fetched; the numbers of values fit."""
+    assert params_of(ask("params", "hf:org/nf4", "--json")) == LLAMA_PARAMS
+    answer = json.loads(ask("summary", "hf:org/nf4", "-i", "16:int64", "--json").stdout)
+    assert answer["weights"]["matched"] == 21
+    assert answer["weights"]["mismatched"] == answer["weights"]["missing"] == []
 
 
 def test_a_summary_builds_the_model_and_holds_the_weights_against_it(hub, ask):

@@ -22,6 +22,7 @@ Unit = Literal[
     "seconds",
     "flops_per_s",
     "intensity",
+    "bits",
 ]
 Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 """A cell; None means unknown."""

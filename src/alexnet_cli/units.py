@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from alexnet_cli.document import Unit, Value
 from alexnet_cli.tape import Shape
@@ -77,6 +78,11 @@ def intensity(number: float) -> str:
     return _prefixed(number, "FLOP/byte")
 
 
+def bits(number: float) -> str:
+    """Bits per weight, with at most three digits: `4.25`."""
+    return f"{number:.3g}"
+
+
 def text(value: Value, unit: Unit, *, cross: str = "×", whole: bool = False) -> str:
     """Any cell as text for people; None is `unknown`. A long list of shapes is cut, unless `whole`."""
     match value:
@@ -92,20 +98,20 @@ def text(value: Value, unit: Unit, *, cross: str = "×", whole: bool = False) ->
             return _number(value, unit)
 
 
+_BY_UNIT: Mapping[Unit, Callable[[Any], str]] = {
+    "bytes": lambda value: size(int(value)),
+    "share": share,
+    "seconds": seconds,
+    "flops_per_s": flops_per_s,
+    "intensity": intensity,
+    "bits": bits,
+}
+
+
 def _number(value: float, unit: Unit) -> str:
-    match unit:
-        case "bytes":
-            return size(int(value))
-        case "share":
-            return share(value)
-        case "seconds":
-            return seconds(value)
-        case "flops_per_s":
-            return flops_per_s(value)
-        case "intensity":
-            return intensity(value)
-        case _:
-            return count(value) if isinstance(value, int) else f"{value:g}"
+    if unit in _BY_UNIT:
+        return _BY_UNIT[unit](value)
+    return count(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _prefixed(number: float, unit: str) -> str:

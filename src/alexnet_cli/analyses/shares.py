@@ -12,7 +12,10 @@ from alexnet_cli.report import Family, Layer, Report, subtree
 
 
 class FamilyShare(Struct, frozen=True, kw_only=True):
-    """The rows of one family: leaf modules, parameters and MACs, with their fractions of the model's totals."""
+    """The rows of one family: leaf modules, parameters and MACs, with their fractions of the model's totals.
+
+    `bits_per_weight` is eight times `param_bytes` by `params`: quantised weights with their scales and zero points.
+    """
 
     family: Family
     layers: int
@@ -20,6 +23,8 @@ class FamilyShare(Struct, frozen=True, kw_only=True):
     params_share: float
     macs: int | None
     macs_share: float | None
+    param_bytes: int
+    bits_per_weight: float | None
 
 
 class TypeShare(FamilyShare, frozen=True):
@@ -64,6 +69,7 @@ def _sums(family: Family, rows: list[Layer], report: Report) -> dict[str, Any]:
     params = sum(row.held.get(family, 0) for row in rows)
     own = [row for row in rows if row.family == family]
     macs = None if report.totals.macs is None else sum(row.macs or 0 for row in own)
+    size = sum(_bytes_under(family, row) for row in rows)
     return {
         "family": family,
         "layers": sum(row.leaf and row.kind == "module" for row in own),
@@ -71,7 +77,19 @@ def _sums(family: Family, rows: list[Layer], report: Report) -> dict[str, Any]:
         "params_share": fraction(params, report.totals.params),
         "macs": macs,
         "macs_share": None if macs is None else fraction(macs, report.totals.macs),
+        "param_bytes": size,
+        "bits_per_weight": bits_per_weight(params, size),
     }
+
+
+def _bytes_under(family: Family, row: Layer) -> int:
+    """Return the bytes of a row's parameters of one family; where it has several, in proportion to their numbers."""
+    return row.param_bytes * row.held.get(family, 0) // row.params if row.params else 0
+
+
+def bits_per_weight(params: int, param_bytes: int) -> float | None:
+    """Return the bits that a parameter is stored in; None if there are no parameters."""
+    return 8 * param_bytes / params if params else None
 
 
 def _largest_first(share: FamilyShare) -> tuple[int, int, int]:

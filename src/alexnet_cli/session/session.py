@@ -302,8 +302,9 @@ class Session:
         contents = read_contents(checkpoint) if checkpoint is not None else self.own_weights
         from alexnet_cli.tracing.build import state_shapes  # imports torch
 
-        shapes = {key: tensor.shape for key, tensor in contents.tensors.items()} if contents else {}
         state = state_shapes(self.resolved, self.how)
+        held = contents.tensors if contents else {}
+        shapes = {key: tensor.shape_beside(state.shapes.get(key)) for key, tensor in held.items()}
         tied = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
         left_out = tied if checkpoint is None else set()
         return compare_weights({key: each for key, each in state.shapes.items() if key not in left_out}, shapes)

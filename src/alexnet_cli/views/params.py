@@ -8,7 +8,7 @@ from alexnet_cli.analyses.shares import ModuleShare, TypeShare, by_type, fractio
 from alexnet_cli.document import Column, Document, Facts, Note, Row, Table
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.units import share
-from alexnet_cli.views.parts import Columns, given, notes, run_line, split, table, totals_facts
+from alexnet_cli.views.parts import Columns, are_few, given, notes, run_line, split, table, totals_facts
 
 _SHARE = Column("params_share", "Share", "share", priority=7, bar=True)
 _PARAMS = Column("params", "Parameters", "count", priority=8)
@@ -34,12 +34,17 @@ def params_document(
 
 
 def _type_table(types: Sequence[TypeShare]) -> Table:
+    stored: Columns[TypeShare] = {
+        Column("param_bytes", "Weights", "bytes", priority=5): lambda item: item.param_bytes,
+        Column("bits_per_weight", "Bits/weight", "bits", priority=6): lambda item: item.bits_per_weight or "",
+    }
     columns: Columns[TypeShare] = {
         Column("type", "Type"): lambda item: item.type,
         Column("family", "Family", priority=1): lambda item: item.family,
         Column("layers", "Layers", "count", priority=6): lambda item: item.layers,
         _PARAMS: lambda item: item.params,
         _SHARE: lambda item: item.params_share,
+        **(stored if any(are_few(item.bits_per_weight) for item in types) else {}),
         Column("macs", "MACs", "macs", priority=4): lambda item: item.macs,
         Column("macs_share", "% of MACs", "share", priority=3): lambda item: item.macs_share,
     }

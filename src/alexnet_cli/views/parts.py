@@ -7,12 +7,14 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.shares import by_family, fraction
+from alexnet_cli.analyses.shares import bits_per_weight, by_family, fraction
 from alexnet_cli.document import Bar, Bars, Block, Column, Fact, Facts, Note, Part, Row, Table, Value
 from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
+from alexnet_cli.units import bits
 
 MOST_PARTS = 5
 NEVER_CALLED = "never called"
+_HALF_PRECISION = 16
 
 T = TypeVar("T")
 Columns = dict[Column, Callable[[T], Value]]
@@ -63,15 +65,22 @@ def look_of(layer: Layer) -> Row:
     return Row((), role="leaf" if layer.kind == "module" else "function", family=layer.family)
 
 
+def are_few(bits_per_weight: float | None) -> bool:
+    """Tell whether weights are stored in less than half precision, so that it is worth saying in how many bits."""
+    return bits_per_weight is not None and bits_per_weight < _HALF_PRECISION
+
+
 def totals_facts(totals: Totals) -> tuple[Fact, ...]:
     """List the totals, each with its convention."""
+    stored = bits_per_weight(totals.params, totals.param_bytes)
+    few = f"{bits(stored)} bits per weight, scales included" if stored and are_few(stored) else ""
     return (
         Fact("Layers", totals.layers, "count"),
         Fact("Parameters", totals.params, "count"),
         Fact("trainable", totals.trainable_params, "count", level=1),
         Fact("frozen", totals.frozen_params, "count", level=1),
         *([Fact("Buffers", totals.buffers, "count")] if totals.buffers else []),
-        Fact("Weights", totals.param_bytes, "bytes"),
+        Fact("Weights", totals.param_bytes, "bytes", few),
     )
 
 

@@ -25,25 +25,41 @@ _LFS_POINTER = b"version https://git-lfs"
 
 
 class Stored(Struct, frozen=True):
-    """One tensor: its size in bytes, and the key of an earlier tensor if both share one memory."""
+    """One tensor: its size in bytes, and the key of an earlier tensor if both share one memory.
+
+    `packed` names the format of a quantised weight: then the shape is the weight's, and the bytes are those of all
+    tensors that it is stored in. A `buffer` is one for sure.
+    """
 
     shape: Shape
     dtype: str
     size_bytes: int
     same_as: str | None = None
+    packed: str | None = None
+    buffer: bool = False
 
     @property
     def elements(self) -> int:
         """The number of values."""
         return prod(self.shape)
 
+    def shape_beside(self, shape: Shape | None) -> Shape:
+        """Return the shape; of a weight that is packed without one, the model's, if it has as many values."""
+        unknown = self.packed and shape is not None and len(self.shape) == 1
+        return shape if unknown and shape is not None and prod(shape) == self.elements else self.shape
+
 
 class Contents(Struct, frozen=True):
-    """The tensors of a checkpoint by key, in the order of the file, a phrase that describes it, and what is unknown."""
+    """The tensors of a checkpoint by key, in the order of the file, a phrase that describes it, and what is unknown.
+
+    `values` are the bytes of tensors that hold no weights but a shape, and `metadata` the texts in the file's header.
+    """
 
     tensors: dict[str, Stored]
     description: str
     note: str | None = None
+    values: dict[str, bytes] = {}
+    metadata: dict[str, str] = {}
 
 
 def damaged(path: Path, what: str, kind: str = "checkpoint") -> TargetError:

@@ -48,7 +48,8 @@ _CONVOLUTIONS = {3: "1d", 4: "2d", 5: "3d"}
 def is_buffer(name: str, tensor: Stored) -> bool:
     """Recognise a buffer by its name, its dtype, or being a causal mask as in GPT-2's `attn.bias`."""
     mask = name == "bias" and len(tensor.shape) == _MASK_DIMENSIONS and tensor.shape[:2] == (1, 1)
-    return name in _BUFFERS or tensor.dtype in _INDEX_DTYPES or (mask and tensor.shape[2] == tensor.shape[3] > 1)
+    known = tensor.buffer or name in _BUFFERS or tensor.dtype in _INDEX_DTYPES
+    return known or (mask and tensor.shape[2] == tensor.shape[3] > 1)
 
 
 def infer(module: str, tensors: Mapping[str, Stored]) -> Inferred:
@@ -61,6 +62,8 @@ def infer(module: str, tensors: Mapping[str, Stored]) -> Inferred:
     if "running_mean" in shapes:
         features = {"num_features": next(iter(shapes["running_mean"]), None), "affine": "weight" in shapes}
         return Inferred("BatchNorm", "norm", features)
+    if "weight" in tensors and tensors["weight"].packed and len(shapes["weight"]) == 1:
+        return Inferred("Linear", "linear", {"bias": "bias" in shapes})  # it is packed without its shape
     weight = shapes.get("weight", shapes.get("weight_v", shapes.get("gamma")))
     bias = shapes.get("bias", shapes.get("beta"))
     if weight is None:
@@ -226,7 +229,9 @@ def _settings(module: Module, kind: Inferred) -> dict[str, object]:
     shapes = {} if kind.settings else {"tensors": {name: list(held.shape) for name, held in module.tensors.items()}}
     dtypes = list(dict.fromkeys(held.dtype for name, held in module.tensors.items() if not is_buffer(name, held)))
     dtypes = dtypes or list(dict.fromkeys(held.dtype for held in module.tensors.values()))
-    return {**told, **shapes, "dtype": dtypes[0] if len(dtypes) == 1 else dtypes}
+    packed = dict.fromkeys(held.packed for held in module.tensors.values() if held.packed)
+    format_ = {"packed": " and ".join(packed)} if packed else {}
+    return {**told, **shapes, "dtype": dtypes[0] if len(dtypes) == 1 else dtypes, **format_}
 
 
 def _reuses(module: Module) -> str | None:

@@ -19,6 +19,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     read_json,
 )
 from alexnet_cli.targets.checkpoint.layers import module_tree, rows
+from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_beside
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
 
 _LISTED = 5
@@ -65,11 +66,15 @@ def report_of(contents: Contents, target: str) -> Report:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read which tensors a checkpoint of any kind holds.
+    """Read which tensors a checkpoint of any kind holds; quantised weights are as the model has them.
 
     Raises:
         TargetError: as for `checkpoint_report`, or the suffix is not one of a checkpoint.
     """
+    return as_the_model_has_them(_contents(path), quantisation_beside(path))
+
+
+def _contents(path: Path) -> Contents:
     name, read = path.name.removesuffix(INDEX), read_safetensors
     if name.endswith(TORCH):
         from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
@@ -110,7 +115,13 @@ def merged(path: Path, places: dict[str, str], shards: dict[str, Contents]) -> C
         raise damaged(path, f"{len(astray):,} tensors are not in the files it names: {_some(astray)}")
     tensors = {key: shards[name].tensors[key] for key, name in places.items()}
     notes = [shard.note for shard in shards.values() if shard.note]
-    return Contents(_with_own_ties(tensors, places), _description(tensors, shards), notes[0] if notes else None)
+    return Contents(
+        _with_own_ties(tensors, places),
+        _description(tensors, shards),
+        notes[0] if notes else None,
+        {key: value for shard in shards.values() for key, value in shard.values.items()},
+        {key: value for shard in shards.values() for key, value in shard.metadata.items()},
+    )
 
 
 def weight_map(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`*.safetensors`: only the header is read, which has all names, shapes and dtypes.
+"""`*.safetensors`: only the header is read, which has all names, shapes and dtypes, and the shapes of packed weights.
 
 The file is 8 bytes with the length of the header (little-endian), the header as JSON, and the values. The checks are
 those of the format's description: https://github.com/huggingface/safetensors#format. CONTRIBUTING.md says why this is
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
+
+from msgspec.structs import replace
 
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
@@ -20,6 +22,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     opened,
     read_json,
 )
+from alexnet_cli.targets.checkpoint.packed import SAY_A_SHAPE
 
 DTYPES = {
     "BOOL": ("bool", 8),
@@ -50,7 +53,8 @@ DTYPES = {
 LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 _ENTRY_KEYS = 3
-_MOST_DIMENSIONS = 64  # as many as torch can index
+_LARGEST_VALUE = 1_000
+MOST_DIMENSIONS = 64  # as many as torch can index
 
 
 def read_safetensors(path: Path) -> Contents:
@@ -62,7 +66,9 @@ def read_safetensors(path: Path) -> Contents:
     with opened(path) as (file, size):
         length = header_length(path, file.read(LENGTH_BYTES), size)
         header = file.read(length)
-    return contents_of(path, header, size - LENGTH_BYTES - length)
+        spans, contents = _read_header(path, header, size - LENGTH_BYTES - length)
+        values = {key: _value(file, LENGTH_BYTES + length, span) for key, span in spans.items() if _is_said(key, span)}
+    return replace(contents, values=values)
 
 
 def header_length(path: Path, data: bytes, size: int) -> int:
@@ -85,13 +91,29 @@ def contents_of(path: Path, header: bytes, size: int) -> Contents:
     Raises:
         TargetError: the header does not fit the format or the size.
     """
+    return _read_header(path, header, size)[1]
+
+
+def _read_header(path: Path, header: bytes, size: int) -> tuple[dict[str, _Span], Contents]:
     if not header.startswith(b"{"):
         raise damaged(path, "its header is not a JSON object")
     entries = read_json(header, path, "header")
-    entries.pop(_METADATA, None)
+    said = entries.pop(_METADATA, None)
+    metadata = {key: value for key, value in said.items() if isinstance(value, str)} if isinstance(said, dict) else {}
     spans = {key: _span(path, key, entry) for key, entry in entries.items()}
     _check_layout(path, spans, size)
-    return Contents({key: span.stored for key, span in spans.items()}, "a safetensors file")
+    tensors = {key: span.stored for key, span in spans.items()}
+    return spans, Contents(tensors, "a safetensors file", metadata=metadata)
+
+
+def _is_said(key: str, span: _Span) -> bool:
+    """Tell whether a tensor holds a shape: quantised weights lie in tensors that do not tell theirs."""
+    return key.endswith(SAY_A_SHAPE) and span.stored.size_bytes <= _LARGEST_VALUE
+
+
+def _value(file: BinaryIO, begin: int, span: _Span) -> bytes:
+    file.seek(begin + span.begin)
+    return file.read(span.end - span.begin)
 
 
 class _Span(NamedTuple):
@@ -108,7 +130,7 @@ def _span(path: Path, key: str, entry: Any) -> _Span:
             raise damaged(path, f"the tensor {key!r} needs a dtype, a shape and two data_offsets, and nothing else")
     if dtype not in DTYPES:
         raise damaged(path, f"the tensor {key!r} has the unknown dtype {dtype!r}")
-    if len(shape) > _MOST_DIMENSIONS or not all(_is_size(number) for number in (*shape, begin, end)):
+    if len(shape) > MOST_DIMENSIONS or not all(_is_size(number) for number in (*shape, begin, end)):
         raise damaged(path, f"the tensor {key!r} has an impossible shape or data_offsets")
     name, bits = DTYPES[dtype]
     taken, odd_bits = divmod(prod(shape) * bits, 8)

@@ -20,6 +20,8 @@ from alexnet_cli.errors import TargetError, UsageError, told
 from alexnet_cli.report import Report
 from alexnet_cli.targets.checkpoint import INDEX
 from alexnet_cli.targets.checkpoint.contents import Contents, damaged
+from alexnet_cli.targets.checkpoint.quantised import CONFIGS as QUANTISATIONS
+from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_beside
 from alexnet_cli.targets.checkpoint.read import merged, weight_map
 from alexnet_cli.targets.checkpoint.safetensors import LENGTH_BYTES, contents_of, header_length
 from alexnet_cli.targets.pretrained import CONFIGS
@@ -64,13 +66,19 @@ def hub_subject(asked: Asked) -> Subject | Report:
     if isinstance(found, Report):
         return found
     below = "" if found.files[-1].parent == folder else f"{found.files[-1].parent.name}/"
-    return replace(found, weights=partial(_weights, Repo(repo.name, folder.name), below))
+    return replace(found, weights=partial(_own_weights, Repo(repo.name, folder.name), below, found.files[-1]))
+
+
+def _own_weights(repo: Repo, folder: str, config: Path) -> Contents | None:
+    """Return what the weights hold, quantised ones as the model has them."""
+    contents = _weights(repo, folder)
+    return contents and as_the_model_has_them(contents, quantisation_beside(config))
 
 
 def _configs(repo: Repo, *, with_code: bool) -> Path:
     """Fetch the configs of a model, and its code where that may run; return their folder, called as the commit."""
     hub = _library()
-    wanted = [*CONFIGS, *(f"*/{name}" for name in CONFIGS), *(["*.py"] if with_code else [])]
+    wanted = [*CONFIGS, *QUANTISATIONS, *(f"*/{name}" for name in CONFIGS), *(["*.py"] if with_code else [])]
     with _explained(repo), _without_bars(hub):
         return Path(hub.snapshot_download(repo.name, revision=repo.revision, allow_patterns=wanted))
 
