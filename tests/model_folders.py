@@ -1,9 +1,10 @@
-"""Model folders as their libraries save them, small: a Llama, a pipeline of diffusers, an adapter."""
+"""Model folders as their libraries save them, small: a Llama, a pipeline, an adapter; a distributed checkpoint."""
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 SIZES = {
     "hidden_size": 32,
@@ -45,3 +46,11 @@ def save_adapter(folder: Path, base: Path) -> None:
         warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 uses a name that transformers 5.24 deprecates
         adapter = peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
         peft.get_peft_model(LlamaForCausalLM.from_pretrained(base), adapter).save_pretrained(folder)
+
+
+def save_distributed(state: dict[str, Any], folder: Path) -> None:
+    from torch.distributed.checkpoint import save
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that this is the only process
+        save(state, checkpoint_id=folder)

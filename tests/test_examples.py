@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_folders import save_adapter, save_llama, save_pipeline
+from model_folders import save_adapter, save_distributed, save_llama, save_pipeline
 from test_docs import ROOT, refresh
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
@@ -78,6 +78,7 @@ def workplace(tmp_path_factory) -> Path:
 
         torch.save(state, "net.pt")
         save_file(state, "model.safetensors")
+        save_distributed({"model": state}, Path("step-1000"))
         if find_spec("gguf") is not None:
             from test_gguf import write
 

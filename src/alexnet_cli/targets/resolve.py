@@ -15,7 +15,7 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
-from alexnet_cli.targets.checkpoint import SUFFIXES, is_checkpoint
+from alexnet_cli.targets.checkpoint import SUFFIXES, is_checkpoint, is_distributed
 from alexnet_cli.targets.exported import SUFFIX as EXPORTED
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import InputSpec
@@ -108,6 +108,7 @@ KINDS = (
     Kind(is_exported, _exported, built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
     Kind(is_model_folder, _folder, built=True),
+    Kind(is_distributed, _checkpoint, built=False),
     Kind(_is_saved, _saved, built=False),
 )
 """The first that owns a target reads it."""

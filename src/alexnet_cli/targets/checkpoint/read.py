@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.checkpoint import GGUF, INDEX, SAFETENSORS, SUFFIXES, TORCH
+from alexnet_cli.targets.checkpoint import GGUF, INDEX, SAFETENSORS, SUFFIXES, TORCH, distributed_metadata
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
     LARGEST_HEADER,
@@ -18,6 +18,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     opened,
     read_json,
 )
+from alexnet_cli.targets.checkpoint.distributed import read_distributed
 from alexnet_cli.targets.checkpoint.layers import module_tree, rows
 from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_beside
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
@@ -26,7 +27,7 @@ _LISTED = 5
 
 
 def checkpoint_report(target: str) -> Report:
-    """Return the report of a checkpoint in a file.
+    """Return the report of a checkpoint in a file or a folder.
 
     Raises:
         TargetError: the file cannot be read, is damaged, or holds more than tensors.
@@ -75,6 +76,9 @@ def read_contents(path: Path) -> Contents:
 
 
 def _contents(path: Path) -> Contents:
+    metadata = distributed_metadata(path)
+    if metadata is not None:
+        return read_distributed(metadata)
     name, read = path.name.removesuffix(INDEX), read_safetensors
     if name.endswith(TORCH):
         from alexnet_cli.targets.checkpoint.torch_file import read_torch_file

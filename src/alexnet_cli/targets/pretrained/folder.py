@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from alexnet_cli.errors import AlexnetError, TargetError, UsageError, told
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report
+from alexnet_cli.targets.checkpoint import distributed_metadata
 from alexnet_cli.targets.checkpoint.contents import damaged, opened, read_json
 from alexnet_cli.targets.checkpoint.read import read_contents
 from alexnet_cli.targets.inputs import InputSpec
@@ -35,6 +36,7 @@ WEIGHTS = tuple(
     for stem in ("model", "diffusion_pytorch_model", "pytorch_model")
     for suffix in (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json")
 )
+"""The names of checkpoints beside a config; a distributed one is looked for where none of them is."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ def config_subject(file: Path, part: str, asked: Asked) -> Subject | Report:
     if "schema_version" in config.values:
         return load_report(file)
     library, plan = planned(config)
-    weights = next((path for path in map(plan.file.with_name, WEIGHTS) if path.is_file()), None)
+    beside = (path for path in map(plan.file.with_name, WEIGHTS) if path.is_file())
+    weights = next(beside, distributed_metadata(plan.file.parent))
     return Subject(
         asked.target,
         f"{plan.name}, built by {library} from its config",

@@ -1,0 +1,290 @@
+"""Reads a pickle as plain values: nothing is imported or called, and only the names that are allowed may occur.
+
+A machine with the few instructions that plain values need; `pickletools` documents them all. An object is a `Made`: the
+name of its class, what it was called with, and its state. Any other instruction is refused. `pickle.Unpickler` would
+run what it finds, and fills the memory where a file tells it to.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pickletools import opcodes
+from types import MethodType
+from typing import Any, NamedTuple
+
+_KNOWN = {each.code: each.name for each in opcodes}
+_INT = struct.Struct("<i")
+_FLOAT = struct.Struct(">d")
+
+
+class Refused(Exception):  # noqa: N818 - it says what happened
+    """A pickle that holds more than plain values: the name that it wants, or the instruction."""
+
+
+class Name(NamedTuple):
+    """A class or a function, by its module and name."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+class Made:
+    """An object of an allowed class. Compared by identity, so that it can be a key."""
+
+    __slots__ = ("arguments", "name", "state")
+
+    def __init__(self, name: Name, arguments: tuple[Any, ...]) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.state: Any = None
+
+    def get(self, key: str) -> Any:
+        """Return a field; None if there is none."""
+        return self.state.get(key) if isinstance(self.state, dict) else None
+
+
+def read_plain(data: bytes, allowed: Callable[[Name], bool]) -> Any:
+    """Return what a pickle holds, with a `Made` for each object and a `Name` for each class that is not called.
+
+    Raises:
+        Refused: it names what is not allowed, or uses another instruction than those of plain values.
+        Exception: it is no pickle, or ends before its end.
+    """
+    return _Machine(data, allowed).run()
+
+
+class _Machine:
+    def __init__(self, data: bytes, allowed: Callable[[Name], bool]) -> None:
+        self.data = data
+        self.at = 0
+        self.allowed = allowed
+        self.names: dict[Name, Name] = {}
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: list[Any] = []
+
+    def run(self) -> Any:
+        steps: list[Callable[[], None] | None] = [None] * 256
+        for code, run in _INSTRUCTIONS.items():
+            steps[ord(code)] = MethodType(run, self)
+        data, stop = self.data, ord(".")
+        while (instruction := data[self.at]) != stop:
+            self.at += 1
+            step = steps[instruction]
+            if step is None:
+                known = _KNOWN.get(chr(instruction))
+                raise Refused(f"the instruction {known}") if known else ValueError("it is no pickle")
+            step()
+        return self.stack.pop()
+
+    def take(self, count: int) -> bytes:
+        """Return the next bytes; a length beyond the end is a lie."""
+        begin, self.at = self.at, self.at + count
+        if self.at > len(self.data):
+            raise EOFError("it ends too early")
+        return self.data[begin : self.at]
+
+    def size(self, count: int) -> int:
+        return int.from_bytes(self.take(count), "little")
+
+    def protocol(self) -> None:
+        self.take(1)
+
+    def frame(self) -> None:
+        self.take(8)
+
+    def none(self) -> None:
+        self.stack.append(None)
+
+    def true(self) -> None:
+        self.stack.append(True)
+
+    def false(self) -> None:
+        self.stack.append(False)
+
+    def int1(self) -> None:
+        self.stack.append(self.data[self.at])
+        self.at += 1
+
+    def int2(self) -> None:
+        self.stack.append(self.size(2))
+
+    def int4(self) -> None:
+        self.stack.append(_INT.unpack(self.take(4))[0])
+
+    def long(self) -> None:
+        self.stack.append(int.from_bytes(self.take(self.size(1)), "little", signed=True))
+
+    def float(self) -> None:
+        self.stack.append(_FLOAT.unpack(self.take(8))[0])
+
+    def text1(self) -> None:
+        self.stack.append(self.take(self.size(1)).decode())
+
+    def text4(self) -> None:
+        self.stack.append(self.take(self.size(4)).decode())
+
+    def text8(self) -> None:
+        self.stack.append(self.take(self.size(8)).decode())
+
+    def memoize(self) -> None:
+        self.memo.append(self.stack[-1])
+
+    def put(self, place: int) -> None:
+        """Keep the last value; pickle numbers what it keeps one after the other."""
+        if place == len(self.memo):
+            self.memo.append(self.stack[-1])
+        else:
+            self.memo[place] = self.stack[-1]
+
+    def put1(self) -> None:
+        self.put(self.size(1))
+
+    def put4(self) -> None:
+        self.put(self.size(4))
+
+    def get1(self) -> None:
+        self.stack.append(self.memo[self.data[self.at]])
+        self.at += 1
+
+    def get4(self) -> None:
+        self.stack.append(self.memo[self.size(4)])
+
+    def pop(self) -> None:
+        self.stack.pop()
+
+    def mark(self) -> None:
+        self.marks.append(len(self.stack))
+
+    def since_mark(self) -> list[Any]:
+        begin = self.marks.pop()
+        items = self.stack[begin:]
+        del self.stack[begin:]
+        return items
+
+    def pop_mark(self) -> None:
+        self.since_mark()
+
+    def empty_tuple(self) -> None:
+        self.stack.append(())
+
+    def empty_list(self) -> None:
+        self.stack.append([])
+
+    def empty_dict(self) -> None:
+        self.stack.append({})
+
+    def tuple(self) -> None:
+        self.stack.append(tuple(self.since_mark()))
+
+    def tuple1(self) -> None:
+        self.stack[-1] = (self.stack[-1],)
+
+    def tuple2(self) -> None:
+        self.stack[-2:] = ((self.stack[-2], self.stack[-1]),)
+
+    def tuple3(self) -> None:
+        self.stack[-3:] = ((self.stack[-3], self.stack[-2], self.stack[-1]),)
+
+    def append(self) -> None:
+        item = self.stack.pop()
+        self.top(list).append(item)
+
+    def appends(self) -> None:
+        items = self.since_mark()
+        self.top(list).extend(items)
+
+    def setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.fill([key, value])
+
+    def setitems(self) -> None:
+        self.fill(self.since_mark())
+
+    def fill(self, items: list[Any]) -> None:
+        """Put keys and values into a dict; keys that can be made to collide would take forever, so few are taken."""
+        held = self.top(dict)
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) is not str and type(key) is not Made:
+                raise Refused(f"a key that is a {type(key).__name__}")
+            held[key] = value
+
+    def global_(self) -> None:
+        end = self.data.index(b"\n", self.at)
+        module = self.take(end - self.at).decode()
+        self.at = end + 1
+        end = self.data.index(b"\n", self.at)
+        self.named(Name(module, self.take(end - self.at).decode()))
+        self.at = end + 1
+
+    def stack_global(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.named(Name(str(module), str(name)))
+
+    def named(self, name: Name) -> None:
+        if name not in self.names:
+            if not self.allowed(name):
+                raise Refused(str(name))
+            self.names[name] = name
+        self.stack.append(self.names[name])
+
+    def call(self) -> None:
+        arguments, name = self.stack.pop(), self.stack.pop()
+        if type(name) is not Name or type(arguments) is not tuple:
+            raise Refused("a call of what is no class")
+        self.stack.append(Made(name, arguments))
+
+    def build(self) -> None:
+        state = self.stack.pop()
+        self.top(Made).state = state
+
+    def top(self, kind: type) -> Any:
+        top = self.stack[-1]
+        if type(top) is not kind:
+            raise Refused(f"a change of a {type(top).__name__}")
+        return top
+
+
+_INSTRUCTIONS: dict[str, Callable[[_Machine], None]] = {
+    "\x80": _Machine.protocol,
+    "\x95": _Machine.frame,
+    "N": _Machine.none,
+    "\x88": _Machine.true,
+    "\x89": _Machine.false,
+    "K": _Machine.int1,
+    "M": _Machine.int2,
+    "J": _Machine.int4,
+    "\x8a": _Machine.long,
+    "G": _Machine.float,
+    "\x8c": _Machine.text1,
+    "X": _Machine.text4,
+    "\x8d": _Machine.text8,
+    "\x94": _Machine.memoize,
+    "q": _Machine.put1,
+    "r": _Machine.put4,
+    "h": _Machine.get1,
+    "j": _Machine.get4,
+    "0": _Machine.pop,
+    "1": _Machine.pop_mark,
+    "(": _Machine.mark,
+    ")": _Machine.empty_tuple,
+    "]": _Machine.empty_list,
+    "}": _Machine.empty_dict,
+    "t": _Machine.tuple,
+    "\x85": _Machine.tuple1,
+    "\x86": _Machine.tuple2,
+    "\x87": _Machine.tuple3,
+    "a": _Machine.append,
+    "e": _Machine.appends,
+    "s": _Machine.setitem,
+    "u": _Machine.setitems,
+    "c": _Machine.global_,
+    "\x93": _Machine.stack_global,
+    "R": _Machine.call,
+    "\x81": _Machine.call,
+    "b": _Machine.build,
+}
