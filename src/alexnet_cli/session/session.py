@@ -5,24 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
+from alexnet_cli.session.sources import Halved, Live, Named, Source
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
-from alexnet_cli.targets.resolve import FILES, is_stored, names_like, parse_arguments, resolve
-from alexnet_cli.targets.subject import Subject, live_subject
+from alexnet_cli.targets.resolve import FILES, is_stored, names_like
+from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.narrowing.narrow import narrowed
 from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from alexnet_cli.analyses.findings.one_layer import Refused
     from alexnet_cli.analyses.weights import WeightsMatch
     from alexnet_cli.targets.checkpoint.contents import Contents
@@ -44,72 +42,6 @@ __all__ = [
     "is_stored",
     "names_like",
 ]
-
-
-class Source(Protocol):
-    """Where the model comes from."""
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Return what the model is built with, as text: it tells one answer in the cache from another."""
-
-    def resolve(self, how: TraceOptions) -> Subject | Report:
-        """Return the model to trace, or the report that stands for it."""
-
-
-@dataclass(frozen=True)
-class Named:
-    """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given.
-
-    If `trusted`, code that a model folder brings may run.
-    """
-
-    target: str = "alexnet"
-    arguments: tuple[str, ...] = ()
-    example: Example | None = None
-    trusted: bool = False
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Return the arguments, and whether the folder's code may run."""
-        return (*self.arguments, *(["--trust-remote-code"] if self.trusted else []))
-
-    def resolve(self, how: TraceOptions) -> Subject | Report:
-        """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
-        del how
-        found = resolve(self.target, parse_arguments(self.arguments), trusted=self.trusted)
-        return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
-
-
-@dataclass(frozen=True)
-class Live:
-    """A module that the caller holds, and what its forward is given."""
-
-    module: nn.Module
-    example: Example | None = None
-    key: tuple[str, ...] = ()
-
-    def resolve(self, how: TraceOptions) -> Subject:
-        """Return the module as it is; a trace works on a copy that shares its weights or has none."""
-        del how
-        return live_subject(self.module, self.example)
-
-
-@dataclass(frozen=True)
-class _Halved:
-    """A model in which one layer has half its outputs; `before` is its report without that change."""
-
-    whole: Source
-    path: str
-    before: Report
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return (*self.whole.key, f"half the outputs of {self.path}")  # no argument can be written like this
-
-    def resolve(self, how: TraceOptions) -> Subject | Report:
-        subject = self.whole.resolve(how)
-        return narrowed(subject, self.path, self.before, how) if isinstance(subject, Subject) else subject
 
 
 @dataclass(frozen=True)
@@ -192,7 +124,7 @@ class Session:
         if variation.step is not None:
             how = replace(how, mode="train", step=variation.step)
         if variation.halved is not None:
-            how, source = replace(how, traceback=False), _Halved(source, variation.halved, self.report())
+            how, source = replace(how, traceback=False), Halved(source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
         return Session(source, how, cache=self.cache, listener=listener)
 

@@ -1,0 +1,84 @@
+"""Where a model comes from: a target by its name, a module in memory, or another source with one layer changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from alexnet_cli.report import Report
+from alexnet_cli.targets.example import Example
+from alexnet_cli.targets.resolve import parse_arguments, resolve
+from alexnet_cli.targets.subject import Subject, live_subject
+from alexnet_cli.tracing.narrowing.narrow import narrowed
+from alexnet_cli.tracing.options import TraceOptions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Source(Protocol):
+    """Where the model comes from."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return what the model is built with, as text: it tells one answer in the cache from another."""
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        """Return the model to trace, or the report that stands for it."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given.
+
+    If `trusted`, code that a model folder brings may run.
+    """
+
+    target: str = "alexnet"
+    arguments: tuple[str, ...] = ()
+    example: Example | None = None
+    trusted: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return the arguments, and whether the folder's code may run."""
+        return (*self.arguments, *(["--trust-remote-code"] if self.trusted else []))
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
+        del how
+        found = resolve(self.target, parse_arguments(self.arguments), trusted=self.trusted)
+        return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
+
+
+@dataclass(frozen=True)
+class Live:
+    """A module that the caller holds, and what its forward is given."""
+
+    module: nn.Module
+    example: Example | None = None
+    key: tuple[str, ...] = ()
+
+    def resolve(self, how: TraceOptions) -> Subject:
+        """Return the module as it is; a trace works on a copy that shares its weights or has none."""
+        del how
+        return live_subject(self.module, self.example)
+
+
+@dataclass(frozen=True)
+class Halved:
+    """A model in which one layer has half its outputs; `before` is its report without that change."""
+
+    whole: Source
+    path: str
+    before: Report
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return the whole model's key and the layer."""
+        return (*self.whole.key, f"half the outputs of {self.path}")  # no argument can be written like this
+
+    def resolve(self, how: TraceOptions) -> Subject | Report:
+        """Return the model with that layer narrowed; a report has none to narrow."""
+        subject = self.whole.resolve(how)
+        return narrowed(subject, self.path, self.before, how) if isinstance(subject, Subject) else subject
