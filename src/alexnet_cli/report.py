@@ -36,6 +36,10 @@ Family = Literal[
 ]
 
 
+GRAPH = "onnx"
+"""The device of a graph in a file, which says what a run would do and was not run."""
+
+
 class Generator(Struct, frozen=True):
     """The program and the torch that made a report; `torch` is None if torch is not installed."""
 
@@ -74,7 +78,7 @@ class Measured(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """How the model was run; `complete` is False if the forward failed."""
+    """How the model was run; `complete` is False if the forward failed. The device of a graph in a file is `onnx`."""
 
     device: str
     dtype: str

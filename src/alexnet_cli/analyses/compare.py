@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.alignment import POSITIONS, align
-from alexnet_cli.report import ErrorInfo, Family, Layer, Model, Report, Run, Totals
+from alexnet_cli.report import GRAPH, ErrorInfo, Family, Layer, Model, Report, Run, Totals
 
 Change = Literal["same", "changed", "added", "removed"]
 _Entry = list[Layer | None]
@@ -71,13 +71,14 @@ def compare(reports: Sequence[Report]) -> Comparison:
     sides can know.
     """
     ran = [report.run is not None for report in reports]
+    kinds = [report.run is not None and report.run.device == GRAPH for report in reports]
     rows = [_rows(report, with_tensors=not all(ran)) for report in reports]
     if not all(ran):
         rows = [rows[0], *(_in_order_of(rows[0], other) for other in rows[1:])]
     entries: list[_Entry] = [[row] for row in rows[0]]
     for number, other in enumerate(rows[1:], 1):
         entries = _woven(entries, other, number, by_family=any(ran) and not all(ran))
-    layers = tuple(_aligned(entry, ran) for entry in entries)
+    layers = tuple(_aligned(entry, ran, told_alike=len(set(kinds)) == 1) for entry in entries)
     first = reports[0].totals
     subjects = tuple(
         ComparedModel(report.model, report.run, report.error, report.totals, _ratios(report.totals, first))
@@ -124,9 +125,9 @@ def _woven(entries: Sequence[_Entry], rows: Sequence[Layer], number: int, *, by_
     return woven + [[*absent, row] for row in rows[taken:]]
 
 
-def _aligned(entry: _Entry, ran: Sequence[bool]) -> AlignedLayer:
+def _aligned(entry: _Entry, ran: Sequence[bool], *, told_alike: bool) -> AlignedLayer:
     known = next(row for row in entry if row is not None)
-    differences = _differences(entry, ran)
+    differences = _differences(entry, ran, told_alike=told_alike)
     if entry[0] is None:
         change: Change = "added"
     elif None in entry:
@@ -145,7 +146,8 @@ def _aligned(entry: _Entry, ran: Sequence[bool]) -> AlignedLayer:
     )
 
 
-def _differences(entry: _Entry, ran: Sequence[bool]) -> dict[str, tuple[Any, ...]]:
+def _differences(entry: _Entry, ran: Sequence[bool], *, told_alike: bool) -> dict[str, tuple[Any, ...]]:
+    """Return what differs; unless rows are `told_alike`, as those of a graph in a file, only settings that all tell."""
     present = [row for row in entry if row is not None]
     of_one_kind = len(set(ran)) == 1
     names = [name for name in _OWN if all(ran) or name not in _OF_A_RUN]
@@ -155,7 +157,7 @@ def _differences(entry: _Entry, ran: Sequence[bool]) -> dict[str, tuple[Any, ...
         if not _alike([_own(row, name) for row in present]):
             found[name] = tuple(getattr(row, name) if row else None for row in entry)
     written_alike = all(row.kind == "module" for row in present)  # a function's are those given by keyword
-    for name in _settings(present, whole=of_one_kind and written_alike and "type" not in found):
+    for name in _settings(present, whole=of_one_kind and told_alike and written_alike and "type" not in found):
         values = [row.settings.get(name) for row in present]
         if not _alike(values):
             key = f"settings.{name}" if name in _OWN else name

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from alexnet_cli.errors import UsageError
-from alexnet_cli.report import Report
+from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.tape import Phase, Storage, Tape
 
 Kind = Literal["weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary"]
@@ -209,6 +209,11 @@ def tape_of(report: Report) -> Tape:
     Raises:
         UsageError: the report has none.
     """
+    if report.tape is None and report.run is not None and report.run.device == GRAPH:
+        raise UsageError(
+            f"the shapes of some values of {report.model.target} are not known",
+            "give the sizes that it leaves open with --input-size, or export it with fixed ones",
+        )
     if report.tape is None:
         raise UsageError(
             f"{report.model.target} has no operator trace",

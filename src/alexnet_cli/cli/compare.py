@@ -27,7 +27,7 @@ Targets = Annotated[
     list[str],
     typer.Argument(
         help="Two or more, each as in the other commands: a built-in model, file.py:NAME, package.module:NAME, "
-        "a checkpoint, a saved report. The first is what the others are compared with.",
+        "a checkpoint, an ONNX file, a saved report. The first is what the others are compared with.",
         autocompletion=options.complete_target,
     ),
 ]

@@ -54,7 +54,7 @@ Target = Annotated[
         help="A built-in model (see `alexnet models`), file.py:NAME, package.module:NAME, "
         "a model folder (config.json), hf:ORG/NAME, timm:NAME, torchvision:NAME, an exported program (.pt2), "
         "a checkpoint (.safetensors, .pt), "
-        "or a saved report: report.json, - for standard input.",
+        "an ONNX file (.onnx), or a saved report: report.json, - for standard input.",
         autocompletion=complete_target,
     ),
 ]

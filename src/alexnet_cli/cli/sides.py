@@ -12,7 +12,7 @@ import typer
 from alexnet_cli.cli import options
 from alexnet_cli.errors import UsageError
 from alexnet_cli.session.how import META
-from alexnet_cli.session.session import Session, is_stored
+from alexnet_cli.session.session import Session, is_stored, takes_sizes
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -87,6 +87,8 @@ class Sides:
         found = []
         for target, own, run, keep in zip(targets, arguments, runs, stored, strict=True):
             settled = options.Run(cache=self.cache) if keep and not all(stored) else replace(run, arguments=own)
+            if keep and takes_sizes(target):
+                settled = replace(settled, input_size=run.input_size, batch_size=run.batch_size)
             found.append(settled.session(target))
         return found
 

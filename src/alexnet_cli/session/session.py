@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
-from alexnet_cli.report import Report
+from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.session.sources import Halved, Live, Named, Source
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
-from alexnet_cli.targets.resolve import FILES, is_stored, names_like
+from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
@@ -41,6 +41,7 @@ __all__ = [
     "is_on_meta",
     "is_stored",
     "names_like",
+    "takes_sizes",
 ]
 
 
@@ -81,12 +82,12 @@ class Session:
 
     @cached_property
     def resolved(self) -> Subject | Report:
-        """What the target names: a model, or a report that was saved or read from a checkpoint."""
+        """What the target names: a model, or a report that was saved or read from a file."""
         return self.source.resolve(self.how)
 
     @property
     def can_run(self) -> bool:
-        """Tell whether the target is a model: a saved report or a checkpoint is not."""
+        """Tell whether the target is a model: a saved report, a checkpoint or an ONNX file is not."""
         return isinstance(self.resolved, Subject)
 
     @property
@@ -273,7 +274,13 @@ class Session:
         return torchsummary_table(self.resolved, self.how, self.listener.note)
 
     def _stored(self, report: Report) -> Report:
-        if self.how != TraceOptions():
-            what = "a checkpoint is not run" if report.run is None else "a saved report is shown as it was traced"
+        how, what = self.how, "a saved report is shown as it was traced"
+        if report.run is None:
+            what = "a checkpoint is not run"
+        elif report.run.device == GRAPH:
+            how, what = replace(how, batch_size=1, inputs=None), "an ONNX file is not run"
+            if self.how.batch_size not in (1, None, report.run.batch_size):
+                self.listener.note(f"{report.model.target} was exported with sizes that a batch cannot change")
+        if how != TraceOptions():
             self.listener.note(f"{what}: the options that say how to run a model have no effect here")
         return report

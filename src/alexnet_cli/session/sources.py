@@ -46,8 +46,13 @@ class Named:
 
     def resolve(self, how: TraceOptions) -> Subject | Report:
         """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
-        del how
-        found = resolve(self.target, parse_arguments(self.arguments), trusted=self.trusted)
+        found = resolve(
+            self.target,
+            parse_arguments(self.arguments),
+            trusted=self.trusted,
+            batch_size=how.batch_size,
+            inputs=how.inputs,
+        )
         return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
 
 

@@ -18,13 +18,15 @@ from alexnet_cli.report_json import load_report, read_report
 from alexnet_cli.targets.checkpoint import SUFFIXES, is_checkpoint, is_distributed
 from alexnet_cli.targets.exported import SUFFIX as EXPORTED
 from alexnet_cli.targets.exported import is_exported
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.inputs import InputSpec, InputValue
+from alexnet_cli.targets.onnx import SUFFIX as ONNX
+from alexnet_cli.targets.onnx import is_onnx
 from alexnet_cli.targets.pretrained import is_model_folder
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 HUBS = ("hf:", "diffusers:")
 ZOOS = ("timm:", "torchvision:")
-FILES = (".json", EXPORTED, *SUFFIXES)
+FILES = (".json", EXPORTED, ONNX, *SUFFIXES)
 """The suffixes of files that are targets."""
 STDIN = ("-", "/dev/stdin")
 _PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -33,12 +35,13 @@ _PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:
 class Kind(NamedTuple):
     """A kind of target: `owns` recognises it without torch, `read` returns the model or the report it stands for.
 
-    What is `built` takes `--arg`, and is run.
+    What is `built` takes `--arg`, and is run; what is `sized` is not run, and yet takes a batch and inputs.
     """
 
     owns: Callable[[str], bool]
     read: Callable[[Asked], Subject | Report]
     built: bool
+    sized: bool = False
 
 
 def _variant(asked: Asked) -> Subject:
@@ -70,6 +73,12 @@ def _exported(asked: Asked) -> Subject:
     from alexnet_cli.targets.exported.target import exported_subject
 
     return exported_subject(asked)
+
+
+def _onnx(asked: Asked) -> Report:
+    from alexnet_cli.targets.onnx.report import onnx_report
+
+    return onnx_report(asked)
 
 
 def _folder(asked: Asked) -> Subject | Report:
@@ -107,6 +116,7 @@ KINDS = (
     Kind(lambda target: _PYTHON.fullmatch(target) is not None, _python, built=True),
     Kind(is_exported, _exported, built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
+    Kind(is_onnx, _onnx, built=False, sized=True),
     Kind(is_model_folder, _folder, built=True),
     Kind(is_distributed, _checkpoint, built=False),
     Kind(_is_saved, _saved, built=False),
@@ -114,10 +124,18 @@ KINDS = (
 """The first that owns a target reads it."""
 
 
-def resolve(target: str, arguments: Mapping[str, Any] | None = None, *, trusted: bool = False) -> Subject | Report:
-    """Return what a target names: a model to trace, or a report that was saved or read from a checkpoint.
+def resolve(
+    target: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    trusted: bool = False,
+    batch_size: int | None = 1,
+    inputs: tuple[InputSpec | InputValue, ...] | None = None,
+) -> Subject | Report:
+    """Return what a target names: a model to trace, or a report that was saved or read from a file.
 
     `arguments` are passed on to what builds the model; if `trusted`, code that a model folder brings may run.
+    `batch_size` and `inputs` are the sizes for a graph that leaves them open.
 
     Raises:
         UsageError: the name is unknown.
@@ -128,13 +146,19 @@ def resolve(target: str, arguments: Mapping[str, Any] | None = None, *, trusted:
         raise _unknown(target)
     if arguments and not kind.built:
         raise UsageError("--arg applies only to a model that is built, such as file.py:NAME")
-    return kind.read(Asked(target, arguments or {}, trusted))
+    return kind.read(Asked(target, arguments or {}, trusted, batch_size, inputs))
 
 
 def is_stored(target: str) -> bool:
-    """Tell whether a target is a saved report or a checkpoint, and so is not run."""
+    """Tell whether a target is a saved report, a checkpoint or an ONNX file, and so is not run."""
     kind = _kind_of(target)
     return kind is not None and not kind.built
+
+
+def takes_sizes(target: str) -> bool:
+    """Tell whether a target that is not run takes a batch and inputs all the same."""
+    kind = _kind_of(target)
+    return kind is not None and kind.sized
 
 
 def names_like(beginning: str) -> dict[str, str]:
@@ -175,7 +199,7 @@ def _unknown(target: str) -> UsageError:
     near = get_close_matches(target.lower(), variants(), n=3, cutoff=0.5)
     known = (
         f"known: {', '.join(variants())}; or file.py:NAME, package.module:NAME, a model folder, hf:ORG/NAME, "
-        "timm:NAME, torchvision:NAME, an exported program (.pt2), a checkpoint, or a saved report"
+        "timm:NAME, torchvision:NAME, an exported program (.pt2), a checkpoint, an ONNX file, or a saved report"
     )
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UsageError(f"unknown target {target!r}", guess + known)

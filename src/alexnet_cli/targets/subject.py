@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.targets.inputs import InputSpec, InputValue
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """A target as it was typed, what its model is built with, and whether code that a model folder brings may run."""
+    """A target as it was typed, what its model is built with, and whether code that a model folder brings may run.
+
+    `batch_size` and `inputs` are what it shall take, for a graph that leaves sizes open.
+    """
 
     target: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     trusted: bool = False
+    batch_size: int | None = 1
+    inputs: tuple[InputSpec | InputValue, ...] | None = None
 
 
 @dataclass(frozen=True)

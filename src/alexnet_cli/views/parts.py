@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.shares import bits_per_weight, by_family, fraction
 from alexnet_cli.document import Bar, Bars, Block, Column, Fact, Facts, Note, Part, Row, Table, Value
-from alexnet_cli.report import Layer, Report, Run, Totals, UncountedOp
+from alexnet_cli.report import GRAPH, Layer, Report, Run, Totals, UncountedOp
 from alexnet_cli.units import bits
 
 MOST_PARTS = 5
@@ -131,7 +131,7 @@ def notes(report: Report) -> tuple[Note, ...]:
     """Name what the numbers leave out: uncounted work, modules that are never called."""
     found = list(uncounted_notes(report.totals.uncounted_ops))
     unused = [module for module in report.totals.unused_modules if module.params]
-    if report.run is None:
+    if report.run is None or report.run.device == GRAPH:
         found.append(Note(report.model.description))
     if unused and report.error is None:
         params = never_called(report)

@@ -98,8 +98,8 @@ class Limited:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a regular file for reading; yield it with its size in bytes.
+def opened(path: Path, kind: str = "checkpoint") -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file for reading; yield it with its size in bytes; `kind` is what it should be.
 
     Raises:
         TargetError: the file does not exist, is a folder or a pipe, is empty, or may not be read.
@@ -108,10 +108,11 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         status = path.stat()  # first, because opening a pipe waits for a writer
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise TargetError(f"{path} is {what}, not a checkpoint", "name the file itself")
+            article = "an" if kind.startswith("O") else "a"
+            raise TargetError(f"{path} is {what}, not {article} {kind}", "name the file itself")
         with path.open("rb") as file:
             if not status.st_size:
-                raise damaged(path, "it is empty")
+                raise damaged(path, "it is empty", kind)
             if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
                 raise TargetError(f"{path} is a pointer to a file in Git LFS", "fetch the file with `git lfs pull`")
             file.seek(0)
