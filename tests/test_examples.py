@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from model_folders import save_adapter, save_distributed, save_llama, save_pipeline
+from onnx_models import ANY_LENGTH, BATCH, Tokens, export
 from test_docs import ROOT, refresh
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
@@ -73,7 +74,8 @@ def workplace(tmp_path_factory) -> Path:
 
         subject = python_subject(Asked("net.py:Net"))
         with subject.within():
-            state = subject.load().module.state_dict()
+            net = subject.load().module.eval()
+        state = net.state_dict()
         from safetensors.torch import save_file
 
         torch.save(state, "net.pt")
@@ -83,6 +85,9 @@ def workplace(tmp_path_factory) -> Path:
             from test_gguf import write
 
             write(Path("model-Q4_K_M.gguf"))
+        if find_spec("onnxscript") is not None:
+            export(net, (torch.zeros(2, 3, 32, 32),), Path("net.onnx"), dynamic_shapes=BATCH)
+            export(Tokens().eval(), (torch.zeros(2, 7, dtype=torch.int64),), Path("lm.onnx"), dynamic_shapes=ANY_LENGTH)
         index = {"metadata": {}, "weight_map": dict.fromkeys(state, "model.safetensors")}
         Path("model.safetensors.index.json").write_text(json.dumps(index))
         for name in ("report.json", "baseline.json", "last-month.json", "out.json"):
@@ -113,9 +118,11 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
-    files = [word.partition(":")[0] for word in line.split() if word.startswith("./") or word.endswith(".gguf")]
+    files = [
+        word.partition(":")[0] for word in line.split() if word.startswith("./") or word.endswith((".gguf", ".onnx"))
+    ]
     if not all(Path(file).exists() for file in files):
-        pytest.skip("needs transformers, diffusers, peft and gguf")
+        pytest.skip("needs transformers, diffusers, peft, gguf and onnxscript")
     given = ""
     for program, *words in piped(line):
         if program == "jq":
