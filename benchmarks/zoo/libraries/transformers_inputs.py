@@ -5,4 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-INPUTS: dict[str, Callable[[], Any]] = {}
+import torch
+
+INPUTS: dict[str, Callable[[], Any]] = {
+    "gemma3n_audio": lambda: {
+        "audio_mel": torch.randn(1, 100, 128),
+        "audio_mel_mask": torch.zeros(1, 100, dtype=torch.bool),
+    },
+}

@@ -19,7 +19,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from zoo.architecture import Architecture
 from zoo.libraries.shrinking import divide_heads, parts_of, shrink
 from zoo.libraries.transformers_inputs import INPUTS
-from zoo.libraries.transformers_settings import SETTINGS, WHOLE
+from zoo.libraries.transformers_settings import REFUSED, SETTINGS, WHOLE
 
 MOST_PARAMETERS = 60_000_000
 _WIDTHS = (1, 2, 4, 8, 16)
@@ -115,7 +115,9 @@ def _has_forward(made: type[torch.nn.Module] | None) -> bool:
 
 
 def _types() -> list[str]:
-    return [model_type for model_type in CONFIG_MAPPING if _has_forward(class_of(model_type))]
+    return [
+        model_type for model_type in CONFIG_MAPPING if model_type not in REFUSED and _has_forward(class_of(model_type))
+    ]
 
 
 ARCHITECTURES = [
