@@ -149,6 +149,8 @@ def test_a_size_that_is_not_given_is_not_guessed(of_any_length, alexnet):
     assert answer["totals"]["params"] == 50 * 8 + 8 * 4 + 4
     refused = alexnet("cost", path)
     assert (refused.code, "are not known" in refused.err) == (2, True)
+    assert "give the sizes that it leaves open with --input-size" in refused.err
+    assert alexnet("cost", path, "--input-size", "11").code == 0
     assert alexnet("receptive-field", path).code == 2
 
 
