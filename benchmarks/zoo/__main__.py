@@ -1,9 +1,11 @@
 """Measure the zoo in an environment of its own, and write the section of RESULTS.md: `make zoo`.
 
     python -m zoo [--library NAME]... [--only NAME]... [--lines FILE]
+    python -m zoo --kept FILE...
 
 With `--library` or `--only` some architectures are measured and RESULTS.md stays as it is; `--lines` keeps the measured
-lines. The exit code is 1 if one was not answered or has other parameters or MACs.
+lines. `--kept` writes the section from such lines, of several runs perhaps, in place of measuring; of two lines about
+one architecture the later counts. The exit code is 1 if one was not answered or has other parameters or MACs.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import results
@@ -25,6 +28,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1]
 ROOT = BENCHMARKS.parent
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 ENVIRONMENT = ROOT / ".venv-zoo"
+OFFLINE = {**os.environ, "HF_HUB_OFFLINE": "1"}
 WRONG = {"not answered", "other parameters", "other MACs"}
 
 
@@ -53,6 +57,25 @@ def versions(program: Path) -> str:
     return done.stdout.strip()
 
 
+def known_of(program: Path) -> dict[str, list[str]]:
+    """Return the names of all architectures of each library."""
+    code = (
+        "import json; from zoo import catalogue; "
+        "print(json.dumps({name: list(catalogue.of_library(name)) for name in catalogue.LIBRARIES}))"
+    )
+    command = [str(program), "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=BENCHMARKS, env=OFFLINE, capture_output=True, text=True, check=True)
+    known: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return known
+
+
+def lines_of(files: Iterable[Path]) -> list[verdict.Line]:
+    """Return the last line about each architecture."""
+    texts = (text for file in files for text in file.read_text(encoding="utf-8").splitlines())
+    found = {(line["library"], line["name"]): line for line in map(json.loads, texts)}
+    return list(found.values())
+
+
 def on_the_command_line(program: Path, lines: list[verdict.Line]) -> str:
     """Ask the command line about one architecture of each library, and say whether it answers the same."""
     first = {line["library"]: line for line in reversed(lines) if line.get("found")}
@@ -73,14 +96,18 @@ def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=Path, help="keep the measured lines here")
+    parser.add_argument("--kept", type=Path, nargs="+", help="write the section from these lines")
     given, chosen = parser.parse_known_args()
     program = environment()
     with tempfile.TemporaryDirectory() as folder:
         file = given.lines or Path(folder) / "lines.jsonl"
-        command = [str(program), "-m", "zoo.measure", str(file.absolute()), *chosen]
-        subprocess.run(command, cwd=BENCHMARKS, env={**os.environ, "HF_HUB_OFFLINE": "1"}, check=True)
-        lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    section = table.section(lines, versions(program), on_the_command_line(program, lines))
+        if not given.kept:
+            command = [str(program), "-m", "zoo.measure", str(file.absolute()), *chosen]
+            subprocess.run(command, cwd=BENCHMARKS, env=OFFLINE, check=True)
+        lines = lines_of(given.kept or [file])
+    known = known_of(program)
+    lines = [line for line in lines if line["name"] in known.get(line["library"], ())]
+    section = table.section(lines, versions(program), on_the_command_line(program, lines), known)
     if chosen:
         print(section)
     else:

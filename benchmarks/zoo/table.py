@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from zoo import verdict
@@ -24,14 +25,15 @@ _COLUMNS: dict[str, tuple[Callable[[Line], bool], Callable[[Line], bool]]] = {
 """Each column's share: what holds, of what it is asked."""
 
 
-def section(lines: list[Line], versions: str, on_the_command_line: str = "") -> str:
-    """Return the whole section as Markdown."""
+def section(lines: list[Line], versions: str, on_the_command_line: str, known: Mapping[str, Sequence[str]]) -> str:
+    """Return the whole section as Markdown; `known` are all architectures of each library."""
     measured = [line for line in lines if verdict.is_measured(line)]
     unbuilt = [line for line in lines if not verdict.is_measured(line)]
     parts = [
         TITLE,
         f"Written by `make zoo`: {len(measured)} architectures with random weights, {versions}.",
         HOW,
+        _left_out(lines, known),
         _table(measured),
         on_the_command_line,
         f"Slowest on `meta`: {_slowest(measured)}.",
@@ -41,6 +43,13 @@ def section(lines: list[Line], versions: str, on_the_command_line: str = "") -> 
         names = ", ".join(f"`{line['name']}`" for line in unbuilt)
         parts.append(f"Not measured, as the library builds none from a small config here: {names}.")
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _left_out(lines: list[Line], known: Mapping[str, Sequence[str]]) -> str:
+    """Say of which libraries some architectures were not tried."""
+    tried = Counter(line["library"] for line in lines)
+    some = [f"{tried[name]} of the {len(all_)} of {name}" for name, all_ in known.items() if tried[name] < len(all_)]
+    return f"This run tried {', '.join(some)}." if some else ""
 
 
 def _table(lines: list[Line]) -> str:
