@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import signal
 import sys
 import tempfile
 import warnings
@@ -20,6 +22,7 @@ from zoo.truth import truth
 
 AT_ONCE = 2
 SECONDS = 180.0
+TRUTH_SECONDS, TRUTH_BYTES = 100, 16 << 30
 
 
 def measured(architectures: list[Architecture], folder: Path) -> Iterator[dict[str, Any]]:
@@ -38,11 +41,23 @@ def _looked(architecture: Architecture, folder: Path) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - it may fail in any way, and is then no architecture to look at
         return {"unbuilt": f"{type(error).__name__}: {error}"[:300]}
     seen = look(architecture, write_target(architecture.library, architecture.name, folder))
+    _limit()
     try:
         told = truth(architecture, seen["inputs"], found=seen["found"])
     except Exception as error:  # noqa: BLE001 - the same
         told = {"params": None, "macs": [], "failed": f"{type(error).__name__}: {error}"[:300]}
     return {**seen, "truth": told}
+
+
+def _limit() -> None:
+    """Let torch alone fail where it takes too much, instead of what was seen before being lost with the process."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"torch alone took over {TRUTH_SECONDS} s")
+
+    resource.setrlimit(resource.RLIMIT_AS, (TRUTH_BYTES, TRUTH_BYTES))
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TRUTH_SECONDS)
 
 
 def _quiet() -> None:
