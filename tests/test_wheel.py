@@ -36,6 +36,7 @@ COMMANDS = {
     "explain": "--lang ko",
     "compare": "alexnet caffenet",
     "check": "--max-params 65M",
+    "export": "-o net.pt2",
     "models": "",
     "schema": "summary",
     "cache": "info",
