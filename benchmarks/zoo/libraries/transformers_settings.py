@@ -13,10 +13,11 @@ WHOLE = {
     "depth_pro",
     "efficientnet",
     "fastspeech2_conformer_with_hifigan",
+    "pvt",
 }
 """Types whose parts no longer fit together when they are made small, in torch itself: they keep their size."""
 
-REFUSED = {"blip-2", "edgetam", "edgetam_video", "edgetam_vision_model", "glm4v_moe", "glm4v_moe_text"}
+REFUSED = {"blip-2", "edgetam", "edgetam_video", "edgetam_vision_model", "glm4v_moe", "glm4v_moe_text", "lw_detr"}
 """Types whose model torch itself cannot run, as their default config does not fit together: of no use as a test."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -26,5 +27,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "granitemoehybrid": {"layer_types": ["mamba", "attention"], "num_hidden_layers": 2},
     "informer": {"prediction_length": 24},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "time_series_transformer": {"prediction_length": 24},
 }
