@@ -255,9 +255,9 @@ def test_export_writes_a_file_that_torch_loads(tmp_path, alexnet, monkeypatch):
     assert answer.code == 0, answer.err
     assert list(answer.json) == [*ENVELOPE, "totals", "file"]
     file = answer.json["file"]
-    assert list(file) == ["path", "size_bytes", "totals", "differences"]
+    assert list(file) == ["path", "beside", "size_bytes", "totals", "differences", "layers"]
     assert (file["path"], file["size_bytes"]) == ("net.pt2", Path("net.pt2").stat().st_size)
-    assert file["differences"] == {}
+    assert (file["beside"], file["differences"], file["layers"]) == ([], {}, [])
     assert file["totals"]["params"] == answer.json["totals"]["params"] == 10 * 4 + 4 * 4 + 4
     loaded = torch.export.load("net.pt2").module()
     assert loaded(torch.zeros(1, 5, dtype=torch.int64)).shape == (1, 5, 10)
@@ -286,7 +286,7 @@ def test_what_torch_cannot_export_is_told_in_its_words(tmp_path, alexnet, monkey
     ("arguments", "said"),
     [
         (("alexnet",), "no file was given"),
-        (("alexnet", "-o", "net.onx"), "known: .pt2"),
+        (("alexnet", "-o", "net.onx"), "known: .pt2, .onnx"),
         (("alexnet", "-o", "nowhere/net.pt2"), "the folder nowhere is not there"),
         (("report.json", "-o", "net.pt2"), "export needs a model"),
         (("Tied.pt2", "-o", "net.pt2"), "Tied.pt2 is an exported program already, and its weights are not read"),

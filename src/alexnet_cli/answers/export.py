@@ -8,10 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from alexnet_cli.analyses.exported import ExportedLayer, explained, exported_layers
 from alexnet_cli.answers.answer import Answer
 from alexnet_cli.answers.files import check_place, written_beside
 from alexnet_cli.errors import ForwardError, UsageError
-from alexnet_cli.report import Report, Totals
+from alexnet_cli.report import GRAPH, Report, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.session import EXPORTED, Named, Session
 from alexnet_cli.views.export import export_document
@@ -22,13 +23,17 @@ _COMPARED = ("params", "trainable_params", "param_bytes", "macs")
 class Written(Struct, frozen=True):
     """The file: its size, and what it holds when it is read again.
 
+    `beside` are files with weights that the format keeps out of the file; `size_bytes` is the size of all.
     `differences` has the totals that are not the model's, with the model's number and the file's; empty if all are.
+    `layers` says in which layers they differ, and why.
     """
 
     path: str
+    beside: tuple[str, ...]
     size_bytes: int
     totals: Totals
     differences: dict[str, tuple[int | None, int | None]]
+    layers: tuple[ExportedLayer, ...]
 
 
 class ExportResult(Envelope, frozen=True, kw_only=True):
@@ -42,7 +47,8 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     """Write the model to a file that other programs run, with the inputs that were found or given, and read it again.
 
     The weights are those that the model is built with. The suffix says in which format: `.pt2` is that of
-    `torch.export`. The file is replaced as a whole. The answer holds if the file has the model's parameters and MACs.
+    `torch.export`, `.onnx` what `torch.onnx` makes of it. The file is replaced as a whole. The answer holds if the file
+    has the model's MACs and parameters, but for parameters of which it is known why the exporter changed them.
 
     Raises:
         UsageError: the suffix names no format, or the target is not a model.
@@ -56,15 +62,33 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     if report.error is not None:
         raise ForwardError(report.error.message, report.error.hint, report.error.path)
     with written_beside(file) as made:
-        session.export(made)
+        zeros = session.export(made)
         read = _read_again(made, session, report)
-        size = made.stat().st_size
-    pairs = {name: (getattr(report.totals, name), getattr(read.totals, name)) for name in _COMPARED}
-    differences = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-    written = Written(str(file), size, read.totals, differences)
+        sizes = {each.name: each.stat().st_size for each in made.parent.iterdir()}
+    differences = _differences(report, read)
+    layers = exported_layers(report, read, zeros) if differences else ()
+    beside = tuple(str(file.parent / name) for name in sorted(sizes) if name != file.name)
+    written = Written(str(file), beside, sum(sizes.values()), read.totals, differences, layers)
     result = ExportResult(**Envelope.of(report, "export"), totals=report.totals, file=written)
-    document = lambda: export_document(report, written.path, size, differences)  # noqa: E731 - one expression
-    return Answer(result, document, held=not differences)
+    held = _held(report, read, written)
+    files = (written.path, *beside)
+    document = lambda: export_document(report, files, written.size_bytes, differences, layers, held=held)  # noqa: E731 - one expression
+    return Answer(result, document, held=held)
+
+
+def _differences(report: Report, read: Report) -> dict[str, tuple[int | None, int | None]]:
+    """Return the totals that differ; a graph does not say what was trained."""
+    graph = read.run is not None and read.run.device == GRAPH
+    names = [name for name in _COMPARED if not (graph and name == "trainable_params")]
+    pairs = {name: (getattr(report.totals, name), getattr(read.totals, name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _held(report: Report, read: Report, written: Written) -> bool:
+    """Tell whether the file is the model, but for parameters whose change has a known cause."""
+    if not written.differences:
+        return True
+    return "params" in written.differences and explained(report, read, written.layers)
 
 
 def check_file(file: Path) -> None:

@@ -45,6 +45,8 @@ def write_file(path: Path, data: bytes) -> None:
 def written_beside(path: Path) -> Iterator[Path]:
     """Yield a place in a folder of its own beside `path`, with its name; what was written there then replaces it.
 
+    Other files in that folder go beside `path` too, before it.
+
     Raises:
         OutputError: it cannot be written.
     """
@@ -55,8 +57,10 @@ def written_beside(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as folder:
             made = Path(folder) / path.name
             yield made
-            made.chmod(stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask())
-            made.replace(place)
+            mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
+            for each in sorted(Path(folder).iterdir(), key=made.__eq__):  # the file itself last
+                each.chmod(mode)
+                each.replace(place if each == made else place.parent / each.name)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 

@@ -20,6 +20,7 @@ Examples:
   alexnet export -o alexnet.pt2                       the notebook's AlexNet, for torch.export.load
   alexnet export net.py:Net -o net.pt2                your own model, with inputs that are found by trying
   alexnet export net.py:Net -i 3,64,64 -b 8 -o a.pt2  with inputs of this shape, in batches of 8
+  alexnet export net.py:Net -i 3,32,32 -o net.onnx    as ONNX; pip install 'alexnet-cli[onnx]'
   alexnet compare net.py:Net net.pt2                  what the export changed
 """
 
@@ -39,7 +40,7 @@ def export(target: options.Target = "alexnet", *, into: Into = None, run: option
     """Write a model to a file that other programs run, and check the file by reading it again.
 
     The weights are those that the model is built with; a model without trained weights is exported with random ones.
-    Exit 1 if the file has other parameters or MACs than the model.
+    Exit 1 if the file has other MACs than the model, or other parameters for a reason that is not known.
     """
     if into is None:
         raise UsageError("no file was given", "as in -o net.pt2")

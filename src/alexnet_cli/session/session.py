@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alexnet_cli.targets.checkpoint.contents import Contents
 
 
-EXPORTED = (".pt2",)
+EXPORTED = (".pt2", ".onnx")
 """The suffixes of files that `export` writes."""
 
 __all__ = [
@@ -242,15 +242,17 @@ class Session:
         left_out = tied if checkpoint is None else set()
         return compare_weights({key: each for key, each in state.shapes.items() if key not in left_out}, shapes)
 
-    def export(self, path: Path) -> None:
+    def export(self, path: Path) -> dict[str, int]:
         """Write the model to a file, exported with the inputs that were found or given.
+
+        Returns how many elements of each module's own vectors are in one that is all zeros: a file may leave them out.
 
         Raises:
             UsageError: the target is not a model.
             AlexnetError: torch cannot export it, or there is no memory for its weights.
         """
         if not isinstance(self.resolved, Subject):
-            raise UsageError("export needs a model to run, not a saved report or a checkpoint")
+            raise UsageError("export needs a model to run, not a saved report, a checkpoint or an ONNX file")
         if is_exported(self.resolved.target):
             raise UsageError(f"{self.resolved.target} is an exported program already, and its weights are not read")
         if self.resolved.weights is not None:
@@ -258,7 +260,7 @@ class Session:
         from alexnet_cli.tracing.exporting import export  # imports torch
 
         with self.listener.progress("exporting", str):
-            export(self.resolved, as_found(self.how, self.report()), path, self.listener.note)
+            return export(self.resolved, as_found(self.how, self.report()), path, self.listener.note)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.

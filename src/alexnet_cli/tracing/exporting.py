@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, told
+from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, TargetError, told
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import out_of_memory
@@ -19,6 +22,9 @@ from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.tracing.trace import SEED, feed
 from alexnet_cli.tracing.undisturbed import undisturbed
+
+_ONE_FILE = 2_000_000_000
+"""Bytes of weights that an ONNX file holds itself: no protobuf message can be larger than 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,10 @@ class Exportable:
     kwargs: dict[str, Any]
 
 
-def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) -> None:
+def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) -> dict[str, int]:
     """Build the model on the CPU and write it to a file; the suffix, one of `EXPORTERS`, says in which format.
+
+    Returns how many elements of each module's own vectors are in one that is all zeros.
 
     Raises:
         ForwardError: torch cannot export the model.
@@ -39,13 +47,13 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
         AlexnetError: it cannot be built, or the inputs cannot be made.
     """
     device = torch.device(subject.home)
-    with undisturbed(), subject.within(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with undisturbed(), subject.within(), _silenced():
         torch.default_generator.manual_seed(SEED)
         try:
             model = build(subject, device, replace(options, device=str(device)), notify)
             fed = feed(model, device, Trial(subject, options), notify)
             EXPORTERS[path.suffix](Exportable(model, tuple(fed.args), fed.kwargs), path)
+            return _zeros(model)
         except AlexnetError:
             raise
         except Exception as error:
@@ -55,16 +63,68 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
             raise ForwardError(f"{subject.target} cannot be exported: {told(error)}", hint) from error
 
 
-def _pt2(given: Exportable, path: Path) -> None:
-    """Write what `torch.export.save` does. Attention is exported as the operators that it is in Python."""
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what torch warns of and logs about its own exporters off stderr."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+
+
+def _zeros(model: nn.Module) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 1 and not parameter.any():
+            found[name.rpartition(".")[0]] += parameter.numel()
+    return dict(found)
+
+
+def _program(given: Exportable) -> torch.export.ExportedProgram:
+    """Export with attention as the operators that it is in Python."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        program = torch.export.export(given.model, given.args, given.kwargs, strict=False)
-        torch.export.save(program, path)
+        return torch.export.export(given.model, given.args, given.kwargs, strict=False)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-EXPORTERS: Mapping[str, Callable[[Exportable, Path], None]] = {".pt2": _pt2}
+def _pt2(given: Exportable, path: Path) -> None:
+    """Write what `torch.export.save` does."""
+    torch.export.save(_program(given), path)
+
+
+def _onnx(given: Exportable, path: Path) -> None:
+    """Write what torch's exporter does, the weights in the same file unless they are too large for it."""
+    try:
+        import onnxscript  # noqa: F401 - torch needs it, and says so less plainly
+    except ImportError as error:
+        raise TargetError(
+            "an export to ONNX needs the onnxscript package", "install it with `pip install 'alexnet-cli[onnx]'`"
+        ) from error
+    try:
+        made = torch.onnx.export(_program(given), dynamo=True, verbose=False)
+    except torch.onnx.OnnxExporterError as error:  # its own message is a page about the exporter
+        first = _origin(error)
+        hint = "torch's ONNX exporter does not know how to write this; --traceback shows where"
+        raise ForwardError(f"the model cannot be written as ONNX: {told(first)}", hint) from first
+    if made is None:
+        raise TypeError("torch's exporter returned nothing")
+    state = (*given.model.parameters(), *given.model.buffers())
+    made.save(path, external_data=sum(tensor.nbytes for tensor in state) > _ONE_FILE)
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return what an exception was raised from in the first place."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+EXPORTERS: Mapping[str, Callable[[Exportable, Path], None]] = {".pt2": _pt2, ".onnx": _onnx}
 """By suffix. A format more is a function more, and its suffix in `session.session.EXPORTED`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from alexnet_cli.analyses.exported import Cause, ExportedLayer
 from alexnet_cli.document import Document, Fact, Facts, Note
 from alexnet_cli.report import Report
 from alexnet_cli.units import count
@@ -17,26 +18,70 @@ _NAMES = {
 }
 
 
+_CAUSES: dict[Cause, str] = {
+    "folded": "batch norms worked into the layers before them",
+    "has_folded": "a bias for the batch norm that was worked in",
+    "unused": "never called, so not in the file",
+    "equal": "stored once with a tensor of equal values",
+    "zero": "a bias of zeros left out",
+    "copied": "a tensor that the model shares, stored again",
+    "computed": "replaced by a constant that was computed from it",
+}
+_SHOWN = 3
+
+
 def export_document(
-    report: Report, path: str, size_bytes: int, differences: Mapping[str, tuple[int | None, int | None]]
+    report: Report,
+    files: Sequence[str],
+    size_bytes: int,
+    differences: Mapping[str, tuple[int | None, int | None]],
+    layers: Sequence[ExportedLayer],
+    *,
+    held: bool,
 ) -> Document:
-    """Show the file and its size, and each total in which it is not the model."""
+    """Show the files and their size, each total in which they are not the model, and why."""
     facts = (
-        Fact("File", path),
+        *(Fact("Weights" if place else "File", path) for place, path in enumerate(files)),
         Fact("Size", size_bytes, "bytes"),
         Fact("Parameters", report.totals.params, "count"),
         Fact("MACs", report.totals.macs, "macs"),
     )
-    return Document(f"Export of {titled(report)}", (Facts(facts), *_notes(differences)), run_line(report.run))
+    notes = (*_notes(differences, held=held), *_reasons(layers))
+    return Document(f"Export of {titled(report)}", (Facts(facts), *notes), run_line(report.run))
 
 
-def _notes(differences: Mapping[str, tuple[int | None, int | None]]) -> tuple[Note, ...]:
+def _notes(differences: Mapping[str, tuple[int | None, int | None]], *, held: bool) -> tuple[Note, ...]:
     if not differences:
         return (Note("Read again, the file has the same parameters and MACs."),)
     return tuple(
-        Note(f"the model has {_told(model)} {_NAMES[name]}, the file {_told(file)}", "warning")
+        Note(
+            f"the model has {_told(model)} {_NAMES[name]}, the file {_told(file)}",
+            "info" if held else "warning",
+        )
         for name, (model, file) in differences.items()
     )
+
+
+def _reasons(layers: Sequence[ExportedLayer]) -> tuple[Note, ...]:
+    """Say why, one note for each cause, and one for each layer whose cause is not known."""
+    known = []
+    for cause, said in _CAUSES.items():
+        of_it = [layer for layer in layers if layer.cause == cause]
+        if of_it:
+            change = sum(layer.params[1] - layer.params[0] for layer in of_it)
+            more = f" and {len(of_it) - _SHOWN} more" if len(of_it) > _SHOWN else ""
+            names = ", ".join(layer.path or "the model itself" for layer in of_it[:_SHOWN])
+            known.append(
+                Note(f"{count(abs(change))} parameters {'more' if change > 0 else 'fewer'}: {said} ({names}{more})")
+            )
+    unknown = [layer for layer in layers if layer.cause is None]
+    return (*known, *(Note(_unknown(layer), "warning") for layer in unknown))
+
+
+def _unknown(layer: ExportedLayer) -> str:
+    named = (("parameters", layer.params), ("MACs", layer.macs))
+    told = [f"{_told(model)} {name}, in the file {_told(file)}" for name, (model, file) in named if model != file]
+    return f"{layer.path or 'the model itself'} has {' and '.join(told)}, for a reason that is not known"
 
 
 def _told(number: int | None) -> str:

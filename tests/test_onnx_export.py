@@ -1,0 +1,180 @@
+"""`alexnet export -o net.onnx`: the file is the model, or each difference is told with its cause."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import exported_models
+import pytest
+import torch
+from torch import nn
+
+from alexnet_cli import AlexnetError, inspect
+from alexnet_cli.models.catalogue import variants
+from alexnet_cli.tracing import exporting
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxscript")
+
+FILE = exported_models.__file__
+
+
+def written(model, *inputs, to):
+    result = inspect(model, *inputs).export(to)
+    onnx.checker.check_model(str(to), full_check=True)
+    return result
+
+
+def causes(result):
+    return {layer.path: (*layer.params, layer.cause) for layer in result.file.layers}
+
+
+@pytest.mark.parametrize("name", variants())
+def test_alexnet(name, tmp_path, alexnet, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet("export", name, "--arg", "num_classes=10", "-o", "net.onnx", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    file = answer.json["file"]
+    assert (file["differences"], file["layers"], file["beside"]) == ({}, [], [])
+    assert file["size_bytes"] == Path("net.onnx").stat().st_size > file["totals"]["param_bytes"]
+    for total in ("params", "macs", "param_bytes"):
+        assert file["totals"][total] == answer.json["totals"][total]
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_the_weights_are_the_models(tmp_path):
+    model = nn.Linear(3, 2, bias=False)
+    written(model, torch.ones(1, 3), to=tmp_path / "net.onnx")
+    (held,) = onnx.load(tmp_path / "net.onnx").graph.initializer
+    assert torch.equal(torch.tensor(onnx.numpy_helper.to_array(held)), model.weight.detach())
+
+
+def test_folded_batch_norms(tmp_path):
+    """A norm of 16 channels has 32 parameters; the convolution before it gets a bias of 16 instead."""
+    model = nn.Sequential(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
+    for tensor in (*model[1].parameters(), model[1].running_mean):
+        nn.init.normal_(tensor)
+    result = written(model, torch.rand(1, 3, 8, 8), to=tmp_path / "net.onnx")
+    weights = 3 * 16 * 9
+    assert result.file.differences == {
+        "params": (weights + 32, weights + 16),
+        "param_bytes": (4 * (weights + 32), 4 * (weights + 16)),
+    }
+    assert causes(result) == {"0": (weights, weights + 16, "has_folded"), "1": (32, 0, "folded")}
+    assert "32 parameters fewer: batch norms worked into the layers before them (1)" in str(result)
+
+
+def test_differences_with_known_causes_are_exit_0(tmp_path, alexnet, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet("export", f"{FILE}:ResNet", "-i", "3,32,32", "-o", "net.onnx")
+    assert (answer.code, answer.err) == (0, "")
+    assert "the model has 19,994 parameters, the file 19,706" in answer.out  # 144 channels of norms, two vectors each
+
+
+def test_an_lstm(tmp_path, alexnet, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet("export", f"{FILE}:Tagger", "-i", "7:int64", "-o", "net.onnx")
+    assert answer.code == 0, answer.err
+    assert "Read again, the file has the same parameters and MACs." in answer.out
+
+
+def test_equal_tensors_zeros_and_constants(tmp_path):
+    """The encoder's layers are copies of one: each equal vector is stored once; the class token is a constant."""
+    torch.manual_seed(0)
+    result = written(exported_models.ViT().eval(), torch.rand(1, 3, 32, 32), to=tmp_path / "net.onnx")
+    found = causes(result)
+    assert found[""][2] == "computed"
+    assert found["encoder.layers.1.norm1"] == (64, 0, "equal")
+    assert found["encoder.layers.0.self_attn"][2] == "zero"
+    change = sum(after - before for before, after, _ in found.values())
+    assert result.file.totals.params - result.totals.params == change
+
+
+def test_a_module_that_is_never_called(tmp_path):
+    class Unused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.spare = nn.Linear(3, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.used(x)
+
+    result = written(Unused(), torch.ones(1, 3), to=tmp_path / "net.onnx")
+    assert causes(result) == {"spare": (3 * 2 + 2, 0, "unused")}
+
+
+def test_a_difference_without_a_known_cause_is_exit_1(tmp_path, alexnet, monkeypatch):
+    """ONNX has no bilinear layer: it becomes other products."""
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet("export", f"{FILE}:Layers", "-i", "3,16,16", "-o", "net.onnx")
+    assert answer.code == 1
+    assert "bilinear has 5,568 MACs, in the file 6,960, for a reason that is not known" in answer.out
+
+
+def test_frozen_parameters_are_no_difference(tmp_path):
+    model = nn.Linear(3, 2).requires_grad_(requires_grad=False)
+    assert written(model, torch.ones(1, 3), to=tmp_path / "net.onnx").file.differences == {}
+
+
+def test_weights_too_large_for_one_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "_ONE_FILE", 1_000)
+    (tmp_path / "net.onnx.data").write_bytes(b"before")
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+    result = written(model, torch.ones(1, 64), to=tmp_path / "net.onnx")
+    weights = tmp_path / "net.onnx.data"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "net.onnx.data"]
+    assert result.file.beside == (str(weights),)
+    assert weights.stat().st_size >= 4 * 64 * 64
+    assert result.file.size_bytes == weights.stat().st_size + (tmp_path / "net.onnx").stat().st_size
+    assert str(weights) in str(result)
+    assert result.file.differences == {}
+    held = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(tmp_path / "net.onnx").graph.initializer}
+    assert torch.equal(torch.tensor(held["0.weight"]), model[0].weight.detach())
+
+
+class NoSuchOperator(nn.Module):
+    def forward(self, x):
+        return torch.linalg.eigvals(x)
+
+
+def test_an_operator_that_onnx_does_not_have(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"before")
+    with pytest.raises(AlexnetError) as failed:
+        inspect(NoSuchOperator(), torch.eye(3), no_batch=True).export(tmp_path / "net.onnx")
+    assert failed.value.exit_code == 4
+    assert "the model cannot be written as ONNX: " in failed.value.message
+    assert "aten.linalg_eig" in failed.value.message
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_what_torch_cannot_export(tmp_path, alexnet, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet("export", f"{FILE}:branching", "-i", "4", "-o", "net.onnx")
+    assert answer.code == 4
+    assert "branching cannot be exported: " in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_onnxscript(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(AlexnetError) as failed:
+        inspect(nn.Linear(3, 2), torch.ones(1, 3)).export(tmp_path / "net.onnx")
+    assert (failed.value.exit_code, failed.value.hint) == (3, "install it with `pip install 'alexnet-cli[onnx]'`")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_onnx_file_is_not_exported_again(tmp_path, alexnet):
+    file = tmp_path / "net.onnx"
+    written(nn.Linear(3, 2), torch.ones(1, 3), to=file)
+    answer = alexnet("export", str(file), "-o", str(tmp_path / "again.onnx"))
+    assert (answer.code, "export needs a model to run" in answer.err) == (2, True)
+
+
+def test_the_callers_logging_and_warnings_are_as_before(tmp_path, capfd):
+    before = logging.root.manager.disable, list(warnings.filters)
+    inspect(nn.Linear(3, 2), torch.ones(1, 3)).export(tmp_path / "net.onnx")
+    assert (logging.root.manager.disable, warnings.filters) == before
+    assert capfd.readouterr() == ("", "")
