@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NoReturn, cast
 
 import typer
 
 from alexnet_cli import drawing
 from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by
 from alexnet_cli.answers.draw import draw as answer
-from alexnet_cli.answers.files import check_place
+from alexnet_cli.answers.explore import EXPLORER, explore
+from alexnet_cli.answers.files import check_place, write_file
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
-from alexnet_cli.cli.stderr import progress
+from alexnet_cli.cli.stderr import note, progress
 from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.graphics.svg import converter
+from alexnet_cli.session.session import Session
 
 EPILOG = """
 \b
@@ -28,6 +30,7 @@ Examples:
   alexnet draw net.py:Net -o net.svg         a graph if the data flow branches
   alexnet draw net.py:Net --depth 1 --style blocks -o net.svg
   alexnet draw -f mermaid                    for a Markdown page
+  alexnet draw -f model-explorer -o graph.json   for Model Explorer, with node data beside it
 """
 
 LEAST_PIXELS, MOST_PIXELS, LEAST_COLUMNS = 320, 20_000, 20
@@ -71,8 +74,8 @@ DrawFormat = Annotated[
         "--format",
         "-f",
         metavar="FORMAT",
-        help="text, svg, png, pdf, dot (Graphviz) or mermaid.",
-        autocompletion=lambda: list(drawing.FORMATS),
+        help="text, svg, png, pdf, dot (Graphviz), mermaid, or model-explorer (its graph JSON).",
+        autocompletion=lambda: [*drawing.FORMATS, EXPLORER],
     ),
 ]
 
@@ -95,6 +98,13 @@ def draw(
     chosen = _format(format_name, output)
     if scale is not None and chosen != "png":
         raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
+    if chosen == EXPLORER:
+        if width is not None or vars(asked) != {"style": "auto", "depth": None, "theme": "auto"}:
+            raise UsageError(
+                "--style, --depth, --theme and --width apply only to figures",
+                "Model Explorer lays out the graph itself",
+            )
+        _explored(run.session(target), output)
     size = _width(width, text=chosen == "text")
     if chosen in _PICTURES:
         converter(chosen.upper())
@@ -108,12 +118,26 @@ def draw(
     finish(figure)
 
 
+def _explored(session: Session, file: Path | None) -> NoReturn:
+    """Write the graph, and beside its file, if it has one, the node data."""
+    session.report()
+    with progress("drawing"):
+        made = explore(session)
+    Output(EXPLORER, file).write(made.graph)
+    if file is not None:
+        for name, data in made.node_data.items():
+            write_file(file.with_suffix(f".{name}.json"), data)
+        names = ", ".join(file.with_suffix(f".{name}.json").name for name in made.node_data)
+        note(f"node data for the graph: {names}")
+    finish(made)
+
+
 def _format(name: str | None, file: Path | None) -> str:
     """Choose the format by its name, else by the file's suffix, else text."""
     if file is not None:
         check_place(file)
     if name is not None:
-        chosen = one_of(name, drawing.FORMATS, "format")
+        chosen = one_of(name, (*drawing.FORMATS, EXPLORER), "format")
     elif file is None:
         chosen = "text"
     else:
