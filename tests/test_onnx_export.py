@@ -21,6 +21,11 @@ pytest.importorskip("onnxscript")
 
 FILE = exported_models.__file__
 
+writes_norms = pytest.mark.skipif(
+    torch.__version__ < "2.7",  # compares as versions, not as text
+    reason="the exporter of torch 2.6 fails on batch norms",
+)
+
 
 def written(model, *inputs, to):
     result = inspect(model, *inputs).export(to)
@@ -52,6 +57,7 @@ def test_the_weights_are_the_models(tmp_path):
     assert torch.equal(torch.tensor(onnx.numpy_helper.to_array(held)), model.weight.detach())
 
 
+@writes_norms
 def test_folded_batch_norms(tmp_path):
     """A norm of 16 channels has 32 parameters; the convolution before it gets a bias of 16 instead."""
     model = nn.Sequential(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
@@ -67,6 +73,7 @@ def test_folded_batch_norms(tmp_path):
     assert "32 parameters fewer: batch norms worked into the layers before them (1)" in str(result)
 
 
+@writes_norms
 def test_differences_with_known_causes_are_exit_0(tmp_path, alexnet, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = alexnet("export", f"{FILE}:ResNet", "-i", "3,32,32", "-o", "net.onnx")
@@ -106,6 +113,7 @@ def test_a_module_that_is_never_called(tmp_path):
     assert causes(result) == {"spare": (3 * 2 + 2, 0, "unused")}
 
 
+@writes_norms
 def test_a_difference_without_a_known_cause_is_exit_1(tmp_path, alexnet, monkeypatch):
     """ONNX has no bilinear layer: it becomes other products."""
     monkeypatch.chdir(tmp_path)

@@ -108,7 +108,7 @@ def _onnx(given: Exportable, path: Path) -> None:
             "an export to ONNX needs the onnxscript package", "install it with `pip install 'alexnet-cli[onnx]'`"
         ) from error
     try:
-        made = torch.onnx.export(_program(given), dynamo=True, verbose=False)
+        made = torch.onnx.export(_program(given), dynamo=True, verbose=False, optimize=True)
     except torch.onnx.OnnxExporterError as error:  # its own message is a page about the exporter
         first = _origin(error)
         hint = "torch's ONNX exporter does not know how to write this; --traceback shows where"
