@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -91,6 +92,6 @@ def _missed(lines: list[Line]) -> list[str]:
 
 
 def _short(why: str) -> str:
-    """Cut a reason, and quote it so that Markdown takes none of it for its own."""
-    line = " ".join(why.split()).replace("`", "'")
+    """Cut a reason, without the folders of files, and quote it so that Markdown takes none of it for its own."""
+    line = re.sub(r"/\S*/", "", " ".join(why.split())).replace("`", "'")
     return f"`{line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + '…'}`"
