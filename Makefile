@@ -20,7 +20,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 format: $(READY) ## fix what can be fixed automatically
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from alexnet_cli.report import Report
 
+os.environ.pop("COLUMNS", None)  # which the workers of pytest-xdist are given, and a terminal's user may set
 settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
 settings.load_profile("untimed")
 

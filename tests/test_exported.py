@@ -90,6 +90,7 @@ def test_what_an_export_changes_is_told_by_compare(files):
     }
 
 
+@pytest.mark.filterwarnings("ignore:The given buffer is not writable")  # torch 2.9's own reading
 def test_the_file_holds_what_torch_says_it_holds(files):
     for name in NETS:
         program = torch.export.load(files[name])
@@ -137,7 +138,7 @@ def test_dynamic_dimensions_are_told_with_their_ranges(tmp_path):
     assert look.notes == ("the model was made for batches from 3 to 64: it was run with 3, not 1",)
     said = look.report.model.description
     assert "x is s" in said
-    assert said.endswith("×3×32×32 with " + said.partition("x is ")[2].partition("×")[0] + " from 3 to 64")
+    assert "×3×32×32 with " + said.partition("x is ")[2].partition("×")[0] + " from 3 to 64" in said
     one, other = (inspect(file, batch_size=size).report for size in (8, 16))
     assert (other.totals.macs, other.run.batch_size) == (2 * one.totals.macs, 16)
 
@@ -225,9 +226,9 @@ def test_the_layout_of_torch_2_6(files, tmp_path):
     old = json.loads(program)
     old["schema_version"] = {"major": 8, "minor": 2}
     for node in old["graph_module"]["graph"]["nodes"]:
-        del node["name"], node["is_hop_single_tensor_return"]
+        node.pop("name", None), node.pop("is_hop_single_tensor_return")
         for given in node["inputs"]:
-            del given["kind"]
+            given.pop("kind", None)
     with zipfile.ZipFile(tmp_path / "old.pt2", "w") as archive:
         archive.writestr("version", "8.2")
         archive.writestr("serialized_exported_program.json", json.dumps(old))

@@ -61,7 +61,7 @@ def ask(hub, tmp_path):
 
     def run(*words, **settings):
         environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_mine"}
-        command = [sys.executable, "-W", "error", "-m", "alexnet_cli", *words]
+        command = [sys.executable, "-m", "alexnet_cli", *words]
         done = subprocess.run(
             command, env={**environment, **settings}, capture_output=True, text=True, check=False, timeout=100
         )

@@ -154,6 +154,7 @@ def test_the_tape_says_which_operators_are_views_or_pointwise():
     }
 
 
+@pytest.mark.skipif(torch.__version__ < "2.13", reason="the list is of torch 2.13, which tags more operators")
 def test_the_natures_by_which_older_reports_are_completed_are_those_of_the_schema():
     for name, nature in NATURES.items():
         packet = getattr(torch.ops.aten, name, None)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.errors import TargetError, UsageError, nearest
-from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, planned
+from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, on_the_cpu, planned
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,8 +34,9 @@ def _first(parts: list[str]) -> str:
 def _build(config: Config) -> nn.Module:
     diffusers = imported("diffusers", "diffusers")
     name = config.values["_class_name"]
-    found: Any = getattr(diffusers, name, None) if isinstance(name, str) else None
-    is_model = isinstance(found, type) and issubclass(found, diffusers.ModelMixin)
+    with on_the_cpu():  # asking for a name imports what defines it
+        found: Any = getattr(diffusers, name, None) if isinstance(name, str) else None
+        is_model = isinstance(found, type) and issubclass(found, diffusers.ModelMixin)
     if not is_model:
         raise TargetError(f"diffusers {diffusers.__version__} has no model {name!r}", "a newer diffusers may have it")
     made: nn.Module = found.from_config({**config.values, **config.asked.arguments})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -207,16 +207,21 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
+def on_the_cpu() -> AbstractContextManager[object]:
+    """Return a context in which tensors have values, whatever device the model is built on."""
+    import torch
+
+    return torch.device("cpu")
+
+
 def imported(name: str, extra: str) -> ModuleType:
     """Import a library, on the CPU whatever device the model is built on: what it makes at import has values.
 
     Raises:
         TargetError: it is not installed, or cannot be imported.
     """
-    import torch
-
     try:
-        with torch.device("cpu"):
+        with on_the_cpu():
             return import_module(name)
     except ImportError as error:
         package = name.partition(".")[0]

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.pretrained.folder import Config, Plan, imported
+from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, on_the_cpu
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,8 +30,9 @@ def _build(config: Config) -> nn.Module:
     if "use_pretrained_backbone" in values:  # it would load weights
         values["use_pretrained_backbone"] = False
     settings = known[kind].from_dict(values)
-    named: Any = getattr(transformers, _architecture(config) or "", None)
-    is_model = isinstance(named, type) and issubclass(named, transformers.PreTrainedModel)
+    with on_the_cpu():  # asking for a name imports what defines it
+        named: Any = getattr(transformers, _architecture(config) or "", None)
+        is_model = isinstance(named, type) and issubclass(named, transformers.PreTrainedModel)
     build = named._from_config if is_model else transformers.AutoModel.from_config  # noqa: SLF001 - as its AutoModel does
     made: nn.Module = build(settings)
     return made
