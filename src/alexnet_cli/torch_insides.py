@@ -276,20 +276,29 @@ def spare_compiler() -> None:
                 plain.__dynamo_disable = plain
 
 
+_COMPILER_LOADS_ANYWHERE = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9)
+
+
+def load_compiler() -> None:
+    """Import the compiler on the CPU, where torch cannot do it while `meta` is the default device."""
+    if not _COMPILER_LOADS_ANYWHERE:
+        with torch.device("cpu"):
+            import_module(_COMPILER)
+
+
 @contextmanager
 def compiler_importable() -> Iterator[None]:
     """Let a model's code call `torch.compile` while `meta` is the default device: torch 2.6 imports the compiler then.
 
     That import reads values of tensors, which fails on `meta` and leaves the compiler half imported.
     """
-    if tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9) or compiler_is_loaded():
+    if _COMPILER_LOADS_ANYWHERE or compiler_is_loaded():
         yield
         return
     compiled = torch.compile
 
     def import_and_compile(*args: Any, **options: Any) -> Any:
-        with torch.device("cpu"):
-            import_module(_COMPILER)
+        load_compiler()
         return compiled(*args, **options)
 
     torch.compile = import_and_compile
