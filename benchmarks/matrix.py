@@ -66,7 +66,8 @@ def tested(program: Path, arguments: list[str]) -> tuple[str, str, dict[str, int
     versions = json.loads(subprocess.run([str(program), "-c", code], check=True, capture_output=True).stdout)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
-        command = [str(program), "-m", "pytest", "-p", "no:cacheprovider", f"--junit-xml={report}", *arguments]
+        how = ["-p", "no:cacheprovider", "--numprocesses", "auto", "--dist", "loadfile", f"--junit-xml={report}"]
+        command = [str(program), "-m", "pytest", *how, *arguments]
         subprocess.run(command, cwd=ROOT, check=False)
         suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
     counts = {key: int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")}
