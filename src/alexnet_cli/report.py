@@ -77,8 +77,21 @@ class Measured(Struct, frozen=True):
     seconds: float
 
 
+class Served(Struct, frozen=True):
+    """What a language model was run for: a prompt of `context` tokens, or the token at that place after a cache.
+
+    `context` is None where the arguments were given, cache included.
+    """
+
+    part: Literal["prefill", "decode"]
+    context: int | None
+
+
 class Run(Struct, frozen=True):
-    """How the model was run; `complete` is False if the forward failed. The device of a graph in a file is `onnx`."""
+    """How the model was run; `complete` is False if the forward failed. The device of a graph in a file is `onnx`.
+
+    `serving` is there if the run is a prompt or a token of a language model; `inputs` are then those of the prompt.
+    """
 
     device: str
     dtype: str
@@ -87,6 +100,7 @@ class Run(Struct, frozen=True):
     inputs: tuple[Input, ...]
     complete: bool
     measured: Measured | None = None
+    serving: Served | UnsetType = UNSET
 
 
 class ErrorInfo(Struct, frozen=True):

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 Shape = tuple[int, ...]
 Phase = Literal["forward", "backward", "optimizer"]
-Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation"]
+Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation", "cache"]
 Nature = Literal["compute", "view", "pointwise"]
 
 
@@ -67,11 +67,25 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     nature: Nature = "compute"
 
 
+class State(Struct, frozen=True):
+    """What a language model keeps from one token to the next, as values: before the run and after it.
+
+    The storages behind them have the role `cache`.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
 class Tape(Struct, frozen=True):
-    """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results."""
+    """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results.
+
+    `state` is there if a prompt or a token of a language model was run.
+    """
 
     operations: tuple[Operation, ...]
     values: tuple[Value, ...]
     storages: tuple[Storage, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    state: State | UnsetType = UNSET

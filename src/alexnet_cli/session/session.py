@@ -18,7 +18,7 @@ from alexnet_cli.targets.inputs import LARGEST_DIMENSION
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Serving, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
@@ -55,6 +55,7 @@ class Variation:
 
     batch_size: int | None = None
     step: TrainingStep | None = None
+    serving: Serving | None = None
     halved: str | None = None
     on_meta: bool = False
 
@@ -124,6 +125,8 @@ class Session:
             how = replace(how, batch_size=variation.batch_size)
         if variation.step is not None:
             how = replace(how, mode="train", step=variation.step)
+        if variation.serving is not None:
+            how = replace(how, serving=variation.serving)
         if variation.halved is not None:
             how, source = replace(how, traceback=False), Halved(source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
@@ -141,6 +144,16 @@ class Session:
             return self.vary(Variation(step=step, on_meta=True)).report()
         except NothingToTrainError:
             return None
+
+    def serving(self, serving: Serving) -> Report:
+        """Return the report of a prompt, or of a token after a cache; its tape says what the cache is.
+
+        Raises:
+            AlexnetError: the model has no cache, or cannot be run.
+        """
+        if not self.can_run:
+            raise UsageError(f"{serving.part} needs a model to run, not a saved report, a checkpoint or ONNX")
+        return self.vary(Variation(serving=serving)).report()
 
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""

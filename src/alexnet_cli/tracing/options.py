@@ -30,13 +30,29 @@ class TrainingStep:
     foreach: bool = False
 
 
+Part = Literal["prefill", "decode"]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A language model at work: a prompt of `context` tokens, or the `context`-th token after a cache of all before it.
+
+    Before that token `context - 1` are cached, after it `context`. Decoding tokens 1 to n one by one thus attends to
+    the same pairs as a causal prefill of n. A `context` of None is that of the arguments that were given.
+    """
+
+    part: Part
+    context: int | None = None
+
+
 @dataclass(frozen=True)
 class TraceOptions:
     """How to run a model. `inputs` and `dtype` default to the model's own.
 
     `inputs_from` names a function or a value that says what forward is called with, instead of `inputs`. A `batch_size`
     of None means that the shapes already include the batch. `formulas` is a file with the user's own
-    MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step.
+    MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
+    `serving` a prompt or a token of a language model, with its cache.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -48,3 +64,4 @@ class TraceOptions:
     formulas: Path | None = None
     traceback: bool = False
     step: TrainingStep | None = None
+    serving: Serving | None = None

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace as dataclass_replace
 from typing import TYPE_CHECKING
 
 import torch
+from msgspec import UNSET
 from msgspec.structs import replace
 from torch import nn
 
 from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
-from alexnet_cli.report import Measured, Model, Report, Run
+from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.example import example_of
+from alexnet_cli.targets.example import Example, example_of
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.formulas import users_formulas
+from alexnet_cli.tracing.inputs.context import by_name, is_prompt, of_length, text_of
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
 from alexnet_cli.tracing.inputs.said import check_names, from_said
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
@@ -29,6 +32,7 @@ from alexnet_cli.tracing.recording.operators import operator
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
+from alexnet_cli.tracing.recording.serving import Serve
 from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.units import shape
 
@@ -123,7 +127,9 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     recorder = Recorder(device, model, taping=options.device == META)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
-    run = forward if options.step is None else Step(forward, options.step)
+    run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step)
+    if options.serving is not None:
+        run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
     runs_again = failure is not None and device.type == META and needs_values(failure)
@@ -135,7 +141,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     layers, totals = rows.build(recorder.root)
     error = measured = None
     if failure is None:
-        measured = None if options.step or options.device == META else _measure(forward, device)
+        measured = None if options.step or options.serving or options.device == META else _measure(forward, device)
     elif not runs_again:
         from alexnet_cli.tracing.doctor import Failure, diagnose, is_understood  # a forward that runs needs no doctor
         from alexnet_cli.tracing.inputs.remedy import Remedy
@@ -162,22 +168,41 @@ def _seed(device: torch.device) -> None:
 
 
 def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
-    """Return what forward is called with: what was asked for or given, what the model is known to take, or found."""
-    subject, options = trial.subject, trial.options
-    if options.inputs is not None:
-        specs = settle_sides(options.inputs, model, subject.inputs)
-        return from_said(specs, options.batch_size, model, device)
-    example = subject.example
-    if options.inputs_from is not None:
-        from alexnet_cli.targets.python_code import python_value
+    """Return what forward is called with: what was asked for or given, what the model is known to take, or found.
 
-        example = example_of(python_value(options.inputs_from), model)
-    if example is not None:
+    The prompt of a language model at work is as long as it was asked to be; other arguments that were given are as
+    they are.
+    """
+    subject, options = trial.subject, trial.options
+    asked, batch, found = options.serving, options.batch_size, False
+    if options.inputs is not None:
+        fed = from_said(settle_sides(options.inputs, model, subject.inputs), batch, model, device)
+        if asked is None or not fed.specs:
+            return fed
+        specs = fed.specs
+    elif (example := _example(model, subject, options)) is not None:
         check_names(list(example.kwargs), model)
-        return from_example(example, options.batch_size, model, device)
-    if subject.inputs is not None:
-        return from_specs(list(subject.inputs), _batch(subject, options, notify), model, device, found=False)
-    return from_specs(list(trial.search().specs), options.batch_size, model, device, found=True)
+        fed = from_example(example, batch, model, device)
+        if asked is None or options.inputs_from is not None or not is_prompt(example, model):
+            return fed
+        specs, batch = fed.specs, fed.batch_size
+    elif subject.inputs is not None:
+        specs, batch = list(subject.inputs), _batch(subject, options, notify)
+    else:
+        specs, found = list(trial.search().specs), True
+    if asked is None:
+        return from_specs(specs, batch, model, device, found=found)
+    fed = from_specs(of_length(specs, model, asked), batch, model, device, found=found)
+    return dataclass_replace(fed, is_prompt=True)
+
+
+def _example(model: nn.Module, subject: Subject, options: TraceOptions) -> Example | None:
+    """Return what the caller gave forward, or what `--inputs` names; None if neither."""
+    if options.inputs_from is None:
+        return subject.example
+    from alexnet_cli.targets.python_code import python_value
+
+    return example_of(python_value(options.inputs_from), model)
 
 
 def _batch(subject: Subject, options: TraceOptions, notify: Notify) -> int | None:
@@ -203,7 +228,7 @@ def _said_of(found: FoundInputs) -> str:
     return f"found that {shapes} fits{without}" if shapes else "found that none is needed"
 
 
-def _run(run: Forward | Step, recorder: Recorder) -> BaseException | None:
+def _run(run: Forward | Step | Serve, recorder: Recorder) -> BaseException | None:
     try:
         run.record(recorder)
     except AlexnetError:
@@ -225,7 +250,9 @@ def _run_of(
     complete: bool,
 ) -> Run:
     dtype = str(model_dtype(model)).removeprefix("torch.")
-    return Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, complete, measured)
+    asked = options.serving
+    served = UNSET if asked is None else Served(asked.part, asked.context)
+    return Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, complete, measured, served)
 
 
 def _measure(forward: Forward, device: torch.device) -> Measured | None:

@@ -48,7 +48,7 @@ class Fed:
     """What forward is called with: `inputs` describes the tensors in it, `specs` are their shapes without the batch.
 
     `specs` is empty where arguments are more than tensors. `given` has the values that the caller gave, which tensors
-    on `meta` lack.
+    on `meta` lack. `is_prompt` tells that it is a text of the length that was asked for, to which tokens are added.
     """
 
     inputs: tuple[Input, ...]
@@ -57,6 +57,7 @@ class Fed:
     batch_size: int | None
     specs: list[InputSpec]
     given: Example | None = None
+    is_prompt: bool = False
 
 
 def from_specs(

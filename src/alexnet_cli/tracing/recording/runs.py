@@ -46,7 +46,7 @@ class Forward:
     def record(self, recorder: Recorder) -> None:
         """Run it with the recorder watching."""
         if recorder.tape is not None:
-            recorder.tape.begin(self.given, _held(self.model), packed_weights(self.model))
+            recorder.tape.begin(self.given, held(self.model), packed_weights(self.model))
         with torch.no_grad(), recorder.recording():
             output = self()
             if recorder.tape is not None:
@@ -85,8 +85,8 @@ class Step:
         tape = recorder.tape
         if tape is not None:
             state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
-            held = {**_held(self.model), "optimizer": state}
-            tape.begin(self.forward.given, held, packed_weights(self.model))
+            before = {**held(self.model), "optimizer": state}
+            tape.begin(self.forward.given, before, packed_weights(self.model))
         with recorder.recording():
             self._step(optimizer, recorder)
 
@@ -146,7 +146,8 @@ def _update(optimizer: torch.optim.Optimizer) -> None:
         inspect.unwrap(type(optimizer).step)(optimizer)
 
 
-def _held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
+def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
+    """Return what a model holds, by role."""
     return {"parameter": model.parameters(), "buffer": model.buffers()}
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
+from msgspec import UNSET, UnsetType
 from torch import Tensor
 
-from alexnet_cli.tape import Nature, Operation, Phase, Role, Tape, Value
+from alexnet_cli.tape import Nature, Operation, Phase, Role, State, Tape, Value
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
@@ -64,6 +65,7 @@ class TapeRecorder:
         self.where = where
         self.inputs: tuple[int, ...] = ()
         self.outputs: tuple[int, ...] = ()
+        self.state: State | UnsetType = UNSET
         self.storages = StorageTable()
         self._packed: Mapping[int, Tensor] = {}
         self._drafts: list[_Draft] = []
@@ -98,6 +100,34 @@ class TapeRecorder:
         """Note what the model returned."""
         with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
             self.outputs = tuple([self._value(tensor) for tensor in tensors_in(output)])
+
+    def values(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
+        """Return the numbers of tensors' current values."""
+        with DisableTorchFunction():
+            return tuple([self._value(tensor) for tensor in tensors])
+
+    def storages_of(self, values: Iterable[int]) -> set[int]:
+        """Return the numbers of the storages that values are in."""
+        return {self._values[value].storage for value in values}
+
+    def written(self) -> list[int]:
+        """Return the numbers of the storages that an operator wrote to in place."""
+        return list(self._writes)
+
+    def continued(self, known: Collection[int], results: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Yield those known values that are part of a result as long in all dimensions but one, with that result."""
+        wanted = set(results)
+        for draft in self._drafts:
+            made = next((value for value in draft.makes if value in wanted), None)
+            if made is not None and draft.nature != "view":
+                parts = (value for value in draft.reads if value in known)
+                yield from ((part, made) for part in parts if _is_longer(self._values[made], self._values[part]))
+
+    def end_state(self, before: Iterable[int], after: Iterable[int]) -> None:
+        """Note which values a language model keeps from one token to the next."""
+        self.state = State(tuple(dict.fromkeys(before)), tuple(dict.fromkeys(after)))
+        self.storages.mark(self.storages_of((*self.state.before, *self.state.after)), "cache")
+        self.outputs = tuple(value for value in self.outputs if value not in self.state.after)
 
     def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
         """Note that an operator ran; `macs` is None if unknown."""
@@ -148,7 +178,7 @@ class TapeRecorder:
             Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature)
             for d in self._drafts
         )
-        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs)
+        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, self.state)
 
     def _forget_imports(self) -> None:
         """Free what an import during the run holds: torch.fx keeps its frame, with the callers' tensors, in a cycle.
@@ -222,6 +252,13 @@ class TapeRecorder:
     def _new(self, tensor: Tensor, number: int) -> int:
         self._values.append(Value(tuple(tensor.shape), _name(tensor.dtype), number, _distinct_bytes(tensor)))
         return len(self._values) - 1
+
+
+def _is_longer(value: Value, part: Value) -> bool:
+    """Tell whether a value has the shape of a part but for one dimension, in which it is longer."""
+    alike = len(value.shape) == len(part.shape) and value.dtype == part.dtype
+    longer = [size - before for size, before in zip(value.shape, part.shape, strict=False) if size != before]
+    return alike and len(longer) == 1 and longer[0] > 0
 
 
 def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import NoneType
+from types import ModuleType, NoneType
 from typing import Any
 
 import torch
@@ -57,6 +57,26 @@ def _collect(values: Iterable[Any], found: list[Tensor]) -> None:
             _collect(value.values(), found)
         elif hasattr(value, "__dataclass_fields__"):
             _collect([getattr(value, name, None) for name in value.__dataclass_fields__], found)
+
+
+def tensors_within(value: object) -> list[Tensor]:
+    """Return the tensors that an object leads to, through its attributes too, each once; modules are not entered."""
+    found: dict[int, Tensor] = {}
+    waiting, seen = [value], dict[int, object]()  # `seen` holds the objects, so that no id comes twice
+    while waiting:
+        each = waiting.pop()
+        if type(each) in _HOLD_NOTHING or id(each) in seen or isinstance(each, (type, nn.Module, ModuleType)):
+            continue
+        seen[id(each)] = each
+        if isinstance(each, Tensor):
+            found[id(each)] = each
+        elif isinstance(each, Mapping):
+            waiting += reversed(list(each.values()))
+        elif isinstance(each, (list, tuple, set)):
+            waiting += reversed(list(each))
+        elif hasattr(each, "__dict__") and not callable(each):
+            waiting += reversed(list(vars(each).values()))
+    return list(found.values())
 
 
 def shapes_of(value: object) -> tuple[Shape, ...]:
@@ -163,6 +183,19 @@ class StorageTable:
                 seen = self._seen[self.number(tensor, self.clock, role)]
                 if seen.role == "activation":
                     seen.role = role
+
+    def mark(self, numbers: Iterable[int], role: Role) -> None:
+        """Assign a role to storages whatever role they had."""
+        for number in numbers:
+            self._seen[number].role = role
+
+    def held_before(self, numbers: Iterable[int]) -> list[int]:
+        """Return those storages that were there before the run and are neither parameters nor known as a cache."""
+        return [
+            number
+            for number in numbers
+            if self._seen[number].born == BEFORE and self._seen[number].role not in ("parameter", "cache")
+        ]
 
     def save(self, tensor: Tensor, by: object) -> None:
         """Note that a tensor was saved for backward; the first to save a storage is kept."""
