@@ -46,8 +46,11 @@ Access = tuple[int, int]
 """A value and how many of its bytes are moved."""
 
 
-def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
-    """Yield the values that an operator must read, each with the number of bytes."""
+def reads_of(operation: Operation, values: Sequence[Value], *, twice: bool = False) -> Iterator[Access]:
+    """Yield the values that an operator must read, each with the number of bytes.
+
+    A lookup of more rows than there are reads each once; with `twice` all are counted, as if there were always more.
+    """
     op = operation.op
     if operation.nature == "view" or not operation.makes or op.endswith("_like") or op.startswith("new_"):
         return
@@ -55,7 +58,7 @@ def reads_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
         if op == "convolution_backward":
             size = values[value].bytes if _convolution_needs(operation, place) else 0
         elif place == 0:
-            size = _read_of_first(operation, values)
+            size = _read_of_first(operation, values, twice=twice)
         else:
             size = 0 if place == 1 and op in _SHAPE_ONLY else values[value].bytes
         if size:
@@ -70,7 +73,7 @@ def writes_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]
             yield value, min(size, _scattered(operation, values)) if operation.op in _SCATTERS else size
 
 
-def _read_of_first(operation: Operation, values: Sequence[Value]) -> int:
+def _read_of_first(operation: Operation, values: Sequence[Value], *, twice: bool) -> int:
     op, first = operation.op, values[operation.reads[0]]
     if op in _OVERWRITES:
         return 0
@@ -78,9 +81,11 @@ def _read_of_first(operation: Operation, values: Sequence[Value]) -> int:
         adds = op in _ADDING_SCATTERS or operation.arguments.get("accumulate", False)
         return min(first.bytes, _scattered(operation, values)) if adds else 0
     if op in _LOOKUPS and first.shape[0]:
-        return min(first.bytes, prod(values[operation.reads[1]].shape) * (first.bytes // first.shape[0]))
+        looked_up = prod(values[operation.reads[1]].shape) * (first.bytes // first.shape[0])
+        return looked_up if twice else min(first.bytes, looked_up)
     if op in _GATHERS:
-        return min(first.bytes, sum(values[value].bytes for value in operation.makes))
+        gathered = sum(values[value].bytes for value in operation.makes)
+        return gathered if twice else min(first.bytes, gathered)
     return first.bytes
 
 
@@ -123,6 +128,15 @@ def units(tape: Tape) -> tuple[Unit, ...]:
     return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
 
 
+def moved(tape: Tape) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
+    """Yield for each unit the bytes that it reads and those that it writes, by the storage that they are in.
+
+    More than a storage holds is what lookups of rows, or of overlapping views, come to; no more than that moves.
+    """
+    flow = _Flow(tape)
+    yield from (flow.moved(group) for group in _grouped(tape.operations))
+
+
 def _grouped(operations: Sequence[Operation]) -> list[list[int]]:
     """Return the positions of each unit's operations.
 
@@ -160,27 +174,37 @@ class _Flow:
 
     def unit(self, positions: list[int]) -> Unit:
         """Return the combined work of the operations at these positions."""
-        values, operations = self.tape.values, [self.tape.operations[position] for position in positions]
-        inside, last = set(positions), positions[-1]
+        operations = [self.tape.operations[position] for position in positions]
         macs: Counter[str] = Counter()
-        read: list[Access] = []
-        written: list[Access] = []
         for operation in operations:
             if operation.macs:
                 macs[self._dtype(operation)] += operation.macs
-            read += (access for access in reads_of(operation, values) if not self._is_made_in(access[0], inside))
-            written += (access for access in writes_of(operation, values) if self._is_left(access[0], inside, last))
+        held = self.tape.storages
+        read, written = (
+            sum(min(size, held[at].bytes) for at, size in moved.items()) for moved in self.moved(positions)
+        )
         uncounted = tuple(operation.op for operation in operations if operation.macs is None)
         first = operations[0]
-        return Unit(first.row, first.phase, dict(macs), uncounted, self._moved(read), self._moved(written))
+        return Unit(first.row, first.phase, dict(macs), uncounted, read, written)
 
-    def _moved(self, accesses: Iterable[Access]) -> int:
-        """Sum up the bytes, each place once, of each storage at most its size: values of one storage may overlap."""
+    def moved(self, positions: list[int]) -> tuple[dict[int, int], dict[int, int]]:
+        """Return the bytes that these operations read and write together, by storage, of which it may hold less."""
+        values, inside, last = self.tape.values, set(positions), positions[-1]
+        read: list[Access] = []
+        written: list[Access] = []
+        for operation in (self.tape.operations[position] for position in positions):
+            asked = reads_of(operation, values, twice=True)
+            read += (access for access in asked if not self._is_made_in(access[0], inside))
+            written += (access for access in writes_of(operation, values) if self._is_left(access[0], inside, last))
+        return self._by_storage(read), self._by_storage(written)
+
+    def _by_storage(self, accesses: Iterable[Access]) -> dict[int, int]:
+        """Sum up the bytes of each storage, each place once; values at different places may overlap."""
         sizes: dict[int, dict[int, int]] = defaultdict(dict)
         for value, size in accesses:
             places, region = sizes[self.tape.values[value].storage], self.region[value]
             places[region] = max(places.get(region, 0), size)
-        return sum(min(sum(places.values()), self.tape.storages[at].bytes) for at, places in sizes.items())
+        return {at: sum(places.values()) for at, places in sizes.items()}
 
     def _place(self, made: int, position: int, operation: Operation) -> None:
         value = self.tape.values[made]

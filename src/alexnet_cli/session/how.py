@@ -16,12 +16,13 @@ from alexnet_cli.tracing.options import (
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
+    Size,
     TraceOptions,
     TrainingStep,
 )
 
 __all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "TrainingStep"]
-__all__ += ["as_found", "how_to_run", "training_step"]
+__all__ += ["as_found", "how_to_run", "resized", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -83,6 +84,17 @@ def as_found(how: TraceOptions, report: Report) -> TraceOptions:
         return how
     found = (_as_spec(given, report.run.batch_size) for given in report.run.inputs)
     return replace(how, inputs=tuple(found))
+
+
+def resized(how: TraceOptions, sizes: Sequence[Size], graph: Report | None = None) -> TraceOptions:
+    """Return how to run a model with other sizes of its inputs; a `graph`, which is not run, is told all its inputs."""
+    if graph is None or graph.run is None:
+        return replace(how, sizes=tuple(sizes))
+    told = [_as_spec(given, graph.run.batch_size) for given in graph.run.inputs]
+    for at, axis, size in sizes:
+        own = axis if told[at].whole else axis - 1
+        told[at] = replace(told[at], shape=(*told[at].shape[:own], size, *told[at].shape[own + 1 :]))
+    return replace(how, inputs=tuple(told))
 
 
 def _as_spec(given: Input, batch_size: int | None) -> InputSpec:

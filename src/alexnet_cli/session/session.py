@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet_cli.errors import AlexnetError, NothingToTrainError, TargetError, UsageError
+from alexnet_cli.errors import AlexnetError, ForwardError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import GRAPH, Report
-from alexnet_cli.session.how import as_found
+from alexnet_cli.session.how import as_found, resized
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.session.sources import Halved, Live, Named, Source
 from alexnet_cli.targets.example import Example
@@ -18,7 +18,7 @@ from alexnet_cli.targets.inputs import LARGEST_DIMENSION
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, Serving, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Serving, Size, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
@@ -49,8 +49,8 @@ __all__ = [
 class Variation:
     """What is different from the model as it was asked for; None leaves a thing as it is.
 
-    A variation runs on the inputs that were found for the model, on `meta` if `on_meta`. Once the model has been run,
-    its variations run silently.
+    A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
+    axes. Once the model has been run, its variations run silently.
     """
 
     batch_size: int | None = None
@@ -58,6 +58,7 @@ class Variation:
     serving: Serving | None = None
     halved: str | None = None
     on_meta: bool = False
+    sizes: tuple[Size, ...] = ()
 
 
 class Session:
@@ -127,10 +128,25 @@ class Session:
             how = replace(how, mode="train", step=variation.step)
         if variation.serving is not None:
             how = replace(how, serving=variation.serving)
+        if variation.sizes:
+            how = resized(how, variation.sizes, None if self.can_run else self.report())
         if variation.halved is not None:
             how, source = replace(how, traceback=False), Halved(source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
         return Session(source, how, cache=self.cache, listener=listener)
+
+    def once(self, variation: Variation) -> Report:
+        """Return the report of the same model with one thing changed, run where it was run. It is not remembered.
+
+        Raises:
+            AlexnetError: the model does not run like that.
+        """
+        varied = self._vary(variation)
+        varied.how = replace(varied.how, falls_back=not is_on_meta(self.report()))
+        report = varied.report()
+        if report.error is not None:
+            raise ForwardError(report.error.message, report.error.hint, report.error.path)
+        return report
 
     def training(self, step: TrainingStep) -> Report | None:
         """Return the report of a training step on `meta`; None if there is nothing to run or to train.

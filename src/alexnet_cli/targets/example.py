@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
 from functools import cached_property, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,6 +52,32 @@ class Example:
         resized = batch_size if own is not None and batch_size != own else None
         move = partial(_moved, device=device, batch_size=resized)
         return [_mapped(value, move) for value in self.args], {k: _mapped(v, move) for k, v in self.kwargs.items()}
+
+    def resized(self, sizes: Iterable[tuple[int, int, int]]) -> Example:
+        """Return the arguments with other sizes: `(tensor, axis, size)`, tensors counted as `tensors` yields them.
+
+        A tensor is cut, or goes on from its beginning.
+        """
+        wanted, number = list(sizes), count()
+
+        def change(tensor: Tensor) -> Tensor:
+            own = next(number)
+            for at, axis, size in wanted:
+                tensor = cut(tensor, axis, size) if at == own else tensor
+            return tensor
+
+        args = tuple(_mapped(value, change) for value in self.args)
+        return Example(args, {name: _mapped(value, change) for name, value in self.kwargs.items()})
+
+
+def cut(tensor: Tensor, axis: int, size: int) -> Tensor:
+    """Return a tensor with another size of one axis: cut, or going on from its beginning."""
+    import torch
+
+    if tensor.device.type == "meta":
+        return torch.empty((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]), dtype=tensor.dtype, device="meta")
+    places = torch.arange(size, device=tensor.device) % tensor.shape[axis]
+    return tensor.index_select(axis, places)
 
 
 def parameters_of(module: nn.Module) -> list[inspect.Parameter] | None:

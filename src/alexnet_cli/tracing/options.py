@@ -17,6 +17,10 @@ OPTIMIZERS = ("sgd", "sgd-momentum", "adam", "adamw", "none")
 AMP_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
+Size = tuple[int, int, int]
+"""An input among those that a report lists, one of its axes, the batch included, and the size that it is to have."""
+
+
 @dataclass(frozen=True)
 class TrainingStep:
     """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
@@ -53,6 +57,8 @@ class TraceOptions:
     of None means that the shapes already include the batch. `formulas` is a file with the user's own
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
+    `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
+    `meta` lacks fails, instead of being run where there are some.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -65,3 +71,5 @@ class TraceOptions:
     traceback: bool = False
     step: TrainingStep | None = None
     serving: Serving | None = None
+    sizes: tuple[Size, ...] = ()
+    falls_back: bool = True

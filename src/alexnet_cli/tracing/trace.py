@@ -87,7 +87,7 @@ def _once(notify: Notify) -> Notify:
 def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     trial = Trial(subject, options)
     report, failure = _trace_as_asked(device, trial, notify)
-    if device.type == META and failure is not None and needs_values(failure):
+    if device.type == META and failure is not None and options.falls_back and needs_values(failure):
         where = "the CPU" if subject.home == "cpu" else subject.home
         said = first_line(failure)
         is_given = subject.example is not None or options.inputs_from is not None
@@ -132,7 +132,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
-    runs_again = failure is not None and device.type == META and needs_values(failure)
+    runs_again = failure is not None and device.type == META and options.falls_back and needs_values(failure)
     for note in () if runs_again else recorder.notes:
         notify(note)
     if failure is not None and options.traceback:
@@ -173,6 +173,16 @@ def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -
     The prompt of a language model at work is as long as it was asked to be; other arguments that were given are as
     they are.
     """
+    fed, options = _feed(model, device, trial, notify), trial.options
+    if not options.sizes:
+        return fed
+    from alexnet_cli.tracing.inputs.resized import with_sizes
+
+    given = options.inputs is None and (options.inputs_from is not None or trial.subject.example is not None)
+    return with_sizes(fed, options.sizes, model, device, given=given)
+
+
+def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
     subject, options = trial.subject, trial.options
     asked, batch, found = options.serving, options.batch_size, False
     if options.inputs is not None:

@@ -1,0 +1,154 @@
+"""The largest of several polynomials, over whole numbers: which one it is from where to where, exactly.
+
+Between neighbouring zeros of its derivative a polynomial rises or falls, so that bisection finds where it changes its
+sign; the zeros of the derivative are found in the same way. Only whole numbers are asked, in exact arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil
+
+from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
+
+Coefficients = Sequence[Fraction]
+FARTHEST = 2**31 - 1
+"""No dimension of a tensor is larger."""
+
+
+def value(coefficients: Coefficients, at: int) -> Fraction:
+    """Return a polynomial's value, by Horner's rule; the constant comes first."""
+    found = Fraction(0)
+    for each in reversed(coefficients):
+        found = found * at + each
+    return found
+
+
+def turns(coefficients: Coefficients, least: int, most: int) -> list[int]:
+    """Return numbers from `least` to `most`, both included, between which a polynomial does not change its sign.
+
+    In each stretch from one to just before the next its values at whole numbers are all above zero, or all not.
+    """
+    if least >= most or len(coefficients) <= 1:
+        return [least]
+    slope = [power * each for power, each in enumerate(coefficients)][1:]
+    bends = [at for turn in turns(slope, least, most) for at in (turn - 1, turn)]
+    found = [least]
+    for low, high in pairwise(sorted({least, most, *(at for at in bends if least <= at <= most)})):
+        if (value(coefficients, low) > 0) != (value(coefficients, high) > 0):
+            found.append(_change(coefficients, low, high))
+    return sorted(set(found))
+
+
+def _change(coefficients: Coefficients, low: int, high: int) -> int:
+    """Return the first number above `low` at which the sign is that at `high`, of a polynomial that rises or falls."""
+    wanted = value(coefficients, high) > 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (value(coefficients, middle) > 0) == wanted:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def bound(coefficients: Coefficients) -> int:
+    """Return a number above which a polynomial has no zero (Cauchy)."""
+    *lower, leading = coefficients
+    return 1 + ceil(max((abs(each / leading) for each in lower), default=Fraction(0)))
+
+
+def first_above(coefficients: Coefficients, least: int, most: int) -> int | None:
+    """Return the first whole number in a range at which a polynomial is above zero, None if there is none."""
+    coefficients = _trimmed(coefficients)
+    last = min(most, max(bound(coefficients), least) + 1)
+    return next((at for at in turns(coefficients, least, last) if value(coefficients, at) > 0), None)
+
+
+def _trimmed(coefficients: Coefficients) -> Coefficients:
+    last = max((at for at, each in enumerate(coefficients) if each), default=0)
+    return coefficients[: last + 1]
+
+
+def largest_of(several: Sequence[Coefficients], least: int, most: int = FARTHEST) -> list[tuple[int, int]]:
+    """Return which of several polynomials is the largest: `(from, which)` in rising order, from `least` on.
+
+    Of equal ones it is that which is larger later, or else the first.
+    """
+    at, pieces = least, list[tuple[int, int]]()
+    while at <= most:
+        now = max(range(len(several)), key=lambda each: (value(several[each], at), _later(several[each], at), -each))
+        pieces.append((at, now))
+        changes = (first_above(_minus(other, several[now]), at + 1, most) for other in several)
+        after = min((change for change in changes if change is not None), default=None)
+        if after is None:
+            break
+        at = after
+    return pieces
+
+
+def _later(coefficients: Coefficients, at: int) -> tuple[Fraction, ...]:
+    return tuple(value(coefficients, at + ahead) for ahead in (1, 2, 4))
+
+
+def _minus(one: Coefficients, two: Coefficients) -> list[Fraction]:
+    length = max(len(one), len(two))
+    return [
+        (one[at] if at < len(one) else Fraction(0)) - (two[at] if at < len(two) else Fraction(0))
+        for at in range(length)
+    ]
+
+
+def without_smaller(several: Sequence[Polynomial]) -> list[Polynomial]:
+    """Leave out polynomials that are nowhere larger than another, by their coefficients, at sizes that can run."""
+    kept = _uncovered(list(dict.fromkeys(several)), {each: each for each in several})
+    return _uncovered(kept, {each: _in_slack(each) for each in kept})
+
+
+def _uncovered(several: Sequence[Polynomial], seen_as: Mapping[Polynomial, Polynomial]) -> list[Polynomial]:
+    kept: list[Polynomial] = []
+    for each in sorted(several, key=lambda one: sum(seen_as[one].terms.values()), reverse=True):
+        if not any(covers(seen_as[other], seen_as[each]) for other in kept):
+            kept = [other for other in kept if not covers(seen_as[each], seen_as[other])] + [each]
+    return [each for each in several if each in set(kept)]
+
+
+def covers(one: Polynomial, two: Polynomial) -> bool:
+    """Tell whether a polynomial is nowhere below another, as no coefficient is: sizes are not negative."""
+    return all(one.terms.get(key, 0) >= two.terms.get(key, 0) for key in one.terms.keys() | two.terms.keys())
+
+
+def _in_slack(polynomial: Polynomial) -> Polynomial:
+    """Write a polynomial in numbers that may be anything from zero up: by how much each step exceeds the least it can.
+
+    Every step is at least 1, as no tensor that runs is empty, and a step u = ⌊(n + a)/p⌋ beside v = ⌊(n + b)/q⌋ is at
+    least (q·v − b + a − p + 1)/p.
+    """
+    found: dict[Step, Polynomial] = {}
+    for step in sorted(polynomial.steps, key=lambda each: (each.dimension, -each.divisor, each.offset)):
+        slack, coarser = Polynomial.in_step(step, [0, 1]), [each for each in found if each.dimension == step.dimension]
+        if coarser:
+            other = coarser[-1]
+            offset = step.offset - other.offset - step.divisor + 1
+            least = (found[other].times(other.divisor) + Polynomial.constant(offset)).times(Fraction(1, step.divisor))
+        else:
+            least = Polynomial.constant(1)
+        found[step] = slack + least
+    return polynomial.replaced(found)
+
+
+def largest_size(of: Callable[[int], Fraction | int], capacity: int, least: int = 1, most: int = FARTHEST) -> int:
+    """Return the largest whole number up to `most` at which a rising law is at most `capacity`; `least` − 1 if none."""
+    fits, too_large = least - 1, least
+    while too_large <= most and of(too_large) <= capacity:
+        fits, too_large = too_large, 2 * too_large
+    too_large = min(too_large, most + 1)
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        if of(middle) <= capacity:
+            fits = middle
+        else:
+            too_large = middle
+    return fits

@@ -1,0 +1,156 @@
+"""Laws as the JSON has them: terms, pieces with the sizes from which to which they hold, and where they were proved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import groupby
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from alexnet_cli.analyses.scale.envelope import largest_of
+from alexnet_cli.analyses.scale.find import Law
+from alexnet_cli.analyses.scale.fit import Sizes
+from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
+
+_SCANNED = 2**12
+"""Where sizes go by steps, the pieces are told up to this size, or twice the largest that ran."""
+
+
+class Term(Struct, frozen=True):
+    """A product of powers, of dimensions and of `steps` by their names, times a fraction such as `3/2`."""
+
+    powers: dict[str, int]
+    coefficient: str
+
+
+class Piece(Struct, frozen=True):
+    """A polynomial that holds from `least` to `most`, both included, where there is one dimension; None: no bound.
+
+    `op` is the operator that runs at a peak, and `path` its layer.
+    """
+
+    terms: tuple[Term, ...]
+    least: int | None = None
+    most: int | None = None
+    op: str | None = None
+    path: str | None = None
+
+
+class StepOf(Struct, frozen=True):
+    """⌊(size + offset) / divisor⌋ of the size of a dimension."""
+
+    name: str
+    dimension: str
+    divisor: int
+    offset: int
+
+
+class Exception_(Struct, frozen=True):  # noqa: N801 - not one that is raised
+    """The value at sizes where a law does not hold."""
+
+    sizes: dict[str, int]
+    value: int
+
+
+class ScalingLaw(Struct, frozen=True):
+    """How a quantity depends on sizes: `terms` if it is one polynomial, else `pieces`, and neither where none fits.
+
+    With one dimension the pieces hold one after the other; with several the law is the `largest` or the `smallest` of
+    them, as `piecewise` says. `type` is the layer type whose part it is. It is exact at all sizes of `proved_at`, none
+    of which it was found from; `except_at` are sizes that ran, at which it is not.
+    """
+
+    quantity: str
+    dimensions: tuple[str, ...]
+    terms: tuple[Term, ...]
+    pieces: tuple[Piece, ...]
+    piecewise: Literal["largest", "smallest"] | None
+    proved_at: tuple[dict[str, int], ...]
+    except_at: tuple[Exception_, ...] = ()
+    type: str | UnsetType = UNSET
+
+
+def name_of(step: Step) -> str:
+    """Return the name of a step: that of its dimension, with the divisor, and the offset, if it is not the size."""
+    return step.dimension if step.is_size else f"{step.dimension}/{step.divisor}{step.offset:+d}"
+
+
+def steps_in(laws: Sequence[Law]) -> tuple[StepOf, ...]:
+    """Return the steps that laws go by, beside the sizes themselves."""
+    found = sorted({step for law in laws for piece in law.pieces for step in piece.steps if not step.is_size})
+    return tuple(StepOf(name_of(step), step.dimension, step.divisor, step.offset) for step in found)
+
+
+def told(law: Law, ran: Sequence[Sizes]) -> ScalingLaw:
+    """Return a law as the JSON has it; `ran` are the sizes at which the model ran."""
+    quantity, name = law.total
+    pieces = pieces_of(law, ran)
+    several = len(pieces) > 1
+    return ScalingLaw(
+        quantity=quantity,
+        dimensions=law.names,
+        terms=() if several or not pieces else pieces[0].terms,
+        pieces=pieces if several else (),
+        piecewise=("smallest" if law.smallest else "largest") if several else None,
+        proved_at=tuple(_named(law, sizes) for sizes in law.proved_at),
+        except_at=tuple(Exception_(_named(law, sizes), value) for sizes, value in law.except_at.items()),
+        type=name or UNSET,
+    )
+
+
+def _named(law: Law, sizes: Sizes) -> dict[str, int]:
+    return dict(zip(law.names, sizes, strict=True))
+
+
+def pieces_of(law: Law, ran: Sequence[Sizes]) -> tuple[Piece, ...]:
+    """Return the pieces of a law, with one dimension in the order of the sizes at which they hold."""
+    if len(law.pieces) <= 1 or len(law.names) > 1:
+        return tuple(_piece(law, at) for at in range(len(law.pieces)))
+    [name] = law.names
+    if all(step.is_size for piece in law.pieces for step in piece.steps):
+        sign = -1 if law.smallest else 1
+        starts = largest_of([piece.times(sign).coefficients() for piece in law.pieces], 1)
+    else:
+        sizes = [size for (size,) in ran]
+        starts = _scanned(law, name, min(sizes), max(2 * max(sizes), _SCANNED))
+    ends = [start - 1 for start, _ in starts[1:]]
+    return tuple(
+        _piece(law, which, start if at else None, ends[at] if at < len(ends) else None)
+        for at, (start, which) in enumerate(starts)
+    )
+
+
+def _scanned(law: Law, name: str, least: int, most: int) -> list[tuple[int, int]]:
+    """Return which piece it is from which size on, by asking at each."""
+
+    def which(size: int) -> int:
+        values = [piece.at({name: size}) for piece in law.pieces]
+        return values.index(min(values) if law.smallest else max(values))
+
+    return [(next(iter(sizes)), piece) for piece, sizes in groupby(range(least, most + 1), key=which)]
+
+
+def _piece(law: Law, at: int, least: int | None = None, most: int | None = None) -> Piece:
+    op, path = law.where[at] if law.where else (None, None)
+    return Piece(terms_of(law.pieces[at]), least, most, op, path)
+
+
+def terms_of(polynomial: Polynomial) -> tuple[Term, ...]:
+    """Return the terms of a polynomial, the highest powers first."""
+    ordered = sorted(polynomial.terms.items(), key=lambda term: (-sum(power for _, power in term[0]), term[0]))
+    return tuple(
+        Term({name_of(step): power for step, power in monomial}, str(coefficient)) for monomial, coefficient in ordered
+    )
+
+
+def value_of(terms: Sequence[Term], values: Mapping[str, int]) -> Fraction:
+    """Return the value of a polynomial, given those of the dimensions and steps in it."""
+    total = Fraction(0)
+    for term in terms:
+        product = Fraction(term.coefficient)
+        for name, power in term.powers.items():
+            product *= values[name] ** power
+        total += product
+    return total

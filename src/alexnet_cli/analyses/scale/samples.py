@@ -1,0 +1,169 @@
+"""What a run at certain sizes computes, moves and holds, part by part, from its tape.
+
+Each part (the MACs of an operator, the bytes that a kernel moves of a storage, the bytes of a storage) is a product of
+sizes along axes, while their sums and the largest of them are not. So laws are found part by part, from few runs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Literal
+
+from alexnet_cli.analyses.cost import OUTSIDE
+from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.traffic import moved
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Storage, Tape
+
+Quantity = Literal[
+    "macs", "bytes_moved", "peak_forward_bytes", "saved_bytes", "peak_training_bytes", "params", "number"
+]
+
+Part = tuple[str, int, int]
+"""What a number is of: the `macs` of an operator, what a unit has `read` or `written` of a storage, a `storage`."""
+
+Total = tuple[Quantity, str]
+"""A quantity of the whole model, or, by a name other than the empty one, of the layers of a type."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a run at certain sizes did.
+
+    Runs with the same `structure` did the same operators on the same storages, so that their parts can be compared one
+    by one. `entries` are the sizes of all values along all their axes.
+    """
+
+    structure: int
+    parts: dict[Part, int]
+    entries: tuple[int, ...]
+    totals: dict[Total, int]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Which parts of a run make which totals: sums of parts, and for a peak the storages that are live at a moment.
+
+    A moment has a storage's part and whether it is allocated (1) or freed (-1) then, with the operator and its layer.
+    """
+
+    sums: dict[Total, tuple[Part, ...]]
+    peak: Quantity
+    moments: tuple[tuple[tuple[Part, int], ...], ...] = ()
+    where: tuple[tuple[str | None, str | None], ...] = field(default=())
+
+
+def of_forward(report: Report) -> Sample:
+    """Return what a forward without gradients did.
+
+    Raises:
+        UsageError: the report has no operator trace.
+    """
+    tape = tape_of(report)
+    return _sample(tape, dict(_work(tape)) | dict(_storages(tape)), shares_of_forward(report))
+
+
+def of_training(report: Report) -> Sample:
+    """Return what a training step held.
+
+    Raises:
+        UsageError: the report has no operator trace.
+    """
+    tape = tape_of(report)
+    return _sample(tape, dict(_storages(tape)), shares_of_training(report))
+
+
+def shares_of_forward(report: Report) -> Shares:
+    """Return which parts of a forward make its totals."""
+    tape = tape_of(report)
+    work = dict(_work(tape))
+    macs = {part: _type_of(report, tape.operations[part[1]].row) for part in work if part[0] == "macs"}
+    sums: dict[Total, tuple[Part, ...]] = {("macs", ""): tuple(macs)}
+    sums |= {
+        ("macs", name): tuple(part for part in macs if macs[part] == name) for name in dict.fromkeys(macs.values())
+    }
+    sums["bytes_moved", ""] = tuple(part for part in work if part[0] != "macs")
+    return Shares(sums, "peak_forward_bytes", *_moments(report, tape))
+
+
+def shares_of_training(report: Report) -> Shares:
+    """Return which parts of a training step make its totals."""
+    tape = tape_of(report)
+    saved = tuple(("storage", at, 0) for at, storage in enumerate(tape.storages) if storage.saved_by is not None)
+    return Shares({("saved_bytes", ""): saved}, "peak_training_bytes", *_moments(report, tape))
+
+
+def _sample(tape: Tape, parts: dict[Part, int], shares: Shares) -> Sample:
+    totals = {total: sum(_held(parts, part) for part in of) for total, of in shares.sums.items()}
+    live = accumulate(sum(sign * parts[part] for part, sign in moment) for moment in shares.moments)
+    totals[shares.peak, ""] = max(live)
+    entries = tuple(size for value in tape.values for size in value.shape)
+    return Sample(_structure(tape), parts, entries, totals)
+
+
+def limit_of(part: Part) -> Part | None:
+    """Return the part that is the most that a part can be: of a storage no more moves than it holds."""
+    return ("storage", part[2], 0) if part[0] in ("read", "written") else None
+
+
+def _held(parts: dict[Part, int], part: Part) -> int:
+    limit = limit_of(part)
+    return parts.get(part, 0) if limit is None else min(parts.get(part, 0), parts[limit])
+
+
+def _structure(tape: Tape) -> int:
+    """Return a number that two tapes have alike if they differ in sizes alone."""
+    done = ((each.op, each.row, each.phase, each.unit, each.reads, each.makes) for each in tape.operations)
+    ranks = ((len(value.shape), value.dtype, value.storage) for value in tape.values)
+    held = ((each.role, each.born, each.died, each.saved_by) for each in tape.storages)
+    return hash((tuple(done), tuple(ranks), tuple(held)))
+
+
+def _work(tape: Tape) -> Iterator[tuple[Part, int]]:
+    """Yield the MACs of each operator that has any, and what each unit moves of each storage."""
+    for at, operation in enumerate(tape.operations):
+        if operation.macs is not None and operation.phase == "forward":
+            yield ("macs", at, 0), operation.macs
+    for at, (read, written) in enumerate(moved(tape)):
+        yield from ((("read", at, storage), size) for storage, size in read.items())
+        yield from ((("written", at, storage), size) for storage, size in written.items())
+
+
+def _storages(tape: Tape) -> Iterator[tuple[Part, int]]:
+    yield from ((("storage", at, 0), storage.bytes) for at, storage in enumerate(tape.storages))
+
+
+def _type_of(report: Report, row: int | None) -> str:
+    return OUTSIDE if row is None else report.layers[row].type
+
+
+def _moments(
+    report: Report, tape: Tape
+) -> tuple[tuple[tuple[tuple[Part, int], ...], ...], tuple[tuple[str | None, str | None], ...]]:
+    """Return what is allocated and freed before each operator runs, the first moment being before them all."""
+    changes: list[list[tuple[Part, int]]] = [[] for _ in range(len(tape.operations) + 2)]
+    for at, storage in enumerate(tape.storages):
+        for moment, sign in _life(storage):
+            changes[moment].append((("storage", at, 0), sign))
+    rows = [None if each.row is None else report.layers[each.row].path for each in tape.operations]
+    where = [(None, None), *zip((each.op for each in tape.operations), rows, strict=True)]
+    return tuple(map(tuple, changes[: len(where)])), tuple(where)
+
+
+def _life(storage: Storage) -> Iterator[tuple[int, int]]:
+    yield storage.born + 1, 1
+    if storage.died is not None:
+        yield storage.died + 1, -1
+
+
+def by_values(samples: Sequence[Sample]) -> dict[tuple[int, ...], Counter[Part]]:
+    """Group parts by their values in all samples: those with equal values follow one law."""
+    keys = dict.fromkeys(part for sample in samples for part in sample.parts)
+    groups: dict[tuple[int, ...], Counter[Part]] = {}
+    for part in keys:
+        values = tuple(sample.parts.get(part, 0) for sample in samples)
+        groups.setdefault(values, Counter())[part] += 1
+    return groups
