@@ -114,12 +114,54 @@ def test_a_module_that_is_never_called(tmp_path):
 
 
 @writes_norms
-def test_a_difference_without_a_known_cause_is_exit_1(tmp_path, alexnet, monkeypatch):
-    """ONNX has no bilinear layer: it becomes other products."""
+def test_a_bilinear_layer_becomes_two_products(tmp_path, alexnet, monkeypatch):
+    """Of 174 rows of 4 features, with a 2×4×4 tensor; the second product sums 4 numbers for each of 2 results."""
     monkeypatch.chdir(tmp_path)
-    answer = alexnet("export", f"{FILE}:Layers", "-i", "3,16,16", "-o", "net.onnx")
+    answer = alexnet("export", f"{FILE}:Layers", "-i", "3,16,16", "-o", "net.onnx", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    found = {layer["path"]: layer for layer in answer.json["file"]["layers"]}
+    one, second = 174 * 2 * 4 * 4, 174 * 2 * 4
+    assert found["bilinear"] == {
+        "path": "bilinear",
+        "params": [2 * 4 * 4 + 2] * 2,
+        "macs": [one, one + second],
+        "cause": "two_products",
+    }
+    assert [found[path]["cause"] for path in ("group", "prelu", "unused")] == ["computed", "computed", "unused"]
+
+
+def test_two_products_in_words(tmp_path):
+    class Pairs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pairs = nn.Bilinear(3, 5, 7)
+
+        def forward(self, x, y):
+            return self.pairs(x, y)
+
+    result = written(Pairs(), torch.ones(2, 3), torch.ones(2, 5), to=tmp_path / "net.onnx")
+    assert f"{2 * 7 * 5} MACs more: a bilinear layer computed as two products (pairs)" in str(result)
+
+
+def test_a_shared_weight_counts_once_and_a_buffer_is_none(tmp_path):
+    """The file has the shared matrix a second time, transposed, and says that `shift` was no parameter."""
+    result = written(exported_models.Tied().eval(), torch.ones(1, 5, dtype=torch.long), to=tmp_path / "net.onnx")
+    assert result.totals.params == result.file.totals.params == 10 * 4 + 4 * 4 + 4
+    assert result.file.differences == {}
+    held = {each.name: tuple(each.dims) for each in onnx.load(tmp_path / "net.onnx").graph.initializer}
+    assert sum(sorted(shape) == [4, 10] for shape in held.values()) == 2
+
+
+def test_a_difference_without_a_known_cause_is_exit_1(tmp_path, alexnet, monkeypatch):
+    """The model's MACs are counted by a formula that the file does not know."""
+    monkeypatch.chdir(tmp_path)
+    Path("f.py").write_text(
+        'from alexnet_cli import macs_formula\n@macs_formula("relu")\ndef relu(x, **_):\n    return x.numel()\n'
+    )
+    Path("net.py").write_text("from torch import nn\nNet = lambda: nn.Sequential(nn.Linear(3, 2), nn.ReLU())\n")
+    answer = alexnet("export", "net.py:Net", "-i", "3", "--formulas", "f.py", "-o", "net.onnx")
     assert answer.code == 1
-    assert "bilinear has 5,568 MACs, in the file 6,960, for a reason that is not known" in answer.out
+    assert "1 has 2 MACs, in the file 0, for a reason that is not known" in answer.out
 
 
 def test_frozen_parameters_are_no_difference(tmp_path):
@@ -141,6 +183,31 @@ def test_weights_too_large_for_one_file(tmp_path, monkeypatch):
     assert result.file.differences == {}
     held = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(tmp_path / "net.onnx").graph.initializer}
     assert torch.equal(torch.tensor(held["0.weight"]), model[0].weight.detach())
+
+
+def test_weights_of_an_earlier_export_go_with_it(tmp_path, monkeypatch):
+    model, x, file = nn.Linear(64, 64), torch.ones(1, 64), tmp_path / "net.onnx"
+    monkeypatch.setattr(exporting, "_ONE_FILE", 1_000)
+    written(model, x, to=file)
+    (tmp_path / "mine.data").write_bytes(b"mine")
+    monkeypatch.undo()
+    result = written(model, x, to=file)
+    assert result.file.beside == ()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.data", "net.onnx"]
+
+
+def test_weights_that_export_did_not_write_stay(tmp_path, monkeypatch):
+    """One that another program wrote for the same file, and then one that no file refers to."""
+    model, x, file, weights = nn.Linear(64, 64), torch.ones(1, 64), tmp_path / "net.onnx", tmp_path / "net.onnx.data"
+    monkeypatch.setattr(exporting, "_ONE_FILE", 1_000)
+    written(model, x, to=file)
+    monkeypatch.undo()
+    others = onnx.load(file, load_external_data=False)
+    del others.metadata_props[:]
+    onnx.save(others, file)
+    for _ in range(2):
+        written(model, x, to=file)
+        assert weights.exists()
 
 
 class NoSuchOperator(nn.Module):

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from alexnet_cli.report import Report
 
-Cause = Literal["folded", "has_folded", "unused", "equal", "zero", "copied", "computed"]
-"""Why a layer has other parameters in the file.
+Cause = Literal["folded", "has_folded", "unused", "equal", "zero", "copied", "computed", "two_products"]
+"""Why a layer has other parameters or MACs in the file.
 
 - `folded`: it is a batch norm, and the exporter worked it into the layer before it;
 - `has_folded`: it is that layer, and got a bias for it;
@@ -19,7 +19,8 @@ Cause = Literal["folded", "has_folded", "unused", "equal", "zero", "copied", "co
 - `equal`: the file stores tensors of equal values once, and it has one of another layer's;
 - `zero`: its bias is zeros, and the file leaves it out;
 - `copied`: it shares a tensor with another layer in the model, and the file has that tensor twice;
-- `computed`: the file has a constant there that was computed from the parameters.
+- `computed`: the file has a constant there that was computed from the parameters;
+- `two_products`: it is bilinear, and the file computes x·A, then the product of that and y.
 """
 
 
@@ -41,6 +42,7 @@ class _Layers:
         self.macs: dict[str, int | None] = {}
         self.reuses: set[str] = set()
         self.folded: dict[str, str] = {}
+        self.bilinear: dict[str, object] = {}
         for row in report.layers:
             path = _module_of(row.path) if row.kind == "function" else row.path
             self.params[path] += row.params
@@ -51,6 +53,8 @@ class _Layers:
                 self.reuses.add(path)
             if isinstance(norm := row.settings.get("folded"), str):
                 self.folded[path] = norm
+            if row.type == "Bilinear":
+                self.bilinear[path] = row.settings.get("in1_features")
 
 
 def exported_layers(model: Report, file: Report, zeros: Mapping[str, int]) -> tuple[ExportedLayer, ...]:
@@ -65,10 +69,13 @@ def exported_layers(model: Report, file: Report, zeros: Mapping[str, int]) -> tu
 
 def explained(model: Report, file: Report, layers: tuple[ExportedLayer, ...]) -> bool:
     """Tell whether the changes of layers, each of a known cause, are all that is different in parameters and MACs."""
-    if any(layer.cause is None for layer in layers) or model.totals.macs != file.totals.macs:
+    if any(layer.cause is None for layer in layers):
         return False
-    changed = sum(layer.params[1] - layer.params[0] for layer in layers)
-    return model.totals.params + changed == file.totals.params
+    params = sum(layer.params[1] - layer.params[0] for layer in layers)
+    macs = sum((layer.macs[1] or 0) - (layer.macs[0] or 0) for layer in layers)
+    before, after = model.totals.macs, file.totals.macs
+    same_macs = after is None if before is None else after == before + macs
+    return same_macs and model.totals.params + params == file.totals.params
 
 
 def _module_of(path: str) -> str:
@@ -80,9 +87,21 @@ def _changed(one: _Layers, other: _Layers, zeros: Mapping[str, int]) -> Iterator
         params = one.params[path], other.params[path]
         macs = one.macs.get(path, 0), other.macs.get(path, 0)
         if macs[0] != macs[1]:
-            yield ExportedLayer(path, params, macs, None)
+            two = params[0] == params[1] and _is_two_products(one.bilinear.get(path), *macs)
+            yield ExportedLayer(path, params, macs, "two_products" if two else None)
         elif params[0] != params[1]:
             yield ExportedLayer(path, params, macs, _cause(path, one, other, zeros))
+
+
+def _is_two_products(width: object, before: int | None, after: int | None) -> bool:
+    """Tell whether MACs are those of two products.
+
+    Of N rows, x of a features, y of b and A of (o, a, b), one sum over all takes N*o*a*b; x·A takes as many, and its
+    product with y N*o*b more.
+    """
+    if not isinstance(width, int) or width < 1 or before is None or after is None:
+        return False
+    return before % width == 0 and after == before + before // width
 
 
 def _cause(path: str, one: _Layers, other: _Layers, zeros: Mapping[str, int]) -> Cause | None:

@@ -14,7 +14,7 @@ from alexnet_cli.answers.files import check_place, written_beside
 from alexnet_cli.errors import ForwardError, UsageError
 from alexnet_cli.report import GRAPH, Report, Totals
 from alexnet_cli.report_json import Envelope
-from alexnet_cli.session.session import EXPORTED, Named, Session
+from alexnet_cli.session.session import EXPORTED, Named, Session, weights_beside
 from alexnet_cli.views.export import export_document
 
 _COMPARED = ("params", "trainable_params", "param_bytes", "macs")
@@ -47,8 +47,9 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     """Write the model to a file that other programs run, with the inputs that were found or given, and read it again.
 
     The weights are those that the model is built with. The suffix says in which format: `.pt2` is that of
-    `torch.export`, `.onnx` what `torch.onnx` makes of it. The file is replaced as a whole. The answer holds if the file
-    has the model's MACs and parameters, but for parameters of which it is known why the exporter changed them.
+    `torch.export`, `.onnx` what `torch.onnx` makes of it. The file is replaced as a whole, with the weights that an
+    earlier export wrote beside it. The answer holds if the file has the model's MACs and parameters, but for those of
+    which it is known why the exporter changed them.
 
     Raises:
         UsageError: the suffix names no format, or the target is not a model.
@@ -61,6 +62,7 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     report = session.report()
     if report.error is not None:
         raise ForwardError(report.error.message, report.error.hint, report.error.path)
+    earlier = weights_beside(file)
     with written_beside(file) as made:
         zeros = session.export(made)
         read = _read_again(made, session, report)
@@ -68,6 +70,8 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     differences = _differences(report, read)
     layers = exported_layers(report, read, zeros) if differences else ()
     beside = tuple(str(file.parent / name) for name in sorted(sizes) if name != file.name)
+    if earlier is not None and earlier.name not in sizes:
+        earlier.unlink(missing_ok=True)
     written = Written(str(file), beside, sum(sizes.values()), read.totals, differences, layers)
     result = ExportResult(**Envelope.of(report, "export"), totals=report.totals, file=written)
     held = _held(report, read, written)
@@ -85,10 +89,10 @@ def _differences(report: Report, read: Report) -> dict[str, tuple[int | None, in
 
 
 def _held(report: Report, read: Report, written: Written) -> bool:
-    """Tell whether the file is the model, but for parameters whose change has a known cause."""
+    """Tell whether the file is the model, but for changes that have a known cause."""
     if not written.differences:
         return True
-    return "params" in written.differences and explained(report, read, written.layers)
+    return bool({"params", "macs"} & set(written.differences)) and explained(report, read, written.layers)
 
 
 def check_file(file: Path) -> None:

@@ -40,7 +40,7 @@ def export(target: options.Target = "alexnet", *, into: Into = None, run: option
     """Write a model to a file that other programs run, and check the file by reading it again.
 
     The weights are those that the model is built with; a model without trained weights is exported with random ones.
-    Exit 1 if the file has other MACs than the model, or other parameters for a reason that is not known.
+    Exit 1 if the file has other parameters or MACs than the model for a reason that is not known.
     """
     if into is None:
         raise UsageError("no file was given", "as in -o net.pt2")

@@ -15,6 +15,7 @@ from alexnet_cli.session.sources import Halved, Live, Named, Source
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
+from alexnet_cli.targets.onnx.beside import weights_beside
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
@@ -42,6 +43,7 @@ __all__ = [
     "is_stored",
     "names_like",
     "takes_sizes",
+    "weights_beside",
 ]
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from alexnet_cli import __version__
 from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, TargetError, told
+from alexnet_cli.targets.onnx.beside import WRITTEN_BY
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import out_of_memory
@@ -115,6 +117,7 @@ def _onnx(given: Exportable, path: Path) -> None:
         raise ForwardError(f"the model cannot be written as ONNX: {told(first)}", hint) from first
     if made is None:
         raise TypeError("torch's exporter returned nothing")
+    made.model.metadata_props[WRITTEN_BY] = __version__
     state = (*given.model.parameters(), *given.model.buffers())
     made.save(path, external_data=sum(tensor.nbytes for tensor in state) > _ONE_FILE)
 

@@ -26,6 +26,7 @@ _CAUSES: dict[Cause, str] = {
     "zero": "a bias of zeros left out",
     "copied": "a tensor that the model shares, stored again",
     "computed": "replaced by a constant that was computed from it",
+    "two_products": "a bilinear layer computed as two products",
 }
 _SHOWN = 3
 
@@ -68,14 +69,20 @@ def _reasons(layers: Sequence[ExportedLayer]) -> tuple[Note, ...]:
     for cause, said in _CAUSES.items():
         of_it = [layer for layer in layers if layer.cause == cause]
         if of_it:
-            change = sum(layer.params[1] - layer.params[0] for layer in of_it)
             more = f" and {len(of_it) - _SHOWN} more" if len(of_it) > _SHOWN else ""
             names = ", ".join(layer.path or "the model itself" for layer in of_it[:_SHOWN])
-            known.append(
-                Note(f"{count(abs(change))} parameters {'more' if change > 0 else 'fewer'}: {said} ({names}{more})")
-            )
+            known.append(Note(f"{_change(cause, of_it)}: {said} ({names}{more})"))
     unknown = [layer for layer in layers if layer.cause is None]
     return (*known, *(Note(_unknown(layer), "warning") for layer in unknown))
+
+
+def _change(cause: Cause, layers: Sequence[ExportedLayer]) -> str:
+    """Say how much more or less of what these layers have in the file."""
+    if cause == "two_products":
+        name, change = "MACs", sum((layer.macs[1] or 0) - (layer.macs[0] or 0) for layer in layers)
+    else:
+        name, change = "parameters", sum(layer.params[1] - layer.params[0] for layer in layers)
+    return f"{count(abs(change))} {name} {'more' if change > 0 else 'fewer'}"
 
 
 def _unknown(layer: ExportedLayer) -> str:

@@ -16,12 +16,13 @@ from alexnet_cli.targets.onnx.sizes import Known, dtype_name, known_of
 from alexnet_cli.targets.onnx.trimmed import LONGEST_VALUES
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, NodeProto, SparseTensorProto, TensorProto
+    from onnx import GraphProto, NodeProto, SparseTensorProto, StringStringEntryProto, TensorProto
 
 DEEPEST = 60
 _LARGEST = 2**61
 _LONGEST_LIST = 64
 _TORCH = "pkg.torch.onnx."
+_KIND, _FOLDED_FROM = "pkg.torch.export.graph_signature.InputSpec.kind", "pkg.onnxscript.optimizer.folded_from"
 _SEPARATOR = "/"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Scope = tuple[str, str]
@@ -30,11 +31,17 @@ Scope = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value that is in the file: an initializer, or what a node `Constant` makes; small integers are in `values`."""
+    """A value that is in the file: an initializer, or what a node `Constant` makes; small integers are in `values`.
+
+    `kind` is what torch's exporter says that it was in the model, such as `PARAMETER` or `BUFFER`; `sources` are the
+    constants that it was computed from.
+    """
 
     name: str
     known: Known
     values: tuple[int, ...] | None = None
+    kind: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -102,8 +109,10 @@ class _Reader:
         values, constants, there = outer.new_child(), fixed.new_child(), before.new_child()
         for value in (*proto.value_info, *proto.output):
             values[value.name] = known_of(value.type)
+        said = {value.name: _origin(value.metadata_props) for value in proto.value_info if value.metadata_props}
         for held in self._initializers(proto):
-            self._hold(held, values, constants, there)
+            kind, sources = said.get(held.name, ("", ()))
+            self._hold(replace(held, kind=kind, sources=sources), values, constants, there)
         inputs = {value.name: known_of(value.type) for value in proto.input if value.name not in constants.maps[0]}
         values.update(inputs)
         there.update(dict.fromkeys(inputs))
@@ -226,6 +235,12 @@ def _integers(tensor: TensorProto) -> tuple[int, ...] | None:
         return tuple(int(value) for value in numpy_helper.to_array(tensor).reshape(-1))
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _origin(pairs: Iterable[StringStringEntryProto]) -> tuple[str, tuple[str, ...]]:
+    """Return a constant's `kind` and `sources`."""
+    said = {pair.key: pair.value for pair in pairs}
+    return said.get(_KIND, ""), tuple(_texts(said.get(_FOLDED_FROM, "")))
 
 
 def _place(node: NodeProto) -> tuple[tuple[Scope, ...], str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from alexnet_cli.older_reports import NATURES
@@ -25,6 +25,7 @@ _ATEN = """
 """
 _OPERATORS = frozenset(NATURES) | frozenset(_ATEN.split())
 _LOOKED_UP = 2
+_PARAMETER = "PARAMETER"
 
 
 class Held(NamedTuple):
@@ -48,9 +49,10 @@ class Held(NamedTuple):
 def held(slots: Sequence[Slot], ran: Iterable[Ran], tree: Tree) -> dict[int, Held]:
     """Return, by the number of its value, what each constant is that a node reads.
 
-    A file does not say what was trained. A constant is a parameter where an operator takes it for its weights or looks
-    rows up in it, and where it is not a whole number and its name is not one that an exporter gives to what it
-    computed, as `val_3`; running statistics, masks and the like are buffers.
+    A file does not say what was trained. A constant is a parameter where the exporter says so; where it says nothing,
+    if an operator takes it for its weights or looks rows up in it, or if it is not a whole number and its name is not
+    one that an exporter gives to what it computed, as `val_3`. Running statistics, masks and the like are buffers, and
+    so is a parameter's copy in another layout.
     """
     uses: dict[int, list[tuple[Ran, int]]] = defaultdict(list)
     for one in ran:
@@ -69,7 +71,18 @@ def held(slots: Sequence[Slot], ran: Iterable[Ran], tree: Tree) -> dict[int, Hel
             others = tuple(part for part in owners if part is not owner)
             elements = _elements(constant, readers)
             found[number] = Held(constant, elements, _is_parameter(constant, readers), owner, others)
+    parameters = {each.constant.name: each for each in found.values() if each.is_parameter}
+    for number, each in found.items():
+        if each.is_parameter and _is_copy(each, parameters):
+            found[number] = each._replace(is_parameter=False)
     return found
+
+
+def _is_copy(held: Held, parameters: Mapping[str, Held]) -> bool:
+    """Tell whether a constant has the elements of one parameter, which the file has too: once transposed, say."""
+    named = [name for name in held.constant.sources if not _is_computed(name)]
+    source = parameters.get(named[0]) if len(named) == 1 else None
+    return source is not None and source.constant.elements == held.constant.elements
 
 
 def _owner(part: Part, *, has_modules: bool) -> Part:
@@ -93,6 +106,8 @@ def _is_parameter(constant: Constant, uses: Iterable[tuple[Ran, int]]) -> bool:
     places = [(one.node, place) for one, place in uses if one.node.domain in ("", "ai.onnx", "com.microsoft")]
     last = constant.name.rpartition(".")[2]
     whole = Stored(constant.known.shape or (), constant.known.dtype, 0)
+    if constant.kind:
+        return constant.kind == _PARAMETER
     if any(place in NOT_WEIGHTS.get(node.op, ()) for node, place in places):
         return False
     is_float = constant.known.dtype.startswith(_FLOATS)

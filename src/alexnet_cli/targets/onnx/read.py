@@ -77,6 +77,8 @@ def _texts(model: ModelProto) -> Iterator[object]:
         yield from (tensor.values.name for tensor in graph.sparse_initializer)
         for value in (*graph.input, *graph.output, *graph.value_info):
             yield value.name
+            for pair in value.metadata_props:
+                yield from (pair.key, pair.value)
             yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
         for node in graph.node:
             yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
