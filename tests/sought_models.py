@@ -241,3 +241,148 @@ class Transcribes(nn.Module):
         if input_features is None or decoder_input_ids is None:
             raise RuntimeError("this cannot be")
         return self.decoder(decoder_input_ids) @ self.encoder(input_features)
+
+
+class ReadsPatches(nn.Module):
+    """Reads a picture cut into patches into the text, and is told which tokens stand for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        text = SimpleNamespace(model_type="text", hidden_size=WIDTH)
+        vision = SimpleNamespace(model_type="vision", patch_size=4, temporal_patch_size=2)
+        self.config = SimpleNamespace(image_token_id=7, text_config=text, vision_config=vision)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.see = nn.Linear(4 * 3 * 2 * 4 * 4, WIDTH)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_grid_thw: Tensor | None = None,
+        mm_token_type_ids: Tensor | None = None,
+    ) -> Tensor:
+        hidden = self.embed(input_ids)
+        if pixel_values is None:
+            return hidden
+        patches = sum(time * height * width for time, height, width in image_grid_thw.tolist())
+        seen = self.see(pixel_values.reshape(patches // 4, -1))
+        if mm_token_type_ids is None:
+            raise ValueError("mm_token_type_ids is missing")
+        if mm_token_type_ids.sum() != len(seen):
+            raise ValueError(f"{mm_token_type_ids.sum()} tokens do not match {len(seen)} features")
+        return hidden.masked_scatter((input_ids == 7)[..., None], seen)
+
+
+class ReadsTiles(nn.Module):
+    """Takes each picture in as many tiles as its size asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(image_token_id=7, image_size=32, hidden_size=WIDTH)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.see = nn.Conv2d(3, WIDTH, 32)
+
+    def forward(
+        self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None, image_sizes: Tensor | None = None
+    ) -> Tensor:
+        hidden = self.embed(input_ids)
+        if pixel_values is None:
+            return hidden
+        tiles = [1 + height // 16 for height, _ in (size.tolist() for size in image_sizes)]
+        seen = self.see(pixel_values.flatten(0, -4)).flatten(1)
+        for number, one in enumerate(torch.split(seen, tiles)):
+            hidden[number, : len(one)] += one
+        return hidden
+
+
+class Hears(nn.Module):
+    """Takes sound with a mask of its own beside that of the text, and looks for tokens of sound next to each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        audio = SimpleNamespace(model_type="audio", num_mel_bins=20, max_source_positions=15)
+        self.config = SimpleNamespace(audio_token_id=7, audio_config=audio, hidden_size=WIDTH)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.hear = nn.Conv1d(20, WIDTH, 2, stride=2)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        input_features: Tensor | None = None,
+        feature_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        hidden = self.embed(input_ids)
+        if input_features is None:
+            return hidden
+        heard = self.hear(input_features * feature_attention_mask.to(hidden.dtype)[:, None]).transpose(1, 2)
+        tokens = input_ids == 7
+        if attention_mask[:, 0].sum() == 0 or (tokens[:, 1:] & tokens[:, :-1]).sum() == 0:
+            raise ValueError(f"too few tokens for {heard[..., 0].numel()} features")
+        return hidden.masked_scatter(tokens[..., None], heard) * attention_mask[..., None]
+
+
+class Acts(nn.Module):
+    """Takes what was seen and done at each moment, of sizes that its config names in short."""
+
+    main_input_name = "states"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(state_dim=5, act_dim=3, hidden_size=WIDTH)
+        self.see, self.do = nn.Linear(5, WIDTH), nn.Linear(3, WIDTH)
+
+    def forward(self, states: Tensor | None = None, actions: Tensor | None = None) -> Tensor:
+        return self.see(states) + self.do(actions)
+
+
+class MergedPatches(nn.Module):
+    """Takes small pictures, channels last, each of as many patches as become one, and how many those are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(patch_size=4, spatial_merge_size=2)
+        self.see = nn.Linear(3 * 4 * 4, WIDTH)
+
+    def forward(self, pixel_values: Tensor, grid_thw: Tensor, merge_sizes: Tensor) -> Tensor:
+        sizes = [time * height * width for time, height, width in grid_thw.tolist()]
+        patches = pixel_values.reshape(-1, 2, 4, 2, 4, pixel_values.shape[-1]).transpose(2, 3).reshape(-1, 3 * 4 * 4)
+        each = self.see(patches).split(
+            [size * merge**2 for size, merge in zip(sizes, merge_sizes.tolist(), strict=True)]
+        )
+        return torch.cat(each)
+
+
+class Frames(nn.Module):
+    """Denoises frames, told three numbers that it embeds side by side, and how many classes each sample has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = {
+            "in_channels": 4,
+            "sample_size": 16,
+            "addition_time_embed_dim": 8,
+            "projection_class_embeddings_input_dim": 24,
+        }
+        self.enter = nn.Conv2d(4, WIDTH, 3, padding=1)
+        self.told = nn.Linear(24, WIDTH)
+
+    def forward(self, sample: Tensor, added_time_ids: Tensor, classes_structure: Tensor) -> Tensor:
+        waves = (added_time_ids.flatten()[:, None] * torch.ones(8)).reshape(len(sample), -1)
+        (most,) = {int(size) for size in classes_structure}
+        return (self.enter(sample) + self.told(waves)[:, :, None, None])[:, :most]
+
+
+class Steered(nn.Module):
+    """Takes vectors that are as wide as the second of its parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        seeing = SimpleNamespace(model_type="vision", hidden_size=12)
+        acting = SimpleNamespace(model_type="text", hidden_size=WIDTH)
+        self.config = SimpleNamespace(vision_config=seeing, acting_config=acting)
+        self.steer = nn.Sequential(nn.Tanh(), nn.Identity())
+        self.weight = nn.Parameter(torch.zeros(30, WIDTH))
+
+    def forward(self, action_embeds: Tensor) -> Tensor:
+        return self.steer(action_embeds) @ self.weight.T

@@ -34,6 +34,10 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:SeesPoorly", [[1, 16]]),
         (f"{SOUGHT}:Transcribes", [[1, 80, 100], [1, 16]]),
         (f"{SOUGHT}:InProportion", [[1, 4, 224 // 8, 224 // 8], [1, 3, 224, 224], [1, 12]]),
+        (f"{SOUGHT}:Acts", [[1, 5], [1, 3]]),
+        (f"{SOUGHT}:MergedPatches", [[16 * 16, 2 * 4, 2 * 4, 3], [1, 3], [1]]),
+        (f"{SOUGHT}:Frames", [[1, 4, 16, 16], [1, 24 // 8], [1]]),
+        (f"{SOUGHT}:Steered", [[1, 16, 8]]),
     ],
 )
 def test_an_input_is_found(alexnet, target, inputs):
@@ -84,6 +88,35 @@ def test_values_that_mean_something_are_made_for_what_names_them(alexnet):
     assert answer.code == 0, answer.err
     patches, grid = answer.json["run"]["inputs"]
     assert (patches["shape"], grid["shape"], grid["values"]) == ([256, 96], [1, 3], [1, 16, 16])
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize(
+    ("name", "inputs", "stacked"),
+    [
+        ("Reads", [[16 + (32 // 8) ** 2], [3, 32, 32]], ()),
+        ("ReadsPatches", [[16 + 16 * 16 // 4], [16 * 16, 3 * 2 * 4 * 4], [3], [16 + 16 * 16 // 4]], (1,)),
+        ("ReadsTiles", [[16 + 1], [1 + 32 // 16, 3, 32, 32], [2]], ()),
+        ("Hears", [[16 + 15], [20, 30], [30], [16 + 15]], ()),
+        ("Patches", [[16 * 16, 3 * 2 * 4 * 4], [3]], (0,)),
+    ],
+)
+def test_each_sample_of_a_batch_has_its_own_pictures_and_sound(alexnet, batch, name, inputs, stacked):
+    answer = alexnet("summary", f"{SOUGHT}:{name}", "-b", str(batch), "--json")
+    assert answer.code == 0, answer.err
+    run = answer.json["run"]
+    fronts = [[batch * shape[0], *shape[1:]] if i in stacked else [batch, *shape] for i, shape in enumerate(inputs)]
+    assert [each["shape"] for each in run["inputs"]] == fronts
+    assert (run["device"], run["batch_size"]) == ("meta", batch)
+    assert answer.json["totals"]["macs"] % batch == 0
+
+
+def test_more_samples_are_more_patches_without_a_second_search(alexnet):
+    answer = alexnet("cost", f"{SOUGHT}:Patches", "-b", "1,3", "--json")
+    assert answer.code == 0, answer.err
+    each = 16 * 16 * (3 * 2 * 4 * 4) * sought_models.WIDTH
+    assert [point["totals"]["macs"] for point in answer.json["sweep"]] == [each, 3 * each]
+    assert answer.err.count("no input was given") == 1
 
 
 @pytest.mark.parametrize("command", ["summary", "memory", "explain", "cost"])

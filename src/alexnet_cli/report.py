@@ -59,7 +59,8 @@ class Model(Struct, frozen=True):
 class Input(Struct, frozen=True):
     """One argument of `forward`, batch included; `found` if the program chose it, `name` if by keyword.
 
-    `values` are those of one sample, row by row, where the program chose them for their sense.
+    `values` are those of one sample, row by row, where the program chose them for their sense. `per_sample` is how much
+    of the first axis belongs to each sample, where the samples follow one another along it.
     """
 
     shape: Shape
@@ -67,6 +68,7 @@ class Input(Struct, frozen=True):
     found: bool = False
     name: str | None = None
     values: tuple[int, ...] | UnsetType = UNSET
+    per_sample: int | UnsetType = UNSET
 
 
 class Measured(Struct, frozen=True):

@@ -71,7 +71,7 @@ def _hinted(report: Report, place: int, reports: Sequence[Report], runs: Sequenc
 def _inputs_of(report: Report) -> str:
     """Return a model's inputs as `--input-size` takes them for one target of several; `…` where they are not shapes."""
     run = report.run
-    if run is None or any("." in (given.name or "") for given in run.inputs):
+    if run is None or any("." in (given.name or "") or given.per_sample for given in run.inputs):
         return "…"
     return ";".join(_input_of(given, run) for given in run.inputs)
 

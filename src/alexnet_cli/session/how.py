@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import UNSET
+
 from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.report import Input, Report
 from alexnet_cli.targets.inputs import InputSpec, parse_input
@@ -99,6 +101,10 @@ def resized(how: TraceOptions, sizes: Sequence[Size], graph: Report | None = Non
 
 def _as_spec(given: Input, batch_size: int | None) -> InputSpec:
     """Return the spec of an input that was found; one that does not begin with the batch is whole."""
+    values = given.values or None
+    if given.per_sample is not UNSET:
+        shape = (given.per_sample, *given.shape[1:])
+        return InputSpec(shape, given.dtype, given.name, values=values, stacked=True)
     whole = batch_size is None or given.shape[:1] != (batch_size,)
-    shape, values = given.shape if whole else given.shape[1:], given.values or None
+    shape = given.shape if whole else given.shape[1:]
     return InputSpec(shape, given.dtype, given.name, values=values, whole=whole)

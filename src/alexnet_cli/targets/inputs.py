@@ -37,7 +37,8 @@ class InputSpec:
 
     Without a `dtype` it has the model's own. `side` replaces the shape if only the side of a square image is known;
     `name` makes it a keyword argument. `fill` is the value of all its elements, `below` the bound of random integers.
-    `values` are those of one sample, row by row. A `whole` shape has no batch in front, whatever the batch.
+    `values` are those of one sample, row by row. A `whole` shape has no batch in front, whatever the batch; the samples
+    of a `stacked` one follow one another along its first axis.
     """
 
     shape: Shape = ()
@@ -48,6 +49,12 @@ class InputSpec:
     below: int | None = None
     values: tuple[int, ...] | None = None
     whole: bool = False
+    stacked: bool = False
+
+    @property
+    def is_batched(self) -> bool:
+        """Tell whether the batch is an axis of its own, in front."""
+        return not (self.whole or self.stacked)
 
     def as_image(self, channels: int) -> InputSpec:
         """Return the square image that `side` stands for, or any other spec unchanged."""

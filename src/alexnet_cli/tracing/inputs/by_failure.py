@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.inputs.by_name import Guesser
+from alexnet_cli.tracing.inputs.pictures import patches
 from alexnet_cli.tracing.inputs.senses import recounted
 
 Inputs = tuple[InputSpec, ...]
@@ -78,6 +79,7 @@ def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[
     text = re.sub(r"\d[dD] \(unbatched\) or ", "", str(failure))  # there the batch would be the channels
     ways = (
         recounted(specs, [int(number) for number in re.findall(r"\b\d+\b", text)], guesser),
+        _in_parts(specs, text, guesser),
         _of_said_rank(specs, text),
         _as_ids(specs, text),
         _as_patches(specs, text, guesser),
@@ -108,11 +110,14 @@ def _completed(specs: Inputs, text: str, failure: BaseException, guesser: Guesse
 def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[InputSpec]:
     """Put guesses first that are as long as something that is given, as sequences that go together are.
 
-    A mask may go with any axis of what is given.
+    A mask may go with any axis of what is given, most likely of what is called alike: `feature_attention_mask`.
     """
     masks = [each for each in guesses if name.endswith("mask") and len(each.shape) == 1]
-    first_ids = sorted(specs, key=lambda spec: spec.dtype is None)
-    sizes = [size for spec in first_ids for size in reversed(spec.shape)] if masks else []
+    own = name.partition("_")[0]
+    likely = sorted(
+        specs, key=lambda spec: (not (spec.name or "").startswith((f"{own}_", f"input_{own}")), spec.dtype is None)
+    )
+    sizes = [size for spec in likely for size in reversed(spec.shape)] if masks else []
     fitting = [replace(masks[0], shape=(size,)) for size in dict.fromkeys(sizes)]
     lengths = {spec.shape[:1] for spec in specs if len(spec.shape) < _IMAGE}
     return list(dict.fromkeys((*fitting, *sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths))))
@@ -140,17 +145,26 @@ def _as_ids(specs: Inputs, text: str) -> Iterator[Inputs]:
                 yield from (_with(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
 
 
+def _in_parts(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
+    """Give each sample as many pictures as a failure to divide them names, all samples together."""
+    for whole, sizes in re.findall(r"sum exactly to (\d+) .*split_sizes=\[([\d, ]+)\]", text):
+        parts, rest = divmod(sum(map(int, sizes.split(","))), guesser.batch)
+        for place, spec in enumerate(specs):
+            if not rest and int(whole) == guesser.batch and spec.is_batched and len(spec.shape) >= _IMAGE:
+                yield _with(specs, place, replace(spec, shape=(parts, *spec.shape[-_IMAGE:])))
+
+
 def _of_said_rank(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Give an input the rank that is asked for by name, as in `must be a 5D tensor`; the batch is one of its axes."""
     for said, (place, spec) in product(re.findall(r"\b([1-6])-?[dD]\b", text), enumerate(specs)):
-        yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - (not spec.whole), text))
+        yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - spec.is_batched, text))
 
 
 def _as_patches(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
     """Cut an image into patches where vectors as long as a patch are wanted."""
-    for patches, (place, spec) in product(guesser.patches(), enumerate(specs)):
-        if len(spec.shape) >= _IMAGE and patches.shape[-1] in _numbers(text):
-            yield _with(specs, place, replace(spec, shape=patches.shape))
+    for cut, (place, spec) in product(patches(guesser), enumerate(specs)):
+        if len(spec.shape) >= _IMAGE and cut.shape[-1] in _numbers(text):
+            yield _with(specs, place, replace(spec, shape=cut.shape))
 
 
 def _matched(specs: Inputs, text: str) -> Iterator[Inputs]:
@@ -222,8 +236,8 @@ def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
     if not _OF_RANK.search(text):
         return
     for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
-        if had == len(spec.shape) + (not spec.whole) and wanted in _RANKS:
-            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - (not spec.whole), text))
+        if had == len(spec.shape) + spec.is_batched and wanted in _RANKS:
+            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - spec.is_batched, text))
 
 
 _OF_RANK = re.compile(r"unpack|\d[dD]\b|dimensions|ndim|rank")

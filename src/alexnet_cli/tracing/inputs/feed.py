@@ -121,18 +121,24 @@ def with_batch(
     specs: Sequence[InputSpec], batch_size: int | None, dtype: torch.dtype, *, found: bool
 ) -> tuple[Input, ...]:
     """Put the batch in front of each shape; a `batch_size` of None means that the shapes are whole."""
-    batch = () if batch_size is None else (batch_size,)
     default = str(dtype).removeprefix("torch.")
     return tuple(
         Input(
-            spec.shape if spec.whole else (*batch, *spec.shape),
+            _of_batch(spec, batch_size),
             spec.dtype or default,
             found,
             spec.name,
             UNSET if spec.values is None else spec.values,
+            spec.shape[0] if spec.stacked else UNSET,
         )
         for spec in specs
     )
+
+
+def _of_batch(spec: InputSpec, batch_size: int | None) -> Shape:
+    if batch_size is None or spec.whole:
+        return spec.shape
+    return (batch_size * spec.shape[0], *spec.shape[1:]) if spec.stacked else (batch_size, *spec.shape)
 
 
 class Values:

@@ -24,7 +24,7 @@ from alexnet_cli.tracing.inputs.by_layer import (
 )
 from alexnet_cli.tracing.inputs.by_name import Guesser, by_name
 from alexnet_cli.tracing.inputs.config import Config
-from alexnet_cli.tracing.inputs.senses import beside, left_out
+from alexnet_cli.tracing.inputs.senses import beside, left_out, with_kinds
 
 Inputs = tuple[InputSpec, ...]
 Tried = Callable[[Sequence[InputSpec]], BaseException | None]
@@ -63,17 +63,24 @@ class Search:
 
     What the failure of a candidate suggests is tried next; to a text that fits, pictures and sound are added. `scan`
     tries every image size if the usual ones do not fit. A failure that is `excused` counts as a fit, until `next` is
-    told that it is none. `tried` are those that did not fit, `failures` what they raised.
+    told that it is none. `batch_size` is that of the trials. `tried` are those that did not fit, `failures` what they
+    raised.
     """
 
     def __init__(
-        self, model: nn.Module, failure_on: Tried, *, scan: bool = True, excused: Excused | None = None
+        self,
+        model: nn.Module,
+        failure_on: Tried,
+        *,
+        scan: bool = True,
+        excused: Excused | None = None,
+        batch_size: int | None = None,
     ) -> None:
         self.tried: list[FoundInputs] = []
         self.failures: set[str] = set()
         self._failure_on = failure_on
         self._excused = excused or _nothing
-        self._guesser = _guesser(model)
+        self._guesser = _guesser(model, batch_size or 1)
         self._candidates = _candidates(model, self._guesser, scan=scan)
         self._seen: set[Inputs] = set()
         self._deadline = time.monotonic() + SECONDS
@@ -104,6 +111,7 @@ class Search:
                 found = replace(suggested[1], specs=suggested[0])
             else:
                 return
+            found = replace(found, specs=with_kinds(found.specs, self._guesser))
             if found.specs in self._seen:
                 continue
             self._seen.add(found.specs)
@@ -135,10 +143,10 @@ def find_inputs(model: nn.Module, failure_on: Tried, *, scan: bool = True) -> Fo
     return search.next() or next(iter(search.tried), None)
 
 
-def _guesser(model: nn.Module) -> Guesser:
+def _guesser(model: nn.Module, batch: int) -> Guesser:
     by_layer = (spec for _, layer in first_layers(model) for spec in islice(shapes_for(layer, model), 2))
     first = sorted(by_layer, key=lambda spec: spec.dtype is not None)
-    return Guesser(model, Config(model), lengths(model), feature_counts(model), first)
+    return Guesser(model, Config(model), lengths(model), feature_counts(model), first, batch)
 
 
 def _candidates(model: nn.Module, guesser: Guesser, *, scan: bool) -> Iterator[FoundInputs]:

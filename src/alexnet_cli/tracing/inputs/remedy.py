@@ -56,7 +56,7 @@ class Remedy:
 
     def _other(self) -> str | None:
         found = find_inputs(self.model, self.failure_on, scan=False)
-        if found is None or not (found.fits and found.specs) or any(spec.whole for spec in found.specs):
+        if found is None or not (found.fits and found.specs) or not all(spec.is_batched for spec in found.specs):
             return None
         shapes = " and ".join(cross(spec.shape) for spec in found.specs)
         return f"an input of {shapes} fits, as in {' '.join(map(_option, found.specs))}"

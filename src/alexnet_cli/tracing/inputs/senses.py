@@ -10,10 +10,14 @@ from itertools import zip_longest
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.inputs.by_name import TOKENS, Guesser
+from alexnet_cli.tracing.inputs.by_name import Guesser
 from alexnet_cli.tracing.inputs.feed import ordinary_tokens
+from alexnet_cli.tracing.inputs.sources import TOKENS
 
 Inputs = tuple[InputSpec, ...]
+KINDS = "mm_token_type_ids"
+"""What the argument is called that says of each token which sense it stands for."""
+
 WORDS = 16
 """So many ordinary tokens stand around those of pictures and sound."""
 
@@ -24,6 +28,7 @@ _SENSES = {
     r"input_features|audio_features|(audio_)?input_values|audio_values": r"(audio|speech|sound)_token_(id|index)",
 }
 """Arguments of forward by sense, and the settings that name the token of each."""
+_KINDS = {"image": 1, "video": 2}
 _LEFT_OUT = "|".join((*_SENSES, r"pixel_values_videos?|videos?"))
 
 
@@ -55,7 +60,7 @@ def _optional(specs: Inputs, guesser: Guesser) -> list[str]:
 
 
 def _is_text(spec: InputSpec) -> bool:
-    return spec.dtype == TOKENS and len(spec.shape) == 1 and not spec.whole and spec.name in (None, "input_ids")
+    return spec.dtype == TOKENS and len(spec.shape) == 1 and spec.is_batched and spec.name in (None, "input_ids")
 
 
 def with_special(spec: InputSpec, special: Mapping[int, int], guesser: Guesser) -> InputSpec:
@@ -69,17 +74,36 @@ def with_special(spec: InputSpec, special: Mapping[int, int], guesser: Guesser) 
     return replace(spec, shape=(len(values),), values=values)
 
 
+def with_kinds(specs: Inputs, guesser: Guesser) -> Inputs:
+    """Say which sense each token of a text stands for, where that is an argument: 1 for pictures, 2 for videos."""
+    text = next((spec for spec in specs if _is_text(spec) and spec.values), None)
+    if text is None or not text.values or all(spec.name != KINDS for spec in specs):
+        return specs
+    named = {token: name for name, token in guesser.config.numbers(r"(image|video)_token_(id|index)")}
+    values = tuple(_KINDS.get(named.get(token, "").partition("_")[0], 0) for token in text.values)
+    return tuple(replace(spec, shape=text.shape, values=values) if spec.name == KINDS else spec for spec in specs)
+
+
 def recounted(specs: Inputs, numbers: list[int], guesser: Guesser) -> Iterator[Inputs]:
-    """Put as many special tokens in a text as a failure names features, which may be counted by their elements."""
+    """Put as many special tokens in a text as a failure names features, which may be counted by their elements.
+
+    It names those of all samples.
+    """
     usual = set(ordinary_tokens(guesser.model))
     widths = {size for _, size in guesser.config.numbers("hidden_size|d_model")} - {0}
     for place, spec in enumerate(specs):
         special = Counter(token for token in spec.values or () if token not in usual) if _is_text(spec) else {}
         for token, times in special.items():
-            for number in (
-                *numbers,
-                *(number // width for number in numbers for width in widths if not number % width),
-            ):
-                if 0 < number <= _MOST_SPECIAL and number != times:
-                    other = with_special(spec, {**special, token: number}, guesser)
-                    yield (*specs[:place], other, *specs[place + 1 :])
+            counted = [*numbers, *(number // width for number in numbers for width in widths if not number % width)]
+            for number in counted:
+                each, rest = divmod(number, guesser.batch)
+                if 0 < each <= _MOST_SPECIAL and each != times and not rest:
+                    other = with_special(spec, {**special, token: each}, guesser)
+                    beside = (_as_long(each, spec, other) for each in specs)
+                    yield tuple(other if which == place else each for which, each in enumerate(beside))
+
+
+def _as_long(spec: InputSpec, text: InputSpec, other: InputSpec) -> InputSpec:
+    """Return a mask that was as long as a text as long as another text."""
+    is_its_mask = (spec.name or "").endswith("mask") and spec.shape == text.shape and spec.is_batched
+    return replace(spec, shape=other.shape) if is_its_mask else spec

@@ -66,7 +66,7 @@ class Trial:
                 raise ForwardError(f'{name} is missing the required "forward"', "name a part of it that has one")
             from alexnet_cli.tracing.inputs.find_inputs import Search  # inputs that were said need no search
 
-            self._search = Search(self._model(), self, excused=needs_values)
+            self._search = Search(self._model(), self, excused=needs_values, batch_size=self.options.batch_size)
             self.found = self._search.next()
         if self.found is None:
             self.found = self._guess(next(iter(self._search.tried), None) if self._search is not None else None)

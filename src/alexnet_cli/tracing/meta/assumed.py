@@ -83,7 +83,7 @@ class Assumptions:
     def item(self, tensor: Tensor) -> Any:
         """Return the value that a model asks for, NotImplemented if it is not known."""
         known = self.known(tensor)
-        if known is None or not _is_one_value(known):
+        if known is None or not is_one_value(known):
             return NotImplemented
         return self.answer(known.value, assumed=known.assumed)
 
@@ -92,7 +92,7 @@ class Assumptions:
         one, other = self.known(left), self.known(right)
         if left.shape != right.shape:
             return False
-        if one is None or other is None or not (_is_one_value(one) and _is_one_value(other)):
+        if one is None or other is None or not (is_one_value(one) and is_one_value(other)):
             return NotImplemented
         return self.answer(one.value == other.value, assumed=one.assumed or other.assumed)
 
@@ -115,7 +115,7 @@ class Assumptions:
     def _keep(self, tensor: Tensor, known: Known) -> None:
         try:
             storage: Any = tensor.untyped_storage()
-            value = _in_dtype(known.value, tensor) if _is_one_value(known) else known.value
+            value = _in_dtype(known.value, tensor) if is_one_value(known) else known.value
         except (
             RuntimeError,
             NotImplementedError,
@@ -145,7 +145,8 @@ def ordinary(name: str, dtype: torch.dtype) -> Any:
     return TOKEN if is_integer and not _NO_TOKENS.search(name) else None
 
 
-def _is_one_value(known: Known) -> bool:
+def is_one_value(known: Known) -> bool:
+    """Tell whether what is known is a value that all elements have."""
     return known.value is not TOKEN and not isinstance(known.value, Fraction)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from alexnet_cli.tracing.meta.assumed import TOKEN, Assumptions
+from alexnet_cli.tracing.meta.assumed import Assumptions, is_one_value
 
 MOST = 2**18
 """Larger tensors are not followed: of them one value for all elements may be known."""
@@ -148,7 +148,7 @@ class Elements:
 
     def _is_of_one_value(self, tensor: Tensor) -> bool:
         known = self.assumed.known(tensor)
-        return known is not None and known.value is not TOKEN
+        return known is not None and is_one_value(known)
 
     def _kept_of(self, tensor: Tensor) -> _Kept | None:
         kept = self._kept.get(self.storage_of(tensor))
@@ -210,7 +210,7 @@ class Elements:
         if self._kept and self._kept_of(tensor) is not None:
             return True
         known = self.assumed.known(tensor)
-        value = None if known is None or known.value is TOKEN else known.value
+        value = known.value if known is not None and is_one_value(known) else None
         with suppress(*_FAILURES, NotImplementedError):
             size = tensor.untyped_storage().nbytes() // tensor.element_size()
             if size > MOST or (value is None and not (overwritten and tensor.numel() == size)):

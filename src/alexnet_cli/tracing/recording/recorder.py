@@ -92,7 +92,7 @@ class Recorder:
         self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
         for name, value in values.items():
             if name in named:
-                self.checks.elements.keep(named[name], value)
+                self.checks.elements.keep(named[name], _for_all(value, named[name]))
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -265,3 +265,8 @@ def _is_closed(module: nn.Module) -> bool:
     Known before it runs, this saves a `Call` for each of its functions.
     """
     return not has_parts_or_hooks(module) and is_torchs_own(type(module))
+
+
+def _for_all(value: Tensor, tensor: Tensor) -> Tensor:
+    """Return the values of a batch, where those of one sample are given."""
+    return value.expand(tensor.shape) if value.shape == tensor.shape[1:] else value

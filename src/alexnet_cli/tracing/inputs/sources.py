@@ -1,0 +1,144 @@
+"""What guesses of inputs draw from, and those of words, graphs and series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from alexnet_cli.targets.example import parameters_of
+from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.inputs.config import Config
+
+TOKENS = "int64"
+NODES, EDGES = 16, 32
+_SIDE = 224
+_COLOURS = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """What guesses draw from; `lengths` are those of sequences, the likely ones first.
+
+    `features` are widths that layers take, `by_layer` what an argument may be whose name says nothing; `batch` is how
+    many samples the inputs are tried with.
+    """
+
+    model: nn.Module
+    config: Config
+    lengths: Sequence[int]
+    features: Sequence[int]
+    by_layer: Sequence[InputSpec]
+    batch: int = 1
+
+    def arguments(self) -> list[str]:
+        """Return the names of forward's arguments."""
+        return [each.name for each in parameters_of(self.model) or ()]
+
+    def image(self) -> tuple[int, int, int]:
+        """Return the channels, height and width of images, colour images of a usual size if the config says nothing."""
+        of = "vision image"
+        size = self.config.get("image_size", "img_size", "input_size", "sample_size", "max_img_size", of=of)
+        if isinstance(size, Mapping):
+            size = tuple(size.values())
+        height, width = (*size, *size)[:2] if isinstance(size, (tuple, list)) and size else (size, size)
+        sides = [side if isinstance(side, int) and side > 1 else _SIDE for side in (height, width)]
+        names = ("num_channels", "in_channels", "in_chans", "num_input_channels")
+        return self.config.number(*names, of=of, default=_COLOURS), sides[0], sides[1]
+
+
+def tokens(source: Source) -> Iterator[InputSpec]:
+    """Token ids; none where nothing embeds them."""
+    embeds = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in source.model.modules())
+    if source.config or embeds:
+        yield from per_token(source)
+
+
+def per_token(source: Source) -> Iterator[InputSpec]:
+    """One number for each token."""
+    yield from (InputSpec((length,), TOKENS) for length in source.lengths)
+
+
+def mask(source: Source) -> Iterator[InputSpec]:
+    """Whether each token counts."""
+    yield from (InputSpec((length,), "bool") for length in source.lengths)
+
+
+def flags(_: Source) -> Iterator[InputSpec]:
+    """Yes or no for each sample."""
+    yield InputSpec((1,), "bool")
+
+
+def labels(_: Source) -> Iterator[InputSpec]:
+    """The class of each sample."""
+    yield InputSpec((), TOKENS)
+
+
+def counts(_: Source) -> Iterator[InputSpec]:
+    """Of how many parts each sample is: of one."""
+    yield InputSpec((), TOKENS, values=(1,))
+
+
+def boxes(source: Source) -> Iterator[InputSpec]:
+    """Where each token stands on a page."""
+    yield from (InputSpec((length, 4), TOKENS) for length in source.lengths)
+
+
+def embeddings(source: Source) -> Iterator[InputSpec]:
+    """A sequence of vectors as wide as the model, or as one of its parts."""
+    widths = ("cross_attention_dim", "joint_attention_dim", "caption_channels", "encoder_hidden_size")
+    first = source.config.number(*widths, "hidden_size", "d_model", "dim")
+    parts = (size for _, size in source.config.numbers("hidden_size|d_model"))
+    sizes = list(dict.fromkeys(filter(None, (first, *source.features, *parts))))
+    usual, *longer = source.lengths[:3]
+    yield from (InputSpec((length, size)) for size in sizes[:1] for length in (usual, *longer))
+    yield from (InputSpec((usual, size)) for size in sizes[1:])
+    yield from (InputSpec((length, size)) for size in sizes[1:] for length in longer)
+
+
+def edges(_: Source) -> Iterator[InputSpec]:
+    """The two nodes of each edge."""
+    yield InputSpec((2, EDGES), TOKENS, whole=True)
+
+
+def nodes(source: Source) -> Iterator[InputSpec]:
+    """The vectors of a graph's nodes, for which there is no batch."""
+    yield from (InputSpec((NODES, size), whole=True) for size in source.features)
+
+
+def series(source: Source) -> Iterator[InputSpec]:
+    """The past of a time series: as long as the context and the lags before it."""
+    length, channels = _past(source), source.config.number("num_input_channels", "input_size", default=1)
+    yield InputSpec((length,)) if channels == 1 else InputSpec((length, channels))
+    yield InputSpec((length, channels))
+    yield InputSpec((length,))
+
+
+def series_mask(source: Source) -> Iterator[InputSpec]:
+    """Which values of the past were observed."""
+    yield from (replace(spec, dtype="bool") for spec in series(source))
+
+
+def past_times(source: Source) -> Iterator[InputSpec]:
+    """What is known of each moment of the past, perhaps nothing."""
+    yield InputSpec((_past(source), _of_each_time(source)))
+
+
+def future(source: Source) -> Iterator[InputSpec]:
+    """The values that a time series is to have."""
+    yield InputSpec((source.config.number("prediction_length", default=32),))
+
+
+def future_times(source: Source) -> Iterator[InputSpec]:
+    """What is known of each moment to come."""
+    yield InputSpec((source.config.number("prediction_length", default=32), _of_each_time(source)))
+
+
+def _past(source: Source) -> int:
+    context = source.config.number("context_length", "prediction_length", default=32)
+    return context + int(max(source.config.get("lags_sequence") or (0,)))
+
+
+def _of_each_time(source: Source) -> int:
+    return sum(source.config.number(f"num_{kind}_features") for kind in ("time", "dynamic_real"))
