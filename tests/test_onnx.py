@@ -13,6 +13,10 @@ from alexnet_cli.models.catalogue import variants
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
+pytestmark = pytest.mark.skipif(
+    torch.__version__ < "2.9",  # compares as versions
+    reason="before torch 2.9 its exporter fails on batch norms, and leaves the shapes of recurrent layers unknown",
+)
 
 IMAGE = (torch.zeros(2, 3, 32, 32),)
 TOKENS = (torch.zeros(2, 7, dtype=torch.int64),)
