@@ -37,7 +37,7 @@ class Hub:
         return None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub  # of the class that is made for one server
 
@@ -128,9 +128,9 @@ def _tag(file: Path) -> str:
 
 
 @contextmanager
-def serving(root: Path):
+def serving(root: Path, handler: type[Handler] = Handler):
     hub = Hub(root)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answering", (handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()

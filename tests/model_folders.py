@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,27 @@ def save_distributed(state: dict[str, Any], folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch says that this is the only process
         save(state, checkpoint_id=folder)
+
+
+def save_image_models(folder: Path) -> None:
+    """Save a small ViT and a small ResNet of transformers, each in its folder."""
+    from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
+
+    vit = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=16
+    )
+    ViTForImageClassification(vit).save_pretrained(folder / "vit")
+    resnet = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    ResNetForImageClassification(resnet).save_pretrained(folder / "resnet")
+
+
+def save_timm(folder: Path) -> None:
+    """Write the config of a small ViT of timm, as lies on a hub."""
+    folder.mkdir()
+    config = {
+        "architecture": "vit_tiny_patch16_224",
+        "num_classes": 10,
+        "model_args": {"img_size": 32, "depth": 2},
+        "pretrained_cfg": {"input_size": [3, 32, 32]},
+    }
+    (folder / "config.json").write_text(json.dumps(config))

@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 import torch
 from exported_models import Residual
+from mutations import places, rounds
 
 from alexnet_cli.errors import AlexnetError, TargetError, UsageError
 from alexnet_cli.targets.exported.archive import read_archive
@@ -23,7 +24,7 @@ from alexnet_cli.tracing.trace import trace
 if torch.__version__ < "2.8":  # compares as versions, not as text
     pytest.skip("torch.export.save writes archives of many entries as of torch 2.8", allow_module_level=True)
 
-CHANGES = 500
+CHANGES = rounds(500)
 MODEL = "models/model.json"
 
 
@@ -280,14 +281,6 @@ VALUES = (
     {"as_int": -5},
     "\0\x1b[31m",
 )
-
-
-def places(value, above=()):
-    """Yield each place in JSON as the holder and the key."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in items:
-        yield value, key
-        yield from places(each)
 
 
 def test_values_changed_at_random(here, entries):

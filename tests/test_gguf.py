@@ -8,12 +8,13 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from mutations import rounds
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.checkpoint.gguf import TYPES, read_gguf
 
 gguf = pytest.importorskip("gguf")
-CHANGES = 1_000
+CHANGES = rounds(1_000)
 Q4_K, Q8_0 = gguf.GGMLQuantizationType.Q4_K, gguf.GGMLQuantizationType.Q8_0
 
 

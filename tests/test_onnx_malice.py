@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from mutations import changed_bytes, rounds
 
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, defs, helper  # noqa: E402 - only if it is there
@@ -22,7 +23,7 @@ from alexnet_cli.targets.onnx.report import onnx_report  # noqa: E402 - the same
 from alexnet_cli.targets.onnx.trimmed import MalformedError, trimmed  # noqa: E402 - the same
 from alexnet_cli.targets.subject import Asked  # noqa: E402 - the same
 
-MUTATIONS = 500
+MUTATIONS = rounds(500)
 FLOAT = TensorProto.FLOAT
 
 
@@ -247,19 +248,6 @@ def changed(model, dice):
             del node.attribute[:]
 
 
-def bytes_changed(data, dice):
-    data = bytearray(data)
-    at = dice.randrange(len(data))
-    match dice.randrange(3):
-        case 0:
-            data[at] = dice.randrange(256)
-        case 1:
-            del data[at : at + dice.randrange(1, 40)]
-        case 2:
-            data[at:at] = data[: dice.randrange(1, 40)]
-    return bytes(data)
-
-
 def looked_at(path, data):
     with suppress(AlexnetError):
         report = read(path, data)
@@ -293,10 +281,7 @@ def seeded():
 def test_changed_bytes(tmp_path):
     dice, data = random.Random(0), seeded().SerializeToString()
     for _ in range(MUTATIONS):
-        mutated = data
-        for _ in range(dice.choice((1, 1, 2, 5))):
-            mutated = bytes_changed(mutated, dice)
-        looked_at(tmp_path / "net.onnx", mutated)
+        looked_at(tmp_path / "net.onnx", changed_bytes(data, dice))
 
 
 def test_changed_graphs(tmp_path):

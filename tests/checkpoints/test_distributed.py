@@ -17,6 +17,7 @@ from textwrap import dedent
 import pytest
 import torch
 from model_folders import SIZES, save_distributed
+from mutations import rounds
 from torch import nn
 from torch.distributed.checkpoint.metadata import (
     ChunkStorageMetadata,
@@ -28,7 +29,7 @@ from torch.distributed.checkpoint.metadata import (
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.checkpoint.distributed import read_distributed
 
-CHANGES = 500
+CHANGES = rounds(500)
 
 
 class RunsCode:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from math import ceil
 
 import pytest
+from mutations import rounds
 from quantised_files import (
     awq,
     awq_gemv,
@@ -27,7 +28,7 @@ from alexnet_cli.targets.checkpoint.contents import Contents, Stored
 from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_of
 from alexnet_cli.targets.checkpoint.read import read_contents, report_of
 
-CHANGES = 500
+CHANGES = rounds(500)
 OUTPUTS, INPUTS = 64, 256
 NORM = {"norm.weight": ("F16", (256,))}
 MADE = {

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from mutations import changed_bytes, changed_json, rounds
+from safetensors.torch import save, save_file
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.models.alexnet import AlexNet
@@ -225,7 +228,7 @@ def test_dtypes_written_by_the_safetensors_package_are_known(tmp_path, read):
     assert report.totals.param_bytes == 6 * (8 + 2 + 1 + 1 + 2 + 8)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=rounds(200), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_bytes_give_a_report_or_a_target_error(tmp_path, data):
     header = json.dumps({"a.weight": ENTRY, "b": ENTRY | {"data_offsets": [24, 48]}}).encode()
@@ -242,3 +245,20 @@ def test_any_bytes_give_a_report_or_a_target_error(tmp_path, data):
     else:
         said = str(path)
     assert said.startswith(str(path))
+
+
+def test_changed_files_are_read_or_refused(tmp_path, raw):
+    """A file that the package wrote, with other bytes or other values in its header."""
+    whole = save({"a.weight": torch.zeros(4, 3), "a.bias": torch.zeros(4, dtype=torch.bfloat16)}, {"format": "pt"})
+    length = int.from_bytes(whole[:8], "little")
+    header, chance, read = json.loads(whole[8 : 8 + length]), Random(0), 0
+    path = tmp_path / "model.safetensors"
+    for _ in range(rounds(500)):
+        if chance.random() < 0.5:
+            path.write_bytes(changed_bytes(whole[: 8 + length], chance) + whole[8 + length :])
+        else:
+            raw(changed_json(header, chance), len(whole) - 8 - length)
+        with suppress(TargetError):  # anything else that is raised fails the test
+            resolve(str(path))
+            read += 1
+    assert 0 < read < rounds(500)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.errors import TargetError, UsageError, nearest
 from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, on_the_cpu, planned
+from alexnet_cli.targets.pretrained.harmless import harmless
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,5 +40,5 @@ def _build(config: Config) -> nn.Module:
         is_model = isinstance(found, type) and issubclass(found, diffusers.ModelMixin)
     if not is_model:
         raise TargetError(f"diffusers {diffusers.__version__} has no model {name!r}", "a newer diffusers may have it")
-    made: nn.Module = found.from_config({**config.values, **config.asked.arguments})
+    made: nn.Module = found.from_config(harmless({**config.values, **config.asked.arguments}))
     return made

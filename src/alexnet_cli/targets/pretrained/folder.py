@@ -23,6 +23,7 @@ from alexnet_cli.targets.checkpoint.contents import damaged, opened, read_json
 from alexnet_cli.targets.checkpoint.read import read_contents
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained import config_of
+from alexnet_cli.targets.pretrained.harmless import confined
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 if TYPE_CHECKING:
@@ -186,13 +187,14 @@ def _check_sizes(value: object, file: Path, name: str = "") -> None:
 
 
 def built(build: Callable[[], nn.Module], what: str) -> Loaded:
-    """Build a model by its library.
+    """Build a model by its library, which fetches nothing.
 
     Raises:
-        TargetError: the library fails.
+        TargetError: the library fails, or the model is larger than any.
     """
     try:
-        return Loaded(build())
+        with confined():
+            return Loaded(build())
     except AlexnetError:
         raise
     except Exception as error:

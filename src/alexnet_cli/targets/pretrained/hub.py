@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alexnet_cli.errors import TargetError, UsageError, told
+from alexnet_cli.errors import AlexnetError, TargetError, UsageError, told
 from alexnet_cli.report import Report
 from alexnet_cli.targets.checkpoint import INDEX
 from alexnet_cli.targets.checkpoint.contents import Contents, damaged
@@ -196,6 +196,11 @@ def _explained(repo: Repo) -> Iterator[None]:
             raise _refusal(repo, told_by, errors) from error
         hint = "is this machine offline? HF_ENDPOINT names another hub; models that were fetched before need none"
         raise TargetError(f"{where} cannot be reached: {told(error)}", hint) from error
+    except AlexnetError:
+        raise
+    except Exception as error:  # whatever the library raises when an answer is not as it expects
+        what = f"{where} gives an answer about {repo} that cannot be read: {told(error)}"
+        raise TargetError(what, "does HF_ENDPOINT name a hub?") from error
 
 
 def _refusal(repo: Repo, error: Any, errors: Any) -> TargetError:

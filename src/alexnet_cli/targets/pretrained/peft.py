@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.pretrained import config_of
 from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, planned, read_config
+from alexnet_cli.targets.pretrained.harmless import harmless
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,7 @@ _BASE = "base_model_name_or_path"
 
 def plan(config: Config) -> Plan:
     """Return the base model with the adapter that a config describes."""
-    settings = {**config.values, **config.asked.arguments}
+    settings = harmless({**config.values, **config.asked.arguments})
     base = _base_of(config, settings.get(_BASE))
     _, below = planned(base)
     name = f"{below.name} with an adapter ({settings['peft_type']})"
@@ -48,4 +49,7 @@ def _base_of(config: Config, name: object) -> Config:
             f"name the folder of the base model: --arg {_BASE}=FOLDER",
         )
     file, part = found
-    return Config(file, read_config(file), part, replace(config.asked, arguments={}))
+    values = read_config(file)
+    if "peft_type" in values:
+        raise TargetError(f"{config.file} is an adapter for {name}, which is an adapter too")
+    return Config(file, values, part, replace(config.asked, arguments={}))

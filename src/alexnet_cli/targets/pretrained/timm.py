@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.pretrained.folder import Config, Plan, imported
+from alexnet_cli.targets.pretrained.harmless import harmless
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +21,9 @@ def plan(config: Config) -> Plan:
 
 
 def _build(values: dict[str, Any]) -> nn.Module:
-    settings = dict(values.get("model_args") or {})
+    settings = dict(harmless(values.get("model_args") or {}))
+    if ":" in values["architecture"]:
+        raise TargetError(f"{values['architecture']!r} is not the name of a model of timm")  # but of one elsewhere
     if "num_classes" in values:
         settings["num_classes"] = values["num_classes"]
     made: nn.Module = imported("timm", "timm").create_model(values["architecture"], pretrained=False, **settings)

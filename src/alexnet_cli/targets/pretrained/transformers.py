@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.pretrained.folder import Config, Plan, imported, on_the_cpu
+from alexnet_cli.targets.pretrained.harmless import harmless
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,10 +27,7 @@ def _build(config: Config) -> nn.Module:
     kind = config.values.get("model_type")
     if not isinstance(kind, str) or kind not in known:
         raise _unknown(config, transformers.__version__)
-    values = {**config.values, **config.asked.arguments}
-    if "use_pretrained_backbone" in values:  # it would load weights
-        values["use_pretrained_backbone"] = False
-    settings = known[kind].from_dict(values)
+    settings = known[kind].from_dict(harmless({**config.values, **config.asked.arguments}))
     with on_the_cpu():  # asking for a name imports what defines it
         named: Any = getattr(transformers, _architecture(config) or "", None)
         is_model = isinstance(named, type) and issubclass(named, transformers.PreTrainedModel)
