@@ -54,7 +54,8 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
         try:
             model = build(subject, device, replace(options, device=str(device)), notify)
             fed = feed(model, device, Trial(subject, options), notify)
-            EXPORTERS[path.suffix](Exportable(model, tuple(fed.args), fed.kwargs), path)
+            with _without_cache(model):
+                EXPORTERS[path.suffix](Exportable(model, tuple(fed.args), fed.kwargs), path)
             return _zeros(model)
         except AlexnetError:
             raise
@@ -63,6 +64,20 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
                 raise DeviceError(f"out of memory on {device}", "an export needs the weights in memory") from error
             hint = "--traceback shows where; torch.export follows no branches on values and no lists that grow"
             raise ForwardError(f"{subject.target} cannot be exported: {told(error)}", hint) from error
+
+
+@contextmanager
+def _without_cache(model: nn.Module) -> Iterator[None]:
+    """Let a model of transformers return no cache of keys and values: torch.export cannot write one."""
+    config: Any = getattr(model, "config", None)
+    if getattr(config, "use_cache", None) is not True:
+        yield
+        return
+    config.use_cache = False
+    try:
+        yield
+    finally:
+        config.use_cache = True
 
 
 @contextmanager
