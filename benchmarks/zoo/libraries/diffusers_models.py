@@ -80,11 +80,17 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
             "layers_per_block": 1,
         },
     ),
-    "UNet1DModel": ("audio", {"sample_size": 1024, "in_channels": 2, "out_channels": 2}),
+    "UNet1DModel": ("audio", {"sample_size": 1024, "in_channels": 2, "out_channels": 2, "extra_in_channels": 64}),
     "PriorTransformer": ("text", {**_HEADS, "embedding_dim": 32}),
     "AutoencoderOobleck": (
         "audio",
-        {"encoder_hidden_size": 16, "decoder_channels": 16, "downsampling_ratios": [2, 4], "channel_multiples": [1, 2]},
+        {
+            "encoder_hidden_size": 16,
+            "decoder_channels": 16,
+            "decoder_input_channels": 8,
+            "downsampling_ratios": [2, 4],
+            "channel_multiples": [1, 2],
+        },
     ),
 }
 ARCHITECTURES = [

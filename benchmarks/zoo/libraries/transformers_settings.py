@@ -26,6 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 2},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"], "num_hidden_layers": 2},
     "informer": {"prediction_length": 24},
+    "instructblip": {"image_token_index": 1000},
+    "instructblipvideo": {"video_token_index": 1000},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "time_series_transformer": {"prediction_length": 24},

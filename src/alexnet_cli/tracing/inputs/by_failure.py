@@ -113,10 +113,9 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
     A mask may go with any axis of what is given, most likely of what is called alike: `feature_attention_mask`.
     """
     masks = [each for each in guesses if name.endswith("mask") and len(each.shape) == 1]
-    own = name.partition("_")[0]
-    likely = sorted(
-        specs, key=lambda spec: (not (spec.name or "").startswith((f"{own}_", f"input_{own}")), spec.dtype is None)
-    )
+    own = re.sub(r"_?(attention)?_?mask$", "", name)
+    alike = [spec for spec in specs if own and own in (spec.name or "")]
+    likely = [*alike, *sorted(specs, key=lambda spec: spec.dtype is None)]
     sizes = [size for spec in likely for size in reversed(spec.shape)] if masks else []
     fitting = [replace(masks[0], shape=(size,)) for size in dict.fromkeys(sizes)]
     lengths = {spec.shape[:1] for spec in specs if len(spec.shape) < _IMAGE}
