@@ -386,3 +386,32 @@ class Steered(nn.Module):
 
     def forward(self, action_embeds: Tensor) -> Tensor:
         return self.steer(action_embeds) @ self.weight.T
+
+
+class ReadsRatios(nn.Module):
+    """Takes pictures in as many tiles as its config says, with the shapes that they form and which of them count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        vision = SimpleNamespace(model_type="vision", image_size=32, max_num_tiles=2)
+        self.config = SimpleNamespace(image_token_id=7, vision_config=vision)
+        self.embed, self.formed = nn.Embedding(WORDS, WIDTH), nn.Embedding(2, WIDTH)
+        self.see = nn.Conv2d(3, WIDTH, 32)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        aspect_ratio_ids: Tensor | None = None,
+        aspect_ratio_mask: Tensor | None = None,
+        cross_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        hidden = self.embed(input_ids)
+        if pixel_values is None:
+            return hidden
+        if aspect_ratio_ids is None:
+            raise ValueError("`aspect_ratio_ids` must be provided if `pixel_values` is provided")
+        batch, pictures, tiles, *_ = pixel_values.shape
+        seen = self.see(pixel_values.flatten(0, 2)).reshape(batch, pictures, tiles, WIDTH)
+        seen = (seen + self.formed(aspect_ratio_ids)[:, :, None]) * aspect_ratio_mask[..., None]
+        return hidden + (seen[:, None] * cross_attention_mask[..., None]).sum((2, 3))

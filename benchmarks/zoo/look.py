@@ -27,7 +27,7 @@ def _summary(target: str, inputs: str | None) -> Seen:
     from alexnet_cli import AlexnetError, inspect
     from alexnet_cli.report import Report
 
-    began = time.perf_counter()
+    began = time.process_time()
     seen: Seen = {"exit": 0, "message": None, "hint": None, "traceback": None, "notes": []}
     report: Report | None = None
     try:
@@ -40,7 +40,7 @@ def _summary(target: str, inputs: str | None) -> Seen:
         report = getattr(error, "report", None)
     except Exception as error:  # noqa: BLE001 - an internal error is what is looked for
         seen |= {"exit": 70, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    seen["seconds"] = time.perf_counter() - began
+    seen["seconds"] = time.process_time() - began
     return seen | _described(report)
 
 

@@ -21,8 +21,9 @@ from zoo.targets import write_target
 from zoo.truth import truth
 
 AT_ONCE = 2
-SECONDS = 180.0
+SECONDS = 400.0
 TRUTH_SECONDS, TRUTH_BYTES = 100, 16 << 30
+"""The first are told by the clock, the second are those that the CPU works, however busy the machine is."""
 
 
 def measured(architectures: list[Architecture], folder: Path) -> Iterator[dict[str, Any]]:
@@ -56,8 +57,8 @@ def _limit() -> None:
         raise TimeoutError(f"torch alone took over {TRUTH_SECONDS} s")
 
     resource.setrlimit(resource.RLIMIT_AS, (TRUTH_BYTES, TRUTH_BYTES))
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(TRUTH_SECONDS)
+    signal.signal(signal.SIGPROF, too_long)
+    signal.setitimer(signal.ITIMER_PROF, TRUTH_SECONDS)
 
 
 def _quiet() -> None:

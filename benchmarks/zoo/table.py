@@ -13,7 +13,7 @@ from zoo.verdict import Line
 TITLE = "## Architectures that people run"
 HOW = """Each is run as `alexnet summary FILE.py:model --json` is, and again with `--inputs` if no input is found. The
 truth is torch's alone (`benchmarks/zoo/truth.py`); MACs are compared where two forwards with other weights and inputs
-agree. Times are without importing the library."""
+agree. Times are those of one CPU, without importing the library."""
 LONGEST_REASON = 160
 _COLUMNS: dict[str, tuple[Callable[[Line], bool], Callable[[Line], bool]]] = {
     "answered": (verdict.is_answered, verdict.is_measured),

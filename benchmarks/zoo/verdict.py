@@ -7,7 +7,7 @@ from typing import Any
 
 Line = dict[str, Any]
 SLOW = 20.0
-"""Seconds that no model may take on `meta`."""
+"""CPU seconds that no model may take on `meta`."""
 VALUES_NEEDED = "this model needs values to run"
 
 

@@ -1,6 +1,7 @@
 """Settings without which the default config of a type of `transformers` makes no model.
 
-Hybrids of attention and state spaces have no layer of attention left among two, without which their caches fail.
+Hybrids of attention and state spaces have no layer of attention left among two, without which their caches fail. The
+towers of Qwen-VL have fewer heads, as the narrowed ones cannot be rotated, and make vectors as wide as the text's.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "instructblip": {"image_token_index": 1000},
     "instructblipvideo": {"video_token_index": 1000},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "mllama": {"vision_config": {"intermediate_layers_indices": [0, 1], "vision_output_dim": 3 * 1280}},
+    "qwen2_vl": {"vision_config": {"num_heads": 4, "hidden_size": 8192}},
+    "qwen2_5_vl": {"vision_config": {"num_heads": 4, "out_hidden_size": 8192}},
+    "qwen3_vl": {"vision_config": {"num_heads": 4, "out_hidden_size": 4096}},
+    "qwen3_vl_moe": {"vision_config": {"num_heads": 4, "out_hidden_size": 2048}},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "time_series_transformer": {"prediction_length": 24},
 }

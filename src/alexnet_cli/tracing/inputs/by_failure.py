@@ -112,12 +112,12 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
 
     A mask may go with any axis of what is given, most likely of what is called alike: `feature_attention_mask`.
     """
-    masks = [each for each in guesses if name.endswith("mask") and len(each.shape) == 1]
+    masks = [each for each in guesses if name.endswith("mask") and each.shape]
     own = re.sub(r"_?(attention)?_?mask$", "", name)
     alike = [spec for spec in specs if own and own in (spec.name or "")]
     likely = [*alike, *sorted(specs, key=lambda spec: spec.dtype is None)]
     sizes = [size for spec in likely for size in reversed(spec.shape)] if masks else []
-    fitting = [replace(masks[0], shape=(size,)) for size in dict.fromkeys(sizes)]
+    fitting = [replace(masks[0], shape=(size, *masks[0].shape[1:])) for size in dict.fromkeys(sizes)]
     lengths = {spec.shape[:1] for spec in specs if len(spec.shape) < _IMAGE}
     return list(dict.fromkeys((*fitting, *sorted(guesses, key=lambda guess: guess.shape[:1] not in lengths))))
 
@@ -229,7 +229,7 @@ def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Put a number of the failure's text where another one of it is a size of the input, or its rank."""
     pairs = _pairs(_numbers(text))
     for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
-        for axis, size in enumerate(spec.shape):
+        for axis, size in enumerate(spec.shape if spec.values is None else ()):
             if size == had and wanted > 0:
                 yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
     if not _OF_RANK.search(text):

@@ -26,8 +26,9 @@ def images(source: Source) -> Iterator[InputSpec]:
     if _says_grid(source):
         yield from patches(source)
     channels, *size = source.image()
-    frames = source.config.number(*_FRAMES)
-    if frames:
+    if tiles := _tiles(source):
+        yield InputSpec((1, tiles, channels, *size))
+    if frames := source.config.number(*_FRAMES):
         yield InputSpec((frames, channels, *size))
     for sides in (tuple(size), (224, 224), (64, 64), (384, 384), (512, 512)):
         yield InputSpec((channels, *sides))
@@ -48,6 +49,25 @@ def pictures_mask(source: Source) -> Iterator[InputSpec]:
     """Whether each of several pictures counts, or each pixel of them."""
     yield InputSpec((1,), "bool")
     yield InputSpec((1, *source.image()[1:]), "bool")
+
+
+def aspect_ratios(_: Source) -> Iterator[InputSpec]:
+    """The number of the shape that the tiles of each picture form: that of a single tile."""
+    yield InputSpec((1,), TOKENS, values=(1,))
+
+
+def tiles_mask(source: Source) -> Iterator[InputSpec]:
+    """Whether each tile of each picture counts."""
+    yield InputSpec((1, _tiles(source) or 1), TOKENS)
+
+
+def seen_mask(source: Source) -> Iterator[InputSpec]:
+    """Whether each token sees each tile of each picture."""
+    yield from (InputSpec((length, 1, _tiles(source) or 1), TOKENS) for length in source.lengths)
+
+
+def _tiles(source: Source) -> int:
+    return source.config.number("max_num_tiles", of=_VISION)
 
 
 def image_sizes(source: Source) -> Iterator[InputSpec]:
