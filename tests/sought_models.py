@@ -415,3 +415,32 @@ class ReadsRatios(nn.Module):
         seen = self.see(pixel_values.flatten(0, 2)).reshape(batch, pictures, tiles, WIDTH)
         seen = (seen + self.formed(aspect_ratio_ids)[:, :, None]) * aspect_ratio_mask[..., None]
         return hidden + (seen[:, None] * cross_attention_mask[..., None]).sum((2, 3))
+
+
+class HearsMasked(nn.Module):
+    """Takes a spectrogram and a mask that is as long, both required."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(input_feat_size=20)
+        self.hear = nn.Linear(20, WIDTH)
+
+    def forward(self, audio_mel: Tensor, audio_mel_mask: Tensor) -> Tensor:
+        return self.hear(audio_mel) * audio_mel_mask[..., None]
+
+
+class Placed(nn.Module):
+    """Takes patches and where each stands, and pools windows of three by three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(patch_size=4, pooling_kernel_size=3)
+        self.see = nn.Linear(3 * 4 * 4, WIDTH)
+
+    def forward(self, pixel_values: Tensor, pixel_position_ids: Tensor) -> Tensor:
+        columns, rows = (pixel_position_ids // 3).unbind(-1)
+        window = rows * (columns.max() + 1) + columns
+        if window.max() + 1 != pixel_values.shape[1] // 9:
+            raise ValueError("the windows are not whole")
+        padding = (pixel_position_ids == -1).all(-1)
+        return self.see(pixel_values)[~padding]

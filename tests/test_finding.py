@@ -38,6 +38,8 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:MergedPatches", [[16 * 16, 2 * 4, 2 * 4, 3], [1, 3], [1]]),
         (f"{SOUGHT}:Frames", [[1, 4, 16, 16], [1, 24 // 8], [1]]),
         (f"{SOUGHT}:Steered", [[1, 16, 8]]),
+        (f"{SOUGHT}:HearsMasked", [[1, 100, 20], [1, 100]]),
+        (f"{SOUGHT}:Placed", [[1, 15 * 15, 3 * 4 * 4], [1, 15 * 15, 2]]),
     ],
 )
 def test_an_input_is_found(alexnet, target, inputs):

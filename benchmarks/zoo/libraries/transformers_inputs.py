@@ -30,14 +30,4 @@ INPUTS: dict[str, Callable[[], Any]] = {
     "sam3_tracker_video": lambda: _tracked(
         transformers.Sam3TrackerVideoInferenceSession, transformers.Sam3TrackerVideoConfig()
     ),
-    "gemma3n_audio": lambda: {
-        "audio_mel": torch.randn(1, 100, 128),
-        "audio_mel_mask": torch.zeros(1, 100, dtype=torch.bool),
-    },
-    "gemma4_vision": lambda: {
-        "pixel_values": torch.randn(1, 60 * 42, 3 * 16 * 16),
-        "pixel_position_ids": torch.stack(torch.meshgrid(torch.arange(60), torch.arange(42), indexing="ij"), -1).view(
-            1, -1, 2
-        ),
-    },
 }

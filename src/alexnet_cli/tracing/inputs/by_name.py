@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice, product
 
@@ -28,6 +28,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
         sources.tokens,
     ),
     (r"(.*_)?time_ids", pictures.time_ids),
+    (r"pixel_position_ids", pictures.places),
     (r"(.*_)?(token_type|segment|position|entity|langs?)_ids?|langs", sources.per_token),
     (r"(.*_)?grid_thw", pictures.grids),
     (r"(.*_)?merge_sizes?", pictures.merge_sizes),
@@ -110,6 +111,7 @@ def by_name(guesser: Guesser) -> Iterator[tuple[InputSpec, ...]]:
     guesses = {name: guesser.of(name) for name in names}
     if any(guesses.values()):
         guesses = {name: specs or _unsaid(name, names, guesser) for name, specs in guesses.items()}
+        guesses |= {name: _masks(name, specs, guesses) for name, specs in guesses.items()}
         for chosen in _simplest_first(list(guesses.values())):
             yield tuple(_positional(spec, required) for spec in chosen)
     elif not required:
@@ -120,6 +122,12 @@ def by_name(guesser: Guesser) -> Iterator[tuple[InputSpec, ...]]:
             for spec in guesser.of(name) or guesser.unnamed(name):
                 yield (spec,)
                 yield from ((spec, first) for first in decoded)
+
+
+def _masks(name: str, specs: list[InputSpec], guesses: Mapping[str, list[InputSpec]]) -> list[InputSpec]:
+    """Return a mask for each guess of what is called alike, as long as that: `audio_mel_mask` for `audio_mel`."""
+    masked = guesses.get(name.removesuffix("_mask"), []) if name.endswith("_mask") and specs else []
+    return [replace(specs[0], shape=each.shape[:1]) for each in masked] or specs
 
 
 def _unsaid(name: str, names: Sequence[str], guesser: Guesser) -> list[InputSpec]:

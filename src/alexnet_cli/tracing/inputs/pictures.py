@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd
@@ -17,6 +18,7 @@ _SECONDS_OF_FRAMES = 100
 _HALF_A_MINUTE = 3000
 _PATCHES = 16
 _LATENTS = 64
+_PLACES = "pixel_position_ids"
 _VISION = "vision image"
 _FRAMES = ("num_frames", "frames", "frames_per_clip")
 
@@ -25,6 +27,10 @@ def images(source: Source) -> Iterator[InputSpec]:
     """Images, and then those of videos, at the size of the config and at usual ones; patches where a grid is said."""
     if _says_grid(source):
         yield from patches(source)
+    if _PLACES in source.arguments():
+        yield from (
+            replace(spec, shape=(_pooled_side(source) ** 2, *spec.shape[1:]), stacked=False) for spec in patches(source)
+        )
     channels, *size = source.image()
     if tiles := _tiles(source):
         yield InputSpec((1, tiles, channels, *size))
@@ -86,6 +92,19 @@ def patches(source: Source) -> Iterator[InputSpec]:
         yield InputSpec((_PATCHES**2, side, side, channels), stacked=True)
 
 
+def places(source: Source) -> Iterator[InputSpec]:
+    """In which column and row of its image each patch stands."""
+    side = _pooled_side(source)
+    values = tuple(number for row in range(side) for column in range(side) for number in (column, row))
+    yield InputSpec((side**2, 2), TOKENS, values=values)
+
+
+def _pooled_side(source: Source) -> int:
+    """Return how many patches an image has in height and in width, if whole windows of them are pooled."""
+    window = source.config.number("pooling_kernel_size", of=_VISION, default=1)
+    return max(_PATCHES // window, 1) * window
+
+
 def grids(_: Source) -> Iterator[InputSpec]:
     """How many patches an image has: in time, in height and in width."""
     yield InputSpec((3,), TOKENS, values=(1, _PATCHES, _PATCHES))
@@ -108,7 +127,7 @@ def grid_sides(_: Source) -> Iterator[InputSpec]:
 def spectrograms(source: Source) -> Iterator[InputSpec]:
     """Mel bands by frames, and frames by mel bands; Whisper takes twice its positions."""
     of = "audio encoder speech"
-    names = ("num_mel_bins", "input_feat_per_channel", "feature_size", "input_dim", "n_mels")
+    names = ("num_mel_bins", "input_feat_per_channel", "input_feat_size", "feature_size", "input_dim", "n_mels")
     bands = source.config.number(*names, of=of, default=80)
     positions = 2 * source.config.number("max_source_positions", of=of)
     length = source.config.number("max_length", of=of)
