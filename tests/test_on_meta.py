@@ -218,7 +218,17 @@ def checked(_ids, mask, _pad, _x):
     return True
 
 
+def shifted_ids(ids, first):
+    """Shift ids to the right, as fairseq does, with no place to be filled."""
+    ids.masked_fill_(ids == 49, 0)
+    moved = ids.clone()
+    moved[:, 0] = first
+    moved[:, 1:] = ids[:, :-1]
+    return moved
+
+
 QUESTIONS = {
+    "shifted ids": (lambda ids, mask, pad, x: shifted_ids(ids, ids.gather(1, mask[:, :1])[:, 0]).eq(49).any(), False),
     "a token among the ids": (lambda ids, mask, pad, x: 0 in ids, False),
     "no such token": (lambda ids, mask, pad, x: 0 not in ids, True),
     "any id is a token": (lambda ids, mask, pad, x: (ids == 49).any(), False),
@@ -311,6 +321,8 @@ VALUES_DECIDE = {
     "ids of the vocabulary": lambda ids, mask, pad, x: (ids < 50).all(),
     "a mask that was written to": lambda ids, mask, pad, x: (mask.clone().index_fill_(1, ids[0, :2] * 0, 0) > 0).all(),
     "a mask written to by a view": lambda ids, mask, pad, x: written(torch.ones(4, 4)),
+    "ids with another in front": lambda ids, mask, pad, x: shifted_ids(ids, x[:, 0, 0].long()).eq(49).any(),
+    "a mask filled where values say": lambda ids, mask, pad, x: mask.clone().masked_fill_(x[..., 0] > 9, 0).all(),
     "a float mask": lambda ids, mask, pad, x: (x.relu() > 0).all(),
 }
 
@@ -357,6 +369,10 @@ def shifted(mask):
     return mask
 
 
+def enlarged(mask):
+    return nn.functional.interpolate(mask[None].float(), size=9)[0].long()
+
+
 OF_ELEMENTS = {
     "packed": (packed, False),
     "positions": (lambda ids, mask, pad, x: torch.arange(6)[2:].sum() == 2 + 3 + 4 + 5, True),
@@ -368,6 +384,10 @@ OF_ELEMENTS = {
     "chosen": (lambda ids, mask, pad, x: x[:, torch.arange(6) > 1].shape[1] == 4, True),
     "chosen by a mask": (lambda ids, mask, pad, x: x[mask.bool()].shape[0] == 6, True),
     "selected": (lambda ids, mask, pad, x: len(x[0].masked_select(torch.arange(6)[:, None] > 3)) == 2 * 8, True),
+    "some of a mask that was enlarged": (
+        lambda ids, mask, pad, x: enlarged(mask)[:, (x[0, :3, 0] * 0).long()].all(),
+        True,
+    ),
     "repeated": (lambda ids, mask, pad, x: len(torch.arange(3).repeat_interleave(torch.arange(3))) == 1 + 2, True),
     "the same order": (lambda ids, mask, pad, x: torch.equal(torch.arange(4).flip(0).sort()[0], torch.arange(4)), True),
 }

@@ -64,7 +64,7 @@ class Assumptions:
             if value is not None:
                 known = Known(value, assumed=True) if real is None else _given(value, real)
                 if known is not None:
-                    self._keep(tensor, known)
+                    self.keep(tensor, known)
 
     def after(self, follow: Follow, args: Any, kwargs: Any, output: Any) -> None:
         """Keep what is known of an operator's new result."""
@@ -72,13 +72,24 @@ class Assumptions:
             tensors = args[0] if isinstance(args[0], (list, tuple)) else args
             known = follow([self.known(each) for each in tensors if isinstance(each, Tensor)], args, output)
             if known is not None:
-                self._keep(output, known)
+                self.keep(output, known)
 
-    def written(self, tensors: Iterable[Tensor]) -> None:
-        """Forget what an operator wrote to."""
-        if self._known:
+    def written(self, name: str, args: Any, tensors: Iterable[Tensor]) -> None:
+        """Forget what an operator wrote to, unless it wrote nothing, or what was there before."""
+        if self._known and not self._is_as_before(name, args):
             for tensor in tensors:
                 self._known.pop(self.storage_of(tensor), None)
+
+    def _is_as_before(self, name: str, args: Any) -> bool:
+        """Tell whether nothing was masked to be filled, or the one value of all elements was copied over itself."""
+        source = args[1] if name in ("masked_fill_", "copy_") else None
+        known = self.known(source) if isinstance(source, Tensor) else None
+        if known is None or known.real is not None:
+            return False
+        if name == "masked_fill_":
+            return is_one_value(known) and not known.value
+        before = self.known(args[0])
+        return before is not None and before.real is None and before.value == known.value
 
     def item(self, tensor: Tensor) -> Any:
         """Return the value that a model asks for, NotImplemented if it is not known."""
@@ -112,7 +123,8 @@ class Assumptions:
         kept = self._known.get(self.storage_of(tensor)) if self._known else None
         return kept[0] if kept is not None and kept[1]() is not None else None
 
-    def _keep(self, tensor: Tensor, known: Known) -> None:
+    def keep(self, tensor: Tensor, known: Known) -> None:
+        """Keep what is known of a tensor whose storage holds nothing else."""
         try:
             storage: Any = tensor.untyped_storage()
             value = _in_dtype(known.value, tensor) if is_one_value(known) else known.value

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from alexnet_cli.tracing.meta.assumed import Assumptions, is_one_value
+from alexnet_cli.tracing.meta.assumed import Assumptions, Known, is_one_value
 
 MOST = 2**18
 """Larger tensors are not followed: of them one value for all elements may be known."""
@@ -85,6 +85,13 @@ class Elements:
             for tensor, elements in zip(tree_leaves(output), tree_leaves(results), strict=False):
                 if isinstance(tensor, Tensor) and isinstance(elements, Tensor):
                     self.keep(tensor, elements, assumed=assumed)
+                    self._note_one_value(tensor, elements, assumed=assumed)
+
+    def _note_one_value(self, tensor: Tensor, elements: Tensor, *, assumed: bool) -> None:
+        """Note that all elements are one value: that stays known where only some of them are picked."""
+        first = elements.flatten()[:1]
+        if len(first) and self._kept_of(tensor) is not None and bool((elements == first).all()):
+            self.assumed.keep(tensor, Known(first.item(), assumed))
 
     def write(self, overload: Any, name: str, written: list[Any], args: Any, kwargs: dict[str, Any]) -> None:
         """Write to the elements of the tensors that an operator writes to, or forget them."""

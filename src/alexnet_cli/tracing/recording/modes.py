@@ -142,7 +142,7 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
         if op.mutates:
             written = op.written_in(args, kwargs)
             elements.write(overload.itself, op.name, written if overload.settles else [], args, kwargs)
-            assumed.written(written)
+            assumed.written(op.name, args, written)
         elif overload.settles:
             elements.after(overload.itself, op.name, args, kwargs, output)
 
