@@ -6,7 +6,7 @@ import json
 import os
 from math import ceil, prod
 
-BITS = {"F32": 32, "F16": 16, "BF16": 16, "U8": 8, "I8": 8, "I32": 32, "I64": 64, "F8_E4M3": 8}
+BITS = {"F32": 32, "F16": 16, "BF16": 16, "U8": 8, "I8": 8, "I16": 16, "I32": 32, "I64": 64, "F8_E4M3": 8}
 
 
 def store(path, tensors):
@@ -118,4 +118,64 @@ def mxfp4(name, experts, outputs, inputs, dot="_"):
     return {
         f"{name}{dot}blocks": ("U8", (experts, outputs, inputs // 32, 16)),
         f"{name}{dot}scales": ("U8", (experts, outputs, inputs // 32)),
+    }
+
+
+def hqq(name, outputs, inputs, bits=4, group=64):
+    """`HQQLinear.state_dict` of hqq: settings as small tensors, the shape as two int64."""
+    groups = outputs * inputs // group
+    shape = b"".join(size.to_bytes(8, "little") for size in (outputs, inputs))
+    return {
+        f"{name}.W_q": ("U8", (groups * bits // 8, group)),
+        f"{name}.scale": ("F16", (groups, 1)),
+        f"{name}.zero": ("F16", (groups, 1)),
+        f"{name}.shape": ("I64", (2,), shape),
+        f"{name}.nbits": ("I32", ()),
+        f"{name}.packing": ("U8", (7,)),
+    }
+
+
+def quanto_int8(name, outputs, inputs):
+    """`QLinear` of optimum-quanto: a scale for each output, and one of what goes in and what comes out."""
+    return {
+        f"{name}.weight._data": ("I8", (outputs, inputs)),
+        f"{name}.weight._scale": ("F16", (outputs, 1)),
+        f"{name}.input_scale": ("F32", ()),
+        f"{name}.output_scale": ("F32", ()),
+    }
+
+
+def quanto(name, outputs, inputs, bits, group=128):
+    """The same with values in groups, each group a row, and rows over each other in the bytes."""
+    groups = outputs * inputs // group
+    return {
+        f"{name}.weight._data._data": ("U8", (ceil(groups * bits / 8), group)),
+        f"{name}.weight._scale": ("F16", (groups, 1)),
+        f"{name}.weight._shift": ("F16", (groups, 1)),
+    }
+
+
+def eetq(name, outputs, inputs):
+    """`EetqLinear` of transformers (integrations/eetq.py)."""
+    return {f"{name}.weight": ("I8", (inputs, outputs)), f"{name}.weight_scales": ("F16", (outputs,))}
+
+
+def awq_fast(name, outputs, inputs, group=128):
+    """`WQLinear_GEMVFast` of AutoAWQ (modules/linear/gemv_fast.py): rows of scales are rounded up to eight."""
+    rows = ceil(inputs // group / 8) * 8
+    return {
+        f"{name}.qweight": ("I16", (outputs // 4, inputs // 4 * 4)),
+        f"{name}.scales": ("F16", (rows, outputs)),
+        f"{name}.qzeros": ("F16", (rows, outputs)),
+    }
+
+
+def sparse(name, outputs, inputs):
+    """`BitmaskCompressor` of compressed-tensors: of each row half the values are kept."""
+    shape = b"".join(size.to_bytes(8, "little") for size in (outputs, inputs))
+    return {
+        f"{name}.compressed": ("BF16", (outputs * inputs // 2,)),
+        f"{name}.bitmask": ("U8", (outputs, ceil(inputs / 8))),
+        f"{name}.shape": ("I64", (2,), shape),
+        f"{name}.row_offsets": ("I64", (outputs,)),
     }

@@ -11,15 +11,21 @@ import pytest
 from mutations import rounds
 from quantised_files import (
     awq,
+    awq_fast,
     awq_gemv,
+    eetq,
     fp8,
     gptq,
+    hqq,
     int8,
     mxfp4,
     nf4,
     nvfp4,
     quant_state,
+    quanto,
+    quanto_int8,
     size_of,
+    sparse,
     store,
 )
 
@@ -41,6 +47,11 @@ MADE = {
     "awq gemv": (awq_gemv("fc", OUTPUTS, INPUTS), "awq", "int4"),
     "fp8": (fp8("fc", OUTPUTS, INPUTS), "fp8", "float8_e4m3fn"),
     "nvfp4": (nvfp4("fc", OUTPUTS, INPUTS), "modelopt", "NVFP4"),
+    **{f"hqq {bits}": (hqq("fc", OUTPUTS, INPUTS, bits), "hqq", f"int{bits}") for bits in (1, 2, 4, 8)},
+    "quanto": (quanto_int8("fc", OUTPUTS, INPUTS), "quanto", "int8"),
+    "eetq": (eetq("fc", OUTPUTS, INPUTS), "eetq", "int8"),
+    "awq fast": (awq_fast("fc", OUTPUTS, INPUTS), "awq", "int4"),
+    "sparse": (sparse("fc", OUTPUTS, INPUTS), "compressed-tensors", "bfloat16"),
 }
 
 
@@ -65,6 +76,50 @@ def test_a_layer_has_its_own_shape_and_the_bytes_that_it_is_stored_in(tmp_path, 
 def test_an_odd_number_of_values_in_bytes(tmp_path, read):
     report = read(store(tmp_path / "model.safetensors", nf4("fc", 3, 5)))
     assert report.totals.params == 15
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_groups_of_quanto_are_a_layer_of_unknown_features(tmp_path, read, bits):
+    tensors = quanto("fc", OUTPUTS, INPUTS, bits)
+    row = next(row for row in read(store(tmp_path / "model.safetensors", tensors)).layers if row.path == "fc")
+    assert (row.type, row.params, row.buffers) == ("Linear", OUTPUTS * INPUTS, 0)
+    assert (row.param_bytes, row.settings["dtype"]) == (size_of(tensors), f"int{bits}")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
+def test_hqq_itself(tmp_path, read, bits):
+    quantize = pytest.importorskip("hqq.core.quantize")
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    how = quantize.BaseQuantizeConfig(nbits=bits, group_size=32)
+    layer = quantize.HQQLinear(torch.nn.Linear(64, 96), how, compute_dtype=torch.float32, device="cpu")
+    state = {f"fc.{key}": value for key, value in layer.state_dict().items() if isinstance(value, torch.Tensor)}
+    save_file(state, tmp_path / "model.safetensors")
+    report = read(tmp_path / "model.safetensors")
+    assert (report.totals.params, report.totals.buffers) == (64 * 96 + 96, 0)
+    assert report.totals.param_bytes == sum(tensor.nbytes for tensor in state.values())
+
+
+@pytest.mark.parametrize("kind", ["qint8", "qint4", "qint2", "qfloat8"])
+def test_quanto_itself(tmp_path, read, kind):
+    library = pytest.importorskip("optimum.quanto")
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    model = torch.nn.Sequential(torch.nn.Linear(256, 96))
+    library.quantize(model, weights=getattr(library, kind))
+    library.freeze(model)
+    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, tmp_path / "model.safetensors")
+    assert read(tmp_path / "model.safetensors").totals.params == 256 * 96 + 96
+
+
+def test_a_method_that_is_not_unpacked_is_told(tmp_path, read):
+    store(tmp_path / "model.safetensors", {"fc.codes": ("I16", (8, 8)), **NORM})
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "aqlm"}}))
+    said = read(tmp_path / "model.safetensors").model.description
+    assert "says that it is quantised (aqlm)" in said
+    assert "the model's parameters are not known" in said
 
 
 def test_a_state_that_does_not_fit_is_not_believed(tmp_path, read):

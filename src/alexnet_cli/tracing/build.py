@@ -48,7 +48,10 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):
             raise DeviceError(f"out of memory on {device}", "--device meta allocates nothing") from error.__cause__
-        if device.type != META or error.__cause__ is None:  # nothing that the model did: it would be refused again
+        cause = error.__cause__
+        if (
+            device.type != META or cause is None or "overflow" in str(cause)
+        ):  # it would be refused again, or is too large
             raise
         loaded = subject.load()
         notify(f"the model was built on the CPU, as it cannot be built on meta: {error.message}")

@@ -243,5 +243,5 @@ OF_THE_MODULE = ("input_scale", "input_scale_ub", "input_zero_point", "input_glo
 OF_THE_CACHE = ("q_scale", "k_scale", "v_scale", "k_zero_point", "v_zero_point", "prob_output_scale")
 """Scales of an attention's quantised cache, which lie beside no weight."""
 
-SAY_A_SHAPE = ("_shape", *_STATES)
+SAY_A_SHAPE = ("_shape", ".shape", *_STATES)
 """Ends of the names of small tensors whose values are a shape."""

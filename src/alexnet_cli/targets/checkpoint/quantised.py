@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.targets.checkpoint.contents import Contents, Stored, opened, read_json
+from alexnet_cli.targets.checkpoint.other_packings import OTHER_FORMATS
 from alexnet_cli.targets.checkpoint.packed import FORMATS, OF_THE_CACHE, OF_THE_MODULE, Format, Packed
 
 CONFIGS = ("config.json", "quantize_config.json", "quant_config.json", "hf_quant_config.json")
 """The files beside a checkpoint that may say how it is quantised: of transformers, AutoGPTQ, AutoAWQ, ModelOpt."""
 _LARGEST_CONFIG = 20_000_000
-_UNREAD = (".qweight", "_packed", ".absmax", "_qdata")
+_ALL_FORMATS = (*FORMATS, *OTHER_FORMATS)
+_UNREAD = (".qweight", "_packed", ".absmax", "_qdata", ".W_q", "._data", ".compressed")
 
 
 class Quantisation(NamedTuple):
@@ -72,10 +74,10 @@ def as_the_model_has_them(contents: Contents, said: Quantisation | None) -> Cont
     A weight's bytes are those of all tensors that it is stored in. Where no config says how it is quantised, names,
     dtypes and shapes do, if they fit one format only.
     """
-    known = [each for each in FORMATS if said is None or said.method in each.methods]
+    known = [each for each in _ALL_FORMATS if said is None or said.method in each.methods]
     tensors = dict(contents.tensors)
     found = {}
-    for kind in known or FORMATS:
+    for kind in known or _ALL_FORMATS:
         for stem in _stems(tensors, kind):
             if _replace(tensors, kind, stem, contents, said):
                 found[kind.name] = True
@@ -138,8 +140,11 @@ def _note(found: list[str], said: Quantisation | None) -> str | None:
     if said is None:
         return f"quantised ({names}): inferred from names and shapes, as no config beside it says so"
     if not found:
-        return f"{said.file} says that it is quantised ({said.method}), but no tensor is packed in a known way"
-    by = "" if any(said.method in kind.methods for kind in FORMATS) else f" ({said.method})"
+        return (
+            f"{said.file} says that it is quantised ({said.method}), but no tensor is packed in a known way: "
+            "these numbers are of what is stored, and the model's parameters are not known"
+        )
+    by = "" if any(said.method in kind.methods for kind in _ALL_FORMATS) else f" ({said.method})"
     return f"quantised ({names}), as {said.file} says{by}"
 
 
