@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from alexnet_cli.report import Family, Layer
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.checkpoint.contents import Stored
@@ -166,10 +164,10 @@ def rows(root: Module) -> tuple[Layer, ...]:
     indices = count(1)
 
     def rows_of(module: Module, depth: int) -> list[Layer]:
-        row = _row(module, depth, None if module.children else next(indices))
+        index = None if module.children else next(indices)
         below = [rows_of(child, depth + 1) for child in _in_order(module)]
-        total = row.params + sum(first.params_total for first, *_ in below)
-        return [replace(row, params_total=total), *chain.from_iterable(below)]
+        row = _row(module, depth, index, sum(rows[0].params_total for rows in below))
+        return [row, *chain.from_iterable(below)]
 
     return tuple(rows_of(root, 0))
 
@@ -181,10 +179,17 @@ def _in_order(module: Module) -> list[Module]:
     return sorted(below, key=lambda child: int(child.name)) if numbered else below
 
 
-def _row(module: Module, depth: int, index: int | None) -> Layer:
-    own = {name: tensor for name, tensor in module.tensors.items() if tensor.same_as is None}
-    params = [tensor for name, tensor in own.items() if not is_buffer(name, tensor)]
-    size = sum(tensor.elements for tensor in params)
+def _row(module: Module, depth: int, index: int | None, below: int) -> Layer:
+    """Return the row of a module with `below` parameters in those below it."""
+    size = size_bytes = buffers = 0
+    for name, tensor in module.tensors.items():
+        if tensor.same_as is not None:
+            continue
+        if is_buffer(name, tensor):
+            buffers += tensor.elements
+        else:
+            size += tensor.elements
+            size_bytes += tensor.size_bytes
     kind = _kind(module)
     return Layer(
         index=index,
@@ -200,9 +205,9 @@ def _row(module: Module, depth: int, index: int | None) -> Layer:
         settings=_settings(module, kind),
         params=size,
         trainable_params=size,
-        param_bytes=sum(tensor.size_bytes for tensor in params),
-        buffers=sum(tensor.elements for tensor in own.values()) - size,
-        params_total=size,
+        param_bytes=size_bytes,
+        buffers=buffers,
+        params_total=size + below,
         macs=None,
         flops=None,
         macs_total=None,

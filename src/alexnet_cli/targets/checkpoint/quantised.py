@@ -103,17 +103,18 @@ def _replace(
     main = tensors.get(stem + kind.main)
     if main is None or main.packed:
         return False
-    beside = {end: tensors[stem + end] for end in (*kind.one_of, *kind.others) if stem + end in tensors}
-    values = {end: contents.values[stem + end] for end in beside if stem + end in contents.values}
+    there = [end for end in (*kind.one_of, *kind.others) if stem + end in tensors]
+    beside = {end: tensors[stem + end] for end in there}
+    values = {end: contents.values[stem + end] for end in there if stem + end in contents.values}
     key = _name(stem, kind)
     bits = said.bits if said else frozenset[int]()
     logical = kind.logical(Packed(main, beside, values, contents.metadata.get(key, ""), bits))
     if logical is None or (key in tensors and key != stem + kind.main):
         return False
-    module = key.rpartition(".")[0]
-    around = [f"{module}.{end}" if module else end for end in OF_THE_MODULE]
-    gone = [stem + kind.main, *(stem + end for end in beside), *(name for name in around if name in tensors)]
-    size = sum(tensors.pop(name).size_bytes for name in dict.fromkeys(gone))
+    module = key[: key.rfind(".") + 1]
+    around = [module + end for end in OF_THE_MODULE if module + end in tensors]
+    gone = [stem + kind.main, *(stem + end for end in beside), *around]
+    size = sum([tensors.pop(name).size_bytes for name in dict.fromkeys(gone)])
     tensors[key] = Stored(logical.shape, logical.dtype, size, main.same_as, packed=kind.name)
     return True
 
@@ -128,11 +129,16 @@ def _name(stem: str, kind: Format) -> str:
 
 def _in_order(contents: Contents, tensors: Mapping[str, Stored]) -> list[str]:
     """Order the keys as the file has them, a weight where the first of its tensors was."""
-    places: dict[str, int] = {}
-    for place, key in enumerate(contents.tensors):
-        places.setdefault(key.rpartition(".")[0], place)
-        places[f"={key}"] = place
-    return sorted(tensors, key=lambda key: places.get(f"={key}", places.get(key.rpartition(".")[0], len(places))))
+    places = {key: place for place, key in enumerate(contents.tensors)}
+    modules: dict[str, int] = {}
+    for key, place in places.items():
+        modules.setdefault(key[: key.rfind(".") + 1], place)
+
+    def place_of(key: str) -> int:
+        place = places.get(key)
+        return modules.get(key[: key.rfind(".") + 1], len(places)) if place is None else place
+
+    return sorted(tensors, key=place_of)
 
 
 def _note(found: list[str], said: Quantisation | None) -> str | None:
