@@ -304,6 +304,31 @@ def test_values_that_were_given_are_never_contradicted(asked, inputs):
         assert report.run.device == "meta"
 
 
+class LeavesOutPadding(nn.Module):
+    """Works on those of several pictures that are not all zeros."""
+
+    def __init__(self):
+        super().__init__()
+        self.see = nn.Conv2d(3, 4, 8)
+
+    def forward(self, pixels):
+        real = (pixels == 0).sum((1, 2, 3)) != pixels[0].numel()
+        return self.see(pixels[real])
+
+
+PICTURES = torch.rand(2, 3, 8, 8)
+
+
+@pytest.mark.parametrize("pixels", [PICTURES, PICTURES * 0, PICTURES * torch.tensor([1.0, 0.0])[:, None, None, None]])
+def test_pictures_are_no_padding_unless_they_are_given_as_such(pixels):
+    subject = Subject("model", "", lambda: Loaded(LeavesOutPadding()), example=Example((pixels,), {}))
+    report, real = (trace(subject, TraceOptions(batch_size=None, device=each), print) for each in ("meta", "cpu"))
+    assert said(report) == said(real)
+    assert report.totals.macs == int((pixels != 0).flatten(1).any(1).sum()) * 4 * 3 * 8 * 8
+    found = traced(LeavesOutPadding, "3,8,8", notify=[].append)
+    assert (found.run.device, found.totals.macs) == ("meta", 4 * 3 * 8 * 8)
+
+
 @pytest.mark.parametrize("fill", [0, 1])
 def test_a_mask_that_is_filled_has_that_value(fill):
     inputs = ("6:int64", f"attention_mask=6:int64={fill}", "padding_mask=6:bool")

@@ -26,6 +26,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "bamba": {"attn_layer_indices": [1]},
     "deepseek_v2": {"num_experts_per_tok": 2},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"], "num_hidden_layers": 2},
+    "idefics3": {"vision_config": {"image_size": 256}},
     "informer": {"prediction_length": 24},
     "instructblip": {"image_token_index": 1000},
     "instructblipvideo": {"video_token_index": 1000},
@@ -36,5 +37,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "qwen3_vl": {"vision_config": {"num_heads": 4, "out_hidden_size": 4096}},
     "qwen3_vl_moe": {"vision_config": {"num_heads": 4, "out_hidden_size": 2048}},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
+    "smolvlm": {"vision_config": {"image_size": 256}},
     "time_series_transformer": {"prediction_length": 24},
 }

@@ -1,8 +1,9 @@
 """Questions that a model asks of values, answered on `meta` as ordinary inputs would answer them.
 
 A tensor of one value (`ones`, what is computed from it) has that value on `meta` too. Of the inputs it is assumed that
-nothing is padded, every position is attended, token ids are no special ones, and nothing is NaN or infinite. What
-follows from that is known, such as `pad_id in ids` and `mask.all()`; everything else has no value here.
+nothing is padded, every position is attended, token ids are no special ones, and nothing is NaN or infinite; the floats
+are noise, of which none equals a number that is named. What follows from that is known, such as `pad_id in ids` and
+`mask.all()`; everything else has no value here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from alexnet_cli.errors import is_ours
 
 TOKEN = "an ordinary token"  # noqa: S105 - no password
 """The value of token ids: a number from 0 on that equals no number that a model names."""
+NOISE = "noise"
+"""The value of floats that are given: numbers that equal none that a model names."""
 _NO_TOKENS = re.compile(r"position|type|length|size|thw|grid|index|offset|step|count|num|label|target")
 _TORCH = os.path.dirname(torch.__file__) + os.sep  # noqa: PTH120 - compared with file names of frames
 _PLACES_TOLD = 4
@@ -60,7 +63,7 @@ class Assumptions:
         With each comes the tensor that the caller gave, if it has values: these are not assumed.
         """
         for name, tensor, real in inputs:
-            value = ordinary(name.lower(), tensor.dtype)
+            value = NOISE if tensor.is_floating_point() else ordinary(name.lower(), tensor.dtype)
             if value is not None:
                 known = Known(value, assumed=True) if real is None else _given(value, real)
                 if known is not None:
@@ -159,7 +162,7 @@ def ordinary(name: str, dtype: torch.dtype) -> Any:
 
 def is_one_value(known: Known) -> bool:
     """Tell whether what is known is a value that all elements have."""
-    return known.value is not TOKEN and not isinstance(known.value, Fraction)
+    return not isinstance(known.value, (str, Fraction))
 
 
 def _given(ordinary: Any, real: Tensor) -> Known | None:

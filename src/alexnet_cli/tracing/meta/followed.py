@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet_cli.tracing.meta.assumed import TOKEN, Follow, Given, Known
+from alexnet_cli.tracing.meta.assumed import NOISE, TOKEN, Follow, Given, Known
 
 FOLLOWED: dict[str, Follow] = {}
+_KINDS = (TOKEN, NOISE)
+"""What is known of tensors whose elements differ."""
 
 
 def _follow(*names: str) -> Callable[[Follow], Follow]:
@@ -33,7 +35,10 @@ def _picked(given: Given, args: Any, output: Tensor) -> Known | None:
 @_follow("clone", "_to_copy", "repeat", "flip", "roll")
 def _same(given: Given, _args: Any, output: Tensor) -> Known | None:
     known = given[0]
-    lost = known is not None and known.value is TOKEN and output.dtype not in (torch.int64, torch.int32)
+    lost = known is not None and (
+        (known.value is TOKEN and output.dtype not in (torch.int64, torch.int32))
+        or (known.value is NOISE and not output.is_floating_point())
+    )
     return None if lost else known
 
 
@@ -89,7 +94,7 @@ def _any(given: Given, args: Any, output: Tensor) -> Known | None:
 
 def _whole(given: Given, args: Any, output: Tensor, *, of_some: bool) -> Known | None:
     known = given[0]
-    if known is None or known.value is TOKEN or not args[0].numel():
+    if known is None or known.value in _KINDS or not args[0].numel():
         return None
     if isinstance(known.value, Fraction):
         return known._replace(value=of_some) if output.numel() == 1 else None
@@ -105,7 +110,7 @@ def _checked(given: Given, args: Any, output: Tensor) -> Known | None:
 @_follow("sum")
 def _sum(given: Given, args: Any, output: Tensor) -> Known | None:
     known = given[0]
-    if known is None or known.value is TOKEN or not output.numel():
+    if known is None or known.value in _KINDS or not output.numel():
         return None
     if isinstance(known.value, Fraction):
         return Known(int(known.value * args[0].numel()), known.assumed) if output.numel() == 1 else None
@@ -115,7 +120,7 @@ def _sum(given: Given, args: Any, output: Tensor) -> Known | None:
 @_follow("logical_not", "bitwise_not")
 def _not(given: Given, _args: Any, output: Tensor) -> Known | None:
     known = given[0]
-    if known is None or known.value is TOKEN or output.dtype != torch.bool:
+    if known is None or known.value in _KINDS or output.dtype != torch.bool:
         return None
     return Known(1 - known.value if isinstance(known.value, Fraction) else not known.value, known.assumed)
 
@@ -170,7 +175,9 @@ def _compared(compute: Callable[[Any, Any], Any]) -> Follow:
         left, right = args[0], args[1]
         if left is right:
             return Known(compute(0, 0), assumed=True)
-        if given[0] is None and equality and isinstance(right, float) and right == inf:
+        is_noise = given[0] is not None and given[0].value is NOISE
+        named = is_noise and isinstance(right, (int, float))
+        if equality and (named or (given[0] is None and isinstance(right, float) and right == inf)):
             return Known(token_against, assumed=True)
         if given[0] is not None and given[0].value is TOKEN:
             other = given[1] if isinstance(right, Tensor) else Known(right)
