@@ -319,3 +319,18 @@ def test_a_name_that_ends_in_pt2_is_an_exported_program(alexnet):
     assert (answer.code, answer.err) == (3, "error: file not found: missing.pt2\n")
     with pytest.raises(AlexnetError):
         inspect("missing.pt2")
+
+
+def test_weights_of_a_program_are_held_against_a_model(files, alexnet):
+    """By the names and shapes that the program tells; buffers that the state_dict has not are not among them."""
+    answer = alexnet("summary", f"{FILE}:ResNet", "-i", "3,32,32", "--weights", files["ResNet"], "--json")
+    assert answer.code == 0, answer.err
+    weights = answer.json["weights"]
+    assert weights["matched"] == len(exported_models.ResNet().state_dict())
+    assert weights["missing"] == weights["unexpected"] == weights["mismatched"] == []
+
+
+def test_weights_of_another_program(files, alexnet):
+    answer = alexnet("summary", f"{FILE}:ResNet", "-i", "3,32,32", "--weights", files["ViT"], "--json")
+    assert "patch.weight" in answer.json["weights"]["unexpected"]
+    assert "fc.weight" in answer.json["weights"]["missing"]

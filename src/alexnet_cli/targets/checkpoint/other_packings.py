@@ -1,7 +1,7 @@
 """More ways to pack quantised or sparse weights, of libraries that fewer checkpoints are made with.
 
 Sources: `HQQLinear.state_dict` of hqq; `QTensor.save_to_state_dict` and `PackedTensor` of optimum-quanto; `EetqLinear`
-of transformers; `WQLinear_GEMVFast` of AutoAWQ; the `sparse_bitmask` compressors of compressed-tensors up to 0.13.
+of transformers; `WQLinear_GEMVFast` of AutoAWQ; the `sparse_bitmask` compressors of older compressed-tensors.
 """
 
 from __future__ import annotations

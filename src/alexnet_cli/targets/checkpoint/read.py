@@ -22,6 +22,7 @@ from alexnet_cli.targets.checkpoint.distributed import read_distributed
 from alexnet_cli.targets.checkpoint.layers import module_tree, rows
 from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_beside
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
+from alexnet_cli.targets.exported import is_exported
 
 _LISTED = 5
 
@@ -88,6 +89,10 @@ def _contents(path: Path) -> Contents:
         from alexnet_cli.targets.checkpoint.gguf import read_gguf
 
         return read_gguf(path)
+    elif is_exported(path.name):
+        from alexnet_cli.targets.exported.weights import read_weights
+
+        return read_weights(path)
     elif not name.endswith(SAFETENSORS):
         raise damaged(path, f"its name does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     if name == path.name:
