@@ -104,7 +104,7 @@ def _ops(graph: Graph, rename: Callable[[str], str], same: dict[str, str], *, gr
             name = node.target.rpartition(".")[2]
             raise TargetError(
                 f"the program branches or loops by {name!r}, which is not followed",
-                "inspect the model in Python instead, which runs one branch",
+                "export it to ONNX with torch.onnx.export: of an ONNX file the branches are listed",
             )
         inputs = tuple((given.name, given.arg) for given in node.inputs)
         made = tuple(_made(output, rename) for output in node.outputs)
