@@ -444,3 +444,26 @@ class Placed(nn.Module):
             raise ValueError("the windows are not whole")
         padding = (pixel_position_ids == -1).all(-1)
         return self.see(pixel_values)[~padding]
+
+
+class Cameras(nn.Module):
+    """Steers by what cameras see, all optional: joins their pictures, and looks for their tokens in the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(image_token_id=7, image_size=32, hidden_size=WIDTH, max_action_dim=3)
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.see = nn.Conv2d(3, WIDTH, 32)
+
+    def forward(
+        self,
+        action_embeds: Tensor,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        pixel_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        _, cameras = pixel_attention_mask.shape
+        channels, height, width = pixel_values.flatten(0, 1).shape[1:]
+        seen = self.see(pixel_values.reshape(-1, channels, height, width)).reshape(-1, cameras, WIDTH).mean(1)
+        places = (input_ids == 7).cumsum(-1)
+        return action_embeds + seen[:, None] + (self.embed(input_ids) * places[..., None]).mean(1, keepdim=True)

@@ -81,6 +81,7 @@ def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[
         recounted(specs, [int(number) for number in re.findall(r"\b\d+\b", text)], guesser),
         _in_parts(specs, text, guesser),
         _of_said_rank(specs, text),
+        _of_more_axes(specs, text),
         _as_ids(specs, text),
         _as_patches(specs, text, guesser),
         _matched(specs, text),
@@ -112,7 +113,7 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
 
     A mask may go with any axis of what is given, most likely of what is called alike: `feature_attention_mask`.
     """
-    masks = [each for each in guesses if name.endswith("mask") and each.shape]
+    masks = [each for each in guesses if name.endswith("mask") and each.shape[:1] not in ((), (1,))]
     own = re.sub(r"_?(attention)?_?mask$", "", name)
     alike = [spec for spec in specs if own and own in (spec.name or "")]
     likely = [*alike, *sorted(specs, key=lambda spec: spec.dtype is None)]
@@ -124,7 +125,7 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
 
 def _nones_near(failure: BaseException) -> list[str]:
     """Return the variables that were None where a failure about None happened: first those on the lines that failed."""
-    if "None" not in str(failure):
+    if not re.search(r"None|'bool' object", str(failure)):  # `None == 7` is a bool
         return []
     nones, on_lines = [], []
     for frame, line in reversed(list(walk_tb(failure.__traceback__))):
@@ -159,10 +160,19 @@ def _of_said_rank(specs: Inputs, text: str) -> Iterator[Inputs]:
         yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - spec.is_batched, text))
 
 
+def _of_more_axes(specs: Inputs, text: str) -> Iterator[Inputs]:
+    """Add as many axes as pictures lack that were to be unpacked, where the model may have joined some of theirs."""
+    for wanted, got in re.findall(r"not enough values to unpack \(expected (\d), got (\d)\)", text):
+        for place, spec in enumerate(specs):
+            if len(spec.shape) >= _IMAGE:
+                more = (1,) * (int(wanted) - int(got))
+                yield _with(specs, place, replace(spec, shape=(*more, *spec.shape)))
+
+
 def _as_patches(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
     """Cut an image into patches where vectors as long as a patch are wanted."""
     for cut, (place, spec) in product(patches(guesser), enumerate(specs)):
-        if len(spec.shape) >= _IMAGE and cut.shape[-1] in _numbers(text):
+        if len(spec.shape) >= _IMAGE and len(cut.shape) == _SEQUENCE and cut.shape[-1] in _numbers(text):
             yield _with(specs, place, replace(spec, shape=cut.shape))
 
 

@@ -72,7 +72,7 @@ class Guesser(Source):
 
     def _by_word(self, name: str) -> Iterator[InputSpec]:
         embeddings = sources.embeddings(self) if self.config and name.endswith("embeds") else ()
-        return chain(self._by_setting(name), embeddings)
+        return chain(embeddings, self._by_setting(name))
 
     def _by_setting(self, name: str) -> Iterator[InputSpec]:
         """Vectors of a size that the config names alike: `pooled_projection_dim`, and `act_dim` of `actions`."""
