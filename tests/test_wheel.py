@@ -30,6 +30,7 @@ COMMANDS = {
     "params": "--by-type",
     "cost": "--gpu t4",
     "memory": "--optimizer adam",
+    "scale": "--until 1GiB",
     "receptive-field": "",
     "draw": "-o figure.svg",
     "report": "-o page.html",

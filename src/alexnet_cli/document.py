@@ -23,7 +23,9 @@ Unit = Literal[
     "flops_per_s",
     "intensity",
     "bits",
+    "formula",
 ]
+"""A `formula` is text in signs such as `⋅`, `²`, `⌊` and `₄`, for which LaTeX has its own."""
 Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 """A cell; None means unknown."""
 

@@ -54,6 +54,10 @@ class NothingToTrainError(UsageError):
     """The model of a training step has nothing to train."""
 
 
+class NeedsValuesError(UsageError):
+    """The model looks at values that tensors on `meta` lack, and was not to be run where there are some."""
+
+
 class OutputError(AlexnetError):
     """The answer cannot be written."""
 

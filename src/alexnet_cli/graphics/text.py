@@ -23,7 +23,10 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _VARIATIONS = range(0xFE00, 0xFE10)  # variation selectors change the width of the character before them
 _NONCHARACTER = 0xFFFE  # the last two of every 65,536 code points
 _PLAIN = str.maketrans(
-    {"×": "x", "→": "->", "·": "|", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
+    dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+    | {sign: f"^{power}" for power, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {"⋅": "*", "−": "-", "⌊": "floor(", "⌋": ")", "≤": "<=", "≥": ">=", "′": "'"}
+    | {"×": "x", "→": "->", "·": "|", "…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
 )
 _REGULAR = {
     0.30: "'Iijl",

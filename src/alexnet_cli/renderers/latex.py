@@ -29,7 +29,13 @@ _SPECIAL = {char: f"\\{char}" for char in "{}$&#_%"} | {
     "…": r"\ldots{}",
     "–": r"\textendash{}",
     "—": r"\textemdash{}",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
 }
+_RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"
+_DIGITS = str.maketrans(_RAISED + _LOWERED, "0123456789" * 2)
+_FORMULA = re.compile(rf"[⋅⌊{_RAISED}{_LOWERED}]|^−?\d|^\w$")
+_SIGNS = {"⋅": r"\,", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "−": "-", "′": "'"}
 _LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')")  # two hyphens would become a dash, two apostrophes a quotation mark
 _LATIN = range(0xC0, 0x100)
 _T1_ONLY = frozenset("ÐðÞþ×÷")
@@ -64,13 +70,22 @@ def _table(table: Table, heading: str) -> Iterator[str]:
     yield r"\toprule"
     yield _row(_escaped(column.title) for column in table.columns)
     yield r"\midrule"
-    for _, texts in rows_of(
-        table, _escaped, bold=r"\textbf{{{}}}", indent=lambda level: r"\quad" * level + " " * bool(level)
-    ):
+    indent = lambda level: r"\quad" * level + " " * bool(level)  # noqa: E731 - in one line
+    for _, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=indent, formula=_typeset):
         yield _row(texts)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"
+
+
+def _typeset(formula: str) -> str:
+    """Write a formula in LaTeX's own signs; what is none, but words in its place, stays words."""
+    if not _FORMULA.search(formula):
+        return _escaped(formula)
+    raised = re.sub(f"[{_RAISED}]+", lambda found: f"^{{{found[0].translate(_DIGITS)}}}", formula)
+    lowered = re.sub(f"[{_LOWERED}]+", lambda found: f"_{{{found[0].translate(_DIGITS)}}}", raised)
+    written = re.sub(r"(?<=\d),(?=\d)", "{,}", lowered)
+    return f"${''.join(_SIGNS.get(char) or char for char in written)}$".replace("min(", r"\min(")
 
 
 def _row(cells: Iterable[str]) -> str:

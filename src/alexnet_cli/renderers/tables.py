@@ -41,14 +41,17 @@ def rows_of(
     bold: str = "{}",
     indent: Callable[[int], str] = lambda _: "",
     cross: str = "×",
+    formula: Callable[[str], str] | None = None,
 ) -> Iterator[tuple[Row, list[str]]]:
     """Yield each row with its cells as `write` writes them.
 
     `bold` is put around the name of a group and of what failed, `indent` before a name in the tree, by its level.
+    `formula` writes what is one, if not as other text.
     """
+    writers = [formula if formula and column.unit == "formula" else write for column in table.columns]
     for row in table.rows:
-        cells = zip(row.cells, table.columns, strict=True)
-        texts = [write(cell_text(cell, column, row, cross=cross)) for cell, column in cells]
+        cells = zip(row.cells, table.columns, writers, strict=True)
+        texts = [written(cell_text(cell, column, row, cross=cross)) for cell, column, written in cells]
         if texts[0] and row.role in ("group", "failed"):
             texts[0] = bold.format(texts[0])
         yield row, [indent(row.level) * c.tree + text for c, text in zip(table.columns, texts, strict=True)]

@@ -119,7 +119,8 @@ def _columns(table: Table, style: Style) -> list[_Shown]:
         if place == 0:
             failed = "✗ " if style.unicode else "x "
             cells = [failed * (row.role == "failed") + text for text, row in zip(cells, table.rows, strict=True)]
-        full = [shorten(text, style.width, unicode=style.unicode) for text in cells]
+        most = None if column.unit == "formula" else style.width  # a formula is wrapped between its terms
+        full = [shorten(text, most, unicode=style.unicode) for text in cells]
         short = full
         if column.unit in SHORTENED:
             short = [short_text(row.cells[place], column, row) for row in table.rows]

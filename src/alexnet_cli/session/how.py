@@ -18,12 +18,13 @@ from alexnet_cli.tracing.options import (
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
+    Serving,
     Size,
     TraceOptions,
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "TrainingStep"]
+__all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "Serving", "Size", "TrainingStep"]
 __all__ += ["as_found", "how_to_run", "resized", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")

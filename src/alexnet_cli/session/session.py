@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_cli.errors import AlexnetError, ForwardError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import GRAPH, Report
-from alexnet_cli.session.how import as_found, resized
+from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.session.sources import Halved, Live, Named, Source
+from alexnet_cli.session.variation import Variation
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
@@ -19,7 +20,7 @@ from alexnet_cli.targets.onnx.beside import weights_beside
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, Serving, Size, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Serving, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
@@ -45,22 +46,6 @@ __all__ = [
     "takes_sizes",
     "weights_beside",
 ]
-
-
-@dataclass(frozen=True)
-class Variation:
-    """What is different from the model as it was asked for; None leaves a thing as it is.
-
-    A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
-    axes. Once the model has been run, its variations run silently.
-    """
-
-    batch_size: int | None = None
-    step: TrainingStep | None = None
-    serving: Serving | None = None
-    halved: str | None = None
-    on_meta: bool = False
-    sizes: tuple[Size, ...] = ()
 
 
 class Session:
@@ -121,19 +106,8 @@ class Session:
 
     def _vary(self, variation: Variation) -> Session:
         how = self.how if self._report is None else as_found(self.how, self._report)
-        source = self.source
-        if variation.on_meta:
-            how = replace(how, device=META)
-        if variation.batch_size is not None:
-            how = replace(how, batch_size=variation.batch_size)
-        if variation.step is not None:
-            how = replace(how, mode="train", step=variation.step)
-        if variation.serving is not None:
-            how = replace(how, serving=variation.serving)
-        if variation.sizes:
-            how = resized(how, variation.sizes, None if self.can_run else self.report())
-        if variation.halved is not None:
-            how, source = replace(how, traceback=False), Halved(source, variation.halved, self.report())
+        how = variation.of(how, None if not variation.sizes or self.can_run else self.report())
+        source = self.source if variation.halved is None else Halved(self.source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
         return Session(source, how, cache=self.cache, listener=listener)
 
@@ -148,6 +122,8 @@ class Session:
         report = varied.report()
         if report.error is not None:
             raise ForwardError(report.error.message, report.error.hint, report.error.path)
+        if report.run is not None and variation.batch_size not in (None, report.run.batch_size):
+            raise UsageError(f"the model runs only with a batch of {report.run.batch_size}, not {variation.batch_size}")
         return report
 
     def training(self, step: TrainingStep) -> Report | None:

@@ -11,7 +11,16 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError, TargetError, UsageError, first_line, told, users_frames
+from alexnet_cli.errors import (
+    AlexnetError,
+    DeviceError,
+    NeedsValuesError,
+    TargetError,
+    UsageError,
+    first_line,
+    told,
+    users_frames,
+)
 from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.example import Example, example_of
@@ -53,6 +62,7 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
         DeviceError: the device is not there or out of memory.
         ForwardError: the model nests calls deeper than Python can.
         UsageError: the inputs cannot be made, or none were given and none found.
+        NeedsValuesError: it cannot run on `meta`, and does not fall back.
     """
     device = require_device(options.device)
     with undisturbed(), subject.within():
@@ -87,7 +97,9 @@ def _once(notify: Notify) -> Notify:
 def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceOptions, notify: Notify) -> Report:
     trial = Trial(subject, options)
     report, failure = _trace_as_asked(device, trial, notify)
-    if device.type == META and failure is not None and options.falls_back and needs_values(failure):
+    if device.type == META and failure is not None and needs_values(failure):
+        if not options.falls_back:
+            raise NeedsValuesError(f"this model needs values to run ({first_line(failure)})") from failure
         where = "the CPU" if subject.home == "cpu" else subject.home
         said = first_line(failure)
         is_given = subject.example is not None or options.inputs_from is not None
@@ -132,7 +144,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
-    runs_again = failure is not None and device.type == META and options.falls_back and needs_values(failure)
+    runs_again = failure is not None and device.type == META and needs_values(failure)
     for note in () if runs_again else recorder.notes:
         notify(note)
     if failure is not None and options.traceback:

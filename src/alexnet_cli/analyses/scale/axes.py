@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from alexnet_cli.analyses.scale.fit import divisor_of, offsets_of
 from alexnet_cli.analyses.scale.polynomial import Step
@@ -13,6 +14,8 @@ _LARGE, _PERIOD, _SMALL_PERIOD = 16, 64, 4
 """From the size `_LARGE` on, the second run is a `_PERIOD` away: the strides of most networks multiply to a factor."""
 _OTHER_PERIODS = (960, 6720)
 """Multiples of other strides too: 960 = 2⁶·3·5, 6720 = 2⁶·3·5·7."""
+_NEARER = 3
+"""If a model does other operators at the second size, so many nearer ones are tried."""
 _MOST_RUNS = 24
 _DIFFERENT = 4
 
@@ -35,7 +38,10 @@ def explore(runs: Runs, dimension: int) -> Axis:
     """Run a model at sizes of one dimension, until all steps between sizes inside it are known."""
     base, name = runs.base[dimension], runs.names[dimension]
     runs.first()
-    far = next(runs.running(dimension, _far_from(base)), None)
+    found = list(islice(runs.running(dimension, _far_from(base)), 1))
+    if found and not runs.alike(runs.moved(dimension, found[0])):
+        found += islice(runs.running(dimension, [size for size in _far_from(base) if size != found[0]]), _NEARER)
+    far = next((size for size in found if runs.alike(runs.moved(dimension, size))), next(iter(found), None))
     near = None if far is None else next(runs.running(dimension, _between(base, far)), None)
     sizes = tuple(size for size in (base, far, near) if size is not None)
     alike = all(runs.alike(runs.moved(dimension, size)) for size in sizes)

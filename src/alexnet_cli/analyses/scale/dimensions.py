@@ -26,7 +26,7 @@ def dimensions_of(report: Report) -> dict[str, Dimension]:
     """Return all dimensions of a model's inputs that have a name; those with a meaning come first."""
     inputs = report.run.inputs if report.run is not None else ()
     batch = report.run.batch_size if report.run is not None else None
-    found = [*_batch(inputs, batch), *_image(inputs), *_sequence(report, inputs)]
+    found = [*_batch(inputs, batch), *_image(inputs), *_sequence(report, inputs), *_context(inputs)]
     single = (
         Dimension(f"{name}.{axis}", ((at, axis),), size)
         for at, (name, given) in enumerate(zip(names_of(inputs), inputs, strict=True))
@@ -61,7 +61,7 @@ def _joined(text: str, known: Mapping[str, Dimension]) -> Dimension:
     sizes = {part.size for part in parts}
     if len(sizes) > 1:
         told = ", ".join(f"{part.name} is {part.size}" for part in parts)
-        raise UsageError(f"{text} cannot change together: {told}", "give them one size with --input-size")
+        raise UsageError(f"{text} cannot change together: {told}", "give them one size first")
     return Dimension("+".join(part.name for part in parts), tuple(a for part in parts for a in part.axes), sizes.pop())
 
 
@@ -109,6 +109,13 @@ def _sequence(report: Report, inputs: Sequence[Input]) -> Iterator[Dimension]:
 
 def _is_tokens(given: Input) -> bool:
     return given.dtype.startswith("int") and len(given.shape) == _SEQUENCE_RANK - 1
+
+
+def _context(inputs: Sequence[Input]) -> Iterator[Dimension]:
+    """Yield the tokens that a language model knows when it makes the next one; no axis of its inputs has them."""
+    lengths = [given.shape[1] for given in inputs if _is_tokens(given)]
+    if lengths:
+        yield Dimension(CONTEXT, (), lengths[0])
 
 
 def _axes_of_length(inputs: Sequence[Input], length: int) -> Iterator[tuple[int, int]]:

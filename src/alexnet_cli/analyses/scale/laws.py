@@ -10,12 +10,13 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.analyses.scale.envelope import largest_of
-from alexnet_cli.analyses.scale.find import Law
 from alexnet_cli.analyses.scale.fit import Sizes
+from alexnet_cli.analyses.scale.law import Law, parts_of
 from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
+from alexnet_cli.analyses.scale.runs import LARGEST
 
 _SCANNED = 2**12
-"""Where sizes go by steps, the pieces are told up to this size, or twice the largest that ran."""
+"""Where sizes go by steps, pieces are told for so many sizes."""
 
 
 class Term(Struct, frozen=True):
@@ -79,14 +80,16 @@ def name_of(step: Step) -> str:
 
 def steps_in(laws: Sequence[Law]) -> tuple[StepOf, ...]:
     """Return the steps that laws go by, beside the sizes themselves."""
-    found = sorted({step for law in laws for piece in law.pieces for step in piece.steps if not step.is_size})
+    every = [part for law in laws for _, part in parts_of(law, range(1, LARGEST))]
+    found = sorted({step for law in every for piece in law.pieces for step in piece.steps if not step.is_size})
     return tuple(StepOf(name_of(step), step.dimension, step.divisor, step.offset) for step in found)
 
 
-def told(law: Law, ran: Sequence[Sizes]) -> ScalingLaw:
-    """Return a law as the JSON has it; `ran` are the sizes at which the model ran."""
+def told(law: Law, limits: Sequence[range]) -> ScalingLaw:
+    """Return a law as the JSON has it, of sizes within the limits of each dimension."""
     quantity, name = law.total
-    pieces = pieces_of(law, ran)
+    parts = parts_of(law, limits[0])
+    pieces = tuple(piece for within, part in parts for piece in _pieces(part, within, alone=len(parts) == 1))
     several = len(pieces) > 1
     return ScalingLaw(
         quantity=quantity,
@@ -94,8 +97,10 @@ def told(law: Law, ran: Sequence[Sizes]) -> ScalingLaw:
         terms=() if several or not pieces else pieces[0].terms,
         pieces=pieces if several else (),
         piecewise=("smallest" if law.smallest else "largest") if several else None,
-        proved_at=tuple(_named(law, sizes) for sizes in law.proved_at),
-        except_at=tuple(Exception_(_named(law, sizes), value) for sizes, value in law.except_at.items()),
+        proved_at=tuple(_named(law, sizes) for _, part in parts for sizes in part.proved_at),
+        except_at=tuple(
+            Exception_(_named(law, sizes), value) for _, part in parts for sizes, value in part.except_at.items()
+        ),
         type=name or UNSET,
     )
 
@@ -104,32 +109,33 @@ def _named(law: Law, sizes: Sizes) -> dict[str, int]:
     return dict(zip(law.names, sizes, strict=True))
 
 
-def pieces_of(law: Law, ran: Sequence[Sizes]) -> tuple[Piece, ...]:
+def _pieces(law: Law, within: range, *, alone: bool) -> tuple[Piece, ...]:
     """Return the pieces of a law, with one dimension in the order of the sizes at which they hold."""
-    if len(law.pieces) <= 1 or len(law.names) > 1:
+    if len(law.names) > 1 or (alone and len(law.pieces) <= 1):
         return tuple(_piece(law, at) for at in range(len(law.pieces)))
     [name] = law.names
     if all(step.is_size for piece in law.pieces for step in piece.steps):
         sign = -1 if law.smallest else 1
-        starts = largest_of([piece.times(sign).coefficients() for piece in law.pieces], 1)
+        signed = [piece.times(sign).coefficients() for piece in law.pieces]
+        starts = largest_of(signed, within.start, within.stop - 1)
     else:
-        sizes = [size for (size,) in ran]
-        starts = _scanned(law, name, min(sizes), max(2 * max(sizes), _SCANNED))
-    ends = [start - 1 for start, _ in starts[1:]]
+        within = within[:_SCANNED]
+        starts = _scanned(law, name, within)
+    last = None if within.stop >= LARGEST else within.stop - 1
+    ends = [*(start - 1 for start, _ in starts[1:]), last]
     return tuple(
-        _piece(law, which, start if at else None, ends[at] if at < len(ends) else None)
-        for at, (start, which) in enumerate(starts)
+        _piece(law, which, start if start > 1 else None, end) for (start, which), end in zip(starts, ends, strict=True)
     )
 
 
-def _scanned(law: Law, name: str, least: int, most: int) -> list[tuple[int, int]]:
+def _scanned(law: Law, name: str, sizes: range) -> list[tuple[int, int]]:
     """Return which piece it is from which size on, by asking at each."""
 
     def which(size: int) -> int:
         values = [piece.at({name: size}) for piece in law.pieces]
         return values.index(min(values) if law.smallest else max(values))
 
-    return [(next(iter(sizes)), piece) for piece, sizes in groupby(range(least, most + 1), key=which)]
+    return [(next(same), piece) for piece, same in groupby(sizes, key=which)]
 
 
 def _piece(law: Law, at: int, least: int | None = None, most: int | None = None) -> Piece:

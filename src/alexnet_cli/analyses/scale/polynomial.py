@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
+from math import lcm, prod
 
 from msgspec import Struct
 
@@ -90,10 +90,15 @@ class Polynomial:
     def at(self, sizes: Mapping[str, int]) -> Fraction:
         """Return the value at the sizes of all its dimensions."""
         values = {step: step.at(sizes[step.dimension]) for step in self.steps}
-        return sum(
-            (each * prod(values[step] ** power for step, power in monomial) for monomial, each in self.terms.items()),
-            Fraction(0),
-        )
+        denominator, terms = self._in_whole_numbers
+        total = sum(each * prod(values[step] ** power for step, power in monomial) for monomial, each in terms)
+        return Fraction(total, denominator)
+
+    @cached_property
+    def _in_whole_numbers(self) -> tuple[int, list[tuple[Monomial, int]]]:
+        """Return a denominator of all coefficients, and the terms multiplied by it: whole numbers are quick."""
+        common = lcm(*(each.denominator for each in self.terms.values()))
+        return common, [(monomial, int(each * common)) for monomial, each in self.terms.items()]
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

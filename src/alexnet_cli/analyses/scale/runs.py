@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import gcd
 
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.samples import Sample
-from alexnet_cli.errors import AlexnetError
+from alexnet_cli.errors import AlexnetError, NeedsValuesError
 
 LARGEST = 2**31
+EVERY = range(1, LARGEST)
 """Larger sizes no tensor has."""
 
 
@@ -16,7 +18,8 @@ class Runs:
     """Samples at the sizes of dimensions; `base` is where the search begins, and `refused` says what did not run.
 
     `run` makes a sample, or raises `AlexnetError` at sizes that the model does not take. What `other` runs were
-    refused, these are not asked again.
+    refused, these are not asked again. `untold` are sizes at which only a run with values could tell. All
+    dimensions stay `within` these sizes.
     """
 
     def __init__(
@@ -26,13 +29,17 @@ class Runs:
         self.base = base
         self.samples: dict[Sizes, Sample] = {}
         self.refused: dict[Sizes, AlexnetError] = {} if other is None else dict(other.refused)
+        self.untold: dict[Sizes, AlexnetError] = {} if other is None else dict(other.untold)
+        self.within = EVERY
         self._run = run
 
     def at(self, sizes: Sizes) -> Sample | None:
         """Return the sample at these sizes, None where the model does not run."""
-        if sizes not in self.samples and sizes not in self.refused:
+        if sizes not in self.samples and sizes not in self.refused and sizes not in self.untold:
             try:
                 self.samples[sizes] = self._run(sizes)
+            except NeedsValuesError as error:
+                self.untold[sizes] = error
             except AlexnetError as error:
                 self.refused[sizes] = error
         return self.samples.get(sizes)
@@ -45,8 +52,12 @@ class Runs:
         """
         found = self.at(self.base)
         if found is None:
-            raise self.refused[self.base]
+            raise self.why_not(self.base)
         return found
+
+    def why_not(self, sizes: Sizes) -> AlexnetError:
+        """Return why there is no sample at sizes that were asked for."""
+        return self.refused.get(sizes) or self.untold[sizes]
 
     def alike(self, sizes: Sizes) -> Sample | None:
         """Return the sample at these sizes if it has the structure of that at the base."""
@@ -65,14 +76,37 @@ class Runs:
 
     def may_run(self, sizes: Sizes) -> bool:
         """Tell whether sizes may run: none is beyond one that was refused, unless a size that ran is too."""
-        return all(self._is_inside(dimension, size) for dimension, size in enumerate(sizes))
+        return all(size in self.limits(dimension) for dimension, size in enumerate(sizes))
 
-    def _is_inside(self, dimension: int, size: int) -> bool:
-        ran = [sizes[dimension] for sizes in self.samples] or [self.base[dimension]]
+    def limits(self, dimension: int) -> range:
+        """Return the sizes of a dimension that may run: up to the next that was refused beyond all others.
+
+        Where only multiples run, others that were refused are no limit.
+        """
+        known, apart = self._known(dimension), self.apart(dimension)
         refused = [sizes[dimension] for sizes in self.refused if self.moved(dimension, sizes[dimension]) == sizes]
-        least = max((each for each in refused if each < min(ran)), default=0)
-        most = min((each for each in refused if each > max(ran)), default=LARGEST)
-        return least < size < most
+        refused = [size for size in refused if (size - known[0]) % apart == 0]
+        least = max((each for each in refused if each < known[0]), default=0)
+        most = min((each for each in refused if each > known[-1]), default=LARGEST)
+        return range(max(least + 1, self.within.start), min(most, self.within.stop))
+
+    def apart(self, dimension: int) -> int:
+        """Return the distance of which all differences between sizes that run are multiples."""
+        known = self._known(dimension)
+        return gcd(*(size - known[0] for size in known)) or 1
+
+    def _known(self, dimension: int) -> list[int]:
+        """Return the sizes that are known not to be refused, in rising order."""
+        return sorted(sizes[dimension] for sizes in (*self.samples, *self.untold, self.base))
+
+    def find_limits(self, dimension: int) -> None:
+        """Run between the last size that is not refused and the next that is, until they are neighbours."""
+        apart = self.apart(dimension)
+        if self.limits(dimension).stop < LARGEST:
+            while (last := self._known(dimension)[-1]) + apart < (stop := self.limits(dimension).stop):
+                self.at(self.moved(dimension, last + (stop - last) // (2 * apart) * apart))
+        while 1 < (least := self.limits(dimension).start) <= (first := self._known(dimension)[0]) - apart:
+            self.at(self.moved(dimension, first - (first - least + 1) // (2 * apart) * apart))
 
     def named(self, sizes: Sizes) -> Mapping[str, int]:
         """Return sizes by the names of their dimensions."""

@@ -6,6 +6,7 @@ sizes along axes, while their sums and the largest of them are not. So laws are 
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,18 +30,27 @@ Total = tuple[Quantity, str]
 """A quantity of the whole model, or, by a name other than the empty one, of the layers of a type."""
 
 
+Moment = tuple[tuple[str | None, ...], int, str | None, str | None]
+"""A place where operators follow each other as nowhere else, how many operators from there, the operator, its layer."""
+
+_NEIGHBOURS, _NEAR = 3, 100
+"""How many operators on each side make a place, and how many a few turns of a loop have."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """What a run at certain sizes did.
 
     Runs with the same `structure` did the same operators on the same storages, so that their parts can be compared one
-    by one. `entries` are the sizes of all values along all their axes.
+    by one. `entries` are the sizes of all values along all their axes. `moments` are the bytes that are live near
+    places that a run has once: in a loop over time memory grows or falls, so that a peak is at one of its ends.
     """
 
     structure: int
     parts: dict[Part, int]
     entries: tuple[int, ...]
     totals: dict[Total, int]
+    moments: dict[Moment, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,9 @@ def of_forward(report: Report) -> Sample:
         UsageError: the report has no operator trace.
     """
     tape = tape_of(report)
-    return _sample(tape, dict(_work(tape)) | dict(_storages(tape)), shares_of_forward(report))
+    found = _sample(tape, dict(_work(tape)) | dict(_storages(tape)), shares_of_forward(report))
+    found.totals["params", ""] = report.totals.params
+    return found
 
 
 def of_training(report: Report) -> Sample:
@@ -98,10 +110,25 @@ def shares_of_training(report: Report) -> Shares:
 
 def _sample(tape: Tape, parts: dict[Part, int], shares: Shares) -> Sample:
     totals = {total: sum(_held(parts, part) for part in of) for total, of in shares.sums.items()}
-    live = accumulate(sum(sign * parts[part] for part, sign in moment) for moment in shares.moments)
+    live = list(accumulate(sum(sign * parts[part] for part, sign in moment) for moment in shares.moments))
     totals[shares.peak, ""] = max(live)
     entries = tuple(size for value in tape.values for size in value.shape)
-    return Sample(_structure(tape), parts, entries, totals)
+    return Sample(_structure(tape), parts, entries, totals, _near_places(shares, live))
+
+
+def _near_places(shares: Shares, live: Sequence[int]) -> dict[Moment, int]:
+    ops = [None] * _NEIGHBOURS + [op for op, _ in shares.where] + [None] * _NEIGHBOURS
+    around = [tuple(ops[at : at + 2 * _NEIGHBOURS + 1]) for at in range(len(live))]
+    often = Counter(around)
+    once = [at for at, neighbours in enumerate(around) if often[neighbours] == 1]
+    found: dict[Moment, int] = {}
+    for at, (where, held) in enumerate(zip(shares.where, live, strict=True)):
+        after = bisect(once, at)
+        for place in once[max(after - 1, 0) : after + 1]:
+            if abs(at - place) <= _NEAR:
+                key: Moment = (around[place], at - place, *where)
+                found[key] = held
+    return found
 
 
 def limit_of(part: Part) -> Part | None:

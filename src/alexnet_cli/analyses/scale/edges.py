@@ -1,0 +1,110 @@
+"""Pixels at the right and the bottom edge of an image that no window of a convolution net reads, by image size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.receptive_field.fields import LayerField, receptive_fields
+from alexnet_cli.analyses.scale.axes import Axis
+from alexnet_cli.analyses.scale.runs import Runs
+from alexnet_cli.errors import AlexnetError
+from alexnet_cli.report import Report
+
+_MAP_RANK = 4
+
+
+class Unread(Struct, frozen=True):
+    """A size of an image, and how many of its last rows, and columns, no window reads."""
+
+    size: int
+    pixels: int
+
+
+class Edges(Struct, frozen=True):
+    """What the windows of all layers up to `path` leave unread, for the sizes of one period, which is its `jump`."""
+
+    dimension: str
+    path: str
+    jump: int
+    sizes: tuple[Unread, ...]
+
+
+class Window(Struct, frozen=True):
+    """How a layer's units follow from those before it, along one axis: `size` units at a time, `stride` further each.
+
+    There are `padding` units on each side, which belong to no image.
+    """
+
+    size: int
+    stride: int
+    padding: int
+
+    def units(self, before: int) -> int:
+        """Return how many units there are after so many before."""
+        return (before + 2 * self.padding - self.size) // self.stride + 1
+
+    def last_read(self, last: int, before: int) -> int:
+        """Return the last unit before that the unit `last` reads."""
+        return min(self.stride * last + self.size - 1 - self.padding, before - 1)
+
+
+def edges(report: Report, runs: Runs, axis: Axis) -> Edges | None:
+    """Return what is unread at the edges of images; None unless the windows of all layers are known.
+
+    `report` is a run at the size with which the axis begins.
+    """
+    maps = _maps(report)
+    windows = [_window(before, layer) for before, layer in zip((None, *maps), maps, strict=False)]
+    known = [window for window in windows if window is not None]
+    if not maps or len(known) < len(windows) or not _explain(known, maps, axis.sizes[0]):
+        return None
+    first, jump = axis.sizes[0], int((maps[-1].jump or (1,))[-1] or 1)
+    sizes = [image for image in range(first, first + jump + 1) if runs.may_run(runs.moved(axis.dimension, image))]
+    return Edges(axis.name, maps[-1].path, jump, tuple(Unread(image, unread(known, image)) for image in sizes))
+
+
+def unread(windows: Sequence[Window], image: int) -> int:
+    """Return how many of the last pixels none of the last layer's units sees, from layer to layer, the last first."""
+    before = [image]
+    for window in windows:
+        before.append(window.units(before[-1]))
+    last = before.pop() - 1
+    for window, units in zip(reversed(windows), reversed(before), strict=True):
+        last = window.last_read(last, units)
+    return image - 1 - last
+
+
+def _maps(report: Report) -> list[LayerField]:
+    try:
+        layers = receptive_fields(report).layers
+    except AlexnetError:
+        return []
+    return [layer for layer in layers if layer.status == "exact" and len(layer.output_shape or ()) == _MAP_RANK]
+
+
+def _window(before: LayerField | None, layer: LayerField) -> Window | None:
+    """Return a layer's window from the fields of its units and of those before it; None if there is no such one."""
+    size, jump, start = _last(layer.size), _last(layer.jump), _last(layer.start)
+    wide, apart, centre = (1.0, 1.0, 0.0) if before is None else map(_last, (before.size, before.jump, before.start))
+    if None in (size, jump, start, wide, apart, centre):
+        return None
+    width, stride = (size - wide) / apart + 1, jump / apart  # type: ignore[operator]
+    padding = (width - 1) / 2 - (start - centre) / apart  # type: ignore[operator]
+    whole = all(float(number).is_integer() for number in (width, stride, padding))
+    return Window(int(width), int(stride), int(padding)) if whole and stride >= 1 and width >= 1 else None
+
+
+def _last(numbers: Sequence[float | None] | None) -> float | None:
+    return None if numbers is None else numbers[-1]
+
+
+def _explain(windows: Sequence[Window], maps: Sequence[LayerField], image: int) -> bool:
+    """Tell whether windows, one after the other, give the sizes that the maps have: no branches, no rounding up."""
+    units = image
+    for window, layer in zip(windows, maps, strict=True):
+        units = window.units(units)
+        if window.padding < 0 or layer.output_shape is None or units != layer.output_shape[-1]:
+            return False
+    return True

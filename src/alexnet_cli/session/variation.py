@@ -1,0 +1,39 @@
+"""What is different from a model as it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from alexnet_cli.report import Report
+from alexnet_cli.session.how import resized
+from alexnet_cli.tracing.options import META, Serving, Size, TraceOptions, TrainingStep
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What is different from the model as it was asked for; None leaves a thing as it is.
+
+    A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
+    axes. Once the model has been run, its variations run silently.
+    """
+
+    batch_size: int | None = None
+    step: TrainingStep | None = None
+    serving: Serving | None = None
+    halved: str | None = None
+    on_meta: bool = False
+    sizes: tuple[Size, ...] = ()
+
+    def of(self, how: TraceOptions, graph: Report | None) -> TraceOptions:
+        """Return how the model is run with it; a `graph`, which is not run, is told all its inputs."""
+        if self.on_meta:
+            how = replace(how, device=META)
+        if self.batch_size is not None:
+            how = replace(how, batch_size=self.batch_size)
+        if self.step is not None:
+            how = replace(how, mode="train", step=self.step)
+        if self.serving is not None:
+            how = replace(how, serving=self.serving)
+        if self.halved is not None:
+            how = replace(how, traceback=False)
+        return resized(how, self.sizes, graph) if self.sizes else how
