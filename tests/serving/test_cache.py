@@ -19,7 +19,7 @@ def state_bytes(tape, values):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_cache_and_macs_of_a_token(folder, name, context):
     family = FAMILIES[name]
-    report = Session(Named(folder(family.config))).serving(Serving("decode", context))
+    report = Session(Named(folder(family.config))).serving(Serving("decode", context)).report()
     assert report.error is None
     assert state_bytes(report.tape, report.tape.state.after) == family.cached(context)
     assert report.totals.macs == family.macs(context)
@@ -28,7 +28,7 @@ def test_cache_and_macs_of_a_token(folder, name, context):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_prompt_leaves_the_cache_that_the_next_token_finds(folder, name):
     session = Session(Named(folder(FAMILIES[name].config)))
-    prompt, token = (session.serving(Serving(part, n)).tape for part, n in (("prefill", 20), ("decode", 21)))
+    prompt, token = (session.serving(Serving(part, n)).report().tape for part, n in (("prefill", 20), ("decode", 21)))
     assert prompt.state.before == ()
     left, found = (
         [tape.values[at] for at in values]

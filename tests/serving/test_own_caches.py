@@ -90,7 +90,7 @@ def models(tmp_path):
 
 def one_token(file, name):
     how = TraceOptions(inputs_from=f"{file}:{name.lower()}", batch_size=None)
-    return Session(Named(f"{file}:{name}"), how).serving(Serving("decode"))
+    return Session(Named(f"{file}:{name}"), how).serving(Serving("decode")).report()
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ def test_a_model_that_keeps_nothing(models):
 
 def test_a_cache_that_a_prompt_does_not_return(models):
     with pytest.raises(UsageError, match="keeps nothing from one token to the next"):
-        Session(Named(f"{models}:Longer")).serving(Serving("decode", 8))
+        Session(Named(f"{models}:Longer")).serving(Serving("decode", 8)).report()

@@ -10,12 +10,12 @@ from these bytes is a lower bound.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from msgspec import Struct
 
-from alexnet_cli.tape import Operation, Phase, Tape, Value
+from alexnet_cli.tape import Operation, Phase, Role, Tape, Value
 
 _EMPTY = frozenset({"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"})
 
@@ -65,6 +65,11 @@ def reads_of(operation: Operation, values: Sequence[Value], *, twice: bool = Fal
             yield value, size
 
 
+def is_lookup(operation: Operation) -> bool:
+    """Tell whether an operator reads only a part of its first argument, by the indices in another."""
+    return operation.op in _LOOKUPS or operation.op in _GATHERS
+
+
 def writes_of(operation: Operation, values: Sequence[Value]) -> Iterator[Access]:
     """Yield the values that an operator writes, each with the number of bytes."""
     if operation.nature != "view" and operation.op not in _EMPTY:
@@ -109,16 +114,27 @@ _FLOATS = ("float64", "float32", "float16", "bfloat16")
 class Unit(Struct, frozen=True):
     """The work of one kernel: MACs by the dtype they are done in, and the least number of bytes that it moves.
 
-    `row` is the position of its row in the report's layers, None outside all of them. `uncounted` names its operators
-    that compute something for which there is no MAC formula.
+    `read` and `written` are these bytes by the role of the storage. `row` is the position of its row in the report's
+    layers, None outside all of them. `uncounted` names its operators that compute something for which there is no MAC
+    formula.
     """
 
     row: int | None
     phase: Phase
     macs: dict[str, int]
     uncounted: tuple[str, ...]
-    bytes_read: int
-    bytes_written: int
+    read: dict[Role, int]
+    written: dict[Role, int]
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes read, from storages of any role."""
+        return sum(self.read.values())
+
+    @property
+    def bytes_written(self) -> int:
+        """The bytes written, to storages of any role."""
+        return sum(self.written.values())
 
 
 def units(tape: Tape) -> tuple[Unit, ...]:
@@ -179,10 +195,7 @@ class _Flow:
         for operation in operations:
             if operation.macs:
                 macs[self._dtype(operation)] += operation.macs
-        held = self.tape.storages
-        read, written = (
-            sum(min(size, held[at].bytes) for at, size in moved.items()) for moved in self.moved(positions)
-        )
+        read, written = map(self._by_role, self.moved(positions))
         uncounted = tuple(operation.op for operation in operations if operation.macs is None)
         first = operations[0]
         return Unit(first.row, first.phase, dict(macs), uncounted, read, written)
@@ -205,6 +218,14 @@ class _Flow:
             places, region = sizes[self.tape.values[value].storage], self.region[value]
             places[region] = max(places.get(region, 0), size)
         return {at: sum(places.values()) for at, places in sizes.items()}
+
+    def _by_role(self, moved: Mapping[int, int]) -> dict[Role, int]:
+        """Sum up bytes by the role of the storage, of each storage at most its size."""
+        sizes: dict[Role, int] = {}
+        for at, size in moved.items():
+            storage = self.tape.storages[at]
+            sizes[storage.role] = sizes.get(storage.role, 0) + min(size, storage.bytes)
+        return sizes
 
     def _place(self, made: int, position: int, operation: Operation) -> None:
         value = self.tape.values[made]

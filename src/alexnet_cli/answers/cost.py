@@ -10,19 +10,24 @@ from msgspec.structs import asdict
 from alexnet_cli.analyses.cost import Cost, CostTotals, LayerCost, PhasedWork, Roof, TypeCost, backward_of
 from alexnet_cli.analyses.cost import cost as analyse
 from alexnet_cli.analyses.hardware import DTYPES, Hardware, find_hardware
+from alexnet_cli.analyses.serving.serving import ServingCost, serving
 from alexnet_cli.answers.answer import Answer, failures_of
+from alexnet_cli.document import Document
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH, SPEED
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.how import serving as serving_options
 from alexnet_cli.session.how import training_step
 from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.views.cost import cost_document
+from alexnet_cli.views.serving import serving_document
 
 
 class CostResult(Envelope, frozen=True, kw_only=True):
     """`alexnet cost --json`; with several batch sizes `layers` and the like are those of the first, `sweep` has all.
 
+    `serving` is there for a prompt or a token of a language model, `serving_sweep` has those of all batch sizes.
     `outside` is work that no layer did, null if there is none; `tf32` tells whether float32 is compared with the TF32
     peak.
     """
@@ -34,6 +39,8 @@ class CostResult(Envelope, frozen=True, kw_only=True):
     hardware: Hardware | None
     tf32: bool
     sweep: tuple[Cost, ...] | UnsetType = UNSET
+    serving: ServingCost | UnsetType = UNSET
+    serving_sweep: tuple[ServingCost, ...] | UnsetType = UNSET
 
 
 def cost(
@@ -47,16 +54,25 @@ def cost(
     amp: str | None = None,
     depth: int | None = None,
     batch_size: int | Sequence[int] | None = None,
+    context: int | None = None,
+    decode: bool = False,
+    prefill: bool = False,
 ) -> Answer[CostResult]:
     """Show what each layer computes and moves, what bounds it on a GPU, and the least time that it takes.
 
-    With `backward` that is a training step; several sizes in `batch_size` are compared.
+    With `backward` that is a training step; several sizes in `batch_size` are compared. With `decode` it is one token
+    of a language model after a cache, `context` tokens with it; with `prefill` a prompt of so many.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
     roof = _roof(gpu, peak_flops, bandwidth, tf32=tf32)
+    asked = serving_options(context, decode=decode, prefill=prefill, given=session.is_given)
+    if asked is not None:
+        if backward:
+            raise UsageError(f"--backward and --{asked.part} exclude each other", "a model is trained without a cache")
+        session = session.serving(asked)
     if backward:
         session = session.vary(Variation(step=training_step("none", amp)))
     elif amp is not None:
@@ -64,8 +80,13 @@ def cost(
     sizes = (batch_size,) if isinstance(batch_size, int) else tuple(batch_size or ())
     reports = list(_reports(session, sizes))
     costs = [analyse(backward_of(report) if backward else report, roof, depth) for report in reports]
-    result = _result(reports, costs, roof)
-    return Answer(result, lambda: cost_document(reports[0], costs, roof), failures=failures_of(reports[-1]))
+    served = [serving(report, roof) for report in reports if report.error is None] if asked is not None else []
+    result = _result(reports, costs, served, roof)
+
+    def shown() -> Document:
+        return serving_document(reports[0], served, roof) if served else cost_document(reports[0], costs, roof)
+
+    return Answer(result, shown, failures=failures_of(reports[-1]))
 
 
 def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
@@ -81,7 +102,9 @@ def _reports(session: Session, batch_sizes: Sequence[int]) -> Iterator[Report]:
             return
 
 
-def _result(reports: Sequence[Report], costs: Sequence[Cost], roof: Roof | None) -> CostResult:
+def _result(
+    reports: Sequence[Report], costs: Sequence[Cost], served: Sequence[ServingCost], roof: Roof | None
+) -> CostResult:
     shown = asdict(costs[0])
     del shown["batch_size"]
     return CostResult(
@@ -90,6 +113,8 @@ def _result(reports: Sequence[Report], costs: Sequence[Cost], roof: Roof | None)
         hardware=None if roof is None else roof.hardware,
         tf32=roof is not None and roof.tf32,
         sweep=tuple(costs) if len(costs) > 1 else UNSET,
+        serving=served[0] if served else UNSET,
+        serving_sweep=tuple(served) if len(served) > 1 else UNSET,
     )
 
 

@@ -22,6 +22,8 @@ Examples:
   alexnet cost --gpu gtx-580 -b 128 --backward      a training step as in 2012
   alexnet cost --gpu t4 -b 1,8,64                   the effect of larger batches
   alexnet cost --peak-flops 312T --bandwidth 2.0TB  hardware not in the table
+  alexnet cost llama/ --context 8192 --decode --gpu h200 --dtype bfloat16
+                                                    one token of a language model, its cache, tokens per second
   alexnet cost --json | jq .totals.intensity
 """
 
@@ -40,6 +42,13 @@ Asked: Any = options_of(
     backward=typer.Option("--backward", help="Count a training step: the forward and its backward."),
     amp=options.Amp,
     depth=options.Depth,
+    context=typer.Option(
+        metavar="N", help="Of a language model: how many tokens the text has; with --decode, --prefill."
+    ),
+    decode=typer.Option("--decode", help="Count one token: the last of the context, after a cache of those before it."),
+    prefill=typer.Option(
+        "--prefill", help="Count the prompt: all tokens of the context at once, and the cache they fill."
+    ),
 )
 BatchSizes = Annotated[
     str | None,

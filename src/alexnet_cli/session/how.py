@@ -11,13 +11,14 @@ from msgspec import UNSET
 
 from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.report import Input, Report
-from alexnet_cli.targets.inputs import InputSpec, parse_input
+from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec, parse_input
 from alexnet_cli.tracing.options import (
     AMP_DTYPES,
     DEVICES,
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
+    Part,
     Serving,
     Size,
     TraceOptions,
@@ -25,7 +26,7 @@ from alexnet_cli.tracing.options import (
 )
 
 __all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "Serving", "Size", "TrainingStep"]
-__all__ += ["as_found", "how_to_run", "resized", "training_step"]
+__all__ += ["as_found", "how_to_run", "resized", "serving", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -79,6 +80,28 @@ def training_step(optimizer: str = "sgd", amp: str | None = None, *, foreach: bo
     if amp is not None and amp not in AMP_DTYPES:
         raise UsageError(f"unknown dtype {amp!r} for mixed precision", f"known: {', '.join(AMP_DTYPES)}")
     return TrainingStep(optimizer, amp, foreach)
+
+
+def serving(context: int | None, *, decode: bool, prefill: bool, given: bool = False) -> Serving | None:
+    """Read the options that say what a language model is run for; None if none does.
+
+    Without a context the arguments must be `given`, cache included.
+
+    Raises:
+        UsageError: they do not go together, or the context is no positive number.
+    """
+    if decode and prefill:
+        raise UsageError("--decode and --prefill exclude each other", "ask for one after the other")
+    if not decode and not prefill:
+        if context is not None:
+            raise UsageError("--context goes with --decode or --prefill", f"as in --context {context} --decode")
+        return None
+    part: Part = "decode" if decode else "prefill"
+    if context is None and not given:
+        raise UsageError(f"--{part} needs to know how long the context is", f"as in --context 8192 --{part}")
+    if context is not None and not 0 < context <= LARGEST_DIMENSION:
+        raise UsageError(f"--context {context} is no length", f"write a whole number from 1 to {LARGEST_DIMENSION:,}")
+    return Serving(part, context)
 
 
 def as_found(how: TraceOptions, report: Report) -> TraceOptions:

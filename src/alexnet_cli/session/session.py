@@ -80,6 +80,11 @@ class Session:
         return isinstance(self.resolved, Subject)
 
     @property
+    def is_given(self) -> bool:
+        """Tell whether the arguments of forward were given, rather than their shapes."""
+        return self.how.inputs_from is not None or getattr(self.source, "example", None) is not None
+
+    @property
     def batches(self) -> tuple[int, int]:
         """The least and largest batch that the model can run with, as far as that is known."""
         known = self.resolved.batches if isinstance(self.resolved, Subject) else None
@@ -139,15 +144,15 @@ class Session:
         except NothingToTrainError:
             return None
 
-    def serving(self, serving: Serving) -> Report:
-        """Return the report of a prompt, or of a token after a cache; its tape says what the cache is.
+    def serving(self, serving: Serving) -> Session:
+        """Return a session about a prompt, or a token after a cache; the tape of its report says what the cache is.
 
         Raises:
-            AlexnetError: the model has no cache, or cannot be run.
+            UsageError: there is no model to run.
         """
         if not self.can_run:
             raise UsageError(f"{serving.part} needs a model to run, not a saved report, a checkpoint or ONNX")
-        return self.vary(Variation(serving=serving)).report()
+        return self.vary(Variation(serving=serving))
 
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""

@@ -51,9 +51,15 @@ class MetaChecks:
         elif name == "embedding":
             if args[1].dtype not in _INDICES:
                 raise RuntimeError(f"Expected indices of the scalar types long or int, but got {_short(args[1].dtype)}")
-            largest = self.largest.get(self.storage_of(args[1]), -1)
+            largest = self._largest(args[1])
             if largest >= args[0].shape[0]:
                 raise IndexError(f"index {largest} is out of range for {args[0].shape[0]} embeddings")
+
+    def _largest(self, indices: Tensor) -> int:
+        known = self.elements.of(indices) if indices.numel() else None
+        if known is not None:
+            return int(known[0].max())
+        return self.largest.get(self.storage_of(indices), -1)
 
     def after(self, name: str, args: Any, output: Any) -> None:
         """Remember the largest value of a range, until its storage is reused."""
@@ -66,6 +72,10 @@ class MetaChecks:
         numbers = [value for value in args[:2] if isinstance(value, int)]
         if len(numbers) == len(args[:2]) and output.numel() and not output.is_floating_point():
             self.largest[self.storage_of(output)] = max(numbers) - 1
+
+    def forget(self, tensor: Tensor) -> None:
+        """Forget the largest value of a range whose storage a new tensor has."""
+        self.largest.pop(self.storage_of(tensor), None)
 
     def _forget_unless_view(self, args: Any, output: Tensor) -> None:
         key = self.storage_of(output)

@@ -90,6 +90,8 @@ class Recorder:
         real = {} if given is None else _by_name({**dict(zip(names, given.args, strict=False)), **given.kwargs})
         values = {name: tensor for name, tensor in real.items() if not tensor.is_meta}
         self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
+        for tensor in named.values():
+            self.checks.forget(tensor)  # its memory may be that of a range in a run before
         for name, value in values.items():
             if name in named:
                 self.checks.elements.keep(named[name], _for_all(value, named[name]))
