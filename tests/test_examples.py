@@ -52,7 +52,7 @@ LINES = sorted({line for lines in (*PAGES.values(), lines_of_help()) for line in
 def workplace(tmp_path_factory) -> Path:
     """A folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("examples")
-    for name in ("lenet.py", "networks.py"):
+    for name in ("lenet.py", "networks.py", "decoder.py"):
         shutil.copy(ROOT / "docs" / name, folder)
     (folder / "net.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Module):\n"
@@ -103,7 +103,7 @@ def workplace(tmp_path_factory) -> Path:
 
 
 def test_the_examples_are_found():
-    assert {"README.md", "cost.md", "memory.md", "targets.md", "check.md"} <= PAGES.keys()
+    assert {"README.md", "cost.md", "memory.md", "serving.md", "targets.md", "check.md"} <= PAGES.keys()
     assert "alexnet memory -b 128 --gpu rtx-3060" in PAGES["README.md"]
     assert "alexnet summary --json | jq .totals.params" in PAGES["README.md"]
     assert "alexnet cost --gpu h100-sxm" in lines_of_help()

@@ -11,19 +11,6 @@ from alexnet_cli.api.inspection import inspect
 transformers = pytest.importorskip("transformers")
 KEYS = ["part", "context", "batch_size", "tokens", "macs", "causal_macs", "params", "active_params", "experts", "cache"]
 KEYS += ["moved", "floor"]
-    "part",
-    "context",
-    "batch_size",
-    "tokens",
-    "macs",
-    "causal_macs",
-    "params",
-    "active_params",
-    "experts",
-    "cache",
-    "moved",
-    "floor",
-]
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ Examples:
   alexnet cost --gpu gtx-580 -b 128 --backward      a training step as in 2012
   alexnet cost --gpu t4 -b 1,8,64                   the effect of larger batches
   alexnet cost --peak-flops 312T --bandwidth 2.0TB  hardware not in the table
-  alexnet cost llama/ --context 8192 --decode --gpu h200 --dtype bfloat16
-                                                    one token of a language model, its cache, tokens per second
+  alexnet cost ./Qwen3-8B --context 8192 --decode   one token of a language model and its cache
   alexnet cost --json | jq .totals.intensity
 """
 

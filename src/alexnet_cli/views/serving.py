@@ -13,9 +13,10 @@ from alexnet_cli.analyses.serving.serving import ServingCost
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled, uncounted_notes
+from alexnet_cli.views.parts import Columns, given, run_line, some, table, titled, uncounted_notes
 
 _THREE_DIGITS = 100
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
 _DECODE = "The cache holds {before} tokens before this one and {after} after it. "
 _PREFILL = "The model computes the outputs of all tokens of the prompt. "
 _LEAST = (
@@ -80,10 +81,7 @@ def _cache_table(cache: Cache) -> Table:
 
 def _common(paths: Sequence[str]) -> str:
     """Name several paths by what they share: `layers.*.attention`."""
-    if len(paths) == 1:
-        return paths[0]
-    shared = {re.sub(r"(?<![^.])\d+(?![^.])", "*", path) for path in paths}
-    return shared.pop() if len(shared) == 1 else f"{paths[0]} and others"
+    return paths[0] if len(paths) == 1 else some([*dict.fromkeys(_NUMBER.sub("*", path) for path in paths)], most=2)
 
 
 def _facts(cost: ServingCost) -> Facts:
