@@ -110,6 +110,33 @@ def _mamba2(n: int) -> int:
     return 2 * layer + VOCABULARY * D
 
 
+def _gemma3n(n: int) -> int:
+    """Five layers, of which the last two read the cache of the third (whole) and the second (a window).
+
+    Beside attention and MLP, a layer predicts and corrects four copies of the text (AltUp), goes around attention at
+    low rank (LAuReL), and is given eight numbers a token.
+    """
+    copies, rank, given, layers = 4, 4, 8, 5
+    router, predicted = D * copies, copies * copies**2 + D * copies**2
+    around, beside = 2 * D * rank, 2 * D * given
+    layer = 2 * router + predicted + copies * copies + around + beside + 2 * D * WIDTH + _mlp()
+    keys = 3 * 2 * D * 2 * HEAD  # the others share them
+    ends = 2 * (copies - 1) * D * D + D * layers * given + VOCABULARY * D
+    return layers * layer + keys + ends + 2 * WIDTH * (3 * windowed(n) + 2 * n)
+
+
+def _qwen3_next(n: int) -> int:
+    """Three layers with a state, whose convolution is done at two places, one of attention with a gate; experts each.
+
+    The state itself takes no matrix product: for one token it is scaled and summed element by element.
+    """
+    keys, values, heads, kernel = 2 * 8, 4 * 8, 4, 4
+    state = D * (2 * keys + 2 * values) + D * 2 * heads + 2 * kernel * (2 * keys + values) + values * D
+    attention = D * 2 * WIDTH + 2 * D * 2 * HEAD + WIDTH * D + 2 * WIDTH * n
+    experts = D * 4 + CHOSEN * _mlp(EXPERT) + _mlp(EXPERT) + D
+    return 3 * state + attention + 4 * experts + VOCABULARY * D
+
+
 _SLIDING = {"sliding_window": WINDOW, "head_dim": HEAD}
 _MOE = {"num_experts_per_tok": CHOSEN}
 _DEEPSEEK = {
@@ -154,6 +181,25 @@ _MAMBA2 = {
     "num_hidden_layers": 2,
     "vocab_size": VOCABULARY,
 }
+_GEMMA3N = {
+    **_SLIDING,
+    "num_kv_shared_layers": 2,
+    "layer_types": [f"{kind}_attention" for kind in ("sliding", "sliding", "full", "sliding", "full")],
+    "hidden_size_per_layer_input": 8,
+    "laurel_rank": 4,
+    "vocab_size_per_layer_input": VOCABULARY,
+    "activation_sparsity_pattern": [0.0] * 5,
+}
+_QWEN3_NEXT = {
+    "head_dim": HEAD,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "num_experts": 4,
+    "moe_intermediate_size": EXPERT,
+    "shared_expert_intermediate_size": EXPERT,
+}
 _BOTH = ([windowed, whole], [kept, whole])
 _ALTERNATING = _grouped(*_BOTH, 2, _mlp())
 
@@ -185,6 +231,16 @@ FAMILIES: dict[str, Family] = {
     "experts (Mixtral)": Family(
         _config("mixtral", "MixtralForCausalLM", num_local_experts=EXPERTS, **_MOE),
         *_grouped([whole] * 2, [whole] * 2, 2, D * EXPERTS + CHOSEN * _mlp()),
+    ),
+    "shared by layers (Gemma 3n)": Family(
+        {**_config("gemma3n_text", "Gemma3nForCausalLM", layers=5, **_GEMMA3N), "intermediate_size": [FF] * 5},
+        lambda n: FLOAT * 2 * 2 * HEAD * (2 * kept(n) + n),
+        _gemma3n,
+    ),
+    "state and attention (Qwen3-Next)": Family(
+        _config("qwen3_next", "Qwen3NextForCausalLM", layers=4, **_MOE, **_QWEN3_NEXT),
+        lambda n: FLOAT * (3 * (64 * 4 + 4 * 8 * 8) + 2 * 2 * HEAD * n),
+        _qwen3_next,
     ),
     "SSM (Mamba 2)": Family(
         {"architectures": ["Mamba2ForCausalLM"], "model_type": "mamba2", **_MAMBA2},
