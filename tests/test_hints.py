@@ -97,6 +97,26 @@ class Views(nn.Module):
         return x.view(-1)
 
 
+class Keeps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(9, 4)
+
+    def forward(self, ids, past=None):
+        seen = self.table(ids)
+        past = seen if past is None else torch.cat([past, seen], 1)
+        return {"sum": past.sum(1), "past": past}
+
+
+class Tuples(Keeps):
+    def forward(self, ids, past=None):
+        return tuple(super().forward(ids, past).values())
+
+
+def one_token():
+    return {"ids": torch.zeros(1, 1, dtype=torch.int64), "past": torch.zeros(1, 7, 4)}
+
+
 def tall():
     return nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(40)))
 
@@ -131,6 +151,20 @@ CASES = [
     Case("cost --peak-flops 312T", "as in (--peak-flops 312T --bandwidth 2.0TB)", "cost"),
     Case("cost --tf32", "with (--peak-flops) the peak is what you say", "cost --bandwidth 2.0TB", {"ops": "ops 312T"}),
     Case("cost --gpu v100 --tf32", "leave (--tf32) out", "cost --gpu v100", {"--tf32": ""}),
+    Case("cost nets.py:Keeps --context 64", "as in (--context 64 --decode)", "cost nets.py:Keeps"),
+    Case("cost nets.py:Keeps --decode", "as in (--context 8192 --decode)", "cost nets.py:Keeps"),
+    Case(
+        "cost nets.py:Tuples --context 64 --decode",
+        "cache included: (--inputs file.py:NAME)",
+        "cost nets.py:Tuples --decode",
+        {"file.py:NAME": "nets.py:one_token"},
+    ),
+    Case(
+        "cost nets.py:Net -i 3,8,8 --context 64 --decode",
+        "for one token, cache included: (--inputs file.py:NAME)",
+        "cost nets.py:Tuples --decode",
+        {"file.py:NAME": "nets.py:one_token"},
+    ),
     Case("cost report.json --backward", "for (--backward) give the model itself", "cost alexnet"),
     Case("summary -o table.abc", "choose with (--format)", "summary -o table.abc", {"at": "at csv"}),
     Case("draw -o figure.abc", "choose with (--format)", "draw -o figure.abc", {"at": "at svg"}),

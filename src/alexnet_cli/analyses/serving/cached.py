@@ -56,18 +56,19 @@ def cache(report: Report) -> Cache:
     """
     tape, state = state_of(report)
     owner = _Owners(report, tape)
-    after, before = owner.by_row(state.after), owner.by_row(state.before)
+    after, before = owner.by_path(state.after), owner.by_path(state.before)
+    types = {layer.path: layer.type for layer in report.layers}
     batch = (report.run and report.run.batch_size) or 1
     layers = []
-    for row, values in after.items():
+    for path, values in after.items():
         held = [tape.values[value] for value in values]
         size = sum(value.bytes for value in held)
-        added = size - sum(tape.values[value].bytes for value in before.get(row, ()))
+        added = size - sum(tape.values[value].bytes for value in before.get(path, ()))
         shapes, dtypes = (value.shape for value in held), (value.dtype for value in held)
         layers.append(
             CachedLayer(
-                path="" if row is None else report.layers[row].path,
-                type="" if row is None else report.layers[row].type,
+                path=path,
+                type=types.get(path, ""),
                 shapes=tuple(shapes),
                 dtypes=tuple(dict.fromkeys(dtypes)),
                 bytes=size,
@@ -89,27 +90,30 @@ def is_token(report: Report) -> bool:
 
 
 class _Owners:
-    """Which module a storage of the state belongs to: that of the last operation that wrote to it, else of a reader."""
+    """Which module a storage of the state belongs to: that of the last operation that wrote to it, else of a reader.
+
+    Modules are told by their paths: one that is called twice may read in one call and write in the other.
+    """
 
     def __init__(self, report: Report, tape: Tape) -> None:
         self.values = tape.values
-        modules = modules_of(report.layers)
-        self._wrote: dict[int, int] = {}
-        self._read: dict[int, int] = {}
+        paths = [report.layers[row].path for row in modules_of(report.layers)]
+        self._wrote: dict[int, str] = {}
+        self._read: dict[int, str] = {}
         for operation in tape.operations:
             if operation.nature == "view" or operation.row is None:
                 continue
             for value in operation.reads:
-                self._read.setdefault(tape.values[value].storage, modules[operation.row])
+                self._read.setdefault(tape.values[value].storage, paths[operation.row])
             for value in operation.makes:
-                self._wrote[tape.values[value].storage] = modules[operation.row]
+                self._wrote[tape.values[value].storage] = paths[operation.row]
 
-    def by_row(self, values: Sequence[int]) -> dict[int | None, list[int]]:
-        """Return the values that belong to each module, by its position in the report's layers."""
-        found: dict[int | None, list[int]] = defaultdict(list)
+    def by_path(self, values: Sequence[int]) -> dict[str, list[int]]:
+        """Return the values that belong to each module, by its path; what no operation touched is the model's own."""
+        found: dict[str, list[int]] = defaultdict(list)
         for value in values:
             storage = self.values[value].storage
-            found[self._wrote.get(storage, self._read.get(storage))].append(value)
+            found[self._wrote.get(storage, self._read.get(storage, ""))].append(value)
         return found
 
 

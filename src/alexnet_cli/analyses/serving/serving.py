@@ -84,7 +84,7 @@ def serving(report: Report, roof: Roof | None = None) -> ServingCost:
     """
     served = report.run.serving if report.run else None
     if not report.run or not served:
-        raise UsageError(f"{report.model.target} was not run with its cache", "trace it with --context")
+        raise UsageError(f"{report.model.target} was not run with its cache")
     tape, state = state_of(report)
     done = units(tape)
     sequences = report.run.batch_size or _first_dimension(tape)
