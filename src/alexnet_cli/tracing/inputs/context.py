@@ -22,6 +22,18 @@ _ENCODED = ("encoder_outputs", "encoder_last_hidden_state")
 """The argument by which a decoder takes what an encoder made, and the result in which that comes back."""
 
 
+class _Encoded(tuple[Any, ...]):
+    """What an encoder made, for decoders that take it by place, and for those that take it by name."""
+
+    __slots__ = ()
+    hidden_states = attentions = None
+
+    @property
+    def last_hidden_state(self) -> Any:
+        """The first, which is all there is."""
+        return self[0]
+
+
 @dataclass(frozen=True)
 class Text:
     """The arguments of a prompt that hold a place for each token, by name.
@@ -129,7 +141,7 @@ def next_token(text: Text, given: Mapping[str, Any], output: Any, model: nn.Modu
     argument, result = _ENCODED
     encoded = output.get(result) if isinstance(output, Mapping) else getattr(output, result, None)
     continues = encoded is not None and takes(model, argument)
-    kept: dict[str, Any] = {argument: (encoded,)} if continues else {}
+    kept: dict[str, Any] = {argument: _Encoded((encoded,))} if continues else {}
     for name, value in given.items():
         stays = "mask" in name or name in required or not isinstance(value, Tensor)
         if name == text.tokens or (name in text.beside and "mask" not in name):
