@@ -63,7 +63,8 @@ class Assumptions:
         With each comes the tensor that the caller gave, if it has values: these are not assumed.
         """
         for name, tensor, real in inputs:
-            value = NOISE if tensor.is_floating_point() else ordinary(name.lower(), tensor.dtype)
+            is_noise = real is None and tensor.is_floating_point()
+            value = NOISE if is_noise else ordinary(name.lower(), tensor.dtype)
             if value is not None:
                 known = Known(value, assumed=True) if real is None else _given(value, real)
                 if known is not None:
