@@ -147,11 +147,27 @@ def test_a_search_stops_at_its_limit():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(find_inputs.time, "monotonic", lambda: clock[0])
+        patch.setattr(find_inputs.time, "process_time", lambda: clock[0])
         search = find_inputs.Search(sought_models.Nested(), failure_on)
         assert search.next() is None
         assert len(tried) == find_inputs.SECONDS
         assert search.next() is None
     assert len(tried) == find_inputs.SECONDS
+
+
+def test_on_a_busy_machine_a_search_does_half_as_much_at_least():
+    clock, tried = [0.0], []
+
+    def failure_on(specs):
+        tried.append(specs)
+        clock[0] += 1.0
+        return ValueError(f"expected 3, got {len(tried)}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find_inputs.time, "monotonic", lambda: 100 * clock[0])
+        patch.setattr(find_inputs.time, "process_time", lambda: clock[0])
+        assert find_inputs.Search(sought_models.Nested(), failure_on).next() is None
+    assert len(tried) == find_inputs.SECONDS / 2
 
 
 def test_where_nothing_fits_it_is_said_what_forward_takes_what_was_tried_and_how_to_go_on(alexnet):

@@ -59,7 +59,7 @@ def _nothing(_: BaseException) -> bool:
 
 
 class Search:
-    """Tries one candidate after the other until `SECONDS` after it began.
+    """Tries one candidate after the other for `SECONDS`, or longer where the machine gives it less than half a CPU.
 
     What the failure of a candidate suggests is tried next; to a text that fits, pictures and sound are added. `scan`
     tries every image size if the usual ones do not fit. A failure that is `excused` counts as a fit, until `next` is
@@ -83,7 +83,7 @@ class Search:
         self._guesser = _guesser(model, batch_size or 1)
         self._candidates = _candidates(model, self._guesser, scan=scan)
         self._seen: set[Inputs] = set()
-        self._deadline = time.monotonic() + SECONDS
+        self._began = time.monotonic(), time.process_time()
         self._fits = self._all()
 
     def next(self, failure: BaseException | None = None) -> FoundInputs | None:
@@ -96,15 +96,20 @@ class Search:
         except StopIteration:
             return None
 
+    def _spent(self) -> float:
+        """Return the seconds since the search began; on a busy machine twice those of its own work."""
+        clock, work = self._began
+        return min(time.monotonic() - clock, 2 * (time.process_time() - work))
+
     def _all(self) -> Fits:
-        while time.monotonic() < self._deadline and (some := list(islice(self._candidates, AT_ONCE))):
-            yield from self._grown(some, self._deadline, self._excused, widen=True)
+        while self._spent() < SECONDS and (some := list(islice(self._candidates, AT_ONCE))):
+            yield from self._grown(some, SECONDS, self._excused, widen=True)
 
     def _grown(self, candidates: Sequence[FoundInputs], until: float, excused: Excused, *, widen: bool) -> Fits:
         """Yield those of some candidates that fit, and then what the failures of the others make of them."""
         suggestions = Suggestions[FoundInputs](self._guesser)
         waiting = list(candidates)
-        while time.monotonic() < until:
+        while self._spent() < until:
             if waiting:
                 found = waiting.pop(0)
             elif (suggested := suggestions.next()) is not None:
@@ -128,8 +133,7 @@ class Search:
 
     def _widened(self, found: FoundInputs, excused: Excused) -> Fits:
         """Yield inputs for all senses, in half of the time that is left; they need no values unless the text does."""
-        now = time.monotonic()
-        until = now + (self._deadline - now) / 2
+        until = (self._spent() + SECONDS) / 2
         wider = [replace(found, specs=specs) for specs in beside(found.specs, self._guesser)]
         yield from self._grown(wider, until, excused, widen=False)
 
