@@ -45,11 +45,13 @@ def changed_json(value: Any, chance: Random, more: dict[str, tuple[Any, ...]] | 
             holder[key] = copy.deepcopy(other[place])
         elif how < 0.6 and more and isinstance(value, dict):
             name = chance.choice([*more])
-            (holder if isinstance(holder, dict) and chance.random() < 0.3 else value)[name] = chance.choice(more[name])
+            (holder if isinstance(holder, dict) and chance.random() < 0.3 else value)[name] = copy.deepcopy(
+                chance.choice(more[name])
+            )
         elif how < 0.7 and isinstance(holder[key], int):
             holder[key] = holder[key] * chance.choice((2, 10, 1000, -1)) + chance.choice((0, 1))
         else:
-            holder[key] = chance.choice(VALUES)
+            holder[key] = copy.deepcopy(chance.choice(VALUES))  # what is put in may be changed next
     return value
 
 

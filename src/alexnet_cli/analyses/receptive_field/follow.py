@@ -101,14 +101,15 @@ class _Values:
 def _results(step: Step) -> list[Seen | None]:
     """Return what each result sees, by the operator's rule; everything where its shape does not follow from that.
 
-    Without a rule, a pointwise operator sees what is at its place, any other everything.
+    Without a rule, a pointwise operator sees what is at its place, any other everything. In a damaged file, shapes need
+    not fit the operators that read them: then a rule looks for axes that are not there.
     """
     every = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
     default = pointwise if step.operation.nature == "pointwise" else None
     rule = RULES.get(step.operation.op.rstrip("_"), default)
     try:
         found = rule(step) if rule else every
-    except NotFollowedError:
+    except (NotFollowedError, IndexError, ValueError):
         found = every
     each = (*found, *every[len(found) :]) if isinstance(found, tuple) else (found,) * len(step.made)
     return [
@@ -120,7 +121,7 @@ def _first_sum(step: Step) -> FirstSum | None:
     """Return what a convolution or product of values that see the input sums over; None for other operators."""
     op = step.operation.op
     found = [(step.seen[read], axis) for read, axis in summed_axes(op, tuple(map(len, step.read))).items()]
-    known = [(seen, axis) for seen, axis in found if seen is not None]
+    known = [(seen, axis) for seen, axis in found if seen is not None and axis < len(seen.axes)]
     if not known:
         return None
     channels = frozenset[int]().union(*(stepping(seen.axes[axis]) for seen, axis in known))
