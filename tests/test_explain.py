@@ -35,6 +35,12 @@ NOT_APPLICABLE = {
     "too_few_convolutions",
     "nothing_to_split",
     "nothing_to_share",
+    "no_attention",
+    "no_softmax",
+    "no_length",
+    "no_tokens",
+    "no_embedding",
+    "not_run_again",
 }
 HERE = Path(explain_models.__file__)
 INPUTS = {
@@ -192,6 +198,19 @@ VERDICTS = {
     "size-in-one-layer": {"mlp": "holds", "ResNetLike": "partly", "alike": "fails", "nothing": "not_applicable"},
     "work-in-one-layer": {"mlp": "holds", "alike": "fails", "nothing": "not_applicable"},
     "outputs-in-one-layer": {"Transformer": "holds", "alike": "fails", "nothing": "not_applicable"},
+    # Of the models in language_models, judged in test_explain_language
+    "attention-overtakes": {"full": "holds", "half_local": "partly", "sliding": "partly", "looks_up": "partly",
+                            "counts": "partly", "cuts": "partly", "nearby": "partly", "one_by_one": "partly",
+                            "local": "fails", "related": "fails",
+                            "linear_attention": "fails", "state": "fails", "image": "not_applicable",
+                            "in_powers_of_two": "not_applicable", "mlp": "not_applicable"},
+    "keys-are-shared": {"shared_keys": "holds", "latent": "holds", "half_grouped": "partly", "reader": "partly",
+                        "full": "fails", "forgets": "not_applicable", "state": "not_applicable",
+                        "mlp": "not_applicable"},
+    "token-reads-all": {"full": "holds", "tied": "holds", "state": "holds", "two_experts": "partly",
+                        "one_expert": "fails", "forgets": "not_applicable", "mlp": "not_applicable"},
+    "embedding-is-large": {"tied": "holds", "many_words": "holds", "full": "partly", "few_words": "fails",
+                           "image": "not_applicable", "mlp": "not_applicable"},
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alexnet_cli.analyses.findings.rules import RULES, findings
+from alexnet_cli.analyses.findings.rules import RULES, findings, is_shown
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.messages import CATALOGUES
@@ -26,6 +26,7 @@ def explain(
     """Check what people say about such a network: claims, verdicts, evidence in numbers.
 
     `select` and `ignore` are codes of findings; by default all are checked.
+    Claims about language models are shown only where they apply, or if they are selected.
 
     Raises:
         UsageError: the language or a code is unknown, or no finding is left.
@@ -36,7 +37,8 @@ def explain(
     report = session.report()
     told = tell(findings(report, codes, trace_changes(session, codes)), lang)
     result = ExplainResult(**Envelope.of(report, "explain"), findings=told)
-    return Answer(result, lambda: explain_document(report, told, lang), failures=failures_of(report))
+    shown = told if select else tuple(it for it in told if is_shown(it.code, it.verdict))
+    return Answer(result, lambda: explain_document(report, shown, lang), failures=failures_of(report))
 
 
 def _chosen(select: Sequence[str] | None, ignore: Sequence[str] | None) -> list[str]:

@@ -11,13 +11,15 @@ from alexnet_cli.messages import en, ko
 
 CATALOGUES: dict[str, Mapping[str, str]] = {"en": en.MESSAGES, "ko": ko.MESSAGES}
 MOST_NAMES = 4
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def say(language: str, key: str, values: Mapping[str, Any] | None = None) -> str:
     """Return the message of a key in a language, with numbers as people read them.
 
     After the colon in a placeholder stands how a value is written: `count`, `bytes`, `share`, `shape`, `ratio`,
-    `layer` for a path, `layers` for several, `names`, or `n layer|layers` for a count with its noun, one or many.
+    `layer` for a path, `layers` for several, `names`, `polynomial` for coefficients in n, the constant first, or
+    `n layer|layers` for a count with its noun, one or many.
     """
     catalogue = CATALOGUES[language]
     return _Writer(catalogue).vformat(catalogue[key], (), values or {})
@@ -36,6 +38,7 @@ class _Writer(Formatter):
             "layer": self._layer,
             "layers": lambda paths: self._listed([self._layer(path) for path in paths]),
             "names": self._listed,
+            "polynomial": _polynomial,
         }
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -51,3 +54,15 @@ class _Writer(Formatter):
         listed = ", ".join(names[:MOST_NAMES])
         rest = len(names) - MOST_NAMES
         return listed if rest <= 0 else self._catalogue["more"].format(names=listed, rest=f"{rest:,}")
+
+
+def _polynomial(coefficients: Sequence[int]) -> str:
+    """Write whole coefficients in n, the constant first: `128⋅n² + 32⋅n − 4`."""
+    written = ""
+    for power, number in reversed(list(enumerate(coefficients))):
+        if number:
+            times = "" if not power else "⋅n" if power == 1 else f"⋅n{str(power).translate(_POWERS)}"
+            sign = "−" if number < 0 else "+"
+            term = f"{abs(number):,}{times}"
+            written += f" {sign} {term}" if written else f"{sign if number < 0 else ''}{term}"
+    return written or "0"

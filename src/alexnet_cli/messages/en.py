@@ -54,6 +54,14 @@ MESSAGES: dict[str, str] = {
         "With half the outputs of {path:layer} the weights of {at:layer} ({type}) would have to change, but it does "
         "not store them as torch's own layers do."
     ),
+    "any.no_attention": "The model multiplies no activations with activations, as attention does.",
+    "any.no_softmax": "No layer weighs keys by a softmax, as attention does.",
+    "any.no_length": "The model's inputs have no length that could be varied.",
+    "any.no_tokens": "The model takes no text of tokens.",
+    "any.not_run_again": (
+        "This takes more runs, on shapes only: a saved report, a checkpoint or a model that needs values has none."
+    ),
+    "any.not_served": "A token after a cache was not run: {why}.",
     "any.uncounted": "Not counted, for lack of a MAC formula: {operators:names}.",
     # The course notebook's claims
     "claim.stack": "Convolutions and poolings are stacked, followed by a flatten and linear layers.",
@@ -171,5 +179,92 @@ MESSAGES: dict[str, str] = {
     "outputs-in-one-layer.kept": (
         "With that change a training step saves {after:bytes} for backward, the model's input included, instead of "
         "{before:bytes}, {share:share} less (traced)."
+    ),
+    # Claims about language models
+    "claim.attention-overtakes": (
+        "Attention grows with the square of the length, all else with the length: "
+        "from some length on it does more work than all layers with weights."
+    ),
+    "attention-overtakes.no_law": "No law of the length was found that its work follows.",
+    "attention-overtakes.laws": (
+        "For n tokens, products of activations with activations, those of attention, take {attention:polynomial} MACs, "
+        "products with weights {weights:polynomial}."
+    ),
+    "attention-overtakes.now": (
+        "At the {length:n token|tokens} of this run attention has {share:share} of the MACs of both."
+    ),
+    "attention-overtakes.overtakes": (
+        "From {length:n token|tokens} on attention does more: there {attention:count} MACs against {weights:count}; "
+        "at {before:count} not yet (traced)."
+    ),
+    "attention-overtakes.never": "By these laws attention overtakes at no length.",
+    "attention-overtakes.other_law": (
+        "By these laws it would overtake near {length:n token|tokens}, but there it does {attention:count} MACs "
+        "against {weights:count} (traced): long inputs follow another law."
+    ),
+    "attention-overtakes.too_few_places": (
+        "It would overtake at {length:n token|tokens} (computed), but the model has only {places:n position|positions}."
+    ),
+    "attention-overtakes.refused": (
+        "It would overtake at {length:n token|tokens} (computed), but the model does not run at that length: {why}."
+    ),
+    "attention-overtakes.loops": (
+        "It would overtake at {length:n token|tokens} (computed); the model runs token by token, too long to be traced."
+    ),
+    "attention-overtakes.linear": (
+        "In {count:count} of {layers:n module|modules} with such products they grow no faster than the length: "
+        "{paths:layers}."
+    ),
+    "attention-overtakes.window": (
+        "{count:count} of {layers:n module|modules} with a cache ({paths:layers}) let token {context:count} attend to "
+        "{keys:n key|keys} only (traced): beyond that window the attention that is needed grows with the length."
+    ),
+    "attention-overtakes.state": (
+        "With {context:n token|tokens} the model keeps {bytes:bytes}, and one more token adds nothing (traced): "
+        "what a token takes does not grow with the length."
+    ),
+    "claim.keys-are-shared": (
+        "The cache holds less than a key and a value for each query head of each layer: heads share them."
+    ),
+    "keys-are-shared.no_keys": "The attention reads nothing that is cached.",
+    "keys-are-shared.shared": (
+        "In {count:count} of {layers:n module|modules} {heads:n query head|query heads} share "
+        "{of_keys:n head|heads} of keys and values: each cached number is used {ratio:ratio} times for a token."
+    ),
+    "keys-are-shared.latent": (
+        "In {count:count} of {layers:n module|modules} the cache holds {cached:n number|numbers} for each token "
+        "instead of {whole:count}: weights make keys and values of them. That is {ratio:ratio} times fewer."
+    ),
+    "keys-are-shared.own": (
+        "In {count:count} of {layers:n module|modules} each of {heads:n query head|query heads} has keys and values of "
+        "its own."
+    ),
+    "keys-are-shared.reused": (
+        "{count:count} of {layers:n module|modules} read what an earlier one has cached: {paths:layers}."
+    ),
+    "keys-are-shared.cache": (
+        "Keys and values of {context:n token|tokens} take {bytes:bytes}; with some for each query head of each layer "
+        "they would take {instead:bytes}."
+    ),
+    "claim.token-reads-all": "Decoding a single token reads all weights.",
+    "token-reads-all.read": "A token reads {read:bytes} of the {all:bytes} of weights, {share:share}.",
+    "token-reads-all.looked_up": "Of tables with {bytes:bytes} it only looks up rows, {read:bytes}.",
+    "token-reads-all.experts": (
+        "In {layers:n layer|layers} it reads {per_token:count} of {count:n expert|experts}; all of them hold "
+        "{share:share} of the weights."
+    ),
+    "token-reads-all.idle": "A token uses nothing of another {bytes:bytes}: only the prompt does, or nothing.",
+    "token-reads-all.intensity": (
+        "Token {context:count} of one sequence does {token:ratio} FLOPs for each byte that must be moved; a prompt "
+        "of as many tokens does {prompt:ratio}."
+    ),
+    "claim.embedding-is-large": "The embedding holds a large part of the parameters, a quarter or more.",
+    "embedding-is-large.no_embedding": "The model looks up no rows of a table.",
+    "embedding-is-large.table": (
+        "{path:layer} has {rows:n row|rows} of {width:count}, {params:count} parameters, {share:share}."
+    ),
+    "embedding-is-large.tied": "{path:layer} multiplies with the table of {table:layer}, which counts once.",
+    "embedding-is-large.as_many": (
+        "{path:layer} has as many, {params:count}, of its own; with it the share is {share:share}."
     ),
 }

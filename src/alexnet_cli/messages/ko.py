@@ -56,6 +56,15 @@ MESSAGES: dict[str, str] = {
         "{path:layer} 층의 출력을 반으로 줄이려면 {at:layer} 층({type})의 가중치도 바꾸어야 하는데, "
         "그 층은 torch의 층과 다른 방식으로 가중치를 가지고 있다."
     ),
+    "any.no_attention": "어텐션처럼 활성값과 활성값을 곱하는 곳이 없다.",
+    "any.no_softmax": "어텐션처럼 소프트맥스로 키에 가중을 두는 층이 없다.",
+    "any.no_length": "입력에 바꾸어 볼 길이가 없다.",
+    "any.no_tokens": "토큰으로 된 글을 입력으로 받지 않는다.",
+    "any.not_run_again": (
+        "형태만으로 더 실행해 보아야 안다. "
+        "저장된 보고서나 체크포인트, 값이 있어야 실행되는 모델은 그렇게 실행할 수 없다."
+    ),
+    "any.not_served": "캐시 뒤의 토큰 하나를 실행하지 못했다: {why}.",
     "any.uncounted": "계산식이 없어 세지 못한 연산: {operators:names}.",
     # 노트북의 주장
     "claim.stack": "합성곱 층과 풀링 층이 겹겹이 쌓여 있고, flatten 이후에 선형 층이 온다.",
@@ -170,5 +179,91 @@ MESSAGES: dict[str, str] = {
     "outputs-in-one-layer.kept": (
         "이렇게 바꾸면 학습 한 단계에서 역전파를 위해 남겨 두는 메모리는, 모델의 입력을 포함하여 "
         "{before:bytes}에서 {after:bytes}로 {share:share} 줄어든다(추적값)."
+    ),
+    # 언어 모델에 대한 주장
+    "claim.attention-overtakes": (
+        "어텐션의 연산량은 길이의 제곱에, 나머지는 길이에 비례한다. "
+        "그래서 어떤 길이부터는 어텐션이 가중치를 가진 층 전체보다 더 많이 연산한다."
+    ),
+    "attention-overtakes.no_law": "연산량이 길이에 따라 늘어나는 법칙을 찾지 못했다.",
+    "attention-overtakes.laws": (
+        "토큰이 n개일 때, 어텐션처럼 활성값끼리 곱하는 데에는 MAC {attention:polynomial}번, "
+        "가중치와 곱하는 데에는 {weights:polynomial}번이 든다."
+    ),
+    "attention-overtakes.now": "이번에 실행한 길이 {length:count}에서는 그 둘 가운데 {share:share}가 어텐션이다.",
+    "attention-overtakes.overtakes": (
+        "길이 {length:count}부터 어텐션이 더 많다. 그때 어텐션은 MAC {attention:count}번, 가중치 쪽은 "
+        "{weights:count}번이고, {before:count}에서는 아직 그렇지 않다(추적값)."
+    ),
+    "attention-overtakes.never": "이 법칙대로라면 어떤 길이에서도 어텐션이 앞서지 않는다.",
+    "attention-overtakes.other_law": (
+        "이 법칙대로라면 길이 {length:count} 부근에서 앞서야 하지만, 거기에서 어텐션은 MAC {attention:count}번, "
+        "가중치 쪽은 {weights:count}번이다(추적값). 긴 입력은 다른 법칙을 따른다."
+    ),
+    "attention-overtakes.too_few_places": (
+        "길이 {length:count}에서 앞서게 되지만(계산값), 이 모델에는 위치가 {places:count}개뿐이다."
+    ),
+    "attention-overtakes.refused": (
+        "길이 {length:count}에서 앞서게 되지만(계산값), 이 모델은 그 길이로 실행되지 않는다: {why}."
+    ),
+    "attention-overtakes.loops": (
+        "길이 {length:count}에서 앞서게 된다(계산값). 토큰을 하나씩 처리하는 모델이라 그 길이로는 추적하지 않았다."
+    ),
+    "attention-overtakes.linear": (
+        "활성값끼리 곱하는 모듈 {layers:count}개 가운데 {count:count}개에서는 "
+        "그 연산량이 길이보다 빠르게 늘지 않는다: {paths:layers}."
+    ),
+    "attention-overtakes.window": (
+        "캐시를 읽는 모듈 {layers:count}개 가운데 {count:count}개({paths:layers})에서는 {context:count}번째 토큰도 "
+        "키를 {keys:count}개만 본다(추적값). 그 창을 넘으면 필요한 어텐션은 길이에 비례하여 늘어난다."
+    ),
+    "attention-overtakes.state": (
+        "토큰 {context:count}개에서 모델이 남겨 두는 것은 {bytes:bytes}이고, 토큰이 하나 늘어도 그대로이다(추적값). "
+        "토큰 하나에 드는 연산량은 길이에 따라 늘지 않는다."
+    ),
+    "claim.keys-are-shared": (
+        "캐시에는 층과 쿼리 헤드마다 하나씩 있을 키와 값보다 적게 들어 있다. 여러 헤드가 키와 값을 나누어 쓴다."
+    ),
+    "keys-are-shared.no_keys": "어텐션이 캐시에 남아 있는 것을 읽지 않는다.",
+    "keys-are-shared.shared": (
+        "모듈 {layers:count}개 가운데 {count:count}개에서 쿼리 헤드 {heads:count}개가 키와 값의 헤드 "
+        "{of_keys:count}개를 나누어 쓴다. 캐시에 있는 수 하나가 토큰마다 {ratio:ratio}번 쓰인다."
+    ),
+    "keys-are-shared.latent": (
+        "모듈 {layers:count}개 가운데 {count:count}개에서 캐시에는 토큰마다 수가 {whole:count}개가 아니라 "
+        "{cached:count}개 들어 있고, 가중치가 거기에서 키와 값을 만든다. {ratio:ratio}배 적다."
+    ),
+    "keys-are-shared.own": (
+        "모듈 {layers:count}개 가운데 {count:count}개에서는 쿼리 헤드 {heads:count}개가 저마다 키와 값을 가지고 있다."
+    ),
+    "keys-are-shared.reused": (
+        "모듈 {layers:count}개 가운데 {count:count}개는 앞선 모듈이 캐시에 남긴 것을 읽는다: {paths:layers}."
+    ),
+    "keys-are-shared.cache": (
+        "토큰 {context:count}개의 키와 값은 {bytes:bytes}이다. "
+        "층과 쿼리 헤드마다 따로 있었다면 {instead:bytes}가 되었을 것이다."
+    ),
+    "claim.token-reads-all": "토큰 하나를 디코딩할 때마다 모든 가중치를 읽는다.",
+    "token-reads-all.read": "토큰 하나가 가중치 {all:bytes} 가운데 {read:bytes}({share:share})를 읽는다.",
+    "token-reads-all.looked_up": "{bytes:bytes}인 표에서는 필요한 행만 찾아 읽는다. {read:bytes}이다.",
+    "token-reads-all.experts": (
+        "층 {layers:count}개에서 전문가 {count:count}개 가운데 {per_token:count}개만 읽는다. "
+        "전문가들은 전체 가중치의 {share:share}를 가지고 있다."
+    ),
+    "token-reads-all.idle": (
+        "나머지 {bytes:bytes}는 토큰 하나에 조금도 쓰이지 않는다. 프롬프트에만 쓰이거나 아예 쓰이지 않는다."
+    ),
+    "token-reads-all.intensity": (
+        "시퀀스 하나의 {context:count}번째 토큰은 옮겨야 하는 바이트마다 {token:ratio} FLOPs를 하고, "
+        "토큰이 그만큼인 프롬프트는 {prompt:ratio} FLOPs를 한다."
+    ),
+    "claim.embedding-is-large": "임베딩이 파라미터의 큰 몫을, 곧 사분의 일 이상을 가지고 있다.",
+    "embedding-is-large.no_embedding": "표에서 행을 찾아 읽는 곳이 없다.",
+    "embedding-is-large.table": (
+        "{path:layer} 층의 표는 폭 {width:count}인 행 {rows:count}개로, 파라미터 {params:count}개({share:share})이다."
+    ),
+    "embedding-is-large.tied": ("{path:layer} 층은 {table:layer} 층의 표와 곱한다. 그 파라미터는 한 번만 센다."),
+    "embedding-is-large.as_many": (
+        "{path:layer} 층이 같은 크기의 가중치 {params:count}개를 따로 가지고 있다. 이를 합하면 {share:share}이다."
     ),
 }

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, Comparison, compare, only_changes
-from alexnet_cli.analyses.findings.rules import findings
+from alexnet_cli.analyses.findings.rules import findings, is_shown
 from alexnet_cli.analyses.shares import TypeShare, by_type
 from alexnet_cli.document import Document, Note, Table
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
@@ -105,7 +105,8 @@ def lined_up(sides: Sides) -> Section:
 def verdicts(sides: Sides) -> Section:
     """Return the verdict on each claim, model beside model."""
     told = [tell(findings(report), LANGUAGE) for report in sides.reports]
-    return Section("verdicts", "Findings", {"names": sides.names, "claims": list(zip(*told, strict=True))})
+    claims = [each for each in zip(*told, strict=True) if any(is_shown(it.code, it.verdict) for it in each)]
+    return Section("verdicts", "Findings", {"names": sides.names, "claims": claims})
 
 
 def _table(document: Document, name: str) -> Table:

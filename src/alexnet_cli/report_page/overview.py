@@ -10,6 +10,7 @@ from msgspec import Struct
 from alexnet_cli import drawing, units
 from alexnet_cli.analyses.findings.finding import Verdict
 from alexnet_cli.analyses.findings.rules import findings as check
+from alexnet_cli.analyses.findings.rules import is_shown
 from alexnet_cli.drawing.plan import plan
 from alexnet_cli.errors import UsageError
 from alexnet_cli.messages import say
@@ -78,7 +79,8 @@ def figure_of(report: Report) -> Chart | str:
 
 def findings(material: Material) -> Section:
     """Return the claims with their evidence, and how many have which verdict."""
-    told = tell(check(material.report, changes=material.changes), LANGUAGE)
+    found = check(material.report, changes=material.changes)
+    told = tell([it for it in found if is_shown(it.code, it.verdict)], LANGUAGE)
     counts = Counter(item.verdict for item in told)
     said = [f"{say_verdict(verdict)} {counts[verdict]}" for verdict in MARKS if counts[verdict]]
     return Section("findings", "Findings", {"claims": told, "counts": ", ".join(said)})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from alexnet_cli.analyses.findings.one_layer import Changes, Refused
-from alexnet_cli.analyses.findings.rules import candidates, of_training
+from alexnet_cli.analyses.findings.rules import applying, candidates, of_training
 from alexnet_cli.report import Report
+from alexnet_cli.session.language import trace_runs
 from alexnet_cli.session.session import Session, is_on_meta
 from alexnet_cli.tracing.options import TrainingStep
 
@@ -15,9 +16,10 @@ STEP = TrainingStep("none")
 
 
 def trace_changes(session: Session, codes: Iterable[str]) -> Changes | None:
-    """Trace on `meta` what findings of these codes propose; None if they propose nothing or the model cannot run."""
-    wanted = candidates(session.report(), codes)
-    if not any(wanted.values()) or not session.can_run:
+    """Trace on `meta` what findings of these codes propose or ask for; None if that is nothing or nothing can run."""
+    codes = tuple(codes)
+    wanted, asked = candidates(session.report(), codes), applying(session.report(), codes)
+    if not (any(wanted.values()) or asked) or not session.can_run:
         return None
     with session.listener.tracing("trying the changes"):
         whole = session.on_meta()
@@ -28,7 +30,8 @@ def trace_changes(session: Session, codes: Iterable[str]) -> Changes | None:
             trained = whole.halved_training(chosen, STEP) if chosen is not None and of_training(code) else None
             if chosen is not None and trained is not None:
                 steps[chosen] = trained
-    return Changes(whole.report(), after, steps)
+        runs = trace_runs(whole, asked) if asked and is_on_meta(whole.report()) else None
+    return Changes(whole.report(), after, steps, runs)
 
 
 def _first(paths: Sequence[str], whole: Session, after: dict[str, Report | Refused]) -> str | None:

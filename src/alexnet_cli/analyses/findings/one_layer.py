@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from alexnet_cli.analyses.findings.finding import Evidence, Judged, by_share, fact, not_applicable, steps, width_of
+from alexnet_cli.analyses.findings.language import Runs
 from alexnet_cli.analyses.memory import training
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Layer, Report
@@ -25,12 +26,13 @@ class Changes(Struct, frozen=True):
     """Models with half the outputs of one layer, by that layer's path: their reports, or why they have none.
 
     `before` is the model as it is, run in the same way. `steps` are training steps, of the model as it is and as it is
-    changed, where both were traced.
+    changed, where both were traced. `runs` are those of a language model that claims ask for, None if none were made.
     """
 
     before: Report
     after: Mapping[str, Report | Refused]
     steps: Mapping[str, tuple[Report, Report]] = {}
+    runs: Runs | None = None
 
 
 def saved_by(path: str, changes: Changes, amount: Callable[[Report], int]) -> Evidence:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from alexnet_cli.analyses.findings import one_layer, parameters, structure
-from alexnet_cli.analyses.findings.finding import Finding, Judged, fact, not_applicable
+from alexnet_cli.analyses.findings import language, one_layer, parameters, structure, vocabulary
+from alexnet_cli.analyses.findings.finding import Finding, Judged, Verdict, fact, not_applicable
+from alexnet_cli.analyses.findings.language import OfRuns
 from alexnet_cli.analyses.findings.one_layer import Changes, OneLayer
 from alexnet_cli.report import Report
 
@@ -22,8 +23,17 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "size-in-one-layer": one_layer.size_in_one_layer,
     "work-in-one-layer": one_layer.work_in_one_layer,
     "outputs-in-one-layer": one_layer.outputs_in_one_layer,
+    "attention-overtakes": language.overtakes,
+    "keys-are-shared": language.shares_keys,
+    "token-reads-all": language.reads_all,
+    "embedding-is-large": vocabulary.embedding,
 }
-"""The claims of the course notebook, in its order, then those that a teacher would add."""
+"""The claims of the course notebook, in its order, then those that a teacher would add, of language models last."""
+
+AT_OTHER_LENGTHS = "attention-overtakes"
+WITH_A_CACHE = ("attention-overtakes", "keys-are-shared", "token-reads-all")
+OF_LANGUAGE = (*WITH_A_CACHE, "embedding-is-large")
+"""Claims that are about language models and other transformers only."""
 
 WITHOUT_A_RUN = ("parameters-in-conv-and-linear", "linear-dominates", "size-in-one-layer")
 """Rules that need only the parameters; a checkpoint has no order, shapes or work."""
@@ -36,6 +46,18 @@ def candidates(report: Report, codes: Iterable[str] = tuple(RULES)) -> dict[str,
     if report.error is not None or report.run is None:
         return {}
     return {code: rule.candidates(report) for code in codes if isinstance(rule := RULES[code], OneLayer)}
+
+
+def applying(report: Report, codes: Iterable[str]) -> set[str]:
+    """Return the codes of those claims about language models for which the model is worth running again."""
+    if report.error is not None or report.run is None:
+        return set()
+    return {code for code in codes if isinstance(rule := RULES[code], OfRuns) and rule.applies(report) is None}
+
+
+def is_shown(code: str, verdict: Verdict) -> bool:
+    """Tell whether a claim says something: those about language models say nothing of a classifier."""
+    return code not in OF_LANGUAGE or verdict != "not_applicable"
 
 
 def of_training(code: str) -> bool:
@@ -60,7 +82,8 @@ def _judge(report: Report, code: str, changes: Changes | None) -> Judged:
     if report.run is None and code not in WITHOUT_A_RUN:
         return not_applicable("not_run")
     rule = RULES[code]
-    verdict, evidence = rule(report)
+    runs = None if changes is None else changes.runs
+    verdict, evidence = rule.judged(report, runs) if isinstance(rule, OfRuns) else rule(report)
     if verdict == "not_applicable":
         return Judged(verdict, evidence)
     if isinstance(rule, OneLayer):

@@ -115,7 +115,7 @@ def weights(report: Report, tape: Tape, tokens: int) -> Weights:
     for operation in tape.operations:
         for place, value, size in _parameters(operation, tape):
             number = tape.values[value].storage
-            elements = tape.values[value].bytes * _BITS // _bits(tape.values[value].dtype)
+            elements = tape.values[value].bytes * _BITS // bits_of(tape.values[value].dtype)
             known = shapes.get(number, (0, 0))
             shapes[number] = max(known, (elements, tape.values[value].bytes))
             found = _experts(operation, place, tape, tokens)
@@ -136,7 +136,7 @@ def weights(report: Report, tape: Tape, tokens: int) -> Weights:
     return Weights(tokens, tuple(each))
 
 
-def _bits(dtype: str) -> int:
+def bits_of(dtype: str) -> int:
     """Return the bits of an element: `bfloat16` has 16, `float8_e4m3fn` 8, `bool` 8."""
     digits = re.search(r"\d+", dtype)
     return int(digits.group()) if digits else _BITS
