@@ -467,3 +467,26 @@ class Cameras(nn.Module):
         seen = self.see(pixel_values.reshape(-1, channels, height, width)).reshape(-1, cameras, WIDTH).mean(1)
         places = (input_ids == 7).cumsum(-1)
         return action_embeds + seen[:, None] + (self.embed(input_ids) * places[..., None]).mean(1, keepdim=True)
+
+
+class SeesByToken(nn.Module):
+    """Asks for several pictures, and for which of them each token sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(image_size=32)
+        self.embed, self.see = nn.Embedding(WORDS, WIDTH), nn.Conv2d(3, WIDTH, 32)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        if pixel_values is None:
+            raise ValueError("pixel_values has to be not-None")
+        batch, pictures, _channels, _height, _width = pixel_values.shape
+        if image_attention_mask.size(-1) != pictures:
+            raise ValueError(f"shape '[-1, {image_attention_mask.size(-1)}]' is invalid for {pictures} pictures")
+        seen = self.see(pixel_values.flatten(0, 1)).reshape(batch, pictures, WIDTH)
+        return self.embed(input_ids) + image_attention_mask[..., None].expand(-1, -1, -1, WIDTH).sum(2) * seen

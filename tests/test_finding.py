@@ -39,6 +39,7 @@ FED, SOUGHT = fed_models.__file__, sought_models.__file__
         (f"{SOUGHT}:Frames", [[1, 4, 16, 16], [1, 24 // 8], [1]]),
         (f"{SOUGHT}:Steered", [[1, 16, 8]]),
         (f"{SOUGHT}:Cameras", [[1, 16, 8], [1, 1], [1, 1, 3, 32, 32], [1, 16]]),
+        (f"{SOUGHT}:SeesByToken", [[1, 16], [1, 1, 3, 32, 32], [1, 16, 1]]),
         (f"{SOUGHT}:HearsMasked", [[1, 100, 20], [1, 100]]),
         (f"{SOUGHT}:Placed", [[1, 15 * 15, 3 * 4 * 4], [1, 15 * 15, 2]]),
     ],

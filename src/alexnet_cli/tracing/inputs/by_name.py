@@ -37,6 +37,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"aspect_ratio_ids", pictures.aspect_ratios),
     (r"aspect_ratio_mask", pictures.tiles_mask),
     (r"cross_attention_mask", pictures.seen_mask),
+    (r"image_attention_mask", pictures.seen_pictures),
     (r"class_labels?|classes", sources.labels),
     (r".*_(structure|counts?)", sources.counts),
     (r"past_observed_mask", sources.series_mask),

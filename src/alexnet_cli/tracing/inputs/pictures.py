@@ -72,6 +72,12 @@ def seen_mask(source: Source) -> Iterator[InputSpec]:
     yield from (InputSpec((length, 1, _tiles(source) or 1), TOKENS) for length in source.lengths)
 
 
+def seen_pictures(source: Source) -> Iterator[InputSpec]:
+    """Whether each token sees each picture, or each counts."""
+    yield InputSpec((source.lengths[0], 1), TOKENS)
+    yield from per_token(source)
+
+
 def _tiles(source: Source) -> int:
     return source.config.number("max_num_tiles", of=_VISION)
 
