@@ -11,7 +11,7 @@ from test_explain import VERDICTS, numbers
 from alexnet_cli.analyses.findings.rules import OF_LANGUAGE, findings
 from alexnet_cli.messages import say
 from alexnet_cli.session.changes import trace_changes
-from alexnet_cli.session.language import CONTEXT
+from alexnet_cli.session.language import CONTEXT, FARTHER
 from alexnet_cli.session.session import Named, Session
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.tracing.options import TraceOptions
@@ -238,6 +238,22 @@ def test_a_page_shows_them_too(alexnet, tmp_path):
     assert all(claim in page for claim in claims)
     assert "4 query heads share 2 heads of keys and values" in page
     assert not any(claim in shown() for claim in claims)
+
+
+def test_a_state_takes_no_laws_and_laws_take_no_run_twice(monkeypatch):
+    lengths, once = [], Session.once
+
+    def counted(self, variation):
+        lengths.append(variation.sizes[0][2])
+        return once(self, variation)
+
+    monkeypatch.setattr(Session, "once", counted)
+    judged("state")
+    assert lengths == [LENGTH + FARTHER]
+    lengths.clear()
+    judged("full")
+    assert lengths[0] == LENGTH + FARTHER
+    assert len(lengths) == len(set(lengths)) == 5 + 2  # for the laws, and where attention overtakes and before
 
 
 def test_an_image_classifier_is_not_run_again(alexnet, monkeypatch):

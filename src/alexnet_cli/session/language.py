@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from alexnet_cli.analyses.findings.growth import Growth, growth, length_of, runs_by_token
-from alexnet_cli.analyses.findings.language import Runs, Served
+from alexnet_cli.analyses.findings.language import Runs, Served, state_of
 from alexnet_cli.analyses.findings.products import places_of
 from alexnet_cli.analyses.findings.rules import AT_OTHER_LENGTHS, WITH_A_CACHE
 from alexnet_cli.errors import AlexnetError, UsageError
@@ -15,25 +15,32 @@ from alexnet_cli.tracing.options import Serving
 
 CONTEXT = 8192
 """How many tokens are cached, if the model takes as many and does not run token by token."""
+FARTHER = 64
+"""How many tokens more tell whether a model runs token by token: as many as the laws ask for first."""
 _ONE = 1
 
 
 def trace_runs(session: Session, codes: Collection[str]) -> Runs:
     """Run a model on `meta` as claims of these codes ask for."""
     lengths = _Lengths(session)
-    grown = lengths.growth() if AT_OTHER_LENGTHS in codes else None
-    return Runs(grown, "" if set(WITH_A_CACHE).isdisjoint(codes) else _served(session, lengths.contexts()))
+    served = "" if set(WITH_A_CACHE).isdisjoint(codes) else _served(session, lengths.contexts())
+    wanted = AT_OTHER_LENGTHS in codes and not state_of(served)
+    return Runs(lengths.growth() if wanted else None, served)
 
 
 class _Lengths:
-    """A model at other lengths of its input, and how many operators ran there."""
+    """A model at other lengths of its input, and how many operators ran there; the first run is kept for the laws."""
 
     def __init__(self, session: Session) -> None:
         self.session, self.report = session, session.report()
         self.own = length_of(self.report)
+        self.first = dict[int, Report]()
         self.operators = {self.own.size if self.own else 0: _operators(self.report)}
 
     def run(self, length: int) -> Report:
+        return self.first.pop(length, None) or self._run(length)
+
+    def _run(self, length: int) -> Report:
         axes = self.own.axes if self.own is not None else ()
         report = self.session.once(Variation(sizes=tuple((at, axis, length) for at, axis in axes)))
         self.operators[length] = _operators(report)
@@ -51,8 +58,7 @@ class _Lengths:
             return (CONTEXT,)
         size = self.own.size
         try:
-            if len(self.operators) == 1:
-                self.run(2 * size)
+            self.first[size + FARTHER] = self._run(size + FARTHER)
         except AlexnetError:
             return (size,)
         if runs_by_token(self.operators):

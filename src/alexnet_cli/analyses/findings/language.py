@@ -67,7 +67,7 @@ def _has_products(report: Report) -> Judged | None:
 
 
 def _overtakes(report: Report, runs: Runs) -> Judged:
-    growth, state = runs.growth, _state(runs)
+    growth, state = runs.growth, state_of(runs.served)
     if state:
         return Judged("fails", state)
     if growth is None:
@@ -104,12 +104,12 @@ def _linear(growth: Growth) -> list[Evidence]:
     return [fact("linear", paths=list(growth.linear), count=len(growth.linear), layers=len(growth.layers))]
 
 
-def _state(runs: Runs) -> tuple[Evidence, ...]:
+def state_of(served: Served | str) -> tuple[Evidence, ...]:
     """Return what the model keeps if that is no keys and values, and a token adds nothing to it."""
-    if not isinstance(runs.served, Served) or _attended(runs.served):
+    if isinstance(served, str) or _attended(served):
         return ()
-    kept = cache(runs.served.token)
-    return () if kept.bytes_per_token else (fact("state", context=runs.served.context, bytes=kept.bytes),)
+    kept = cache(served.token)
+    return () if kept.bytes_per_token else (fact("state", context=served.context, bytes=kept.bytes),)
 
 
 def _windows(runs: Runs) -> list[Evidence]:
