@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -98,7 +99,7 @@ def measured_forward(model: nn.Module, given: Tensor) -> int:
             model(given)
 
     model.eval()
-    return _bytes([*model.parameters(), *model.buffers(), given]) + _most_allocated(forward)
+    return bytes_of([*model.parameters(), *model.buffers(), given]) + most_allocated(forward)
 
 
 def measured_step(model: nn.Module, given: Tensor, optimizer: torch.optim.Optimizer, amp: str | None = None) -> int:
@@ -114,24 +115,26 @@ def measured_step(model: nn.Module, given: Tensor, optimizer: torch.optim.Optimi
     step()
     optimizer.zero_grad(set_to_none=True)
     state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
-    resident = _bytes([*model.parameters(), *model.buffers(), given, *state])
-    return resident + _most_allocated(step)
+    resident = bytes_of([*model.parameters(), *model.buffers(), given, *state])
+    return resident + most_allocated(step)
 
 
-def _most_allocated(run: Callable[[], None]) -> int:
+def most_allocated(run: Callable[[], None]) -> int:
     """Return the most bytes that torch's CPU allocator had given out at once, by the profiler's events."""
+    return max(accumulate(allocations(run), initial=0))
+
+
+def allocations(run: Callable[[], None]) -> list[int]:
+    """Return the bytes that torch's CPU allocator gave out, and took back where it had given them out meanwhile."""
     with _silent_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         run()
     recorded = profiler.profiler.kineto_results.events()  # type: ignore[union-attr] # there after the block
     events = sorted((event.start_ns(), event.nbytes()) for event in recorded if event.name() == "[memory]")
-    live = peak = 0
-    for _, change in events:
-        live += change
-        peak = max(peak, live)
-    return peak
+    return [change for _, change in events]
 
 
-def _bytes(tensors: Iterable[Tensor]) -> int:
+def bytes_of(tensors: Iterable[Tensor]) -> int:
+    """Return the bytes of the storages of tensors, each counted once."""
     distinct = {tensor.data_ptr(): tensor for tensor in tensors if tensor.numel()}
     return sum(tensor.untyped_storage().nbytes() for tensor in distinct.values())
 

@@ -1,4 +1,4 @@
-"""Whether a model fits in the memory of a GPU, and the largest batch that does."""
+"""Whether a model fits in the memory of a GPU, and the largest batch, or other size, that does."""
 
 from __future__ import annotations
 
@@ -71,10 +71,21 @@ def largest_batch(peak: Callable[[int], int], capacity: int, most: int = MOST) -
     `peak` must not decrease with the batch size. It is nearly linear, so the line through the last two tries suggests
     the next; the answer and the size above it are always tried.
     """
+    return bracket(peak, capacity, most)[0]
+
+
+def bracket(
+    peak: Callable[[int], int], capacity: int, most: int, first: int = 1, tries: int | None = None
+) -> tuple[int, int]:
+    """Return the largest size that fits, 0 if none does, and the least that was found not to, by trying sizes.
+
+    The search begins at `first`; if that is the answer, it and the size above it are all that is tried. The two sizes
+    follow one on the other unless the `tries` did not suffice.
+    """
     tried: dict[int, int] = {}
     fits, too_large = 0, most + 1
-    guess = 1
-    while too_large - fits > 1:
+    guess = min(max(first, 1), most)
+    while too_large - fits > 1 and (tries is None or len(tried) < tries):
         tried[guess] = peak(guess)
         if tried[guess] <= capacity:
             fits = guess
@@ -82,7 +93,7 @@ def largest_batch(peak: Callable[[int], int], capacity: int, most: int = MOST) -
             too_large = guess
         line = _on_the_line(tried, capacity) if len(tried) < _STRAIGHT else (fits + too_large) // 2
         guess = min(max(line, fits + 1), too_large - 1)
-    return fits
+    return fits, too_large
 
 
 def _on_the_line(tried: dict[int, int], capacity: int) -> int:

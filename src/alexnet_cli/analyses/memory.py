@@ -17,14 +17,19 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.tape import Phase, Storage, Tape
 
-Kind = Literal["weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary"]
-KINDS: tuple[Kind, ...] = ("weights", "buffers", "input", "gradients", "optimizer", "saved", "temporary")
-"""What memory is used for: `saved` is saved for backward, `temporary` is everything else that operators allocate."""
+Kind = Literal["weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary"]
+KINDS: tuple[Kind, ...] = ("weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary")
+"""What memory is used for.
+
+`cache` is what a language model keeps for its next token, `saved` is saved for backward, `temporary` is everything else
+that operators allocate.
+"""
 
 _KIND_OF_ROLE: dict[str, Kind] = {
     "parameter": "weights",
     "buffer": "buffers",
     "input": "input",
+    "cache": "cache",
     "gradient": "gradients",
     "optimizer": "optimizer",
 }

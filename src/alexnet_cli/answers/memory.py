@@ -11,23 +11,30 @@ from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.capacity import Fit, Room, fit
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
+from alexnet_cli.analyses.serving.held import ServingMemory
 from alexnet_cli.answers.answer import Answer, failures_of
+from alexnet_cli.answers.context import Asked, context_memory
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep, training_step
 from alexnet_cli.session.session import Session
+from alexnet_cli.views.context import context_document
 from alexnet_cli.views.memory import memory_document
 
 
 class MemoryResult(Envelope, frozen=True, kw_only=True):
-    """`alexnet memory --json`; `run` is that of the forward, `training` null if there is nothing to train."""
+    """`alexnet memory --json`; `run` is that of the forward, `training` null if there is nothing to train.
+
+    With a context there is `serving`, and all else is about the prompt.
+    """
 
     inference: Inference | None
     training: Training | None
     layers: tuple[LayerMemory, ...]
     timeline: tuple[Moment, ...] | UnsetType = UNSET
     fit: Fit | UnsetType = UNSET
+    serving: ServingMemory | UnsetType = UNSET
 
 
 def memory(
@@ -40,14 +47,30 @@ def memory(
     foreach: bool | None = None,
     timeline: bool = False,
     batch_size: int | None = None,
+    context: int | None = None,
+    kv_dtype: str | None = None,
+    weights_dtype: str | None = None,
+    last_logits: bool = False,
 ) -> Answer[MemoryResult]:
     """Show what a forward and a training step hold in memory, in bytes; with a GPU or a capacity, whether they fit.
+
+    With a `context`, a number of tokens, it is what a language model holds while it is used: weights, the cache by
+    layer, the peaks of a prompt and of a token, and the longest context and largest batch that fit. `kv_dtype` and
+    `weights_dtype` assume other formats of the cache and of the linear layers' weights, `last_logits` asks the model
+    for the logits of the last token alone.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
     room = _room(gpu, capacity)
+    if context is not None:
+        if (optimizer, amp, foreach) != ("sgd", None, None):
+            raise UsageError("--context is about a model that is used, not trained", "leave out --optimizer and --amp")
+        asked = Asked(context, kv_dtype, weights_dtype, last_logits)
+        return _of_context(session.with_batch(batch_size), asked, room, timeline=timeline)
+    if kv_dtype is not None or weights_dtype is not None or last_logits:
+        raise UsageError("--kv-dtype, --weights-dtype and --last-logits go with --context", "as in --context 8192")
     step = training_step(optimizer, amp, foreach=room is not None if foreach is None else foreach)
     session = session.with_batch(batch_size)
     report = session.report()
@@ -61,6 +84,24 @@ def memory(
         fit=UNSET if fits is None else fits,
     )
     return Answer(result, lambda: memory_document(report, held, fits), failures=failures)
+
+
+def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: bool) -> Answer[MemoryResult]:
+    if asked.context < 1:
+        raise UsageError(f"a context of {asked.context} tokens: it must be at least 1")
+    found = context_memory(session, asked, room)
+    [report, *_] = found.runs.values()
+    failures = failures_of(*found.runs.values())
+    held = analysis.memory(report, None) if found.memory else None
+    result = MemoryResult(
+        **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
+        inference=held.inference if held else None,
+        training=None,
+        layers=held.layers if held else (),
+        timeline=held.timeline if held and timeline else UNSET,
+        serving=UNSET if found.memory is None else found.memory,
+    )
+    return Answer(result, lambda: context_document(report, found.memory), failures=failures)
 
 
 def _room(gpu: str | None, capacity: str | None) -> Room | None:

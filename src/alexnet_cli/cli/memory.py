@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from alexnet_cli.analyses.serving.assumed import FORMATS
 from alexnet_cli.answers.memory import memory as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
@@ -19,6 +20,7 @@ Examples:
   alexnet memory --gpu t4                        whether it fits, and the largest batch that does
   alexnet memory --capacity 24GiB                the same for any device
   alexnet memory --json | jq .training.peak_bytes
+  alexnet memory ./Qwen3-8B --context 8192 -b 8  a language model at work: cache, prompt and token
 """
 
 Asked: Any = options_of(
@@ -32,6 +34,26 @@ Asked: Any = options_of(
         help="Update all parameters at once, as torch does on CUDA, or one by one, as on the CPU; "
         "default: at once with --gpu or --capacity.",
         show_default=False,
+    ),
+    context=typer.Option(
+        min=1,
+        metavar="TOKENS",
+        help="Show what a language model holds while it is used: weights, cache, a prompt of so many tokens, and the "
+        "token at that place; with --gpu or --capacity, the longest context and the largest batch that fit.",
+        show_default=False,
+    ),
+    kv_dtype=typer.Option(
+        metavar="FORMAT",
+        help=f"With --context: assume keys and values in this format: {', '.join(FORMATS)}.",
+        autocompletion=lambda: list(FORMATS),
+    ),
+    weights_dtype=typer.Option(
+        metavar="FORMAT",
+        help="With --context: assume the weights of linear layers in this format, scales included.",
+        autocompletion=lambda: list(FORMATS),
+    ),
+    last_logits=typer.Option(
+        "--last-logits", help="With --context: ask the model for the logits of the prompt's last token alone."
     ),
     timeline=typer.Option("--timeline", help="Add to the JSON what is live while each operator runs."),
 )

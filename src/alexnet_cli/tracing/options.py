@@ -42,11 +42,13 @@ class Serving:
     """A language model at work: a prompt of `context` tokens, or the `context`-th token after a cache of all before it.
 
     Before that token `context - 1` are cached, after it `context`. Decoding tokens 1 to n one by one thus attends to
-    the same pairs as a causal prefill of n. A `context` of None is that of the arguments that were given.
+    the same pairs as a causal prefill of n. A `context` of None is that of the arguments that were given. With
+    `last_logits` the model is asked for the logits of the last token alone, as engines ask for them.
     """
 
     part: Part
     context: int | None = None
+    last_logits: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ _SHOWN: dict[Kind, tuple[str, str]] = {
     "weights": ("weights", "linear"),
     "buffers": ("buffers", "norm"),
     "input": ("input", "embedding"),
+    "cache": ("cache", "recurrent"),
     "gradients": ("gradients", "conv"),
     "optimizer": ("optimiser state", "attention"),
     "saved": ("saved for backward", "pool"),

@@ -84,6 +84,12 @@ def cache(report: Report) -> Cache:
     )
 
 
+def values_by_path(report: Report, *, before: bool = False) -> dict[str, list[int]]:
+    """Return the values of the state after the run, or before it, that belong to each module, by its path."""
+    tape, state = state_of(report)
+    return _Owners(report, tape).by_path(state.before if before else state.after)
+
+
 def is_token(report: Report) -> bool:
     """Tell whether a report is that of one token after a cache."""
     return bool(report.run and report.run.serving and report.run.serving.part == "decode")

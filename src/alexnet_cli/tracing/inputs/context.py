@@ -18,6 +18,8 @@ from alexnet_cli.tracing.options import Serving
 
 _DECODER = "decoder_"
 _USE_CACHE = "use_cache"
+_LAST_LOGITS = ("logits_to_keep", "num_logits_to_keep")
+"""Arguments that say for how many of the last tokens a forward is to return logits."""
 _ENCODED = ("encoder_outputs", "encoder_last_hidden_state")
 """The argument by which a decoder takes what an encoder made, and the result in which that comes back."""
 
@@ -121,6 +123,18 @@ def takes(model: nn.Module, name: str) -> bool:
 def with_cache(model: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return keyword arguments with the one that asks for a cache, if forward has it."""
     return {**kwargs, _USE_CACHE: True} if takes(model, _USE_CACHE) else dict(kwargs)
+
+
+def with_last_logits(model: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments with the one that asks for the logits of the last token alone.
+
+    Raises:
+        UsageError: forward has none.
+    """
+    name = next((name for name in _LAST_LOGITS if takes(model, name)), None)
+    if name is None:
+        raise UsageError(f"the forward of {type(model).__name__} has no {' or '.join(_LAST_LOGITS)}: it makes them all")
+    return {**kwargs, name: 1}
 
 
 def returned_state(output: Any, model: nn.Module, given: Mapping[str, Any], holds: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alexnet_cli.errors import UsageError
 from alexnet_cli.targets.example import argument_names
 from alexnet_cli.torch_insides import own_buffers
-from alexnet_cli.tracing.inputs.context import Text, next_token, returned_state, with_cache
+from alexnet_cli.tracing.inputs.context import Text, next_token, returned_state, with_cache, with_last_logits
 from alexnet_cli.tracing.options import Serving
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.runs import Forward, held
@@ -38,7 +38,8 @@ class Serve:
             UsageError: the model keeps nothing from one token to the next.
         """
         model = self.forward.model
-        call = Forward(model, [], with_cache(model, _named(self.forward)))
+        given = with_cache(model, _named(self.forward))
+        call = Forward(model, [], with_last_logits(model, given) if self.how.last_logits else given)
         if self.forward.args and not argument_names(model):
             call = self.forward
         state: dict[str, Any] = {}
