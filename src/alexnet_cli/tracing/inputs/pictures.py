@@ -165,8 +165,11 @@ def samples(source: Source) -> Iterator[InputSpec]:
     first = next((layer for layer in source.model.modules() if isinstance(layer, ConvNd)), None)
     if first is not None and len(first.kernel_size) == 1:
         yield InputSpec((channels, size[0]))
+    told = source.config.number("num_frames")
+    if told:
+        yield InputSpec((told, channels, *size))
     yield InputSpec((channels, *size))
-    frames = source.config.number("sample_frames", "num_frames", default=4)
+    frames = source.config.number("sample_frames", default=told or 4)
     yield InputSpec((channels, frames, *size))
     yield InputSpec((frames, channels, *size))
 
@@ -197,4 +200,5 @@ def time_ids(source: Source) -> Iterator[InputSpec]:
     each = source.config.number("addition_time_embed_dim")
     if every and each:
         yield InputSpec((every // each,))
-    yield from per_token(source)
+    else:
+        yield from per_token(source)
