@@ -532,3 +532,121 @@ def overload_named(namespace: str, name: str, overload: str) -> Any:
     """
     found = getattr(getattr(getattr(torch.ops, namespace, None), name, None), overload, None)
     return found if _OVERLOAD is not None and type(found) is _OVERLOAD else None
+
+
+# --- Many ranks in one process ---------------------------------------------------------------------------------------
+
+
+def fake_store() -> Any:
+    """Return the store of a process group that sends nothing; None if torch has none: no parallel run can be traced."""
+    try:
+        from torch.testing._internal.distributed.fake_pg import FakeStore
+    except ImportError:
+        return None
+    return FakeStore()
+
+
+def group_name(group: Any) -> str | None:
+    """Return the name of the process group that a collective is given, boxed or not; None if torch hides it."""
+    unbox = getattr(torch.distributed.ProcessGroup, "unbox", None)
+    try:
+        plain = unbox(group) if isinstance(group, _ScriptObject or ()) and unbox is not None else group
+    except RuntimeError:
+        return None
+    return getattr(plain, "group_name", None)
+
+
+def local_tensor(tensor: Tensor) -> Tensor:
+    """Return the part of a distributed tensor that this rank holds, or what an unfinished collective will have made."""
+    while type(tensor).__module__.startswith("torch.distributed"):
+        inner = next(
+            (each for name in ("_local_tensor", "elem") if (each := getattr(tensor, name, None)) is not None), None
+        )
+        if not isinstance(inner, Tensor):
+            break
+        tensor = inner
+    return tensor
+
+
+def distributed_classes() -> tuple[type, ...]:
+    """Return torch's tensors that stand for others: those of many ranks, and those that collectives still make."""
+    from torch.distributed import _functional_collectives
+    from torch.distributed.tensor import DTensor
+
+    return (DTensor, _functional_collectives.AsyncCollectiveTensor)
+
+
+@contextmanager
+def fsdp_collectives_told(within: Callable[[list[nn.Module]], Any]) -> Iterator[None]:
+    """Run what FSDP does for the parameters of some modules inside `within` of these; without its functions it is not.
+
+    Then collectives in the backward name no layer.
+    """
+    try:
+        group: Any = import_module("torch.distributed.fsdp._fully_shard._fsdp_param_group")
+    except ImportError:
+        group = None
+    kept = {name: vars(group)[name] for name in _FSDP_FUNCTIONS if group is not None and name in vars(group)}
+
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            params: Any = next((each for each in args if isinstance(each, list)), kwargs.get("fsdp_params", []))
+            modules = [getattr(getattr(each, "_module_info", None), "module", None) for each in params]
+            with within([module for module in modules if module is not None]):
+                return function(*args, **kwargs)
+
+        return run
+
+    for name, function in kept.items():
+        setattr(group, name, told(function))
+    try:
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(group, name, function)
+
+
+_FSDP_FUNCTIONS = ("foreach_all_gather", "foreach_all_gather_copy_out", "foreach_reduce")
+
+
+@contextmanager
+def storages_resized(tell: Callable[[Any], None]) -> Iterator[None]:
+    """Call `tell` with each storage that is given other memory inside, as FSDP frees and gathers weights."""
+    plain: Any = torch.UntypedStorage.resize_
+
+    def resize(storage: Any, size: int) -> Any:
+        changed = plain(storage, size)
+        tell(storage)
+        return changed
+
+    torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign, assignment] # taken away below
+    try:
+        yield
+    finally:
+        del torch.UntypedStorage.resize_
+
+
+def hooks_of(module: nn.Module) -> tuple[dict[int, Any], ...]:
+    """Return the hooks that run before and after a module's forward, by number."""
+    return (module._forward_pre_hooks, module._forward_hooks)
+
+
+def bucket_assignment(tensors: list[Any], limits: list[int], indices: list[int]) -> list[list[int]]:
+    """Return how DDP puts gradients that arrive in this order into buckets; without its function all are in one."""
+    assign = getattr(torch.distributed, "_compute_bucket_assignment_by_size", None)
+    return [indices] if assign is None else list(assign(tensors, limits, [], indices)[0])
+
+
+@contextmanager
+def ddp_buckets_given(buckets: list[list[int]]) -> Iterator[None]:
+    """Let DDP reduce gradients in these buckets, in this order; without its function for that it has one or its own."""
+    name = "_compute_bucket_assignment_by_size"
+    plain = getattr(torch.distributed, name, None)
+    if plain is None:
+        yield
+        return
+    setattr(torch.distributed, name, lambda *_: (buckets[::-1], [sys.maxsize] * len(buckets)))
+    try:
+        yield
+    finally:
+        setattr(torch.distributed, name, plain)

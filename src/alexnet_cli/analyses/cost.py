@@ -207,6 +207,26 @@ def _time(done: Sequence[Unit], roof: Roof) -> tuple[float, Bound | None]:
     return seconds, "memory" if memory and whole else None  # missing arithmetic could take longer
 
 
+class WorkSeconds(Struct, frozen=True):
+    """The least seconds of units: their arithmetic, their traffic, and the longer of the two for each unit.
+
+    `known` tells whether all arithmetic has a peak, so that it is counted whole.
+    """
+
+    compute: float
+    memory: float
+    kernels: float
+    known: bool
+
+
+def work_seconds(done: Sequence[Unit], roof: Roof) -> WorkSeconds:
+    """Return the least time of units on hardware."""
+    times = [_times(unit, roof) for unit in done]
+    compute, memory = (sum((time[part] for time in times), 0.0) for part in (0, 1))
+    kernels = sum((max(time) for time in times), 0.0)
+    return WorkSeconds(compute, memory, kernels, all(roof.peak(dtype) for unit in done for dtype in unit.macs))
+
+
 def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
     """Return the seconds of the known part of a unit's arithmetic, and those of its traffic."""
     peaks = {dtype: roof.peak(dtype) for dtype in unit.macs}

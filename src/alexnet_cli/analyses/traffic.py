@@ -10,7 +10,7 @@ from these bytes is a lower bound.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from msgspec import Struct
@@ -137,10 +137,13 @@ class Unit(Struct, frozen=True):
         return sum(self.written.values())
 
 
-def units(tape: Tape) -> tuple[Unit, ...]:
-    """Return the units of forward and backward in the order they started; the optimiser's update is left out."""
+def units(tape: Tape, without: Collection[int] = ()) -> tuple[Unit, ...]:
+    """Return the units of forward and backward in the order they started; the optimiser's update is left out.
+
+    The operations at the positions `without` are left out too.
+    """
     flow = _Flow(tape)
-    groups = _grouped(tape.operations)
+    groups = [[at for at in group if at not in without] for group in _grouped(tape.operations)]
     return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
 
 
@@ -151,6 +154,12 @@ def moved(tape: Tape) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
     """
     flow = _Flow(tape)
     yield from (flow.moved(group) for group in _grouped(tape.operations))
+
+
+def update(tape: Tape) -> Unit | None:
+    """Return the optimiser's update as one unit, None if there is none: a fused kernel passes over all once."""
+    positions = [at for at, operation in enumerate(tape.operations) if operation.phase == "optimizer"]
+    return _Flow(tape).unit(positions) if positions else None
 
 
 def _grouped(operations: Sequence[Operation]) -> list[list[int]]:

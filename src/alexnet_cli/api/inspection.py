@@ -25,6 +25,7 @@ from alexnet_cli.answers.params import params as params_answer
 from alexnet_cli.answers.receptive_field import receptive_field as receptive_field_answer
 from alexnet_cli.answers.report import model_page
 from alexnet_cli.answers.scale import scale as scale_answer
+from alexnet_cli.answers.shard import shard as shard_answer
 from alexnet_cli.answers.summary import summary as summary_answer
 from alexnet_cli.api.results import Drawing, R, ReportPage, Result
 from alexnet_cli.drawing.page import Width
@@ -159,6 +160,7 @@ class Inspection:
     cost = _asks(cost_answer)
     memory = _asks(memory_answer)
     scale = _asks(scale_answer)
+    shard = _asks(shard_answer)
     receptive_field = _asks(receptive_field_answer)
     explain = _asks(explain_answer)
     export = _asks(export_answer)

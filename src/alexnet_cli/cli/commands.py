@@ -16,6 +16,7 @@ COMMANDS = {
     "cost": "Show what each layer computes and moves, and the least time it takes.",
     "memory": "Show the memory of a forward and a training step, and what fits.",
     "scale": "Find exact laws of how work and memory grow with input sizes.",
+    "shard": "Show what one GPU of many holds and sends in a step.",
     "receptive-field": "Show how much of the input each layer sees.",
     "draw": "Draw the architecture: a figure for a page or a slide.",
     "report": "Write an HTML page to share: figure, charts, layers, findings.",

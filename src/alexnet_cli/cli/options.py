@@ -104,6 +104,14 @@ Optimizer = Annotated[
         autocompletion=lambda: list(OPTIMIZERS),
     ),
 ]
+Wrap = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CLASS",
+        help="The class of the blocks that are sharded and checkpointed one by one; repeatable. Default: those that "
+        "repeat, or that a transformers model names.",
+    ),
+]
 Amp = Annotated[
     str | None,
     typer.Option(

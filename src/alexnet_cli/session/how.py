@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from msgspec import UNSET
 
 from alexnet_cli.errors import UsageError, nearest, one_of
+from alexnet_cli.rank import Layout
 from alexnet_cli.report import Input, Report
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec, parse_input
 from alexnet_cli.tracing.options import (
     AMP_DTYPES,
+    CHECKPOINTS,
     DEVICES,
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
+    Parallel,
     Part,
     Serving,
     Size,
@@ -25,8 +29,8 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "DEVICES", "META", "OPTIMIZERS", "Serving", "Size", "TrainingStep"]
-__all__ += ["as_found", "how_to_run", "resized", "serving", "training_step"]
+__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Parallel", "Serving", "Size"]
+__all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "serving", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -102,6 +106,52 @@ def serving(context: int | None, *, decode: bool, prefill: bool, given: bool = F
     if context is not None and not 0 < context <= LARGEST_DIMENSION:
         raise UsageError(f"--context {context} is no length", f"write a whole number from 1 to {LARGEST_DIMENSION:,}")
     return Serving(part, context)
+
+
+def parallel(
+    *,
+    gpus: int | None,
+    pp: int | None,
+    ddp: int | None,
+    fsdp: int | None,
+    tp: int | None,
+    reshard: str,
+    wrap: Sequence[str] = (),
+    plan: str | None = None,
+    checkpoint: str = "none",
+) -> Parallel:
+    """Read the options that say how a model is spread over ranks; what `gpus` leaves over is for FSDP.
+
+    Raises:
+        UsageError: the sizes do not multiply to the number of GPUs, or an option does not parse.
+    """
+    given = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
+    for name, size in {"gpus": gpus, **given}.items():
+        if size is not None and size < 1:
+            raise UsageError(f"--{name} {size} is no number of GPUs", "write a whole number from 1 up")
+    product = prod(size for size in given.values() if size is not None)
+    if gpus is not None and fsdp is None and ddp is None and gpus % product == 0:
+        given["fsdp"], product = gpus // product, gpus
+    said = " × ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+    if gpus is not None and product != gpus:
+        raise UsageError(f"{said} = {product} GPUs, not {gpus}", "the sizes must multiply to --gpus, or leave one out")
+    if checkpoint not in CHECKPOINTS:
+        raise UsageError(f"unknown checkpoint {checkpoint!r}", f"known: {', '.join(CHECKPOINTS)}")
+    chosen = next(known for known in CHECKPOINTS if known == checkpoint)
+    sizes = {name: size or 1 for name, size in given.items()}
+    layout = Layout(**sizes, reshard=_reshard(reshard, sizes["fsdp"]))
+    return Parallel(layout, tuple(wrap), plan, chosen)
+
+
+def _reshard(text: str, ranks: int) -> bool | int:
+    """Read `yes`, `no` or a number of ranks that divides those of FSDP."""
+    if text in ("yes", "no"):
+        return text == "yes"
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 2 or number >= ranks or ranks % number:  # noqa: PLR2004 - one rank alone is `no`
+        said = f"yes, no, or a number of ranks that divides those of FSDP ({ranks}), such as those of a node"
+        raise UsageError(f"--reshard {text!r} is not known", f"write {said}")
+    return number
 
 
 def as_found(how: TraceOptions, report: Report) -> TraceOptions:

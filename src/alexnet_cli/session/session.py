@@ -20,11 +20,12 @@ from alexnet_cli.targets.onnx.beside import weights_beside
 from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, Serving, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Parallel, Serving, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
     from alexnet_cli.analyses.weights import WeightsMatch
+    from alexnet_cli.rank import Rank
     from alexnet_cli.targets.checkpoint.contents import Contents
 
 
@@ -153,6 +154,22 @@ class Session:
         if not self.can_run:
             raise UsageError(f"{serving.part} needs a model to run, not a saved report, a checkpoint or ONNX")
         return self.vary(Variation(serving=serving))
+
+    def rank(self, how: Parallel, step: TrainingStep | None) -> Rank:
+        """Return what the first rank does in a training step, or in a forward, of the model spread over ranks.
+
+        Raises:
+            UsageError: the target is not a model, or cannot be spread so.
+            AlexnetError: the model cannot be run like this.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("shard needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        from alexnet_cli.tracing.sharding.trace import trace_rank  # imports torch
+
+        found = as_found(self.how, self.report())
+        mode = self.how.mode if step is None else "train"
+        with self.listener.tracing("tracing one rank"):
+            return trace_rank(self.resolved, replace(found, mode=mode, step=step), how, self.listener.note)
 
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from alexnet_cli.rank import Layout
 from alexnet_cli.targets.inputs import InputSpec, InputValue
 
 META = "meta"
@@ -49,6 +50,24 @@ class Serving:
     part: Part
     context: int | None = None
     last_logits: bool = False
+
+
+Checkpoint = Literal["none", "full", "selective"]
+CHECKPOINTS: tuple[Checkpoint, ...] = ("none", "full", "selective")
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """How a model is spread over ranks.
+
+    `wrap` names the classes that FSDP shards and checkpoints run again as one; without it those are the blocks that
+    repeat. `plan` names a tensor parallel plan (`file.py:plan`), without which it is the model's own.
+    """
+
+    layout: Layout
+    wrap: tuple[str, ...] = ()
+    plan: str | None = None
+    checkpoint: Checkpoint = "none"
 
 
 @dataclass(frozen=True)

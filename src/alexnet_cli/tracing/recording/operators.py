@@ -82,6 +82,8 @@ _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 _LISTS_OF_TENSORS = frozenset({"List[Tensor]", "List[Optional[Tensor]]"})
 _PACKED = "torch.classes."
+_COMMUNICATES = ("c10d::", "_c10d_functional::", "_dtensor::", "fsdp::")
+"""Namespaces of operators that move data among ranks, or to and from what is moved."""
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
 _VIEWS_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "unsafe_split", "unsafe_split_with_sizes"})
 
@@ -191,6 +193,8 @@ def _overloads(overload: Any, functional: str) -> Iterator[Any]:
 
 def _is_free(base: str, overload: Any) -> bool:
     """Tell whether an operator counts as doing no multiply-accumulates; its backward then does none either."""
+    if base.startswith(_COMMUNICATES):
+        return True
     forward = base.partition("_backward")[0]
     pointwise = any(has_tag(other, "pointwise") for other in _overloads(overload, base))
     return forward in _FREE_OPS or has_tag(overload, "inplace_view") or pointwise

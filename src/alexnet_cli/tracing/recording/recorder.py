@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,8 @@ class Recorder:
     innermost module call that raised, `failed_function` the function in it; with `taping`, `tape` has every operator.
     """
 
+    operator_mode: ClassVar[type[OperatorMode]] = OperatorMode
+
     def __init__(self, device: torch.device, model: nn.Module | None = None, *, taping: bool = False) -> None:
         self.device = device
         parameters = [] if model is None else list(model.parameters())
@@ -56,7 +58,7 @@ class Recorder:
         self.root: Call | None = None
         self.failed: Call | None = None
         self.failed_function: Call | None = None
-        self.tape = TapeRecorder(self._where) if taping else None
+        self.tape = self._taping() if taping else None
         self._stack: list[Call] = []
         self._current: Call | None = None  # the call that the operators running now belong to
         self._in_function = False
@@ -66,6 +68,9 @@ class Recorder:
         self._births: dict[int, int] = {}
         self._by_cpu: dict[str, None] = {}
         self.checks = MetaChecks(storage_of) if device.type == META else None
+
+    def _taping(self) -> TapeRecorder:
+        return TapeRecorder(self._where)
 
     @property
     def operators(self) -> int:
@@ -115,7 +120,7 @@ class Recorder:
     def _modes(self) -> Iterator[None]:
         """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
-        operators = OperatorMode(self._saw, self.checks)
+        operators = self.operator_mode(self._saw, self.checks)
         made = None if self.checks is None else self.checks.elements.made_of
         with FunctionMode(self._run_function, self.device, made), operators:
             self._threads.add(thread)

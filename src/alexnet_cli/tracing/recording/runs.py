@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.errors import NothingToTrainError
 from alexnet_cli.tape import Role
-from alexnet_cli.torch_insides import spare_compiler
+from alexnet_cli.torch_insides import local_tensor, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
@@ -76,7 +76,7 @@ class Step:
             NothingToTrainError: no output depends on a parameter that is trained.
         """
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
-        optimizer = None if lazy else self._optimizer()
+        optimizer = None if lazy else self.optimizer()
         if lazy or self.how.optimizer not in ("none", "sgd"):
             warm_up = Recorder(recorder.device)
             warm_up.checks = recorder.checks
@@ -93,23 +93,23 @@ class Step:
     def _first_step(
         self, optimizer: torch.optim.Optimizer | None, device: torch.device
     ) -> torch.optim.Optimizer | None:
-        loss = _loss(self._forward(device))
-        optimizer = optimizer or self._optimizer()
+        loss = loss_of(self.run_forward(device))
+        optimizer = optimizer or self.optimizer()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         if optimizer is not None:
-            _update(optimizer)
+            update(optimizer)
         self.model.zero_grad(set_to_none=True)
         return optimizer
 
     def _step(self, optimizer: torch.optim.Optimizer | None, recorder: Recorder) -> None:
         tape = recorder.tape
         if tape is None:
-            output = self._forward(recorder.device)
+            output = self.run_forward(recorder.device)
         else:
             with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
-                output = self._forward(recorder.device)
+                output = self.run_forward(recorder.device)
                 tape.end_forward(output)
-                loss = _loss(output)
+                loss = loss_of(output)
             tape.phase = "backward"
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
@@ -117,33 +117,43 @@ class Step:
             tape.storages.claim(gradients, "gradient")
             tape.phase = "optimizer"
         if optimizer is not None:
-            _update(optimizer)
+            update(optimizer)
 
-    def _forward(self, device: torch.device) -> Any:
+    def run_forward(self, device: torch.device) -> Any:
+        """Run the model, under autocast if it is trained in mixed precision."""
         if self.how.amp is None:
             return self.forward()
         with torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp])):
             return self.forward()
 
-    def _optimizer(self) -> torch.optim.Optimizer | None:
+    def optimizer(self) -> torch.optim.Optimizer | None:
+        """Return the optimiser of what is trained; None without one, or if nothing is trained."""
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         if self.how.optimizer == "none" or not trained:
             return None
         spare_compiler()
+        groups = [{"params": alike} for alike in apart(trained)]
         match self.how.optimizer:
             case "adam":
-                return torch.optim.Adam(trained, foreach=self.how.foreach)
+                return torch.optim.Adam(groups, foreach=self.how.foreach)
             case "adamw":
-                return torch.optim.AdamW(trained, foreach=self.how.foreach)
+                return torch.optim.AdamW(groups, foreach=self.how.foreach)
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
-                return torch.optim.SGD(trained, lr=0.1, momentum=momentum, foreach=self.how.foreach)
+                return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)
 
 
-def _update(optimizer: torch.optim.Optimizer) -> None:
+def update(optimizer: torch.optim.Optimizer) -> None:
     """Do what `optimizer.step()` does, without its wrapper, which imports the compiler first."""
     with torch.no_grad(), nullcontext() if _COUNTS_STEPS_ON_CPU else torch.device("cpu"):
         inspect.unwrap(type(optimizer).step)(optimizer)
+
+
+def apart(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Return parameters in groups that an optimiser can update at once: those that are distributed, and those not."""
+    distributed = [parameter for parameter in parameters if local_tensor(parameter) is not parameter]
+    plain = [parameter for parameter in parameters if local_tensor(parameter) is parameter]
+    return [alike for alike in (distributed, plain) if alike]
 
 
 def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
@@ -151,7 +161,12 @@ def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
     return {"parameter": model.parameters(), "buffer": model.buffers()}
 
 
-def _loss(output: object) -> Tensor:
+def loss_of(output: object) -> Tensor:
+    """Return a model's output if it is one number, otherwise the sum of its outputs.
+
+    Raises:
+        NothingToTrainError: none depends on a parameter that is trained.
+    """
     trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
     if not trained:
         raise NothingToTrainError("there is nothing to train: no output depends on a parameter that requires_grad")

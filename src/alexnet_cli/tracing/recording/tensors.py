@@ -169,12 +169,25 @@ class StorageTable:
             inner = tensors_inside(tensor)
             for each in inner:
                 self.number(each, born, role)
-            seen = _Seen(0 if inner else bytes_of(tensor) if held is tensor else held.nbytes(), role, born)
-            self._seen.append(seen)
-            watch = _Watch(held, self._died)
-            watch.key, watch.seen = key, seen
-            self._watches.append(watch)
+            size = 0 if inner else bytes_of(tensor) if held is tensor else held.nbytes()
+            self._watch(held, key, _Seen(size, role, born))
         return number
+
+    def _watch(self, held: Any, key: int, seen: _Seen) -> None:
+        self._seen.append(seen)
+        watch = _Watch(held, self._died)
+        watch.key, watch.seen = key, seen
+        self._watches.append(watch)
+
+    def resized(self, storage: Any) -> None:
+        """Note that a storage has other memory now, or none: what it had before is freed."""
+        key = storage_identity(storage)
+        number = self._numbers.pop(key, None)
+        if number is not None:
+            self._seen[number].died = self.clock
+        if storage.nbytes():
+            self._numbers[key] = len(self._seen)
+            self._watch(storage, key, _Seen(storage.nbytes(), "activation", self.clock))
 
     def claim(self, tensors: Iterable[Tensor], role: Role) -> None:
         """Assign a role to storages that turned out to be gradients, or a lazy layer's parameters."""
@@ -222,5 +235,6 @@ class StorageTable:
         )
 
     def _died(self, watch: _Watch) -> None:
-        watch.seen.died = self.clock
+        if watch.seen.died is None:  # it may have been resized before
+            watch.seen.died = self.clock
         self._numbers.pop(watch.key, None)

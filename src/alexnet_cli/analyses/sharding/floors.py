@@ -1,0 +1,92 @@
+"""The least time of a rank's step: its arithmetic, its memory traffic, what it sends, and what of that can overlap."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.cost import Roof, work_seconds
+from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.traffic import LinkTime, is_exposed, link_times
+from alexnet_cli.analyses.traffic import Unit, units, update
+from alexnet_cli.rank import DIMENSIONS, Rank
+
+StepBound = Literal["compute", "memory", "within", "between"]
+
+
+class Floors(Struct, frozen=True, kw_only=True):
+    """Lower bounds of a rank's step in seconds.
+
+    `compute_seconds` is all arithmetic at the peak, `memory_seconds` all traffic at the full bandwidth, the optimiser's
+    included; `kernels_seconds` takes the longer of the two for each kernel. `exposed_seconds` is what a rank waits for,
+    as its next kernel needs it. `overlapped_seconds` is what FSDP and DDP send on streams of their own: at best that
+    hides behind the kernels, so that the step takes at least the longer of the two. `bound` is what bounds the step.
+
+    `mfu` is the most that model FLOP utilisation can be: the FLOPs of forward and backward without those that
+    checkpoints run again, by what the peak could do in `step_seconds`. It is None for a forward.
+    """
+
+    compute_seconds: float
+    memory_seconds: float
+    kernels_seconds: float
+    links: tuple[LinkTime, ...]
+    exposed_seconds: float
+    overlapped_seconds: float
+    step_seconds: float
+    bound: StepBound
+    flops: int
+    flops_again: int
+    mfu: float | None
+    samples_per_s: float | None
+
+
+def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
+    """Return the least time of a rank's step.
+
+    Raises:
+        UsageError: a network is needed that is not known.
+    """
+    tape = tape_of(rank.report)
+    whole = work_seconds(_kernels(rank), roof)
+    useful = work_seconds(_kernels(rank, frozenset(rank.again)), roof)
+    waited = link_times(rank, links, [name for name in DIMENSIONS if is_exposed(name)])
+    hidden = link_times(rank, links, [name for name in DIMENSIONS if not is_exposed(name)])
+    every = link_times(rank, links)
+    exposed = max((link.seconds for link in waited), default=0.0)
+    busiest = max(every, key=lambda link: link.seconds, default=None)
+    on_links = 0.0 if busiest is None else busiest.seconds
+    step = max(whole.kernels + exposed, on_links)
+    flops = 2 * sum(operation.macs or 0 for operation in tape.operations)
+    trained = any(operation.phase == "backward" for operation in tape.operations)
+    batch = None if rank.report.run is None else rank.report.run.batch_size
+    parts: dict[StepBound, float] = {"compute": whole.compute, "memory": whole.memory}
+    parts |= {link.scope: link.seconds for link in (every if on_links >= whole.kernels + exposed else waited)}
+    return Floors(
+        compute_seconds=whole.compute,
+        memory_seconds=whole.memory,
+        kernels_seconds=whole.kernels,
+        links=every,
+        exposed_seconds=exposed,
+        overlapped_seconds=max((link.seconds for link in hidden), default=0.0),
+        step_seconds=step,
+        bound=max(parts, key=lambda part: parts[part]),
+        flops=flops,
+        flops_again=2 * sum(tape.operations[at].macs or 0 for at in rank.again),
+        mfu=useful.compute / step if trained and step and useful.known else None,
+        samples_per_s=batch * rank.layout.replicas / step if batch and step else None,
+    )
+
+
+_COPIES_ASIDE = "fsdp::all_gather_copy_in"
+"""FSDP's copy into what it sends, which runs on a stream of its own."""
+
+
+def _kernels(rank: Rank, again: frozenset[int] = frozenset()) -> list[Unit]:
+    """Return a rank's kernels, the optimiser's update as one, without collectives and what runs beside the others."""
+    tape = tape_of(rank.report)
+    aside = {at for at, operation in enumerate(tape.operations) if operation.op == _COPIES_ASIDE}
+    aside |= {sent.operation for sent in rank.sent} | again
+    changed = update(tape)
+    return [*units(tape, aside), *([changed] if changed is not None else [])]

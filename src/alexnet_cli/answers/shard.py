@@ -1,0 +1,169 @@
+"""`shard`: what one GPU of many holds and sends in a step, and the least time that the step takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import UNSET, Struct, UnsetType
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.hardware import Hardware, find_hardware
+from alexnet_cli.analyses.sharding.floors import Floors, floors
+from alexnet_cli.analyses.sharding.links import Links, links_of
+from alexnet_cli.analyses.sharding.memory import RankMemory, RankMoment, rank_memory, timeline
+from alexnet_cli.analyses.sharding.traffic import Collective, collectives
+from alexnet_cli.answers.answer import Answer, failures_of
+from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import BANDWIDTH
+from alexnet_cli.rank import Rank
+from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.how import parallel, training_step
+from alexnet_cli.session.session import Session
+from alexnet_cli.views.shard import Shown, shard_document
+
+
+class ShardLayout(Struct, frozen=True):
+    """How many GPUs share each kind of work, and how: their product is `gpus`."""
+
+    gpus: int
+    pp: int
+    ddp: int
+    fsdp: int
+    tp: int
+    reshard: bool | int
+    checkpoint: str
+    optimizer: str | None
+    amp: str | None
+
+
+class ShardRank(Struct, frozen=True):
+    """A rank that was traced, how many do the same, and whether its peak fits the GPU: null without one."""
+
+    rank: int
+    alike: int
+    peak_bytes: int
+    fits: bool | None
+
+
+class ShardResult(Envelope, frozen=True, kw_only=True):
+    """`alexnet shard --json`; `run` is that of the whole model's forward. Floors and links need a GPU."""
+
+    layout: ShardLayout
+    ranks: tuple[ShardRank, ...]
+    memory: RankMemory | None
+    collectives: tuple[Collective, ...]
+    floors: Floors | None
+    hardware: Hardware | None
+    links: Links | None
+    timeline: tuple[RankMoment, ...] | UnsetType = UNSET
+
+
+def shard(
+    session: Session,
+    *,
+    gpus: int | None = None,
+    fsdp: int | None = None,
+    tp: int | None = None,
+    ddp: int | None = None,
+    pp: int | None = None,
+    ep: int | None = None,
+    cp: int | None = None,
+    reshard: str = "yes",
+    gpu: str | None = None,
+    link: str | None = None,
+    network: str | None = None,
+    node: int | None = None,
+    optimizer: str = "adamw",
+    amp: str | None = None,
+    checkpoint: str = "none",
+    inference: bool = False,
+    wrap: Sequence[str] | None = None,
+    plan: str | None = None,
+    foreach: bool = True,
+    timeline: bool = False,
+) -> Answer[ShardResult]:
+    """Show what one GPU of many holds and sends in a training step, and the least time that the step takes.
+
+    Raises:
+        UsageError: an option does not parse, or the model cannot be spread so.
+        AlexnetError: the model cannot be loaded or run.
+    """
+    for name, size in {"pp": pp, "ep": ep, "cp": cp}.items():
+        if size is not None and size > 1:
+            raise UsageError(f"not supported yet: --{name} {size}", "--fsdp, --tp and --ddp are")
+    how = parallel(
+        gpus=gpus,
+        pp=pp,
+        ddp=ddp,
+        fsdp=fsdp,
+        tp=tp,
+        reshard=reshard,
+        wrap=wrap or (),
+        plan=plan,
+        checkpoint=checkpoint,
+    )
+    step = None if inference else training_step(optimizer, amp, foreach=foreach)
+    if inference and amp is not None:
+        raise UsageError("--amp and --inference exclude each other", "--dtype bfloat16 runs a forward in bfloat16")
+    roof = None if gpu is None else Roof(find_hardware(gpu))
+    links = links_of(
+        None if roof is None else roof.hardware.name,
+        None if link is None else float(BANDWIDTH.read(link, "--link")),
+        None if network is None else float(BANDWIDTH.read(network, "--network")),
+        node,
+    )
+    if how.layout.ddp > 1 and how.layout.tp > 1 and how.layout.fsdp == 1:
+        raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
+    report = session.report()
+    rank = session.rank(how, step) if report.error is None else None
+    told = (
+        None if rank is None else Shown(rank, rank_memory(rank), collectives(rank, links), _floors(rank, roof, links))
+    )
+    capacity = None if roof is None else roof.hardware.capacity_bytes
+    layout = how.layout
+    result = ShardResult(
+        **Envelope.of(report, "shard"),
+        layout=ShardLayout(
+            layout.gpus,
+            layout.pp,
+            layout.ddp,
+            layout.fsdp,
+            layout.tp,
+            layout.reshard,
+            how.checkpoint,
+            None if step is None else step.optimizer,
+            amp,
+        ),
+        ranks=() if told is None else (_rank(told, capacity),),
+        memory=None if told is None else told.memory,
+        collectives=() if told is None else told.collectives,
+        floors=None if told is None else told.floors,
+        hardware=None if roof is None else roof.hardware,
+        links=links,
+        timeline=UNSET if rank is None or not timeline else _timeline(rank),
+    )
+    hardware = result.hardware
+    return Answer(result, lambda: shard_document(report, told, hardware, links), failures=failures_of(report))
+
+
+_timeline = timeline
+
+
+def _floors(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | None:
+    if roof is None:
+        return None
+    if links is None and rank.sent:
+        raise UsageError(
+            f"how fast {roof.hardware.name}s send to one another is not known",
+            "give it with --link, as in --link 25GB/s for each GPU and direction",
+        )
+    return floors(rank, roof, links or Links("none", 1.0, "not used"))
+
+
+def _told(rank: Rank, roof: Roof | None, links: Links | None) -> Shown:
+    return Shown(rank, rank_memory(rank), collectives(rank, links), _floors(rank, roof, links))
+
+
+def _rank(told: Shown, capacity: int | None) -> ShardRank:
+    peak = told.memory.peak_bytes
+    return ShardRank(0, told.rank.layout.gpus, peak, None if capacity is None else peak <= capacity)

@@ -1,0 +1,89 @@
+"""What one rank of a parallel run does, as plain values: its report and tape, what travels, and what memory is for.
+
+A rank is one process with one GPU. The ranks form a mesh with a dimension for each way of sharing work; a collective
+runs among the ranks of one dimension. Sizes are in bytes.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+from msgspec import Struct
+
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Phase
+
+Dimension = Literal["pp", "ddp", "fsdp", "tp"]
+DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "tp")
+"""The dimensions of the mesh from the outermost to the innermost: neighbours in the last are neighbours in a node."""
+
+CollectiveKind = Literal["all_gather", "reduce_scatter", "all_reduce", "all_to_all", "broadcast", "send", "recv"]
+Held = Literal[
+    "weights", "gathered", "buffers", "input", "gradients", "optimizer", "saved", "communication", "temporary"
+]
+HELD: tuple[Held, ...] = (
+    *("weights", "gathered", "buffers", "input", "gradients", "optimizer", "saved", "communication", "temporary"),
+)
+"""What a rank's memory is used for: `weights` are its shards, `gathered` the weights that FSDP gathers for a while,
+`communication` what collectives are sent from and received into."""
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """How many ranks share each kind of work: pipeline stages, replicas, shards of the state, shards of each layer.
+
+    With `reshard` FSDP frees the weights that it gathered for a forward, and gathers them again for the backward; a
+    number keeps them sharded among so many ranks in between.
+    """
+
+    pp: int = 1
+    ddp: int = 1
+    fsdp: int = 1
+    tp: int = 1
+    reshard: bool | int = True
+
+    @property
+    def gpus(self) -> int:
+        """The number of ranks."""
+        return prod(self.sizes.values())
+
+    @property
+    def sizes(self) -> dict[Dimension, int]:
+        """The size of each dimension of the mesh."""
+        return {"pp": self.pp, "ddp": self.ddp, "fsdp": self.fsdp, "tp": self.tp}
+
+    @property
+    def replicas(self) -> int:
+        """How many ranks are given samples of their own."""
+        return self.ddp * self.fsdp
+
+
+class Sent(Struct, frozen=True):
+    """A collective that ran as the operation at `operation` of the rank's tape.
+
+    `group` is the dimension of the mesh whose `ranks` ranks take part. `bytes` are those of the whole message: what an
+    all-gather makes, what a reduce-scatter, all-reduce or all-to-all reads, what is sent or received. `row` is the
+    position in the report's layers of the row that it is for.
+    """
+
+    operation: int
+    kind: CollectiveKind
+    group: Dimension
+    ranks: int
+    bytes: int
+    row: int | None
+    phase: Phase
+
+
+class Rank(Struct, frozen=True):
+    """One rank's step: its rows and tape, the collectives, and for each storage of the tape its use and its row.
+
+    `again` are the positions of the operations that a checkpoint runs again.
+    """
+
+    layout: Layout
+    report: Report
+    sent: tuple[Sent, ...]
+    held: tuple[Held, ...]
+    owners: tuple[int | None, ...]
+    again: tuple[int, ...] = ()

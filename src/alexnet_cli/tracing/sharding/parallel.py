@@ -1,0 +1,176 @@
+"""Applies a layout to a model with torch's own engines, while the model is on `meta`, and gives it memory after that.
+
+The order is that of torch's own examples: checkpoints innermost, then tensor parallelism, then FSDP or DDP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor.parallel import parallelize_module
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+
+from alexnet_cli.errors import AlexnetError, UsageError, told
+from alexnet_cli.rank import Layout
+from alexnet_cli.torch_insides import hooks_of, own_parameters
+from alexnet_cli.tracing.options import AMP_DTYPES, Parallel
+from alexnet_cli.tracing.sharding.blocks import blocks_of
+from alexnet_cli.tracing.sharding.recording import RankRecorder
+
+
+@dataclass
+class Spread:
+    """A model spread over ranks, what FSDP shards as one, by module, and the classes that the modules had."""
+
+    model: nn.Module
+    units: dict[int, nn.Module]
+    classes: dict[int, str]
+
+
+def spread(
+    model: nn.Module, mesh: DeviceMesh | None, how: Parallel, plan: Mapping[str, Any] | None, amp: str | None
+) -> Spread:
+    """Apply checkpoints, tensor parallelism and FSDP to a model on `meta`.
+
+    Raises:
+        UsageError: the model has no module of a class that is to be wrapped.
+        AlexnetError: torch refuses to spread this model so.
+    """
+    classes = {id(module): type(module).__name__ for module in model.modules()}
+    hooks = {id(module): [set(each) for each in hooks_of(module)] for module in model.modules()}
+    blocks = blocks_of(model, how.wrap)
+    if how.checkpoint != "none":
+        if not blocks:
+            raise UsageError("--checkpoint needs blocks, and none repeat in this model", "name their class with --wrap")
+        for block in blocks:
+            _checkpointed(block, how.checkpoint)
+    units: dict[int, nn.Module] = {}
+    if mesh is not None and how.layout.tp > 1 and plan is not None:
+        with _refusal("tensor parallelism"):
+            shared = _shared(model)
+            parallelize_module(model, mesh["tp"], dict(plan))
+            _share_again(shared)
+    if mesh is not None and how.layout.fsdp > 1:
+        with _refusal("FSDP"):
+            units = _fully_sharded(model, blocks, mesh, how.layout, amp)
+    _mark_hooks(model, hooks)
+    return Spread(model, units, classes)
+
+
+def _fully_sharded(
+    model: nn.Module, blocks: Iterable[nn.Module], mesh: DeviceMesh, layout: Layout, amp: str | None
+) -> dict[int, nn.Module]:
+    """Shard the blocks one by one and the rest as one; return the unit of each module, by its id."""
+    names = ("ddp", "fsdp") if layout.ddp > 1 else ("fsdp",)
+    dtype = None if amp is None else getattr(torch, AMP_DTYPES[amp])
+    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=None if dtype is None else torch.float32)
+    units: dict[int, nn.Module] = {}
+    for unit in (*reversed(list(blocks)), model):  # those inside others first
+        reshard = None if unit is model and layout.reshard is True else layout.reshard  # torch's own default
+        fully_shard(unit, mesh=mesh[names], mp_policy=policy, reshard_after_forward=reshard)
+        for module in unit.modules():
+            units.setdefault(id(module), unit)
+    return units
+
+
+@contextmanager
+def _refusal(who: str) -> Iterator[None]:
+    try:
+        yield
+    except AlexnetError:
+        raise
+    except Exception as error:
+        raise AlexnetError(f"{who} refuses this model: {told(error)}") from error
+
+
+_DEAR = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_scaled_dot_product")
+"""Operators whose results a selective checkpoint keeps: those that take long to run again."""
+
+
+def _checkpointed(block: nn.Module, how: str) -> None:
+    forward = block.forward
+    contexts: dict[str, Any] = (
+        {} if how == "full" else {"context_fn": partial(create_selective_checkpoint_contexts, _policy())}
+    )
+
+    def again(*args: Any, **kwargs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*args, **kwargs)
+        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **contexts, **kwargs)
+
+    block.forward = again
+
+
+def _policy() -> Callable[..., Any]:
+    from torch.utils.checkpoint import CheckpointPolicy
+
+    def policy(context: Any, op: Any, *args: Any, **kwargs: Any) -> Any:
+        del context, args, kwargs
+        name = op.name().partition("::")[2].partition(".")[0]
+        keep = name in _DEAR or name.startswith(_DEAR[-1])
+        return CheckpointPolicy.MUST_SAVE if keep else CheckpointPolicy.PREFER_RECOMPUTE
+
+    return policy
+
+
+def _mark_hooks(model: nn.Module, before: Mapping[int, list[set[int]]]) -> None:
+    """Let a recorder that watches know the engines' hooks from the model's own code."""
+    for module in model.modules():
+        for hooks, known in zip(hooks_of(module), before.get(id(module), [set(), set()]), strict=True):
+            for number in hooks.keys() - known:
+                hooks[number] = _aside(hooks[number])
+
+
+def _aside(hook: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        watching = RankRecorder.watching
+        if watching is None:
+            return hook(*args, **kwargs)
+        with watching.aside():
+            return hook(*args, **kwargs)
+
+    return run
+
+
+Places = list[tuple[nn.Module, str]]
+
+
+def _shared(model: nn.Module) -> list[Places]:
+    """Return the places of each parameter that has several."""
+    places: dict[int, Places] = {}
+    for module in model.modules():
+        for name, parameter in own_parameters(module).items():
+            if parameter is not None:
+                places.setdefault(id(parameter), []).append((module, name))
+    return [each for each in places.values() if len(each) > 1]
+
+
+def _share_again(shared: Iterable[Places]) -> None:
+    """Let modules share their parameters as before, which torch's engines and `to_empty` make one by one.
+
+    Raises:
+        AlexnetError: they are split in different ways.
+    """
+    for (module, name), *others in shared:
+        first = own_parameters(module)[name]
+        for other, there in others:
+            if getattr(first, "placements", None) != getattr(own_parameters(other)[there], "placements", None):
+                raise AlexnetError(
+                    f"not supported yet: {name} is shared by layers that a plan splits in different ways"
+                )
+            own_parameters(other)[there] = first
+
+
+def given_memory(model: nn.Module) -> None:
+    """Give the tensors of a model on `meta` memory on the CPU; parameters that several modules share stay shared."""
+    shared = _shared(model)
+    model.to_empty(device="cpu")
+    _share_again(shared)

@@ -1,0 +1,99 @@
+"""Which layers tensor parallelism splits, and how: the user's plan, or the one that a model brings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+from torch.distributed.tensor import Replicate
+from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel
+
+from alexnet_cli.errors import AlexnetError, UsageError, told
+from alexnet_cli.targets.python_code import python_value
+from alexnet_cli.tracing.options import Parallel
+
+_STYLES: dict[str, Callable[[], ParallelStyle]] = {
+    "colwise": ColwiseParallel,
+    "rowwise": RowwiseParallel,
+    "colwise_rep": lambda: ColwiseParallel(output_layouts=Replicate()),
+    "colwise_gather_output": lambda: ColwiseParallel(output_layouts=Replicate()),
+    "rowwise_rep": lambda: RowwiseParallel(input_layouts=Replicate()),
+    "rowwise_split_input": lambda: RowwiseParallel(input_layouts=Replicate()),
+    "embedding_rowwise": lambda: RowwiseParallel(input_layouts=Replicate()),
+}
+"""transformers' names for what torch calls parallel styles."""
+
+_WHOLE = {"replicate", "replicated", "keep_full_weight"}
+"""Their names for layers that each rank has whole."""
+
+
+def plan_for(model: nn.Module, how: Parallel) -> Mapping[str, Any]:
+    """Return a plan for `parallelize_module`: the paths of layers and how each is split.
+
+    Raises:
+        UsageError: there is no plan, it is not one, or heads do not divide among the ranks.
+    """
+    _check_heads(model, how.layout.tp)
+    if how.plan is not None:
+        return _users(how.plan, model)
+    own = _own_plan(model)
+    if not own:
+        raise UsageError(
+            "this model brings no plan for tensor parallelism",
+            "give one with --plan file.py:plan, a dict of paths and parallel styles as parallelize_module takes it",
+        )
+    unknown = sorted(set(own.values()) - set(_STYLES) - _WHOLE)
+    if unknown:
+        raise UsageError(
+            f"not supported yet: tensor parallelism by {', '.join(map(repr, unknown))} of the model's tp_plan",
+            "give a plan with --plan file.py:plan",
+        )
+    return _matched(model, {path: _STYLES[style] for path, style in own.items() if style in _STYLES})
+
+
+def _users(name: str, model: nn.Module) -> Mapping[str, Any]:
+    value = python_value(name)
+    try:
+        plan = value(model) if callable(value) else value
+    except Exception as error:
+        raise UsageError(f"--plan {name} fails: {told(error)}") from error
+    if not isinstance(plan, Mapping) or not all(isinstance(path, str) for path in plan):
+        raise UsageError(
+            f"--plan {name} is no plan", "write a dict of paths and parallel styles, or a function of the model"
+        )
+    missing = [path for path in plan if not _matches(model, path)]
+    if missing:
+        raise UsageError(f"--plan {name} names {missing[0]}, which the model does not have")
+    return plan
+
+
+def _own_plan(model: nn.Module) -> dict[str, str]:
+    """Return the plan that a transformers model brings, for the model and its parts."""
+    plan = getattr(model, "tp_plan", None) or getattr(model, "_tp_plan", None)
+    return {str(path): str(style) for path, style in plan.items()} if isinstance(plan, Mapping) else {}
+
+
+def _matched(model: nn.Module, plan: Mapping[str, Callable[[], ParallelStyle]]) -> Mapping[str, Any]:
+    """Return a style of its own for each layer that a path with `*` names, without parameters and absent layers."""
+    found = {}
+    for path, style in plan.items():
+        for name in _matches(model, path):
+            found[name] = style()
+    if not found:
+        raise AlexnetError("the model's plan for tensor parallelism names no layer that it has")
+    return found
+
+
+def _matches(model: nn.Module, path: str) -> list[str]:
+    pattern = re.compile(re.escape(path).replace(r"\*", r"[^.]+"))
+    return [name for name, _ in model.named_modules() if pattern.fullmatch(name)]
+
+
+def _check_heads(model: nn.Module, ranks: int) -> None:
+    config = getattr(model, "config", None)
+    for name, what in (("num_attention_heads", "attention heads"), ("num_key_value_heads", "key and value heads")):
+        heads = getattr(config, name, None)
+        if isinstance(heads, int) and heads % ranks:
+            raise UsageError(f"{heads} {what} do not divide among {ranks} ranks", f"choose a --tp that divides {heads}")

@@ -1,0 +1,205 @@
+"""Watches one rank's step: what the recorder of any run sees, and the collectives, and what memory is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from alexnet_cli.rank import Held, Sent
+from alexnet_cli.tape import Role
+from alexnet_cli.torch_insides import distributed_classes, fsdp_collectives_told, local_tensor, storages_resized
+from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.modes import OperatorMode
+from alexnet_cli.tracing.recording.operators import Operator
+from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
+from alexnet_cli.tracing.recording.tensors import tensors_in
+from alexnet_cli.tracing.sharding.collectives import Group, is_in_place, kind_of, message_of
+
+_COPIES_IN, _COPIES_OUT, _CHUNKS = "fsdp::all_gather_copy_in", "fsdp::split_with_sizes_copy", "fsdp::chunk_cat"
+
+
+class RankOperators(OperatorMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
+    """Sees the operators of one rank: distributed tensors first turn theirs into those on the parts they hold."""
+
+    apart: ClassVar[tuple[type, ...]] = ()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if any(issubclass(each, self.apart) for each in types):
+            return NotImplemented
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+
+class RankTape(TapeRecorder):
+    """A tape that also notes collectives, and what FSDP's and DDP's own memory is for.
+
+    `unit` is the module whose parameters FSDP gathers or reduces just now, `again` has the operations that checkpoints
+    run again.
+    """
+
+    def __init__(self, where: Callable[[], Place], groups: Mapping[str, Group]) -> None:
+        super().__init__(where)
+        self.groups = groups
+        self.unit: nn.Module | None = None
+        self.again: list[int] = []
+        self._sent: list[tuple[int, Sent, Place]] = []
+        self._uses: dict[int, Held] = {}
+        self._owners: dict[int, Call] = {}
+
+    def own(self, module: nn.Module, tensors: Iterable[Tensor]) -> None:
+        """Note that some memory is there for a module: its weights, their gradients, their optimiser's state."""
+        for tensor in tensors:
+            self._owners.setdefault(self.storages.number(local_tensor(tensor)), _call_of(module))
+
+    def begin(
+        self,
+        given: Iterable[Tensor],
+        held: Mapping[Role, Iterable[Tensor]],
+        packed: Mapping[int, Tensor] | None = None,
+    ) -> None:
+        """Register what exists before the run: of distributed tensors the parts that this rank holds."""
+        parts: dict[Role, Iterable[Tensor]] = {role: list(map(local_tensor, each)) for role, each in held.items()}
+        super().begin(map(local_tensor, given), parts, packed)
+
+    def end_forward(self, output: object) -> None:
+        """Note what the model returned."""
+        super().end_forward(list(map(local_tensor, tensors_in(output))))
+
+    def saved(self, tensor: Tensor) -> Tensor:
+        """Note that autograd saves a tensor for backward."""
+        super().saved(local_tensor(tensor))
+        return tensor
+
+    def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
+        """Note that an operator ran, and the collective that it is."""
+        position = len(self._drafts)
+        super().saw(op, args, kwargs, output, macs)
+        if "::" not in op.name or len(self._drafts) == position:
+            return
+        self._note_uses(op, args, kwargs, output)
+        message = message_of(op, args, kwargs, output, self.groups)
+        if message is not None:
+            sent = Sent(
+                len(self._drafts) - 1,
+                message.kind,
+                message.group.dimension,
+                message.group.ranks,
+                message.bytes,
+                None,
+                self.phase,
+            )
+            self._sent.append((sent.operation, sent, self._drafts[-1].place))
+
+    def _note_uses(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        if op.name == _COPIES_OUT:
+            self._use("gathered", kwargs.get("out", ()))
+        elif op.name == _CHUNKS:
+            self._use("gradients", args[:1])
+            self._use("communication", kwargs.get("out", ()))
+        elif op.name == _COPIES_IN or (kind_of(op.name) is not None and is_in_place(op.name)):
+            self._use("communication", (args, kwargs, output))
+
+    def _use(self, use: Held, among: object) -> None:
+        for tensor in tensors_in(among):
+            number = self.storages.number(tensor)
+            self._uses.setdefault(number, use)
+            if self.unit is not None:
+                self._owners.setdefault(number, _call_of(self.unit))
+
+    def _whose(self) -> tuple[Place, int]:
+        """Return the current place: FSDP's unit, or in backward the module that a checkpoint runs again."""
+        if self.unit is not None:
+            return Place(_call_of(self.unit), None, None), self._unit(("unit", len(self._drafts)))
+        here = self.where()
+        if self.phase == "backward" and here.module is not None:
+            self.again.append(len(self._drafts))
+            return here, self._unit(len(self._drafts) if here.function is None else ("again", here.function))
+        return super()._whose()
+
+    def sent(self, row_of: Callable[[Call], int | None]) -> tuple[Sent, ...]:
+        """Return the collectives with their rows."""
+        return tuple(
+            Sent(sent.operation, sent.kind, sent.group, sent.ranks, sent.bytes, self._row(place, row_of), sent.phase)
+            for _, sent, place in self._sent
+        )
+
+    def uses(self) -> dict[int, Held]:
+        """Return what storages are for that are neither the model's nor the optimiser's, by number."""
+        return self._uses
+
+    def owners(self, row_of: Callable[[Call], int | None]) -> dict[int, int | None]:
+        """Return the rows that storages belong to, by number."""
+        return {number: row_of(call) for number, call in self._owners.items()}
+
+    @staticmethod
+    def _row(place: Place, row_of: Callable[[Call], int | None]) -> int | None:
+        own = row_of(place.worker) if place.worker is not None else None
+        return own if own is not None or place.module is None else row_of(place.module)
+
+
+class RankRecorder(Recorder):
+    """Records one rank's step. `units` are the modules that FSDP shards as one, by the id of each module in them.
+
+    `watching` is the one that watches just now.
+    """
+
+    operator_mode = RankOperators
+    watching: ClassVar[RankRecorder | None] = None
+
+    def __init__(
+        self, device: torch.device, model: nn.Module, groups: Mapping[str, Group], units: Mapping[int, nn.Module]
+    ) -> None:
+        self.groups = groups
+        self.units = units
+        super().__init__(device, model, taping=True)
+        RankOperators.apart = distributed_classes()
+
+    def _taping(self) -> RankTape:
+        return RankTape(self._where, self.groups)
+
+    @property
+    def rank_tape(self) -> RankTape:
+        """The tape of the rank."""
+        assert isinstance(self.tape, RankTape)  # noqa: S101 - for the type checker
+        return self.tape
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Watch everything that runs inside, and when FSDP frees and gathers weights."""
+        storages = self.rank_tape.storages
+        with storages_resized(storages.resized), fsdp_collectives_told(self._for_unit), super().recording():
+            RankRecorder.watching = self
+            try:
+                yield
+            finally:
+                RankRecorder.watching = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Run what the engine adds to a module: its operators are the module's, not functions that its code calls."""
+        outer = self._current, self._in_function
+        self._current, self._in_function = self._stack[-1] if self._stack else None, True
+        self._functions += 1  # no part of the function that ran before
+        try:
+            yield
+        finally:
+            self._current, self._in_function = outer
+
+    @contextmanager
+    def _for_unit(self, modules: Sequence[nn.Module]) -> Iterator[None]:
+        tape = self.rank_tape
+        outer, tape.unit = tape.unit, self.units.get(id(modules[0])) if modules else None
+        try:
+            with self.aside():
+                yield
+        finally:
+            tape.unit = outer
+
+
+def _call_of(module: nn.Module) -> Call:
+    """Return a call that stands for a module: it has the row of the module's first call."""
+    return Call(module, type(module).__name__, 0)

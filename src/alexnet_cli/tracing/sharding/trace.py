@@ -1,0 +1,133 @@
+"""Subject to Rank: build the model on `meta`, spread it over ranks, and run one rank's step on shapes alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace as with_changes
+from functools import partial
+from typing import Literal
+
+import torch
+from msgspec.structs import replace
+from torch import nn
+
+from alexnet_cli.errors import AlexnetError, TargetError, told, users_frames
+from alexnet_cli.rank import Held, Layout, Rank
+from alexnet_cli.report import Layer, Model, Report, Run
+from alexnet_cli.report_json import generator
+from alexnet_cli.tape import Role, Storage
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.torch_insides import fake_tensor_mode
+from alexnet_cli.tracing.build import Notify, build
+from alexnet_cli.tracing.inputs.feed import Fed, model_dtype
+from alexnet_cli.tracing.inputs.trial import Trial
+from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
+from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingStep
+from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.rows import RowBuilder
+from alexnet_cli.tracing.recording.runs import Forward, Step
+from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of
+from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
+from alexnet_cli.tracing.sharding.plans import plan_for
+from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
+from alexnet_cli.tracing.sharding.replicas import replicated
+from alexnet_cli.tracing.sharding.step import RankStep
+from alexnet_cli.tracing.trace import feed
+from alexnet_cli.tracing.undisturbed import undisturbed
+
+_HELD: dict[Role, Held] = {
+    "parameter": "weights",
+    "buffer": "buffers",
+    "input": "input",
+    "gradient": "gradients",
+    "optimizer": "optimizer",
+}
+_CPU = torch.device("cpu")
+
+
+def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Rank:
+    """Run the first rank's step (a forward without `options.step`) and report it; `notify` gets notes for the user.
+
+    Raises:
+        TargetError: the model cannot be built, or fails as one of these ranks.
+        UsageError: the inputs, the wrapping or the plan do not suit the model.
+        AlexnetError: torch refuses to spread this model so.
+    """
+    with undisturbed(), subject.within(), fake_ranks(how.layout.gpus):
+        try:
+            return _trace(subject, options, how, notify)
+        except AlexnetError:
+            raise
+        except Exception as error:
+            what = f"{subject.target} fails as one of {how.layout.gpus} ranks: {told(error)}"
+            raise TargetError(what, users_frames(error) or "--traceback shows where") from error
+
+
+def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Rank:
+    mode = fake_tensor_mode()
+    if mode is None:
+        raise AlexnetError(f"torch {torch.__version__} cannot run a step without values")
+    model = build(subject, torch.device(META), with_changes(options, device=META), notify)
+    mesh = mesh_of(how.layout)
+    step = options.step
+    plan = plan_for(model, how) if how.layout.tp > 1 else None
+    by_engine = step.amp if step is not None and how.layout.fsdp > 1 else None
+    parts = spread(model, mesh, how, plan, by_engine)
+    with pretended_cpu(mode):
+        given_memory(model)
+        fed = feed(model, _CPU, Trial(subject, options), notify)
+        groups = groups_of(mesh, how.layout)
+        forward = Forward(model, fed.args, fed.kwargs)
+        trained = step or TrainingStep("none")
+        autocast = with_changes(trained, amp=None) if by_engine else trained
+        copies = how.layout.ddp > 1 and how.layout.fsdp == 1 and step is not None
+        group = mesh.get_group("ddp") if copies and mesh is not None else None
+        ddp = None if group is None else partial(replicated, model, group)
+        run = RankStep(model, Step(forward, autocast), step is not None, ddp)
+        recorder = run.record(lambda: RankRecorder(_CPU, model, groups, parts.units))
+    report, rows = _report(subject, options.mode, parts, fed, recorder)
+    return _rank(how.layout, report, recorder.rank_tape, rows)
+
+
+def _report(
+    subject: Subject, mode: Literal["eval", "train"], parts: Spread, fed: Fed, recorder: RankRecorder
+) -> tuple[Report, RowBuilder]:
+    model = parts.model
+    rows = RowBuilder(model, recorder.touched, recorder.purposes)
+    layers, totals = rows.build(_call_of(model, recorder.root))
+    names = {path: parts.classes.get(id(module)) for path, module in model.named_modules()}
+    described = Model(subject.target, parts.classes[id(model)], subject.description)
+    dtype = str(model_dtype(model)).removeprefix("torch.")
+    run = Run(META, dtype, mode, fed.batch_size, fed.inputs, complete=True)
+    named = tuple(_as_written(layer, names) for layer in layers)
+    return Report(generator(), described, run, None, named, totals, recorder.rank_tape.finish(rows.row_of)), rows
+
+
+def _rank(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder) -> Rank:
+    assert report.tape is not None  # noqa: S101 - for the type checker
+    uses, owners = tape.uses(), tape.owners(rows.row_of)
+    storages = report.tape.storages
+    return Rank(
+        layout,
+        report,
+        tape.sent(rows.row_of),
+        tuple(_held(storage, uses.get(at)) for at, storage in enumerate(storages)),
+        tuple(owners.get(at, storage.saved_by) for at, storage in enumerate(storages)),
+        tuple(tape.again),
+    )
+
+
+def _call_of(model: nn.Module, root: Call | None) -> Call | None:
+    """Return the model's own call, which may be inside that of DDP."""
+    inside = [] if root is None or root.module is model else root.parts
+    return next((call for call in inside if call.module is model), root)
+
+
+def _held(storage: Storage, use: Held | None) -> Held:
+    """Return what a storage is for; a gradient may lie in what a collective received."""
+    return _HELD.get(storage.role) or use or ("temporary" if storage.saved_by is None else "saved")
+
+
+def _as_written(layer: Layer, names: dict[str, str | None]) -> Layer:
+    """Return a row with the class that the model's code names: FSDP puts one of its own in front."""
+    written = names.get(layer.path) if layer.kind == "module" else None
+    return layer if written in (None, layer.type) else replace(layer, type=written)

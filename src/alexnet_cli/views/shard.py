@@ -1,0 +1,163 @@
+"""What one GPU of many holds and sends in a step, and the least time that the step takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from alexnet_cli.analyses.hardware import Hardware
+from alexnet_cli.analyses.sharding.floors import Floors, StepBound
+from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
+from alexnet_cli.analyses.sharding.traffic import Collective
+from alexnet_cli.document import Column, Document, Fact, Facts, Note, Table
+from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
+from alexnet_cli.report import Report
+from alexnet_cli.units import count
+from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+
+NAMES: dict[Held, str] = {
+    "weights": "weight shards",
+    "gathered": "gathered weights",
+    "buffers": "buffers",
+    "input": "input",
+    "gradients": "gradients",
+    "optimizer": "optimiser state",
+    "saved": "saved for backward",
+    "communication": "communication buffers",
+    "temporary": "temporary",
+}
+_DIMENSIONS: dict[Dimension, str] = {
+    "pp": "pipeline stages",
+    "ddp": "replicas",
+    "fsdp": "shards of the state (FSDP)",
+    "tp": "shards of the layers (tensor parallel)",
+}
+_KINDS = {
+    "all_gather": "all-gather",
+    "reduce_scatter": "reduce-scatter",
+    "all_reduce": "all-reduce",
+    "all_to_all": "all-to-all",
+}
+_BOUND: dict[StepBound, str] = {
+    "compute": "arithmetic",
+    "memory": "memory traffic",
+    "within": "the links within a node",
+    "between": "the network between nodes",
+}
+_CONVENTION = (
+    "Predicted by running torch's own FSDP, tensor parallelism and DDP over a process group that sends nothing. The "
+    "buffers of NCCL, the allocator's fragmentation and the device's context add to the memory."
+)
+_LOWER = (
+    "Times are lower bounds: full bandwidth and peak, no latency, no stragglers; what FSDP and DDP send overlaps with "
+    "kernels as far as it goes."
+)
+
+
+class Shown(NamedTuple):
+    """What was found about one rank; `floors` None without a GPU."""
+
+    rank: Rank
+    memory: RankMemory
+    collectives: tuple[Collective, ...]
+    floors: Floors | None
+
+
+def shard_document(report: Report, told: Shown | None, hardware: Hardware | None, links: Links | None) -> Document:
+    """Show the layout, a rank's peak and its parts, what bounds the step, what travels, and each layer's part."""
+    title = f"{titled(report)} on many GPUs"
+    if told is None:
+        return Document(title, (Note("The model failed before it was spread.", "error"),), run_line(report.run))
+    blocks = given(
+        Facts(_layout_facts(told.rank.layout), "Layout"),
+        Facts(_peak_facts(told.memory, hardware), "One GPU"),
+        Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
+        Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
+        _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
+        _layer_table(told.memory.layers),
+        Note(_CONVENTION),
+        Note(_LOWER) if told.floors is not None else None,
+    )
+    return Document(title, blocks, run_line(told.rank.report.run))
+
+
+def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
+    parts = [Fact(_DIMENSIONS[name], size, "count", level=1) for name, size in layout.sizes.items() if size > 1]
+    frees = {True: "freed after each forward", False: "kept until the backward"}
+    how = frees[layout.reshard] if isinstance(layout.reshard, bool) else f"kept among {layout.reshard} GPUs meanwhile"
+    reshard = [Fact("Gathered weights", how)] if layout.fsdp > 1 else []
+    return (Fact("GPUs", layout.gpus, "count"), *parts, *reshard)
+
+
+def _peak_facts(memory: RankMemory, hardware: Hardware | None) -> tuple[Fact, ...]:
+    peak = memory.peak
+    where = f"{peak.phase}, in {peak.op}" + (f" of {peak.path}" if peak.path else "") if peak.op else "before the step"
+    parts = [Fact(NAMES[use], peak.live_bytes[use], "bytes", level=1) for use in HELD if use in peak.live_bytes]
+    facts = [Fact("Peak", peak.bytes, "bytes", where), *parts]
+    if hardware is not None and hardware.capacity_bytes is not None:
+        fits = "fits" if peak.bytes <= hardware.capacity_bytes else "does not fit"
+        facts.append(Fact("Capacity", hardware.capacity_bytes, "bytes", f"{hardware.name}: {fits}"))
+    return tuple(facts)
+
+
+def _floor_facts(floors: Floors) -> tuple[Fact, ...]:
+    again = [Fact("run again by checkpoints", floors.flops_again, "flops", level=1)] if floors.flops_again else []
+    waits = [Fact("waited for", floors.exposed_seconds, "seconds", "by the next kernel", 1)]
+    hides = [Fact("overlapped", floors.overlapped_seconds, "seconds", "at best behind the kernels", 1)]
+    return (
+        Fact("Step", floors.step_seconds, "seconds", f"at least; bound by {_BOUND[floors.bound]}"),
+        Fact("Kernels", floors.kernels_seconds, "seconds"),
+        Fact("arithmetic alone", floors.compute_seconds, "seconds", level=1),
+        Fact("memory traffic alone", floors.memory_seconds, "seconds", level=1),
+        Fact("Communication", max((link.seconds for link in floors.links), default=0.0), "seconds"),
+        *(waits if floors.exposed_seconds else []),
+        *(hides if floors.overlapped_seconds else []),
+        Fact("FLOPs", floors.flops, "flops", "on this GPU"),
+        *again,
+        *([Fact("MFU", floors.mfu, "share", "at most")] if floors.mfu is not None else []),
+        *([Fact("Samples per second", floors.samples_per_s, "count", "at most")] if floors.samples_per_s else []),
+    )
+
+
+def _link_facts(links: Links, layout: Layout) -> tuple[Fact, ...]:
+    within = f"{links.within_bytes_per_s / 1e9:,.4g} GB/s each way, {links.within_source}"
+    nodes = -(-layout.gpus // links.gpus_per_node)
+    facts = [
+        Fact("Nodes", nodes, "count", f"of {links.gpus_per_node} GPUs"),
+        Fact("Within", links.within_name, note=within),
+    ]
+    if nodes > 1 and links.between_bytes_per_s is not None:
+        between = f"{links.between_bytes_per_s / 1e9:,.4g} GB/s each way, {links.between_source}"
+        facts.append(Fact("Between", links.between_name or "", note=between))
+    return tuple(facts)
+
+
+def _traffic_table(sent: tuple[Collective, ...], *, timed: bool) -> Table:
+    columns: Columns[Collective] = {
+        Column("kind", "Collective"): lambda each: _KINDS.get(each.kind, each.kind),
+        Column("group", "Group"): lambda each: each.group,
+        Column("ranks", "Ranks", "count", priority=7): lambda each: each.ranks,
+        Column("path", "Layer", priority=6): lambda each: "none" if each.row is None else each.row or "the model",
+        Column("phase", "Phase", priority=5): lambda each: each.phase,
+        Column("count", "Count", "count"): lambda each: each.count,
+        Column("bytes", "Message", "bytes"): lambda each: each.bytes,
+        Column("sent_bytes", "Sent", "bytes", priority=4): lambda each: each.sent_bytes,
+    }
+    if timed:
+        columns[Column("seconds", "At least", "seconds", priority=8)] = lambda each: each.seconds
+    total = sum(each.count for each in sent)
+    return table("collectives", columns, sent, f"What travels: {count(total)} collectives, by layer")
+
+
+def _layer_table(layers: tuple[LayerShare, ...]) -> Table:
+    columns: Columns[LayerShare] = {
+        Column("layer", "Layer"): lambda layer: layer.type,
+        Column("path", "Path", priority=8): lambda layer: layer.path,
+        Column("weights_bytes", "Weights", "bytes"): lambda layer: layer.weights_bytes,
+        Column("gradient_bytes", "Gradients", "bytes", priority=6): lambda layer: layer.gradient_bytes,
+        Column("optimizer_bytes", "Optimiser", "bytes", priority=5): lambda layer: layer.optimizer_bytes,
+        Column("saved_bytes", "Saved", "bytes"): lambda layer: layer.saved_bytes,
+        Column("gathered_bytes", "Gathered", "bytes", priority=7): lambda layer: layer.gathered_bytes,
+        Column("communication_bytes", "Buffers", "bytes", priority=4): lambda layer: layer.communication_bytes,
+    }
+    return table("by_layer", columns, layers, "What one GPU holds for each layer")
