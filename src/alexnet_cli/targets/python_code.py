@@ -42,10 +42,7 @@ def python_value(text: str) -> Any:
         UsageError: the text has no name, or the code has none such.
         TargetError: the code cannot be found or imported, the call fails, or it returns nothing.
     """
-    place, _, name = text.rpartition(":")
-    if not place or not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"--inputs {text!r} is not of the form file.py:NAME", "as in --inputs net.py:make_inputs")
-    source = _Source(_code(place), name, {}, advice="it is called without arguments")
+    source = _named_source(text, "--inputs", "make_inputs", "it is called without arguments")
     with source.code.within():
         value = source.found
         described = isinstance(value, Mapping) or (hasattr(value, "args") and hasattr(value, "kwargs"))
@@ -54,6 +51,25 @@ def python_value(text: str) -> Any:
     if value is None:
         raise TargetError(f"{text} is None, not the inputs of a model", "does the function lack a return?")
     return value
+
+
+def python_plan(text: str, model: object) -> Any:
+    """Return the plan that `file.py:NAME` or `package.module:NAME` names; a function is called with the model.
+
+    Raises:
+        UsageError: the text has no name, or the code has none such.
+        TargetError: the code cannot be found or imported, or the call fails.
+    """
+    source = _named_source(text, "--plan", "plan", "it is called with the model")
+    with source.code.within():
+        return source.call(model) if callable(source.found) else source.found
+
+
+def _named_source(text: str, option: str, example: str, advice: str) -> _Source:
+    place, _, name = text.rpartition(":")
+    if not place or not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"{option} {text!r} is not of the form file.py:NAME", f"as in {option} net.py:{example}")
+    return _Source(_code(place), name, {}, advice=advice)
 
 
 @dataclass(frozen=True)
@@ -132,17 +148,17 @@ class _Source:
             raise TargetError(f"{self._named} returned {_kind(made)}, not an nn.Module")
         return Loaded(made)
 
-    def call(self) -> Any:
-        """Call the class or function."""
+    def call(self, *given: object) -> Any:
+        """Call the class or function, also with what is `given`."""
         try:
-            inspect.signature(self.found).bind(**self.arguments)
+            inspect.signature(self.found).bind(*given, **self.arguments)
         except TypeError as error:
             signature = f"the signature is {self._named}{inspect.signature(self.found)}"
             raise TargetError(f"cannot call {self._named}: {error}", f"{signature}; {self.advice}") from None
         except ValueError:
             pass  # no signature: the error of the call itself will do
         try:
-            return self.found(**self.arguments)
+            return self.found(*given, **self.arguments)
         except AlexnetError:
             raise
         except (Exception, SystemExit) as error:

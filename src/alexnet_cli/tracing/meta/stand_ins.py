@@ -8,6 +8,7 @@ stands for it while a run is recorded. With dropout only CUDA has one; the CPU's
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -87,3 +88,22 @@ def pretended_cpu(mode: Any) -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def one_sequence_each() -> Iterator[None]:
+    """Let transformers take each row for one sequence, as positions that count up from 0 say.
+
+    It compares their values to find out whether rows are packed of several. Without values they count as packed, and
+    gives attention a mask, for which kernels differ. Before transformers has been imported this does nothing.
+    """
+    masks, name = sys.modules.get("transformers.masking_utils"), "find_packed_sequence_indices"
+    plain = getattr(masks, name, None)
+    if masks is None or plain is None:
+        yield
+        return
+    setattr(masks, name, lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        setattr(masks, name, plain)

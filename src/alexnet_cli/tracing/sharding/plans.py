@@ -10,8 +10,8 @@ from torch import nn
 from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel
 
-from alexnet_cli.errors import AlexnetError, UsageError, told
-from alexnet_cli.targets.python_code import python_value
+from alexnet_cli.errors import AlexnetError, UsageError
+from alexnet_cli.targets.python_code import python_plan
 from alexnet_cli.tracing.options import Parallel
 
 _STYLES: dict[str, Callable[[], ParallelStyle]] = {
@@ -54,11 +54,7 @@ def plan_for(model: nn.Module, how: Parallel) -> Mapping[str, Any]:
 
 
 def _users(name: str, model: nn.Module) -> Mapping[str, Any]:
-    value = python_value(name)
-    try:
-        plan = value(model) if callable(value) else value
-    except Exception as error:
-        raise UsageError(f"--plan {name} fails: {told(error)}") from error
+    plan = python_plan(name, model)
     if not isinstance(plan, Mapping) or not all(isinstance(path, str) for path in plan):
         raise UsageError(
             f"--plan {name} is no plan", "write a dict of paths and parallel styles, or a function of the model"

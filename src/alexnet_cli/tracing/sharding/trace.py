@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace as with_changes
 from functools import partial
 from typing import Literal
@@ -20,7 +21,7 @@ from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.inputs.feed import Fed, model_dtype
 from alexnet_cli.tracing.inputs.trial import Trial
-from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
+from alexnet_cli.tracing.meta.stand_ins import one_sequence_each, pretended_cpu
 from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingStep
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.rows import RowBuilder
@@ -52,7 +53,8 @@ def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: N
         UsageError: the inputs, the wrapping or the plan do not suit the model.
         AlexnetError: torch refuses to spread this model so.
     """
-    with undisturbed(), subject.within(), fake_ranks(how.layout.gpus):
+    with undisturbed(), subject.within(), fake_ranks(how.layout.gpus), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.distributed")  # about real runs
         try:
             return _trace(subject, options, how, notify)
         except AlexnetError:
@@ -72,7 +74,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
     plan = plan_for(model, how) if how.layout.tp > 1 else None
     by_engine = step.amp if step is not None and how.layout.fsdp > 1 else None
     parts = spread(model, mesh, how, plan, by_engine)
-    with pretended_cpu(mode):
+    with pretended_cpu(mode), one_sequence_each():
         given_memory(model)
         fed = feed(model, _CPU, Trial(subject, options), notify)
         groups = groups_of(mesh, how.layout)

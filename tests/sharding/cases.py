@@ -1,0 +1,49 @@
+"""What is run in real processes and, on shapes alone, by the program: models, layouts and ways to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model spread over ranks and how it is trained."""
+
+    model: str
+    ddp: int = 1
+    fsdp: int = 1
+    tp: int = 1
+    optimizer: str = "adamw"
+    checkpoint: str = "none"
+    amp: str | None = None
+    foreach: bool = False
+    reshard: bool = True
+
+    @property
+    def ranks(self) -> int:
+        return self.ddp * self.fsdp * self.tp
+
+    def __str__(self) -> str:
+        said = [f"{name}{size}" for name, size in (("ddp", self.ddp), ("fsdp", self.fsdp), ("tp", self.tp)) if size > 1]
+        how = [self.optimizer, *([self.amp] if self.amp else []), *(["again"] if self.checkpoint != "none" else [])]
+        return "-".join([self.model, *said, *how, *([] if self.reshard else ["kept"])])
+
+
+CASES = (
+    Case("encoder", ddp=2),
+    Case("encoder", fsdp=2),
+    Case("encoder", fsdp=2, optimizer="sgd", checkpoint="full"),
+    Case("encoder", fsdp=2, reshard=False, foreach=True),
+    Case("resnet", ddp=2, optimizer="sgd"),
+    Case("resnet", ddp=2, amp="bf16"),
+    Case("resnet", fsdp=2, optimizer="adam"),
+    Case("llama", ddp=2, optimizer="sgd"),
+    Case("llama", fsdp=2, amp="bf16"),
+    Case("llama", fsdp=2, checkpoint="full"),
+    Case("llama", tp=2),
+    Case("llama", tp=2, optimizer="sgd", checkpoint="full"),
+    Case("llama", fsdp=2, tp=2),
+    Case("llama", fsdp=2, tp=2, optimizer="sgd", checkpoint="full", amp="bf16"),
+    Case("encoder", ddp=2, fsdp=2, optimizer="sgd"),
+    Case("encoder", fsdp=4),
+)

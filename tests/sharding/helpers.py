@@ -1,0 +1,37 @@
+"""How tests spread a model over ranks, on shapes alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from sharding.models import MODELS, inputs_of
+
+from alexnet_cli.rank import Layout, Rank
+from alexnet_cli.session.session import Example, Live, Session
+from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
+
+
+def rank_of(
+    model: torch.nn.Module,
+    given: torch.Tensor,
+    layout: Layout,
+    step: TrainingStep | None = TrainingStep("adamw"),  # noqa: B008 - frozen
+    **how: Any,
+) -> Rank:
+    """Return what the first rank of a model does."""
+    session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
+    return session.rank(Parallel(layout, **how), step)
+
+
+def rank_of_named(name: str, layout: Layout, step: TrainingStep | None = TrainingStep("adamw"), **how: Any) -> Rank:  # noqa: B008
+    """Return what the first rank of one of the models does."""
+    with torch.device("meta"):
+        model = MODELS[name]()
+    return rank_of(model, inputs_of(name), layout, step, **how)
+
+
+def sent_by(rank: Rank) -> list[tuple[str, int]]:
+    """Return the operators of a rank's collectives and their bytes."""
+    assert rank.report.tape is not None
+    return [(rank.report.tape.operations[sent.operation].op, sent.bytes) for sent in rank.sent]

@@ -1,0 +1,97 @@
+"""Small models that are spread over ranks: an encoder, a residual network, a Llama; each with its blocks and inputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+WIDTH, TOKENS, WORDS = 64, 16, 96
+
+
+class Encoder(nn.Module):
+    """Embeds tokens and runs three of torch's own encoder layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, dropout=0.0, batch_first=True) for _ in range(3)
+        )
+        self.head = nn.Linear(WIDTH, WORDS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x)
+
+
+class Residual(nn.Module):
+    """Two convolutions with batch norm around a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))))
+
+
+class ResNet(nn.Module):
+    """A stem, four residual blocks and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, padding=1)
+        self.blocks = nn.Sequential(*(Residual(32) for _ in range(4)))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class Feed(nn.Module):
+    """What a transformer's block has after its attention: two linear layers around a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.up = nn.Linear(WIDTH, 4 * WIDTH)
+        self.down = nn.Linear(4 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(torch.relu(self.up(self.norm(x))))
+
+
+def llama() -> nn.Module:
+    """Build a Llama of two blocks."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=WORDS,
+        max_position_embeddings=64,
+        use_cache=False,
+    )
+    return LlamaForCausalLM(config)
+
+
+MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama}
+
+
+def inputs_of(name: str) -> Tensor:
+    """Return a batch for a model."""
+    return torch.zeros(4, 3, 16, 16) if name == "resnet" else torch.zeros(4, TOKENS, dtype=torch.long)
+
+
+def blocks(name: str, model: nn.Module) -> list[nn.Module]:
+    """Return the modules that are sharded and checkpointed one by one."""
+    found = {"encoder": "layers", "resnet": "blocks", "llama": "model.layers"}[name]
+    return list(model.get_submodule(found))

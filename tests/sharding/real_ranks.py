@@ -1,0 +1,177 @@
+"""Runs the cases in real processes with gloo, as a user's own script would, and writes down what each rank does.
+
+Run as `python real_ranks.py RANKS PORT FOLDER`: it spawns so many processes, each of which writes `RANK.json`: for each
+case its collectives (operator, bytes of tensors read and made) and the peak of what torch's allocator had out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from sharding.cases import CASES, Case
+from sharding.models import MODELS, blocks, inputs_of
+
+REPEATS = 6
+"""gloo lets go of what it has sent when it comes to it: the least of several peaks is without that."""
+KERNELS_WITH_WORKSPACE = ("aten::convolution_backward", "aten::mm", "aten::addmm", "aten::bmm")
+
+
+class Collectives(TorchDispatchMode):
+    """Notes each collective, with the bytes of the tensors that it is given and that it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, int, int]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if any(issubclass(each, (DTensor, dist._functional_collectives.AsyncCollectiveTensor)) for each in types):
+            return NotImplemented
+        output = func(*args, **(kwargs or {}))
+        moves = not func.__name__.startswith(("wait_tensor", "_wrap_tensor_autograd"))
+        if func.namespace in ("c10d", "_c10d_functional") and moves:
+            given = [each for each in tree_leaves(args) if isinstance(each, Tensor)]
+            made = [each for each in tree_leaves(output) if isinstance(each, Tensor)]
+            self.seen.append((func.name(), max(map(size, given)), max(map(size, made))))
+        return output
+
+
+def size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def llama_plan(model: nn.Module) -> dict:
+    plan = {"model.embed_tokens": RowwiseParallel(input_layouts=Replicate())}
+    plan["lm_head"] = ColwiseParallel(output_layouts=Replicate())
+    for number in range(len(model.model.layers)):
+        at = f"model.layers.{number}"
+        plan |= {f"{at}.self_attn.{name}_proj": ColwiseParallel() for name in "qkv"}
+        plan |= {f"{at}.mlp.{name}_proj": ColwiseParallel() for name in ("gate", "up")}
+        plan |= {f"{at}.self_attn.o_proj": RowwiseParallel(), f"{at}.mlp.down_proj": RowwiseParallel()}
+    return plan
+
+
+def spread(case: Case) -> tuple[nn.Module, nn.Module]:
+    """Return the model, and what is called."""
+    model = MODELS[case.model]()
+    sizes = {name: getattr(case, name) for name in ("ddp", "fsdp", "tp") if getattr(case, name) > 1}
+    mesh = init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))
+    if case.tp > 1:
+        parallelize_module(model, mesh["tp"], llama_plan(model))
+    parts = blocks(case.model, model)
+    if case.checkpoint == "full":
+        for name, module in list(model.named_modules()):
+            if any(module is part for part in parts):
+                parent = model.get_submodule(name.rpartition(".")[0])
+                wrapped = checkpoint_wrapper(module, preserve_rng_state=False)
+                setattr(parent, name.rpartition(".")[2], wrapped)
+        parts = blocks(case.model, model)
+    if case.fsdp > 1:
+        policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if case.amp else MixedPrecisionPolicy()
+        along = mesh["ddp", "fsdp"] if case.ddp > 1 else mesh["fsdp"]
+        kept = {} if case.reshard else {"reshard_after_forward": False}
+        for part in (*parts, model):
+            fully_shard(part, mesh=along, mp_policy=policy, **kept)
+        for module in model.modules():
+            if isinstance(module, FSDPModule):
+                module.set_force_sum_reduction_for_comms(True)  # gloo cannot average
+    called = DistributedDataParallel(model) if case.ddp > 1 and case.fsdp == 1 else model
+    return model, called
+
+
+def optimizer_of(case: Case, model: nn.Module) -> torch.optim.Optimizer:
+    kinds = {True: [], False: []}
+    for parameter in model.parameters():
+        kinds[isinstance(parameter, DTensor)].append(parameter)
+    groups = [{"params": each} for each in kinds.values() if each]
+    classes = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    return classes[case.optimizer](groups, lr=0.1, foreach=case.foreach)
+
+
+def held(tensors) -> int:
+    parts = [tensor._local_tensor if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+    return sum({part.untyped_storage()._cdata: part.untyped_storage().nbytes() for part in parts}.values())
+
+
+def peak_of(profile: torch.profiler.profile) -> int:
+    """Return the most that torch's allocator had out at once beyond what it began with.
+
+    What is told apart: gloo's buffers, which it makes in threads of its own or within a collective, and what oneDNN
+    needs within a kernel for copies of its arguments.
+    """
+    events = list(profile.profiler.kineto_results.events())
+    memory = sorted((each for each in events if each.name() == "[memory]"), key=lambda each: each.start_ns())
+    threads = [each.start_thread_id() for each in memory]
+    own = max(set(threads), key=threads.count)
+    apart = [
+        (each.start_ns(), each.start_ns() + each.duration_ns())
+        for each in events
+        if each.name().startswith("c10d::") or each.name() in KERNELS_WITH_WORKSPACE
+    ]
+    live = most = 0
+    for event in memory:
+        if event.start_thread_id() == own:
+            inside = any(start <= event.start_ns() <= end for start, end in apart)
+            most = most if inside else max(most, live + event.nbytes())
+            live += event.nbytes()
+    return most
+
+
+def run(case: Case) -> dict:
+    model, called = spread(case)
+    optimizer, given = optimizer_of(case, model), inputs_of(case.model)
+
+    def step() -> None:
+        autocast = torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1)
+        with autocast:
+            output = called(given)
+        loss = getattr(output, "logits", output).sum()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for _ in range(3):
+        step()
+    with Collectives() as collectives:
+        step()
+    state = [each for values in optimizer.state.values() for each in values.values() if isinstance(each, Tensor)]
+    before = held([*model.parameters(), *model.buffers(), *state, given])
+    if called is not model:  # DDP's buckets are as large as what it reduces
+        before += sum(made for name, _, made in collectives.seen if "allreduce" in name)
+    peaks = []
+    for _ in range(REPEATS):
+        dist.barrier()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+            step()
+        peaks.append(peak_of(profile))
+    return {"collectives": collectives.seen, "peak": before + min(peaks)}
+
+
+def main(rank: int, ranks: int, port: str, folder: str) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=ranks)
+    torch.manual_seed(0)
+    found = {str(case): run(case) for case in CASES if case.ranks == ranks}
+    Path(folder, f"{rank}.json").write_text(json.dumps(found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.multiprocessing.spawn(main, args=(int(sys.argv[1]), *sys.argv[2:]), nprocs=int(sys.argv[1]))

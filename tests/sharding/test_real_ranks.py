@@ -1,0 +1,70 @@
+"""What the program says of a rank, against real processes that torch's gloo connects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from sharding.cases import CASES, Case
+from sharding.helpers import rank_of_named, sent_by
+
+from alexnet_cli.analyses.sharding.memory import rank_memory
+from alexnet_cli.rank import Layout, Rank
+from alexnet_cli.tracing.options import TrainingStep
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(), reason="torch is without gloo"
+)
+SCRIPT = Path(__file__).parent / "real_ranks.py"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> dict[str, list[dict]]:
+    """Run all cases in two and in four processes; return what each rank of each case did."""
+    found: dict[str, list[dict]] = {}
+    for ranks in sorted({case.ranks for case in CASES}):
+        folder = tmp_path_factory.mktemp(f"ranks{ranks}")
+        with torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) as store:
+            port = store.port
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), str(ranks), str(port), str(folder)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        each = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(ranks)]
+        found |= {name: [rank[name] for rank in each] for name in each[0]}
+    return found
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def case(request) -> Case:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def predicted(case) -> Rank:
+    layout = Layout(ddp=case.ddp, fsdp=case.fsdp, tp=case.tp, reshard=case.reshard)
+    step = TrainingStep(case.optimizer, case.amp, case.foreach)
+    return rank_of_named(case.model, layout, step, checkpoint=case.checkpoint)
+
+
+def test_same_collectives_with_the_same_bytes_in_the_same_order(case, predicted, real):
+    did = [(name, max(given, made)) for name, given, made in real[str(case)][0]["collectives"]]
+    assert sent_by(predicted) == did
+
+
+def test_all_ranks_send_alike(case, real):
+    first, *others = real[str(case)]
+    assert all(other["collectives"] == first["collectives"] for other in others)
+
+
+def test_peak_of_the_allocator(case, predicted, real):
+    assert rank_memory(predicted).peak_bytes == pytest.approx(real[str(case)][0]["peak"], rel=0.03)
