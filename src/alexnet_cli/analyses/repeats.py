@@ -71,7 +71,7 @@ def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:
     known = all(row.macs is not None for row in rows)
     layer = replace(
         first,
-        path=_span(first.path, rows[-1].path),
+        path=span(first.path, rows[-1].path),
         index=None,
         params=sum(row.params for row in rows),
         params_total=sum(row.params_total for row in rows),
@@ -82,7 +82,7 @@ def _summed(rows: Sequence[Layer], count: int) -> FoldedRow:
     return FoldedRow(layer, count)
 
 
-def _span(first: str, last: str) -> str:
+def span(first: str, last: str) -> str:
     """Write a range of paths: `layers.0.norm` to `layers.125.norm` is `layers.0–125.norm`."""
     left, right = first.split("."), last.split(".")
     if len(left) != len(right):

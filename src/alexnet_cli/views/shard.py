@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from alexnet_cli.analyses.hardware import Hardware
+from alexnet_cli.analyses.sharding.alike import fold_collectives, fold_shares
 from alexnet_cli.analyses.sharding.floors import Floors, StepBound
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
@@ -12,7 +13,7 @@ from alexnet_cli.analyses.sharding.traffic import Collective
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Table
 from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
 from alexnet_cli.report import Report
-from alexnet_cli.units import count
+from alexnet_cli.units import count, si
 from alexnet_cli.views.parts import Columns, given, run_line, table, titled
 
 NAMES: dict[Held, str] = {
@@ -115,7 +116,11 @@ def _floor_facts(floors: Floors) -> tuple[Fact, ...]:
         Fact("FLOPs", floors.flops, "flops", "on this GPU"),
         *again,
         *([Fact("MFU", floors.mfu, "share", "at most")] if floors.mfu is not None else []),
-        *([Fact("Samples per second", floors.samples_per_s, "count", "at most")] if floors.samples_per_s else []),
+        *(
+            [Fact("Samples per second", f"{si(floors.samples_per_s)}".rstrip(), note="at most, on all GPUs")]
+            if floors.samples_per_s
+            else []
+        ),
     )
 
 
@@ -146,18 +151,18 @@ def _traffic_table(sent: tuple[Collective, ...], *, timed: bool) -> Table:
     if timed:
         columns[Column("seconds", "At least", "seconds", priority=8)] = lambda each: each.seconds
     total = sum(each.count for each in sent)
-    return table("collectives", columns, sent, f"What travels: {count(total)} collectives, by layer")
+    return table("collectives", columns, fold_collectives(sent), f"What travels: {count(total)} collectives, by layer")
 
 
 def _layer_table(layers: tuple[LayerShare, ...]) -> Table:
-    columns: Columns[LayerShare] = {
-        Column("layer", "Layer"): lambda layer: layer.type,
-        Column("path", "Path", priority=8): lambda layer: layer.path,
-        Column("weights_bytes", "Weights", "bytes"): lambda layer: layer.weights_bytes,
-        Column("gradient_bytes", "Gradients", "bytes", priority=6): lambda layer: layer.gradient_bytes,
-        Column("optimizer_bytes", "Optimiser", "bytes", priority=5): lambda layer: layer.optimizer_bytes,
-        Column("saved_bytes", "Saved", "bytes"): lambda layer: layer.saved_bytes,
-        Column("gathered_bytes", "Gathered", "bytes", priority=7): lambda layer: layer.gathered_bytes,
-        Column("communication_bytes", "Buffers", "bytes", priority=4): lambda layer: layer.communication_bytes,
+    columns: Columns[tuple[LayerShare, int]] = {
+        Column("layer", "Layer"): lambda row: row[0].type if row[1] == 1 else f"{row[0].type} × {row[1]}",
+        Column("path", "Path", priority=8): lambda row: row[0].path,
+        Column("weights_bytes", "Weights", "bytes"): lambda row: row[0].weights_bytes,
+        Column("gradient_bytes", "Gradients", "bytes", priority=6): lambda row: row[0].gradient_bytes,
+        Column("optimizer_bytes", "Optimiser", "bytes", priority=5): lambda row: row[0].optimizer_bytes,
+        Column("saved_bytes", "Saved", "bytes"): lambda row: row[0].saved_bytes,
+        Column("gathered_bytes", "Gathered", "bytes", priority=7): lambda row: row[0].gathered_bytes,
+        Column("communication_bytes", "Buffers", "bytes", priority=4): lambda row: row[0].communication_bytes,
     }
-    return table("by_layer", columns, layers, "What one GPU holds for each layer")
+    return table("by_layer", columns, fold_shares(layers), "What one GPU holds for each layer, for one of those alike")

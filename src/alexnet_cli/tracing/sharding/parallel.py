@@ -50,6 +50,7 @@ def spread(
     if how.checkpoint != "none":
         if not blocks:
             raise UsageError("--checkpoint needs blocks, and none repeat in this model", "name their class with --wrap")
+        _without_cache(model)
         for block in blocks:
             _checkpointed(block, how.checkpoint)
     units: dict[int, nn.Module] = {}
@@ -107,6 +108,16 @@ def _checkpointed(block: nn.Module, how: str) -> None:
         return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **contexts, **kwargs)
 
     block.forward = again
+
+
+def _without_cache(model: nn.Module) -> None:
+    """Let a transformers model keep no keys and values, as transformers does where it checkpoints.
+
+    A cache would hold those that are computed again, and with them their whole graph, until the end of the step.
+    """
+    config = getattr(model, "config", None)
+    if getattr(config, "use_cache", False):
+        config.use_cache = False  # type: ignore[union-attr] # it is there
 
 
 def _policy() -> Callable[..., Any]:
