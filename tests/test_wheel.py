@@ -32,6 +32,7 @@ COMMANDS = {
     "memory": "--optimizer adam",
     "scale": "--until 1GiB",
     "receptive-field": "",
+    "shard": "--gpus 2",
     "draw": "-o figure.svg",
     "report": "-o page.html",
     "explain": "--lang ko",

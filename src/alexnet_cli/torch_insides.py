@@ -538,12 +538,20 @@ def overload_named(namespace: str, name: str, overload: str) -> Any:
 
 
 def fake_store() -> Any:
-    """Return the store of a process group that sends nothing; None if torch has none: no parallel run can be traced."""
+    """Return the store of a process group that sends nothing; None if no parallel run can be traced with this torch.
+
+    Its collectives must run on shapes: before torch 2.13 a module of torch has to be imported for that, before 2.9 some
+    of them cannot.
+    """
     try:
         from torch.testing._internal.distributed.fake_pg import FakeStore
-    except ImportError:
+
+        one: Any = torch.ops.c10d.allreduce_.default
+        if not has_kernel(one, "Meta"):
+            import_module("torch.distributed._tools.fake_collectives")  # registers them
+    except (ImportError, AttributeError):
         return None
-    return FakeStore()
+    return FakeStore() if has_kernel(one, "Meta") else None
 
 
 def group_name(group: Any) -> str | None:

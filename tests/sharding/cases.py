@@ -25,7 +25,11 @@ class Case:
 
     def __str__(self) -> str:
         said = [f"{name}{size}" for name, size in (("ddp", self.ddp), ("fsdp", self.fsdp), ("tp", self.tp)) if size > 1]
-        how = [self.optimizer, *([self.amp] if self.amp else []), *(["again"] if self.checkpoint != "none" else [])]
+        how = [
+            self.optimizer,
+            *([self.amp] if self.amp else []),
+            *([self.checkpoint] if self.checkpoint != "none" else []),
+        ]
         return "-".join([self.model, *said, *how, *([] if self.reshard else ["kept"])])
 
 
@@ -46,4 +50,5 @@ CASES = (
     Case("llama", fsdp=2, tp=2, optimizer="sgd", checkpoint="full", amp="bf16"),
     Case("encoder", ddp=2, fsdp=2, optimizer="sgd"),
     Case("encoder", fsdp=4),
+    Case("encoder", fsdp=2, checkpoint="selective"),
 )

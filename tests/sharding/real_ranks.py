@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
@@ -55,6 +57,13 @@ def size(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
+def keep(context, op, *args, **kwargs) -> CheckpointPolicy:
+    """Keep the results of matrix products, convolutions and attention."""
+    dear = ("mm", "addmm", "bmm", "convolution", "_scaled_dot_product_flash_attention_for_cpu")
+    kept = op.name().removeprefix("aten::").partition(".")[0] in dear
+    return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
+
+
 def llama_plan(model: nn.Module) -> dict:
     plan = {"model.embed_tokens": RowwiseParallel(input_layouts=Replicate())}
     plan["lm_head"] = ColwiseParallel(output_layouts=Replicate())
@@ -74,11 +83,12 @@ def spread(case: Case) -> tuple[nn.Module, nn.Module]:
     if case.tp > 1:
         parallelize_module(model, mesh["tp"], llama_plan(model))
     parts = blocks(case.model, model)
-    if case.checkpoint == "full":
+    if case.checkpoint != "none":
+        how = {"context_fn": partial(create_selective_checkpoint_contexts, keep)} if case.checkpoint != "full" else {}
         for name, module in list(model.named_modules()):
             if any(module is part for part in parts):
                 parent = model.get_submodule(name.rpartition(".")[0])
-                wrapped = checkpoint_wrapper(module, preserve_rng_state=False)
+                wrapped = checkpoint_wrapper(module, preserve_rng_state=False, **how)
                 setattr(parent, name.rpartition(".")[2], wrapped)
         parts = blocks(case.model, model)
     if case.fsdp > 1:

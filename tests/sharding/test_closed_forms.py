@@ -165,3 +165,20 @@ def test_one_rank_alone_sends_nothing_and_holds_what_memory_says():
     assert alone is not None
     assert not rank.sent
     assert rank_memory(rank).peak_bytes == training(alone).peak_bytes
+
+
+def test_layers_that_share_weights_are_sharded_with_the_rest():
+    """The first block shares its `up` with what is outside it; torch refuses to shard the two apart."""
+    model = nn.Sequential(*(Feed() for _ in range(3)))
+    model.append(nn.Linear(WIDTH, 4 * WIDTH))
+    model[3].weight = model[0].up.weight
+    rank = rank_of(model, torch.zeros(2, TOKENS, WIDTH), Layout(fsdp=2))
+    assert rank_memory(rank).weights_bytes == padded(model, 2) // 2
+    assert sum(sent.kind == "reduce_scatter" for sent in rank.sent) == 3  # two blocks, and the rest
+
+
+@pytest.mark.parametrize("layout", [Layout(), Layout(fsdp=2), Layout(ddp=2)])
+def test_inference_reduces_nothing(layout):
+    rank = rank_of_named("encoder", layout, None)
+    assert all(sent.kind in ("all_gather", "broadcast") for sent in rank.sent)
+    assert rank_memory(rank).optimizer_bytes == rank_memory(rank).gradient_bytes == 0

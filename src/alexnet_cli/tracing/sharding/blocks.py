@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from alexnet_cli.errors import UsageError, nearest
-from alexnet_cli.torch_insides import own_modules
+from alexnet_cli.torch_insides import own_modules, own_parameters
 
 _HOLDERS = (nn.ModuleList, nn.Sequential, nn.ModuleDict)
 
@@ -17,7 +17,7 @@ def blocks_of(model: nn.Module, classes: Sequence[str] = ()) -> list[nn.Module]:
     """Return the modules of these classes, or else those that repeat: siblings of one class in a list, outermost first.
 
     transformers' models name the class themselves. A layer that torch brings is a block only if it is named, or holds
-    others, as `nn.TransformerEncoderLayer` does.
+    others, as `nn.TransformerEncoderLayer` does. One that shares parameters with what is outside it is left out.
 
     Raises:
         UsageError: the model has no module of a class that is named.
@@ -26,9 +26,16 @@ def blocks_of(model: nn.Module, classes: Sequence[str] = ()) -> list[nn.Module]:
         return _named(model, classes)
     own = [name for name in getattr(model, "_no_split_modules", None) or () if isinstance(name, str)]
     present = {type(module).__name__ for module in model.modules()}
-    if present.intersection(own):
-        return _named(model, sorted(present.intersection(own)))
-    return _repeating(model)
+    found = _named(model, sorted(present.intersection(own))) if present.intersection(own) else _repeating(model)
+    return [block for block in found if not _shares(block, model)]
+
+
+def _shares(block: nn.Module, model: nn.Module) -> bool:
+    """Tell whether a block shares parameters with what is outside it: torch then shards both as one, with the rest."""
+    inside = {id(module) for module in block.modules()}
+    elsewhere = (module for module in model.modules() if id(module) not in inside)
+    others = {id(parameter) for module in elsewhere for parameter in own_parameters(module).values()}
+    return any(id(parameter) in others for parameter in block.parameters())
 
 
 def _named(model: nn.Module, classes: Sequence[str]) -> list[nn.Module]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
@@ -25,7 +26,8 @@ def fake_ranks(size: int, rank: int = 0) -> Iterator[None]:
         AlexnetError: torch has no such process group.
     """
     if not dist.is_available() or (store := fake_store()) is None:
-        raise AlexnetError("this build of torch has no distributed package", "install one that has")
+        said = f"torch {torch.__version__} cannot run collectives on shapes"
+        raise AlexnetError(said, "install 2.9 or newer, with its distributed package")
     if dist.is_initialized():
         raise UsageError("this process is in a process group already", "run it where none is initialised")
     environment, hook = dict(os.environ), sys.excepthook

@@ -75,8 +75,10 @@ def _fully_sharded(
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=None if dtype is None else torch.float32)
     units: dict[int, nn.Module] = {}
     for unit in (*reversed(list(blocks)), model):  # those inside others first
-        reshard = None if unit is model and layout.reshard is True else layout.reshard  # torch's own default
-        fully_shard(unit, mesh=mesh[names], mp_policy=policy, reshard_after_forward=reshard)
+        kept: dict[str, Any] = (
+            {} if layout.reshard is True else {"reshard_after_forward": layout.reshard}
+        )  # torch treats the root apart
+        fully_shard(unit, mesh=mesh[names], mp_policy=policy, **kept)
         for module in unit.modules():
             units.setdefault(id(module), unit)
     return units
@@ -115,9 +117,10 @@ def _without_cache(model: nn.Module) -> None:
 
     A cache would hold those that are computed again, and with them their whole graph, until the end of the step.
     """
-    config = getattr(model, "config", None)
-    if getattr(config, "use_cache", False):
-        config.use_cache = False  # type: ignore[union-attr] # it is there
+    for module in model.modules():  # an encoder and a decoder each have a config of their own
+        config: Any = getattr(module, "config", None)
+        if getattr(config, "use_cache", False):
+            config.use_cache = False
 
 
 def _policy() -> Callable[..., Any]:

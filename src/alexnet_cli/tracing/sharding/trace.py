@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from dataclasses import replace as with_changes
 from functools import partial
@@ -60,6 +61,8 @@ def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: N
         except AlexnetError:
             raise
         except Exception as error:
+            if options.traceback:
+                traceback.print_exception(error)
             what = f"{subject.target} fails as one of {how.layout.gpus} ranks: {told(error)}"
             raise TargetError(what, users_frames(error) or "--traceback shows where") from error
 
