@@ -11,6 +11,7 @@ from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, PrepareModuleInput, RowwiseParallel
 
 from alexnet_cli.analyses.sharding.memory import rank_memory
+from alexnet_cli.analyses.sharding.traffic import is_exposed
 from alexnet_cli.rank import Layout, Rank
 from alexnet_cli.tracing.options import TrainingStep
 
@@ -141,6 +142,24 @@ def test_tensor_parallelism_reduces_four_times_in_each_block(tmp_path):
     assert {(sent.kind, sent.group, sent.bytes) for sent in rank.sent} == {("all_reduce", "tp", message)}
     counts = [sum(sent.phase == phase for sent in rank.sent) for phase in ("forward", "backward")]
     assert counts == [2 * 2, 2 * 2]
+    assert all(is_exposed(rank, sent) for sent in rank.sent)  # each is of the only tensor that the next kernel reads
+
+
+def test_of_gradients_that_are_summed_the_first_need_not_be_waited_for():
+    """Queries, keys and values are layers over one input, as are gate and up: five gradients in two sums.
+
+    Autograd adds each to the sum as it arrives. The first has nothing to be added to, so its reduction can overlap with
+    the products of the second; the others are waited for. In the forward each is but the embedding's: the angles of the
+    rotary positions are computed meanwhile.
+    """
+    pytest.importorskip("transformers")
+    rank = rank_of_named("llama", Layout(tp=2))
+    backward = [sent for sent in rank.sent if sent.phase == "backward"]
+    waited = [sent for sent in backward if is_exposed(rank, sent)]
+    assert len(backward) == 1 + 2 * 5  # the head's, and those of two blocks
+    assert len(waited) == 1 + 2 * (5 - 2)
+    hidden = [sent.row for sent in rank.sent if sent.phase == "forward" and not is_exposed(rank, sent)]
+    assert [rank.report.layers[row].path for row in hidden if row is not None] == ["model.embed_tokens"]
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 8])

@@ -11,7 +11,7 @@ from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.traffic import LinkTime, is_exposed, link_times
 from alexnet_cli.analyses.traffic import Unit, units, update
-from alexnet_cli.rank import DIMENSIONS, Rank
+from alexnet_cli.rank import Rank
 
 StepBound = Literal["compute", "memory", "within", "between"]
 
@@ -21,8 +21,9 @@ class Floors(Struct, frozen=True, kw_only=True):
 
     `compute_seconds` is all arithmetic at the peak, `memory_seconds` all traffic at the full bandwidth, the optimiser's
     included; `kernels_seconds` takes the longer of the two for each kernel. `exposed_seconds` is what a rank waits for,
-    as its next kernel needs it. `overlapped_seconds` is what FSDP and DDP send on streams of their own: at best that
-    hides behind the kernels, so that the step takes at least the longer of the two. `bound` is what bounds the step.
+    as its next kernel needs it. `overlapped_seconds` is what else it sends, as FSDP and DDP do on streams of their
+    own: at best that hides behind the kernels. The step takes at least as long as the kernels with what they wait for,
+    and as the busiest link; `bound` is what bounds it.
 
     `mfu` is the most that model FLOP utilisation can be: the FLOPs of forward and backward without those that
     checkpoints run again, by what the peak could do in `step_seconds`. It is None for a forward.
@@ -51,9 +52,10 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
     tape = tape_of(rank.report)
     whole = work_seconds(_kernels(rank), roof)
     useful = work_seconds(_kernels(rank, frozenset(rank.again)), roof)
-    waited = link_times(rank, links, [name for name in DIMENSIONS if is_exposed(name)])
-    hidden = link_times(rank, links, [name for name in DIMENSIONS if not is_exposed(name)])
-    every = link_times(rank, links)
+    awaited = [sent for sent in rank.sent if is_exposed(rank, sent)]
+    waited = link_times(rank, links, awaited)
+    hidden = link_times(rank, links, [sent for sent in rank.sent if sent not in awaited])
+    every = link_times(rank, links, rank.sent)
     exposed = max((link.seconds for link in waited), default=0.0)
     busiest = max(every, key=lambda link: link.seconds, default=None)
     on_links = 0.0 if busiest is None else busiest.seconds

@@ -10,12 +10,13 @@ headers and protocol overhead add to all.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Literal
 
 from msgspec import Struct
 
+from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import DIMENSIONS, CollectiveKind, Dimension, Layout, Rank, Sent
@@ -29,7 +30,7 @@ class Collective(Struct, frozen=True, kw_only=True):
 
     `bytes` are those of the whole message: what an all-gather makes, what a reduce-scatter, all-reduce or all-to-all
     reads. `sent_bytes` is the least that each rank sends for all of them, `seconds` the least time that they take, None
-    without links. Those that are `exposed` are waited for where they are: nothing can run meanwhile that needs them.
+    without links. Those that are `exposed` are waited for: the kernel that runs next reads what they make.
     """
 
     kind: CollectiveKind
@@ -112,21 +113,42 @@ def times_of(kind: CollectiveKind, reach: Reach, message: int, links: Links) -> 
     }
 
 
-def is_exposed(group: Dimension) -> bool:
-    """Tell whether a rank waits for the collectives of a group at once: FSDP and DDP use streams of their own."""
-    return group not in ("fsdp", "ddp")
+_WAITS = "_c10d_functional::wait_tensor"
+_NO_KERNELS = ("empty", "new_empty", "c10d::", "_c10d_functional::")
+
+
+def is_exposed(rank: Rank, sent: Sent) -> bool:
+    """Tell whether a rank waits for a collective: the next kernel that runs reads what it makes.
+
+    FSDP and DDP send on streams of their own. Of several gradients that are summed, the first can be reduced while the
+    second is computed.
+    """
+    if sent.group in ("fsdp", "ddp"):
+        return False
+    tape = tape_of(rank.report)
+    made = {tape.values[value].storage for value in tape.operations[sent.operation].makes}
+    for operation in tape.operations[sent.operation + 1 :]:
+        reads = any(tape.values[value].storage in made for value in operation.reads)
+        if reads and operation.op == _WAITS:
+            made |= {tape.values[value].storage for value in operation.makes}
+        elif reads and operation.nature != "view":
+            return True
+        elif operation.nature != "view" and operation.makes and not operation.op.startswith(_NO_KERNELS):
+            return False
+    return False
 
 
 def collectives(rank: Rank, links: Links | None) -> tuple[Collective, ...]:
     """Return what a rank sends in the order of the first of each, equal ones together."""
     together: dict[tuple[object, ...], list[Sent]] = {}
     for sent in rank.sent:
-        key = (sent.kind, sent.group, sent.bytes, sent.row, sent.phase)
+        key = (sent.kind, sent.group, sent.bytes, sent.row, sent.phase, is_exposed(rank, sent))
         together.setdefault(key, []).append(sent)
-    return tuple(_collective(rank, alike[0], len(alike), links) for alike in together.values())
+    return tuple(_collective(rank, alike, links) for alike in together.values())
 
 
-def _collective(rank: Rank, sent: Sent, count: int, links: Links | None) -> Collective:
+def _collective(rank: Rank, alike: Sequence[Sent], links: Links | None) -> Collective:
+    sent, count = alike[0], len(alike)
     layer = None if sent.row is None else rank.report.layers[sent.row]
     reach = Reach(sent.ranks, sent.ranks) if links is None else reach_of(rank.layout, sent.group, links.gpus_per_node)
     return Collective(
@@ -139,20 +161,17 @@ def _collective(rank: Rank, sent: Sent, count: int, links: Links | None) -> Coll
         row=None if layer is None else layer.path,
         type=None if layer is None else layer.type,
         phase=sent.phase,
-        exposed=is_exposed(sent.group),
+        exposed=is_exposed(rank, sent),
         sent_bytes=round(count * sent_by(sent.kind, sent.ranks, sent.bytes)),
         seconds=None if links is None else count * max(times_of(sent.kind, reach, sent.bytes, links).values()),
     )
 
 
-def link_times(rank: Rank, links: Links, groups: Iterable[Dimension] = DIMENSIONS) -> tuple[LinkTime, ...]:
-    """Return the least time that the collectives of some groups take on each kind of link that they use."""
-    wanted = set(groups)
+def link_times(rank: Rank, links: Links, among: Iterable[Sent]) -> tuple[LinkTime, ...]:
+    """Return the least time that some of a rank's collectives take on each kind of link that they use."""
     bytes_by: dict[Scope, float] = {"within": 0.0, "between": 0.0}
     seconds_by: dict[Scope, float] = {"within": 0.0, "between": 0.0}
-    for sent in rank.sent:
-        if sent.group not in wanted:
-            continue
+    for sent in among:
         reach = reach_of(rank.layout, sent.group, links.gpus_per_node)
         bytes_by["within"] += sent_by(sent.kind, sent.ranks, sent.bytes) if reach.local > 1 else 0.0
         bytes_by["between"] += brought_in(sent.kind, reach, sent.bytes)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.rank import Held, Sent
-from alexnet_cli.tape import Role
+from alexnet_cli.tape import Role, Tape
 from alexnet_cli.torch_insides import distributed_classes, fsdp_collectives_told, local_tensor, storages_resized
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.modes import OperatorMode
@@ -20,6 +20,7 @@ from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
 from alexnet_cli.tracing.recording.tensors import tensors_in
 from alexnet_cli.tracing.sharding.collectives import Group, is_in_place, kind_of, message_of
 
+_WAITS = "_c10d_functional::wait_tensor"
 _COPIES_IN, _COPIES_OUT, _CHUNKS = "fsdp::all_gather_copy_in", "fsdp::split_with_sizes_copy", "fsdp::chunk_cat"
 
 
@@ -93,6 +94,14 @@ class RankTape(TapeRecorder):
                 self.phase,
             )
             self._sent.append((sent.operation, sent, self._drafts[-1].place))
+
+    def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
+        """Return the tape; what a collective made is, once it has been waited for, the same memory."""
+        for position, draft in enumerate(self._drafts):
+            if draft.op == _WAITS and draft.reads and draft.makes:
+                old, new = (self._values[each[0]].storage for each in (draft.reads, draft.makes))
+                self.storages.hand_over(old, new, position)
+        return super().finish(row_of)
 
     def _note_uses(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         if op.name == _COPIES_OUT:
