@@ -135,3 +135,12 @@ class Encoder(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return self.head(self.norm(x))
+
+
+def plan(model: nn.Module) -> dict[str, object]:
+    """Split the two linear layers of each encoder layer among GPUs, for `alexnet shard --tp`."""
+    from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel
+
+    styles = {"linear1": ColwiseParallel, "linear2": RowwiseParallel}
+    paths = [path for path, _ in model.named_modules()]
+    return {path: styles[end]() for path in paths if (end := path.rpartition(".")[2]) in styles}

@@ -18,8 +18,8 @@ Examples:
   alexnet shard --gpus 8 --gpu h100-sxm -b 64               whether it fits, and the least time of a step
   alexnet shard --ddp 8 --gpu a100-80gb -b 64               replicas, with DDP
   alexnet shard --ddp 4 --fsdp 8 --gpu h100-sxm             HSDP: 4 replicas, each sharded among 8
-  alexnet shard ./llama --fsdp 8 --tp 8 --amp bf16 --checkpoint full
-  alexnet shard net.py:Net --tp 4 --plan net.py:plan        tensor parallel by your own plan
+  alexnet shard Qwen3-8B --fsdp 8 --amp bf16 --checkpoint full
+  alexnet shard networks.py:Encoder --tp 4 --plan networks.py:plan   tensor parallel by your own plan
   alexnet shard --gpus 8 --json | jq .memory.peak_bytes
 """
 
