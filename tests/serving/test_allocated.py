@@ -47,6 +47,7 @@ def test_the_allocator_holds_what_was_predicted(folder, name):
     prompt, text = arguments(config)
     with torch.no_grad():
         cache_alone(model, prompt, text)  # what is made once for all runs
+        gc.collect()  # what only cycles keep of that run is not to be freed during the next
         activities = [torch.profiler.ProfilerActivity.CPU]
         with torch.profiler.profile(activities=activities, profile_memory=True) as seen:
             state = cache_alone(model, prompt, text)
