@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from model_folders import SIZES, save_adapter, save_llama, save_pipeline
@@ -67,6 +68,58 @@ def test_the_config_itself_and_other_sizes(alexnet, llama):
     answer = alexnet("summary", str(llama / "config.json"), "--arg", "num_hidden_layers=3", "--json")
     assert answer.json["totals"]["params"] == LLAMA_PARAMS + (LLAMA_PARAMS - 2 * 100 * 32 - 32) // 2
     assert len(answer.json["weights"]["missing"]) == 9
+
+
+def test_a_config_under_another_name_is_read_without_the_weights_beside_it(alexnet, llama, tmp_path):
+    for file in llama.iterdir():
+        shutil.copy(file, tmp_path / file.name.replace("config.json", "llama-tiny.json"))
+    answer = alexnet("summary", str(tmp_path / "llama-tiny.json"), "--json")
+    assert answer.json["model"]["class"] == "LlamaForCausalLM"
+    assert answer.json["totals"]["params"] == LLAMA_PARAMS
+    assert "weights" not in answer.json
+
+
+def test_so_are_a_pipeline_and_an_adapter(alexnet, pipeline, llama, tmp_path):
+    pytest.importorskip("peft")
+    folder, params = pipeline
+    index = shutil.copytree(folder, tmp_path / "pipeline") / "model_index.json"
+    renamed = index.rename(index.with_name("small-ddpm.json"))
+    answer = alexnet("summary", str(renamed))
+    assert answer.code == 2
+    assert f"as in {renamed}:unet" in answer.err
+    assert alexnet("params", f"{renamed}:unet", "--json").json["totals"]["params"] == params
+    unet = shutil.copy(folder / "unet" / "config.json", tmp_path / "small-unet.json")
+    assert alexnet("params", str(unet), "--json").json["totals"]["params"] == params
+    save_adapter(tmp_path / "lora", llama)
+    adapter = (tmp_path / "lora" / "adapter_config.json").rename(tmp_path / "lora" / "r4.json")
+    assert alexnet("params", str(adapter), "--json").json["totals"]["frozen_params"] == LLAMA_PARAMS
+
+
+def test_json_that_is_no_config_is_taken_for_a_saved_report(alexnet, tmp_path):
+    for content in ("[]", "{}", '{"architecture": 3}', '{"layers": []}', '{"model_type": ', "\\xff", '"model_type"'):
+        (tmp_path / "a.json").write_text(content)
+        answer = alexnet("summary", str(tmp_path / "a.json"))
+        assert answer.code == 3
+        assert "is not a saved report" in answer.err
+    (tmp_path / "a.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+    answer = alexnet("summary", str(tmp_path / "a.json"))
+    assert answer.code == 3
+    assert "describes no known model; known are the configs of" in answer.err.replace("\nhint: ", "; ")
+
+
+def test_code_beside_a_config_under_another_name_does_not_run(alexnet, tmp_path):
+    config = {"model_type": "mine", "auto_map": {"AutoModel": "modeling_mine.MineModel"}}
+    (tmp_path / "mine.json").write_text(json.dumps(config))
+    answer = alexnet("summary", str(tmp_path / "mine.json"), "--trust-remote-code")
+    assert answer.code == 3
+    assert "runs only beside a config.json" in answer.err
+
+
+def test_a_pipeline_with_a_name_that_no_file_can_have(alexnet, tmp_path):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "Some", "x" * 5000: 1, "\0": 2}))
+    answer = alexnet("summary", str(tmp_path))
+    assert answer.code == 2
+    assert "is a pipeline of several models" in answer.err
 
 
 def test_weights_under_other_names_are_told_from_missing_ones(alexnet, tmp_path):

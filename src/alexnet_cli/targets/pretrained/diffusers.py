@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from os.path import isfile
 from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.errors import TargetError, UsageError, nearest
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
 
 def plan(config: Config) -> Plan:
     """Return the model that a config of diffusers describes, or the part of a pipeline that was asked for."""
-    if config.file.name != "model_index.json":
+    is_index = config.file.name == "model_index.json"
+    parts = [] if config.file.name == "config.json" else _parts(config)
+    if not (is_index or parts):
         return Plan(str(config.values["_class_name"]), config.file, partial(_build, config.whole()))
-    parts = [name for name in config.values if (config.file.parent / name / "config.json").is_file()]
-    target = str(config.file.parent)
+    target = config.file.parent if is_index else config.file
     if not config.part:
         raise UsageError(
             f"{target} is a pipeline of several models", f"name one of its parts, as in {target}:{_first(parts)}"
@@ -26,6 +28,12 @@ def plan(config: Config) -> Plan:
     if config.part not in parts:
         raise UsageError(f"{target} has no model {config.part!r}", nearest(config.part, parts))
     return planned(config.beside(config.file.parent / config.part / "config.json"))[1]
+
+
+def _parts(config: Config) -> list[str]:
+    """Return the names of a pipeline's models, each of which has its folder."""
+    folder = config.file.parent
+    return [name for name in config.values if isfile(folder / name / "config.json")]  # noqa: PTH113 - of any length
 
 
 def _first(parts: list[str]) -> str:

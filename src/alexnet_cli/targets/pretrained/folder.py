@@ -22,14 +22,13 @@ from alexnet_cli.targets.checkpoint import distributed_metadata
 from alexnet_cli.targets.checkpoint.contents import damaged, opened, read_json
 from alexnet_cli.targets.checkpoint.read import read_contents
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.targets.pretrained import config_of
+from alexnet_cli.targets.pretrained import CONFIGS, LARGEST_CONFIG, config_of
 from alexnet_cli.targets.pretrained.harmless import confined
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
 if TYPE_CHECKING:
     from torch import nn
 
-LARGEST_CONFIG = 20_000_000
 MOST_PARTS = 100_000
 """The largest number of layers, heads or experts that is built: a config that asks for more is damaged."""
 WEIGHTS = tuple(
@@ -134,8 +133,7 @@ def config_subject(file: Path, part: str, asked: Asked) -> Subject | Report:
     if "schema_version" in config.values:
         return load_report(file)
     library, plan = planned(config)
-    beside = (path for path in map(plan.file.with_name, WEIGHTS) if path.is_file())
-    weights = next(beside, distributed_metadata(plan.file.parent))
+    weights = _weights_beside(plan.file)
     return Subject(
         asked.target,
         f"{plan.name}, built by {library} from its config",
@@ -145,6 +143,14 @@ def config_subject(file: Path, part: str, asked: Asked) -> Subject | Report:
         files=(file, plan.file),
         weights=None if weights is None else partial(read_contents, weights),
     )
+
+
+def _weights_beside(config: Path) -> Path | None:
+    """Return the checkpoint that a config belongs to; one of another name lies among others, and belongs to none."""
+    if config.name not in CONFIGS:
+        return None
+    beside = (path for path in map(config.with_name, WEIGHTS) if path.is_file())
+    return next(beside, distributed_metadata(config.parent))
 
 
 def planned(config: Config) -> tuple[str, Plan]:

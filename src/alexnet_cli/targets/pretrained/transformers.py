@@ -38,6 +38,8 @@ def _build(config: Config) -> nn.Module:
 
 def _with_its_own_code(config: Config, places: dict[str, Any]) -> nn.Module:
     """Run the code that lies in the folder, as was asked for; `places` says what is where in it."""
+    if config.file.name != "config.json":
+        raise TargetError(f"the code that {config.file} names runs only beside a config.json", "name it so")
     transformers = imported("transformers", "hf")
     name = _architecture(config)
     owner = next((key for key, place in places.items() if str(place).endswith(f".{name}")), "AutoModel")
