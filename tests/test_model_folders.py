@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
 
 import pytest
 from model_folders import SIZES, save_adapter, save_llama, save_pipeline
+
+from alexnet_cli.errors import TargetError
+from alexnet_cli.targets.pretrained.folder import built, imported
 
 transformers = pytest.importorskip("transformers")
 LLAMA_PARAMS = 2 * 100 * 32 + 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48 + 2 * 32) + 32
@@ -271,3 +278,57 @@ def test_a_zoo_that_is_not_installed(alexnet, monkeypatch):
     assert answer.code == 3
     assert "timm is not installed" in answer.err
     assert "pip install 'alexnet-cli[timm]'" in answer.err
+
+
+NOISY = """
+import logging, sys
+logging.getLogger("noisy").warning("no handler")
+logging.getLogger("torch.noisy").error("torch's handler")
+own = logging.getLogger("noisy.own")
+own.addHandler(logging.StreamHandler(sys.stderr))
+own.warning("its own handler")
+"""
+
+
+@pytest.mark.parametrize(("ending", "threshold"), [("", logging.NOTSET), ("import no_such_thing", logging.CRITICAL)])
+def test_what_a_library_logs_when_it_is_imported_is_not_shown(tmp_path, monkeypatch, capfd, ending, threshold):
+    (tmp_path / "noisy.py").write_text(NOISY + ending)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "noisy", raising=False)
+    monkeypatch.setattr(logging.root.manager, "disable", threshold)
+    loggers = [logging.root, *(logging.getLogger(name) for name in ("torch", "noisy", "transformers"))]
+    before = [(each.level, [*each.handlers], each.propagate, each.disabled) for each in loggers]
+    with pytest.raises(TargetError, match="noisy cannot be imported") if ending else nullcontext():
+        imported("noisy", "hf")
+    assert capfd.readouterr().err == ""
+    assert logging.root.manager.disable == threshold
+    assert [(each.level, each.handlers, each.propagate, each.disabled) for each in loggers] == before
+
+
+def test_nor_what_it_logs_when_it_builds_a_model(capfd):
+    log = logging.getLogger("noisy.builder")
+
+    def build():
+        log.warning("slow")
+        raise ValueError("too small")
+
+    with pytest.raises(TargetError, match="cannot build it: ValueError: too small"):
+        built(build, "it")
+    assert log.isEnabledFor(logging.WARNING)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folders_stderr_holds_our_notes_only(llama):
+    command = [sys.executable, "-m", "alexnet_cli", "summary", str(llama), "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["note"]
+
+
+def test_what_the_users_own_code_logs_is_shown(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "import logging\nfrom torch import nn\n"
+        "class Net(nn.Linear):\n    def __init__(self):\n        super().__init__(2, 3)\n"
+        "        logging.getLogger('mine').warning('heard')\n"
+    )
+    command = [sys.executable, "-m", "alexnet_cli", "summary", str(tmp_path / "net.py"), "--no-cache"]
+    assert "heard" in subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
