@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "models": {"models"},
     "targets": {"models", "targets", "torch_insides"},
     "tracing": {"targets", "tracing", "torch_insides"},
+    "torch_insides": {"torch_insides"},
     "messages": {"messages"},
     "analyses": {"analyses"},
     "views": {"analyses", "messages", "views"},

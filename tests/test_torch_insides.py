@@ -6,6 +6,8 @@ import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import insides_without as insides
 import pytest
@@ -13,6 +15,7 @@ import torch
 from insides_without import insides_without
 from torch import nn
 
+import alexnet_cli
 from alexnet_cli import torch_insides
 from alexnet_cli.errors import AlexnetError
 from alexnet_cli.tracing import formulas
@@ -64,6 +67,18 @@ def test_attention_stays_written_out_without_the_fused_operator(monkeypatch):
     query = torch.empty(1, 2, 8, 4, device="meta")
     with stand_ins.fused_attention():
         assert nn.functional.scaled_dot_product_attention(query, query, query).shape == query.shape
+
+
+def test_names_are_hidden_from_each_file_of_a_copy_alone():
+    copy = insides_without({"OpOverload"})
+    files = {name for name, value in vars(copy).items() if isinstance(value, ModuleType)}
+    assert files == {path.stem for path in Path(copy.__file__).parent.glob("*.py")} - {"__init__"}
+    for name in files:
+        assert getattr(copy, name) is not getattr(torch_insides, name)
+        assert getattr(copy, name).getattr(torch._ops, "OpOverload", None) is None
+        assert not hasattr(getattr(torch_insides, name), "getattr")
+    assert [name for name, there in copy.NAMES.items() if not there] == ["_ops.OpOverload"]
+    assert sys.modules["alexnet_cli.torch_insides"] is torch_insides is alexnet_cli.torch_insides
 
 
 def test_without_function_modes_off_looking_at_a_tensor_still_works():
@@ -200,7 +215,7 @@ def test_what_an_import_of_the_compiler_runs_is_recorded_only_without_the_names_
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "stand_in_compiler", raising=False)
     module = insides_without({hidden})
-    monkeypatch.setattr(module, "_COMPILER", "stand_in_compiler")
+    monkeypatch.setattr(module.compiler, "_COMPILER", "stand_in_compiler")
     monkeypatch.setattr(recorder, "imports_unwatched", module.imports_unwatched)
     recording, ran = recorder.Recorder(torch.device("cpu")), []
     monkeypatch.setattr(recording, "_look_at", lambda op, args, output: ran.append(op.name))
@@ -217,6 +232,13 @@ def traced_without(names, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_the_whole_program_runs_without_the_names():
+    command = [sys.executable, insides.__file__, "TorchDispatchMode", "summary"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "has no dispatch modes" in done.stderr
 
 
 FOR_SPEED = {

@@ -289,7 +289,7 @@ def test_without_skipping_data_the_older_format_is_read_on_meta(tmp_path, read, 
 
 
 def test_without_the_check_to_replace_sparse_tensors_are_mapped(tmp_path, read, monkeypatch):
-    monkeypatch.setattr(torch_insides, "_check_sparse", None)
+    monkeypatch.setattr(torch_insides.checkpoints, "_check_sparse", None)
     torch.save({"b": SPARSE["coo"]()}, tmp_path / "model.pt")
     assert read(tmp_path / "model.pt").totals.params == 16
 

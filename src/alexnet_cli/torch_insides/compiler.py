@@ -1,0 +1,104 @@
+"""When torch's compiler is imported, and who sees that."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from alexnet_cli.torch_insides.running import MODES_KNOWN, no_modes
+
+_COMPILER = "torch._dynamo"
+
+
+def compiler_is_loaded() -> bool:
+    """Tell whether torch's compiler was imported, which takes a second."""
+    return _COMPILER in sys.modules
+
+
+def spare_compiler() -> None:
+    """Let optimisers be made without importing the compiler, which they do to be hidden from it.
+
+    A torch that does that in another way imports it: a second of start-up.
+    """
+    if not compiler_is_loaded():
+        for method in (torch.optim.Optimizer.add_param_group, torch.optim.Optimizer.zero_grad):
+            plain = getattr(method, "__wrapped__", None)
+            if plain is not None:
+                plain.__dynamo_disable = plain
+
+
+_COMPILER_LOADS_ANYWHERE = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9)
+
+
+def load_compiler() -> None:
+    """Import the compiler on the CPU, where torch cannot do it while `meta` is the default device."""
+    if not _COMPILER_LOADS_ANYWHERE:
+        with torch.device("cpu"):
+            import_module(_COMPILER)
+
+
+@contextmanager
+def compiler_importable() -> Iterator[None]:
+    """Let a model's code call `torch.compile` while `meta` is the default device: torch 2.6 imports the compiler then.
+
+    That import reads values of tensors, which fails on `meta` and leaves the compiler half imported.
+    """
+    if _COMPILER_LOADS_ANYWHERE or compiler_is_loaded():
+        yield
+        return
+    compiled = torch.compile
+
+    def import_and_compile(*args: Any, **options: Any) -> Any:
+        load_compiler()
+        return compiled(*args, **options)
+
+    torch.compile = import_and_compile
+    try:
+        yield
+    finally:
+        torch.compile = compiled
+
+
+class _ImportedWithoutModes(MetaPathFinder):
+    """Imports the compiler with no mode active: it tries operators out, which would be recorded, or fail on `meta`."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Find only the compiler."""
+        spec = PathFinder.find_spec(name, path, target) if name == _COMPILER else None
+        loader: Any = spec and spec.loader
+        if loader is not None:
+            loader.exec_module = self._without_modes(loader.exec_module)
+        return spec
+
+    @staticmethod
+    def _without_modes(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+        def run(module: ModuleType) -> None:
+            with no_modes():
+                execute(module)
+
+        return run
+
+
+@contextmanager
+def imports_unwatched() -> Iterator[None]:
+    """Keep the modes that are active from seeing what an import of the compiler runs, if one happens inside.
+
+    Without torch's functions for its stack of modes they see it.
+    """
+    if compiler_is_loaded() or not MODES_KNOWN:
+        yield
+        return
+    finder = _ImportedWithoutModes()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)

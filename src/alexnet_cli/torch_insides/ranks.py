@@ -1,0 +1,116 @@
+"""Many ranks in one process: process groups, distributed tensors, and what FSDP and DDP do for them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alexnet_cli.torch_insides.modules import ScriptObject
+from alexnet_cli.torch_insides.operators import has_kernel
+
+
+def fake_store() -> Any:
+    """Return the store of a process group that sends nothing; None if no parallel run can be traced with this torch.
+
+    Its collectives must run on shapes: before torch 2.13 a module of torch has to be imported for that, before 2.9 some
+    of them cannot.
+    """
+    try:
+        from torch.testing._internal.distributed.fake_pg import FakeStore
+
+        one: Any = torch.ops.c10d.allreduce_.default
+        if not has_kernel(one, "Meta"):
+            import_module("torch.distributed._tools.fake_collectives")  # registers them
+    except (ImportError, AttributeError):
+        return None
+    return FakeStore() if has_kernel(one, "Meta") else None
+
+
+def group_name(group: Any) -> str | None:
+    """Return the name of the process group that a collective is given, boxed or not; None if torch hides it."""
+    unbox = getattr(torch.distributed.ProcessGroup, "unbox", None)
+    try:
+        plain = unbox(group) if isinstance(group, ScriptObject or ()) and unbox is not None else group
+    except RuntimeError:
+        return None
+    return getattr(plain, "group_name", None)
+
+
+def local_tensor(tensor: Tensor) -> Tensor:
+    """Return the part of a distributed tensor that this rank holds, or what an unfinished collective will have made."""
+    while type(tensor).__module__.startswith("torch.distributed"):
+        inner = next(
+            (each for name in ("_local_tensor", "elem") if (each := getattr(tensor, name, None)) is not None), None
+        )
+        if not isinstance(inner, Tensor):
+            break
+        tensor = inner
+    return tensor
+
+
+def distributed_classes() -> tuple[type, ...]:
+    """Return torch's tensors that stand for others: those of many ranks, and those that collectives still make."""
+    from torch.distributed import _functional_collectives
+    from torch.distributed.tensor import DTensor
+
+    return (DTensor, _functional_collectives.AsyncCollectiveTensor)
+
+
+_FSDP_FUNCTIONS = ("foreach_all_gather", "foreach_all_gather_copy_out", "foreach_reduce")
+
+
+@contextmanager
+def fsdp_collectives_told(within: Callable[[list[nn.Module]], Any]) -> Iterator[None]:
+    """Run what FSDP does for the parameters of some modules inside `within` of these; without its functions it is not.
+
+    Then collectives in the backward name no layer.
+    """
+    try:
+        group: Any = import_module("torch.distributed.fsdp._fully_shard._fsdp_param_group")
+    except ImportError:
+        group = None
+    kept = {name: vars(group)[name] for name in _FSDP_FUNCTIONS if group is not None and name in vars(group)}
+
+    def told(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            params: Any = next((each for each in args if isinstance(each, list)), kwargs.get("fsdp_params", []))
+            modules = [getattr(getattr(each, "_module_info", None), "module", None) for each in params]
+            with within([module for module in modules if module is not None]):
+                return function(*args, **kwargs)
+
+        return run
+
+    for name, function in kept.items():
+        setattr(group, name, told(function))
+    try:
+        yield
+    finally:
+        for name, function in kept.items():
+            setattr(group, name, function)
+
+
+def bucket_assignment(tensors: list[Any], limits: list[int], indices: list[int]) -> list[list[int]]:
+    """Return how DDP puts gradients that arrive in this order into buckets; without its function all are in one."""
+    assign = getattr(torch.distributed, "_compute_bucket_assignment_by_size", None)
+    return [indices] if assign is None else list(assign(tensors, limits, [], indices)[0])
+
+
+@contextmanager
+def ddp_buckets_given(buckets: list[list[int]]) -> Iterator[None]:
+    """Let DDP reduce gradients in these buckets, in this order; without its function for that it has one or its own."""
+    name = "_compute_bucket_assignment_by_size"
+    plain = getattr(torch.distributed, name, None)
+    if plain is None:
+        yield
+        return
+    setattr(torch.distributed, name, lambda *_: (buckets[::-1], [sys.maxsize] * len(buckets)))
+    try:
+        yield
+    finally:
+        setattr(torch.distributed, name, plain)
