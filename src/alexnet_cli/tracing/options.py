@@ -79,7 +79,8 @@ class TraceOptions:
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
-    `meta` lacks fails, instead of being run where there are some.
+    `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
+    other inputs that would fit: looking for these takes many runs.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -94,3 +95,4 @@ class TraceOptions:
     serving: Serving | None = None
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True
+    advises: bool = True
