@@ -143,6 +143,16 @@ def test_heads_that_do_not_divide():
         rank_of_named("llama", Layout(tp=4))
 
 
+def test_a_second_mesh_sends_by_its_own_groups():
+    """torch remembers how operators on distributed tensors are split, on meshes that are gone by then."""
+    pytest.importorskip("transformers")
+    first, second = (rank_of_named("llama", Layout(ddp=ddp, fsdp=2, tp=2)) for ddp in (1, 2))
+    tensor_parallel = [[sent for sent in rank.sent if sent.group == "tp"] for rank in (first, second)]
+    assert [(sent.kind, sent.bytes) for sent in tensor_parallel[0]] == [
+        (sent.kind, sent.bytes) for sent in tensor_parallel[1]
+    ]
+
+
 class Raises(nn.Module):
     def __init__(self):
         super().__init__()

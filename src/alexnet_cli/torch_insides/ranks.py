@@ -32,6 +32,19 @@ def fake_store() -> Any:
     return FakeStore() if has_kernel(one, "Meta") else None
 
 
+def forget_shardings() -> None:
+    """Clear what torch remembers of how operators on distributed tensors are split, and by which process groups.
+
+    It outlives the groups: a second mesh would send by those of the first, which are gone.
+    """
+    distributed: Any = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if distributed is not None:
+        distributed._op_dispatcher.sharding_propagator.propagate_op_sharding.cache.cache_clear()
+    clear = getattr(torch._C, "_clear_DTensor_sharding_propagator_cache", None)  # since torch 2.10
+    if clear is not None:
+        clear()
+
+
 def group_name(group: Any) -> str | None:
     """Return the name of the process group that a collective is given, boxed or not; None if torch hides it."""
     unbox = getattr(torch.distributed.ProcessGroup, "unbox", None)

@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.rank import Dimension, Layout
-from alexnet_cli.torch_insides import fake_store
+from alexnet_cli.torch_insides import fake_store, forget_shardings
 from alexnet_cli.tracing.sharding.collectives import Group
 
 
@@ -37,6 +37,7 @@ def fake_ranks(size: int, rank: int = 0) -> Iterator[None]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+            forget_shardings()
         sys.excepthook = hook
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
