@@ -10,6 +10,7 @@ from math import prod
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Phase
@@ -87,3 +88,14 @@ class Rank(Struct, frozen=True):
     held: tuple[Held, ...]
     owners: tuple[int | None, ...]
     again: tuple[int, ...] = ()
+
+    def among(self, ddp: int) -> Rank:
+        """Return what the rank does among another number of replicas, above 1 as here: only their messages differ.
+
+        Raises:
+            ValueError: there are replicas here and none there, or the other way around.
+        """
+        if (ddp > 1) is not (self.layout.ddp > 1):
+            raise ValueError(f"{self.layout.ddp} replicas do not send what {ddp} do")
+        sent = (replace(each, ranks=ddp) if each.group == "ddp" else each for each in self.sent)
+        return replace(self, layout=replace(self.layout, ddp=ddp), sent=tuple(sent))

@@ -8,17 +8,20 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, find_hardware
-from alexnet_cli.analyses.sharding.floors import Floors, floors
+from alexnet_cli.analyses.sharding.floors import Floors
 from alexnet_cli.analyses.sharding.links import Links, links_of
 from alexnet_cli.analyses.sharding.memory import RankMemory, RankMoment, rank_memory, timeline
+from alexnet_cli.analyses.sharding.search import Tried
 from alexnet_cli.analyses.sharding.traffic import Collective, collectives
 from alexnet_cli.answers.answer import Answer, failures_of
+from alexnet_cli.answers.layouts import floors_of, search
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH
-from alexnet_cli.rank import Rank
+from alexnet_cli.rank import Dimension, Rank
 from alexnet_cli.report_json import Envelope
-from alexnet_cli.session.how import parallel, training_step
+from alexnet_cli.session.how import parallel, searched, training_step
 from alexnet_cli.session.session import Session
+from alexnet_cli.views.layouts import Searched, layouts_document
 from alexnet_cli.views.shard import Shown, shard_document
 
 
@@ -46,7 +49,11 @@ class ShardRank(Struct, frozen=True):
 
 
 class ShardResult(Envelope, frozen=True, kw_only=True):
-    """`alexnet shard --json`; `run` is that of the whole model's forward. Floors and links need a GPU."""
+    """`alexnet shard --json`; `run` is that of the whole model's forward. Floors and links need a GPU.
+
+    With `--fit` all but `layouts` and `search` are about the layout that comes first: `ranks` is empty and `memory`
+    null where none fits.
+    """
 
     layout: ShardLayout
     ranks: tuple[ShardRank, ...]
@@ -55,6 +62,8 @@ class ShardResult(Envelope, frozen=True, kw_only=True):
     floors: Floors | None
     hardware: Hardware | None
     links: Links | None
+    layouts: tuple[Tried, ...] | UnsetType = UNSET
+    search: Searched | UnsetType = UNSET
     timeline: tuple[RankMoment, ...] | UnsetType = UNSET
 
 
@@ -81,8 +90,11 @@ def shard(
     plan: str | None = None,
     foreach: bool = True,
     timeline: bool = False,
+    fit: bool = False,
 ) -> Answer[ShardResult]:
     """Show what one GPU of many holds and sends in a training step, and the least time that the step takes.
+
+    With `fit` it searches: the fewest GPUs that the model fits, or how `gpus` are used best.
 
     Raises:
         UsageError: an option does not parse, or the model cannot be spread so.
@@ -91,8 +103,11 @@ def shard(
     for name, size in {"pp": pp, "ep": ep, "cp": cp}.items():
         if size is not None and size > 1:
             raise UsageError(f"not supported yet: --{name} {size}", "--fsdp, --tp and --ddp are")
+    given: dict[Dimension, int | None] = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
+    if fit:
+        searched(gpus, given, reshard)
     how = parallel(
-        gpus=gpus,
+        gpus=None if fit else gpus,
         pp=pp,
         ddp=ddp,
         fsdp=fsdp,
@@ -112,15 +127,17 @@ def shard(
         None if network is None else float(BANDWIDTH.read(network, "--network")),
         node,
     )
-    if how.layout.ddp > 1 and how.layout.tp > 1 and how.layout.fsdp == 1:
+    if not fit and how.layout.ddp > 1 and how.layout.tp > 1 and how.layout.fsdp == 1:
         raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
     report = session.report()
-    rank = session.rank(how, step) if report.error is None else None
-    told = (
-        None if rank is None else Shown(rank, rank_memory(rank), collectives(rank, links), _floors(rank, roof, links))
-    )
+    found, told = None, None
+    if report.error is None and fit:
+        found = search(session, how, step, gpus=gpus, given=given, roof=roof, links=links)
+        told = found.shown
+    elif report.error is None:
+        told = _told(session.rank(how, step), roof, links)
     capacity = None if roof is None else roof.hardware.capacity_bytes
-    layout = how.layout
+    layout = how.layout if found is None else found.layout
     result = ShardResult(
         **Envelope.of(report, "shard"),
         layout=ShardLayout(
@@ -140,28 +157,22 @@ def shard(
         floors=None if told is None else told.floors,
         hardware=None if roof is None else roof.hardware,
         links=links,
-        timeline=UNSET if rank is None or not timeline else _timeline(rank),
+        layouts=UNSET if found is None else found.tried,
+        search=UNSET if found is None else found.told,
+        timeline=UNSET if told is None or not timeline else _timeline(told.rank),
     )
     hardware = result.hardware
+    if found is not None and hardware is not None:
+        shown = found.told, found.tried, hardware
+        return Answer(result, lambda: layouts_document(report, *shown), failures=failures_of(report))
     return Answer(result, lambda: shard_document(report, told, hardware, links), failures=failures_of(report))
 
 
 _timeline = timeline
 
 
-def _floors(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | None:
-    if roof is None:
-        return None
-    if links is None and rank.sent:
-        raise UsageError(
-            f"how fast {roof.hardware.name}s send to one another is not known",
-            "give it with --link, as in --link 25GB/s for each GPU and direction",
-        )
-    return floors(rank, roof, links or Links("none", 1.0, "not used"))
-
-
 def _told(rank: Rank, roof: Roof | None, links: Links | None) -> Shown:
-    return Shown(rank, rank_memory(rank), collectives(rank, links), _floors(rank, roof, links))
+    return Shown(rank, rank_memory(rank), collectives(rank, links), floors_of(rank, roof, links))
 
 
 def _rank(told: Shown, capacity: int | None) -> ShardRank:

@@ -20,6 +20,8 @@ Examples:
   alexnet shard --ddp 4 --fsdp 8 --gpu h100-sxm             HSDP: 4 replicas, each sharded among 8
   alexnet shard Qwen3-8B --fsdp 8 --amp bf16 --checkpoint full
   alexnet shard networks.py:Encoder --tp 4 --plan networks.py:plan   tensor parallel by your own plan
+  alexnet shard Qwen3-8B --fit --gpu h100-sxm --amp bf16    the fewest GPUs that it fits
+  alexnet shard Qwen3-8B --fit --gpus 64 --gpu h100-sxm     the layouts of 64 GPUs, the fastest first
   alexnet shard --gpus 8 --json | jq .memory.peak_bytes
 """
 
@@ -62,6 +64,9 @@ Asked: Any = options_of(
         "model that returns one.",
     ),
     foreach=typer.Option("--foreach/--no-foreach", help="Update all parameters at once, as torch does on CUDA."),
+    fit=typer.Option(
+        "--fit", help="Search: the fewest GPUs that the model fits, or with --gpus the layouts from the fastest on."
+    ),
     timeline=typer.Option("--timeline", help="Add to the JSON what is live while each operator runs."),
 )
 

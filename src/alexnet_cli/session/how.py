@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import UNSET
 
 from alexnet_cli.errors import UsageError, nearest, one_of
-from alexnet_cli.rank import Layout
+from alexnet_cli.rank import Dimension, Layout
 from alexnet_cli.report import Input, Report
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec, parse_input
 from alexnet_cli.tracing.options import (
@@ -30,7 +30,7 @@ from alexnet_cli.tracing.options import (
 )
 
 __all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Parallel", "Serving", "Size"]
-__all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "serving", "training_step"]
+__all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -141,6 +141,20 @@ def parallel(
     sizes = {name: size or 1 for name, size in given.items()}
     layout = Layout(**sizes, reshard=_reshard(reshard, sizes["fsdp"]))
     return Parallel(layout, tuple(wrap), plan, chosen)
+
+
+def searched(gpus: int | None, given: Mapping[Dimension, int | None], reshard: str) -> None:
+    """Check the options that bound a search for layouts.
+
+    Raises:
+        UsageError: sizes do not divide the number of GPUs, or an option has no meaning for all layouts.
+    """
+    product = prod(size for size in given.values() if size is not None)
+    if gpus is not None and gpus % product:
+        said = " × ".join(f"{name} {size}" for name, size in given.items() if size is not None)
+        raise UsageError(f"{gpus} GPUs are no multiple of {said}", "leave out sizes, which --fit then finds")
+    if reshard not in ("yes", "no"):
+        raise UsageError(f"--reshard {reshard} goes with one layout, not with --fit", "write yes or no")
 
 
 def _reshard(text: str, ranks: int) -> bool | int:

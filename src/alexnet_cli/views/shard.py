@@ -27,6 +27,18 @@ NAMES: dict[Held, str] = {
     "communication": "communication buffers",
     "temporary": "temporary",
 }
+COLOURS: dict[Held, str] = {
+    "weights": "linear",
+    "gathered": "output",
+    "buffers": "norm",
+    "input": "embedding",
+    "gradients": "conv",
+    "optimizer": "attention",
+    "saved": "pool",
+    "communication": "recurrent",
+    "temporary": "activation",
+}
+"""The family whose colour stands for each use of memory."""
 _DIMENSIONS: dict[Dimension, str] = {
     "pp": "pipeline stages",
     "ddp": "replicas",
@@ -39,7 +51,7 @@ _KINDS = {
     "all_reduce": "all-reduce",
     "all_to_all": "all-to-all",
 }
-_BOUND: dict[StepBound, str] = {
+BOUND: dict[StepBound, str] = {
     "compute": "arithmetic",
     "memory": "memory traffic",
     "within": "the links within a node",
@@ -106,7 +118,7 @@ def _floor_facts(floors: Floors) -> tuple[Fact, ...]:
     waits = [Fact("waited for", floors.exposed_seconds, "seconds", "by the next kernel", 1)]
     hides = [Fact("overlapped", floors.overlapped_seconds, "seconds", "at best behind the kernels", 1)]
     return (
-        Fact("Step", floors.step_seconds, "seconds", f"at least; bound by {_BOUND[floors.bound]}"),
+        Fact("Step", floors.step_seconds, "seconds", f"at least; bound by {BOUND[floors.bound]}"),
         Fact("Kernels", floors.kernels_seconds, "seconds"),
         Fact("arithmetic alone", floors.compute_seconds, "seconds", level=1),
         Fact("memory traffic alone", floors.memory_seconds, "seconds", level=1),

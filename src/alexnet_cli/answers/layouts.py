@@ -1,0 +1,102 @@
+"""`shard --fit`: the fewest GPUs that a model fits, or how a number of GPUs is used best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.sharding.floors import Floors, floors
+from alexnet_cli.analyses.sharding.layouts import layouts_of, numbers_of_gpus
+from alexnet_cli.analyses.sharding.links import GPUS_PER_NODE, Links
+from alexnet_cli.analyses.sharding.search import Fewest, Search, Tried, kept
+from alexnet_cli.analyses.sharding.traffic import collectives
+from alexnet_cli.errors import UsageError
+from alexnet_cli.rank import Dimension, Layout, Rank
+from alexnet_cli.session.how import Parallel, TrainingStep
+from alexnet_cli.session.session import Session
+from alexnet_cli.views.layouts import Searched
+from alexnet_cli.views.shard import Shown
+
+
+class Found(Struct, frozen=True):
+    """What a search found: the layouts, how it went, and the first layout or, where none fits, that which needs least.
+
+    `shown` is about the rank of a layout that fits, else None.
+    """
+
+    tried: tuple[Tried, ...]
+    told: Searched
+    layout: Layout
+    shown: Shown | None
+
+
+def search(
+    session: Session,
+    how: Parallel,
+    step: TrainingStep | None,
+    *,
+    gpus: int | None,
+    given: Mapping[Dimension, int | None],
+    roof: Roof | None,
+    links: Links | None,
+) -> Found:
+    """Search the fewest GPUs that fit, or rank the layouts of `gpus`; dimensions that are `given` keep their size.
+
+    Raises:
+        UsageError: the GPU is not named, or too little is known of it.
+    """
+    if roof is None or roof.hardware.capacity_bytes is None:
+        raise UsageError("--fit needs a GPU whose memory is known", "name it with --gpu, as in --gpu h100-sxm")
+    per_node = GPUS_PER_NODE if links is None else links.gpus_per_node
+    resharded = bool(how.layout.reshard)
+
+    def layouts(number: int) -> list[Layout]:
+        return layouts_of(number, given, per_node, reshard=resharded)
+
+    held = kept(session.report(), None if step is None else step.optimizer)
+    tries = Search(
+        lambda layout: session.rank(replace(how, layout=layout), step),
+        lambda rank: _needed(floors_of(rank, roof, links)),
+        held,
+        roof.hardware.capacity_bytes,
+    )
+    if gpus is None:
+        found = tries.fewest(numbers_of_gpus(per_node, prod(size or 1 for size in given.values())), layouts)
+    else:
+        found = Fewest(None, tries.among(layouts(gpus)), ())
+    if not found.tried:
+        asked = " ".join(f"--{name} {size}" for name, size in given.items() if size is not None)
+        raise UsageError(f"no layout is both {asked} and built", "leave out one of these sizes")
+    best = tries.best
+    told = Searched(gpus, found.gpus, found.smaller, tries.traces, how.checkpoint, None if step is None else step.amp)
+    if best is None:
+        first = found.tried[0]
+        layout = Layout(pp=first.pp, ddp=first.ddp, fsdp=first.fsdp, tp=first.tp, reshard=resharded)
+        return Found(found.tried, told, layout, None)
+    shown = Shown(best.rank, best.memory, collectives(best.rank, links), best.floors)
+    return Found(found.tried, told, best.rank.layout, shown)
+
+
+def floors_of(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | None:
+    """Return the least time of a rank's step; None without a GPU.
+
+    Raises:
+        UsageError: the rank sends, and how fast that is is not known.
+    """
+    if roof is None:
+        return None
+    if links is None and rank.sent:
+        raise UsageError(
+            f"how fast {roof.hardware.name}s send to one another is not known",
+            "give it with --link, as in --link 25GB/s for each GPU and direction",
+        )
+    return floors(rank, roof, links or Links("none", 1.0, "not used"))
+
+
+def _needed(found: Floors | None) -> Floors:
+    assert found is not None  # noqa: S101 - for the type checker: there is a GPU
+    return found
