@@ -86,7 +86,7 @@ class Part(Struct, frozen=True):
     """One part of a whole: `share` is a fraction of 1."""
 
     label: str
-    value: int
+    value: int | float
     share: float
     family: str
 

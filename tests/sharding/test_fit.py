@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import jsonschema
 import pytest
 import torch
@@ -108,8 +110,9 @@ def test_replicas_share_a_trace(few):
     assert timed(one) == timed(other)
 
 
-def test_replicas_hold_no_less_than_their_shards_alone():
-    alone, copies = (rank_memory(rank_of_named("encoder", Layout(ddp=n, fsdp=2))).peak_bytes for n in (1, 2))
+@pytest.mark.parametrize("shards", [1, 2])
+def test_replicas_hold_no_less_than_their_shards_alone(shards):
+    alone, copies = (rank_memory(rank_of_named("encoder", Layout(ddp=n, fsdp=shards))).peak_bytes for n in (1, 2))
     assert copies >= alone
 
 
@@ -187,6 +190,32 @@ def test_the_same_from_python():
     assert (found.search.fewest_gpus, found.layouts[0].gpus, found.search.traces) == (1, 1, 1)
     with pytest.raises(AlexnetError, match="whose memory is known"):
         look.shard(fit=True)
+
+
+def test_lanes_fill_the_step():
+    """Two nodes of 8: FSDP's groups are in one node, the replicas' in both, with two of four ranks in each."""
+    rank = rank_of_named("encoder", Layout(ddp=4, fsdp=4))
+    found = timed(rank)
+    assert [lane.name for lane in found.lanes] == ["kernels", "within", "between"]
+    for lane in found.lanes:
+        assert sum(lane.seconds.values()) + lane.idle_seconds == pytest.approx(found.step_seconds)
+    kernels, within, between = found.lanes
+    assert sum(kernels.seconds.values()) == pytest.approx(found.kernels_seconds)
+    reduced = sum(sent.bytes for sent in rank.sent if sent.kind == "all_reduce")
+    assert between.seconds == {"all_reduce": pytest.approx(2 * reduced * 2 / 4 / 2 / 50e9)}
+    gathered = sum(sent.bytes for sent in rank.sent if sent.kind == "all_gather")
+    assert within.seconds["all_gather"] == pytest.approx(gathered * 3 / 4 / 450e9)
+
+
+def test_pictures(alexnet, tmp_path):
+    """Bars of memory for the layouts that are compared, lanes for one."""
+    (tmp_path / "net.py").write_text("from sharding.models import Encoder as Net\n")
+    given = ["shard", f"{tmp_path / 'net.py'}:Net", "-i", "16:int64", "--gpus", "2", "--gpu", "h100-sxm", "-f", "svg"]
+    one, compared = alexnet(*given), alexnet(*given, "--fit")
+    assert (one.code, compared.code) == (0, 0)
+    assert {"all-gather", "optimiser", "idle"} <= set(re.findall(r"[a-z-]+", one.out))
+    assert 'class="plot"' in compared.out
+    assert "optimiser state" in compared.out.replace("\xa0", " ")
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.sharding.alike import fold_collectives, fold_shares
 from alexnet_cli.analyses.sharding.floors import Floors, StepBound
+from alexnet_cli.analyses.sharding.lanes import Work
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
 from alexnet_cli.analyses.sharding.traffic import Collective
-from alexnet_cli.document import Column, Document, Fact, Facts, Note, Table
+from alexnet_cli.document import Bar, Bars, Column, Document, Fact, Facts, Note, Part, Table
 from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, si
@@ -85,6 +86,7 @@ def shard_document(report: Report, told: Shown | None, hardware: Hardware | None
         Facts(_layout_facts(told.rank.layout), "Layout"),
         Facts(_peak_facts(told.memory, hardware), "One GPU"),
         Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
+        _lane_bars(told.floors) if told.floors is not None else None,
         Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
         _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
         _layer_table(told.memory.layers),
@@ -134,6 +136,36 @@ def _floor_facts(floors: Floors) -> tuple[Fact, ...]:
             else []
         ),
     )
+
+
+_LANES = {"kernels": "kernels", "within": "links within a node", "between": "network"}
+_WORK: dict[Work, tuple[str, str]] = {
+    "forward": ("forward", "conv"),
+    "backward": ("backward", "linear"),
+    "optimizer": ("optimiser", "attention"),
+    "waiting": ("waiting", "recurrent"),
+    "all_gather": ("all-gather", "norm"),
+    "reduce_scatter": ("reduce-scatter", "pool"),
+    "all_reduce": ("all-reduce", "embedding"),
+    "all_to_all": ("all-to-all", "recurrent"),
+    "broadcast": ("broadcast", "softmax"),
+    "send": ("send", "conv"),
+    "recv": ("receive", "linear"),
+}
+"""The name of each kind of work in a lane, and the family whose colour stands for it."""
+
+
+def _lane_bars(found: Floors) -> Bars | None:
+    """Draw what fills the step, each lane as long as the step."""
+    step = found.step_seconds
+    if not step or len(found.lanes) == 1:
+        return None
+    bars = []
+    for lane in found.lanes:
+        parts = [Part(_WORK[work][0], time, time / step, _WORK[work][1]) for work, time in lane.seconds.items()]
+        idle = Part("idle", lane.idle_seconds, lane.idle_seconds / step, "other")
+        bars.append(Bar(_LANES[lane.name], "seconds", (*parts, *([idle] if lane.idle_seconds else []))))
+    return Bars(tuple(bars), "What fills the step, in total and not in order")
 
 
 def _link_facts(links: Links, layout: Layout) -> tuple[Fact, ...]:

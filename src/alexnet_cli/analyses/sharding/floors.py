@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.cost import Roof, work_seconds
 from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.sharding.lanes import Lane, lanes
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.traffic import LinkTime, is_exposed, link_times
 from alexnet_cli.analyses.traffic import Unit, units, update
@@ -26,7 +27,8 @@ class Floors(Struct, frozen=True, kw_only=True):
     and as the busiest link; `bound` is what bounds it.
 
     `mfu` is the most that model FLOP utilisation can be: the FLOPs of forward and backward without those that
-    checkpoints run again, by what the peak could do in `step_seconds`. It is None for a forward.
+    checkpoints run again, by what the peak could do in `step_seconds`. It is None for a forward. `lanes` tell what
+    fills the step.
     """
 
     compute_seconds: float
@@ -41,6 +43,7 @@ class Floors(Struct, frozen=True, kw_only=True):
     flops_again: int
     mfu: float | None
     samples_per_s: float | None
+    lanes: tuple[Lane, ...]
 
 
 def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
@@ -50,7 +53,8 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
         UsageError: a network is needed that is not known.
     """
     tape = tape_of(rank.report)
-    whole = work_seconds(_kernels(rank), roof)
+    kernels = _kernels(rank)
+    whole = work_seconds(kernels, roof)
     useful = work_seconds(_kernels(rank, frozenset(rank.again)), roof)
     awaited = [sent for sent in rank.sent if is_exposed(rank, sent)]
     waited = link_times(rank, links, awaited)
@@ -78,6 +82,7 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
         flops_again=2 * sum(tape.operations[at].macs or 0 for at in rank.again),
         mfu=useful.compute / step if trained and step and useful.known else None,
         samples_per_s=batch * rank.layout.replicas / step if batch and step else None,
+        lanes=lanes(rank, kernels, roof, links, step=step, waiting=exposed),
     )
 
 
