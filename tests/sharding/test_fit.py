@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import jsonschema
@@ -131,11 +132,12 @@ def test_the_ranking_is_that_of_all_layouts_of_eight_gpus():
     assert {(each.ddp, each.fsdp, each.tp) for each in layouts} == every - not_built
 
     capacity = 10**9
-    tried = Search(lambda layout: rank_of_named("llama", layout), timed, Kept(0, 0, 3), capacity).among(layouts)
+    trace = functools.cache(lambda layout: rank_of_named("llama", layout))
+    tried = Search(trace, timed, Kept(0, 0, 3), capacity).among(layouts)
     alone = {}
     for each in layouts:
         try:
-            rank = rank_of_named("llama", each)
+            rank = trace(each)
         except UsageError:
             continue
         alone[each] = timed(rank).step_seconds / each.replicas
@@ -181,7 +183,6 @@ def test_json_and_table(alexnet, tmp_path):
     table = alexnet(*given).out
     assert all(name in table for name in ("fsdp 4", "ddp 2 × fsdp 2", "ddp 4"))
     assert "brings no plan" in table
-    assert "one GPU" in alexnet(*[each for each in given if each not in ("--gpus", "4")]).out
 
 
 def test_the_same_from_python():
