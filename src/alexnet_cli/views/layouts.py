@@ -66,7 +66,9 @@ def _facts(searched: Searched, tried: Sequence[Tried], hardware: Hardware) -> It
         held = "refused" if smaller.least_bytes is None else f"{size(smaller.least_bytes)} on each at least"
         how = "" if smaller.traced else _NOT_TRACED
         yield Fact(f"{count(smaller.gpus)} GPU{'s' * (smaller.gpus > 1)}", held, note=how, level=1)
-    yield Fact("Layouts", len(tried), "count", f"{count(searched.traces)} ranks traced in all")
+    yield Fact(
+        "Layouts", len(tried), "count", f"{count(searched.traces)} rank{'s' * (searched.traces != 1)} traced in all"
+    )
 
 
 def name_of(tried: Tried) -> str:
@@ -87,6 +89,8 @@ def _ranked(fitting: Sequence[Tried], hardware: Hardware) -> Table:
         Column("mfu", "MFU", "share", priority=6): lambda each: each.mfu,
         Column("bound", "Bound by", priority=7): lambda each: BOUND[each.bound] if each.bound else "",
     }
+    if all(each.mfu is None for each in fitting):  # a forward
+        columns = {column: cell for column, cell in columns.items() if column.key != "mfu"}
     left = len(fitting) - _MOST
     more = f"; {count(left)} slower ones are in the JSON" if left > 0 else ""
     return table("layouts", columns, fitting[:_MOST], f"Layouts that fit, by the least time of a sample{more}")
@@ -117,9 +121,9 @@ def _why(tried: Tried) -> str:
 
 
 def memory_plot(tried: Sequence[Tried], hardware: Hardware) -> Plot | None:
-    """Return what a GPU holds at its peak in each layout that was traced, stacked by kind, with its capacity."""
+    """Return what a GPU holds at its peak in each layout that was traced, stacked by kind; None for one alone."""
     known = [each for each in tried if each.live_bytes]
-    if not known:
+    if len(known) < 2:  # noqa: PLR2004 - one alone is compared with nothing
         return None
     names = tuple(name_of(each) for each in known)
     uses = [use for use in HELD if any(use in each.live_bytes for each in known)]
