@@ -19,6 +19,8 @@ Dimension = Literal["pp", "ddp", "fsdp", "tp"]
 DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "tp")
 """The dimensions of the mesh from the outermost to the innermost: neighbours in the last are neighbours in a node."""
 
+Schedule = Literal["gpipe", "1f1b", "interleaved"]
+SCHEDULES: tuple[Schedule, ...] = ("gpipe", "1f1b", "interleaved")
 CollectiveKind = Literal["all_gather", "reduce_scatter", "all_reduce", "all_to_all", "broadcast", "send", "recv"]
 Held = Literal[
     "weights", "gathered", "buffers", "input", "gradients", "optimizer", "saved", "communication", "temporary"
@@ -34,7 +36,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """How many ranks share each kind of work: pipeline stages, replicas, shards of the state, shards of each layer.
 
     With `reshard` FSDP frees the weights that it gathered for a forward, and gathers them again for the backward; a
-    number keeps them sharded among so many ranks in between.
+    number keeps them sharded among so many ranks in between. With pipeline stages the batch runs as `micro_batches` by
+    the `schedule`; each stage has `chunks` parts of the model, more than one if they are interleaved.
     """
 
     pp: int = 1
@@ -42,6 +45,9 @@ class Layout(Struct, frozen=True, kw_only=True):
     fsdp: int = 1
     tp: int = 1
     reshard: bool | int = True
+    schedule: Schedule = "1f1b"
+    micro_batches: int = 1
+    chunks: int = 1
 
     @property
     def gpus(self) -> int:

@@ -18,10 +18,14 @@ class Case:
     amp: str | None = None
     foreach: bool = False
     reshard: bool = True
+    pp: int = 1
+    schedule: str = "1f1b"
+    micro_batches: int = 1
+    chunks: int = 1
 
     @property
     def ranks(self) -> int:
-        return self.ddp * self.fsdp * self.tp
+        return self.pp * self.ddp * self.fsdp * self.tp
 
     def __str__(self) -> str:
         said = [f"{name}{size}" for name, size in (("ddp", self.ddp), ("fsdp", self.fsdp), ("tp", self.tp)) if size > 1]
@@ -30,6 +34,7 @@ class Case:
             *([self.amp] if self.amp else []),
             *([self.checkpoint] if self.checkpoint != "none" else []),
         ]
+        said += [f"pp{self.pp}", self.schedule] if self.pp > 1 else []
         return "-".join([self.model, *said, *how, *([] if self.reshard else ["kept"])])
 
 
@@ -51,4 +56,13 @@ CASES = (
     Case("encoder", ddp=2, fsdp=2, optimizer="sgd"),
     Case("encoder", fsdp=4),
     Case("encoder", fsdp=2, checkpoint="selective"),
+    Case("encoder", pp=2, schedule="gpipe", micro_batches=4),
+    Case("encoder", pp=2, micro_batches=4),
+    Case("llama", pp=2, schedule="gpipe", micro_batches=2, optimizer="sgd"),
+    Case("llama", pp=2, micro_batches=4, checkpoint="full"),
+    Case("llama", pp=2, micro_batches=4, amp="bf16"),
+    Case("encoder", pp=2, fsdp=2, micro_batches=4),
+    Case("llama", pp=2, fsdp=2, micro_batches=4, amp="bf16", optimizer="sgd"),
+    Case("llama", pp=2, tp=2, micro_batches=4, optimizer="sgd"),
+    Case("deep", pp=2, schedule="interleaved", micro_batches=4, chunks=2),
 )

@@ -31,6 +31,25 @@ def rank_of_named(name: str, layout: Layout, step: TrainingStep | None = Trainin
     return rank_of(model, inputs_of(name), layout, step, **how)
 
 
+def stages_of(
+    model: torch.nn.Module,
+    given: torch.Tensor,
+    layout: Layout,
+    step: TrainingStep = TrainingStep("adamw"),  # noqa: B008 - frozen
+    **how: Any,
+) -> tuple[Rank, ...]:
+    """Return what the first rank of each pipeline stage of a model does."""
+    session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
+    return session.stages(Parallel(layout, **how), step)
+
+
+def stages_of_named(name: str, layout: Layout, step: TrainingStep = TrainingStep("adamw"), **how: Any):  # noqa: B008
+    """Return what the first rank of each pipeline stage of one of the models does."""
+    with torch.device("meta"):
+        model = MODELS[name]()
+    return stages_of(model, inputs_of(name), layout, step, **how)
+
+
 def sent_by(rank: Rank) -> list[tuple[str, int]]:
     """Return the operators of a rank's collectives and their bytes."""
     assert rank.report.tape is not None

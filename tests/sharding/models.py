@@ -9,13 +9,13 @@ WIDTH, TOKENS, WORDS = 64, 16, 96
 
 
 class Encoder(nn.Module):
-    """Embeds tokens and runs three of torch's own encoder layers."""
+    """Embeds tokens and runs torch's own encoder layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = 3) -> None:
         super().__init__()
         self.embed = nn.Embedding(WORDS, WIDTH)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, dropout=0.0, batch_first=True) for _ in range(3)
+            nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, dropout=0.0, batch_first=True) for _ in range(depth)
         )
         self.head = nn.Linear(WIDTH, WORDS)
 
@@ -83,7 +83,12 @@ def llama() -> nn.Module:
     return LlamaForCausalLM(config)
 
 
-MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama}
+def deep() -> nn.Module:
+    """Build an encoder of five layers."""
+    return Encoder(5)
+
+
+MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama, "deep": deep}
 
 
 def inputs_of(name: str) -> Tensor:
@@ -93,5 +98,45 @@ def inputs_of(name: str) -> Tensor:
 
 def blocks(name: str, model: nn.Module) -> list[nn.Module]:
     """Return the modules that are sharded and checkpointed one by one."""
-    found = {"encoder": "layers", "resnet": "blocks", "llama": "model.layers"}[name]
+    found = {"encoder": "layers", "deep": "layers", "resnet": "blocks", "llama": "model.layers"}[name]
     return list(model.get_submodule(found))
+
+
+class Stage(nn.Module):
+    """Some layers of an encoder, with the embedding or the head if it is given them."""
+
+    def __init__(self, model: Encoder, span: range) -> None:
+        super().__init__()
+        self.embed = model.embed if span.start == 0 else None
+        self.layers = nn.ModuleList(model.layers[at] for at in span)
+        self.head = model.head if span.stop == len(model.layers) else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.embed is not None:
+            x = self.embed(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x if self.head is None else self.head(x)
+
+
+class LlamaStage(nn.Module):
+    """Some layers of a Llama; each stage computes the angles of the rotary positions itself."""
+
+    def __init__(self, whole: nn.Module, span: range) -> None:
+        super().__init__()
+        first, last = span.start == 0, span.stop == len(whole.model.layers)
+        self.model = nn.Module()
+        self.model.embed_tokens = whole.model.embed_tokens if first else None
+        self.model.layers = nn.ModuleList(whole.model.layers[at] for at in span)
+        self.model.norm = whole.model.norm if last else None
+        self.model.rotary_emb = whole.model.rotary_emb
+        self.lm_head = whole.lm_head if last else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.model.embed_tokens is not None:
+            x = self.model.embed_tokens(x)
+        positions = torch.arange(x.shape[1]).unsqueeze(0)
+        angles = self.model.rotary_emb(x, position_ids=positions)
+        for layer in self.model.layers:
+            x = layer(x, position_embeddings=angles, position_ids=positions)
+        return x if self.lm_head is None else self.lm_head(self.model.norm(x))

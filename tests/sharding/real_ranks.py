@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
 from torch.distributed.tensor import DTensor, Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
@@ -27,7 +30,7 @@ from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
-from sharding.models import MODELS, blocks, inputs_of
+from sharding.models import MODELS, TOKENS, WIDTH, LlamaStage, Stage, blocks, inputs_of
 
 REPEATS = 6
 """gloo lets go of what it has sent when it comes to it: the least of several peaks is without that."""
@@ -49,7 +52,7 @@ class Collectives(TorchDispatchMode):
         if func.namespace in ("c10d", "_c10d_functional") and moves:
             given = [each for each in tree_leaves(args) if isinstance(each, Tensor)]
             made = [each for each in tree_leaves(output) if isinstance(each, Tensor)]
-            self.seen.append((func.name(), max(map(size, given)), max(map(size, made))))
+            self.seen.append((func.name(), max(map(size, given)), max(map(size, made), default=0)))
         return output
 
 
@@ -65,8 +68,11 @@ def keep(context, op, *args, **kwargs) -> CheckpointPolicy:
 
 
 def llama_plan(model: nn.Module) -> dict:
-    plan = {"model.embed_tokens": RowwiseParallel(input_layouts=Replicate())}
-    plan["lm_head"] = ColwiseParallel(output_layouts=Replicate())
+    plan = {}
+    if model.model.embed_tokens is not None:
+        plan["model.embed_tokens"] = RowwiseParallel(input_layouts=Replicate())
+    if model.lm_head is not None:
+        plan["lm_head"] = ColwiseParallel(output_layouts=Replicate())
     for number in range(len(model.model.layers)):
         at = f"model.layers.{number}"
         plan |= {f"{at}.self_attn.{name}_proj": ColwiseParallel() for name in "qkv"}
@@ -75,11 +81,16 @@ def llama_plan(model: nn.Module) -> dict:
     return plan
 
 
-def spread(case: Case) -> tuple[nn.Module, nn.Module]:
-    """Return the model, and what is called."""
+def mesh_of(case: Case) -> DeviceMesh:
+    sizes = {name: getattr(case, name) for name in ("pp", "ddp", "fsdp", "tp") if getattr(case, name) > 1}
+    return init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))
+
+
+def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.Module, nn.Module]:
+    """Return the model, or the stage with some of its blocks, and what is called."""
     model = MODELS[case.model]()
-    sizes = {name: getattr(case, name) for name in ("ddp", "fsdp", "tp") if getattr(case, name) > 1}
-    mesh = init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))
+    if span is not None:
+        model = (LlamaStage if case.model == "llama" else Stage)(model, span)
     if case.tp > 1:
         parallelize_module(model, mesh["tp"], llama_plan(model))
     parts = blocks(case.model, model)
@@ -142,11 +153,69 @@ def peak_of(profile: torch.profiler.profile) -> int:
     return most
 
 
-def run(case: Case) -> dict:
-    model, called = spread(case)
-    optimizer, given = optimizer_of(case, model), inputs_of(case.model)
+def pipeline(case: Case, mesh: DeviceMesh) -> tuple[nn.Module, list, Callable[[], None]]:
+    """Return this rank's part of the model, its stages, and what runs a step's forward and backward."""
+    rank, count = mesh.get_local_rank("pp"), case.pp * case.chunks
+    depth = len(blocks(case.model, MODELS[case.model]()))
+    share, more = divmod(depth, count)
+    starts = [at * share + min(at, more) for at in range(count + 1)]
+    spans = [range(*starts[at : at + 2]) for at in range(rank, count, case.pp)]
+    models = [spread(case, mesh, span)[0] for span in spans]
+    given = inputs_of(case.model)
+    passed = torch.empty(len(given) // case.micro_batches, TOKENS, WIDTH, requires_grad=True)
+    if case.amp and case.fsdp > 1:
+        passed = passed.to(torch.bfloat16)
+    stages = [
+        PipelineStage(
+            model,
+            at,
+            count,
+            torch.device("cpu"),
+            input_args=(given[: len(passed)] if at == 0 else passed,),
+            output_args=(passed,),
+            group=mesh.get_group("pp"),
+        )
+        for at, model in zip(range(rank, count, case.pp), models, strict=True)
+    ]
+    first, last = rank == 0, rank == case.pp - 1
+    how = {"n_microbatches": case.micro_batches, "loss_fn": lambda output, target: output.sum()}
+    if case.schedule == "interleaved":
+        schedule = ScheduleInterleaved1F1B(stages, **how)
+    else:
+        schedule = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}[case.schedule](stages[0], **how)
 
     def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1):
+            target = torch.zeros(case.micro_batches) if last else None
+            schedule.step(*([given] if first else []), target=target, **quiet)
+
+    quiet = {"return_outputs": False} if "return_outputs" in signature(schedule.step).parameters else {}
+    return nn.ModuleList(models), stages, step
+
+
+def buffers_of(stages: list) -> list[Tensor]:
+    """Return what stages receive into, which they have made for all micro-batches at once."""
+    kept = [each for stage in stages for each in (stage.args_recv_info, stage.grad_recv_info)]
+    found = [getattr(info, "buffer", None) for infos in kept for each in infos.values() for info in each]
+    return [buffer for buffer in found if isinstance(buffer, Tensor)]
+
+
+def run(case: Case) -> dict:
+    mesh, given = mesh_of(case), inputs_of(case.model)
+    stages: list = []
+    if case.pp > 1:
+        model, stages, forward_and_backward = pipeline(case, mesh)
+        called = model
+    else:
+        model, called = spread(case, mesh)
+    optimizer = optimizer_of(case, model)
+
+    def step() -> None:
+        if stages:
+            forward_and_backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return
         autocast = torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1)
         with autocast:
             output = called(given)
@@ -160,7 +229,8 @@ def run(case: Case) -> dict:
     with Collectives() as collectives:
         step()
     state = [each for values in optimizer.state.values() for each in values.values() if isinstance(each, Tensor)]
-    before = held([*model.parameters(), *model.buffers(), *state, given])
+    inputs = [] if stages and not any(stage.is_first for stage in stages) else [given]
+    before = held([*model.parameters(), *model.buffers(), *state, *inputs, *buffers_of(stages)])
     if called is not model:  # DDP's buckets are as large as what it reduces
         before += sum(made for name, _, made in collectives.seen if "allreduce" in name)
     peaks = []

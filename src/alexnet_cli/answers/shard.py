@@ -11,13 +11,15 @@ from alexnet_cli.analyses.hardware import Hardware, find_hardware
 from alexnet_cli.analyses.sharding.floors import Floors
 from alexnet_cli.analyses.sharding.links import Links, links_of
 from alexnet_cli.analyses.sharding.memory import RankMemory, RankMoment, rank_memory, timeline
+from alexnet_cli.analyses.sharding.pipeline import Pipeline
 from alexnet_cli.analyses.sharding.search import Tried
 from alexnet_cli.analyses.sharding.traffic import Collective, collectives
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.answers.layouts import floors_of, search
+from alexnet_cli.answers.stages import check_layout, shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH
-from alexnet_cli.rank import Dimension, Rank
+from alexnet_cli.rank import Dimension, Layout, Rank
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import parallel, searched, training_step
 from alexnet_cli.session.session import Session
@@ -40,12 +42,16 @@ class ShardLayout(Struct, frozen=True):
 
 
 class ShardRank(Struct, frozen=True):
-    """A rank that was traced, how many do the same, and whether its peak fits the GPU: null without one."""
+    """A rank that was traced, how many do the same, and whether its peak fits the GPU: null without one.
+
+    `stage` is the pipeline stage that it runs.
+    """
 
     rank: int
     alike: int
     peak_bytes: int
     fits: bool | None
+    stage: int | UnsetType = UNSET
 
 
 class ShardResult(Envelope, frozen=True, kw_only=True):
@@ -53,6 +59,9 @@ class ShardResult(Envelope, frozen=True, kw_only=True):
 
     With `--fit` all but `layouts` and `search` are about the layout that comes first: `ranks` is empty and `memory`
     null where none fits.
+
+    With pipeline stages `memory`, `collectives` and `timeline` are those of the stage with the highest peak, `floors`
+    those of the slowest stage, in a step of the whole pipeline.
     """
 
     layout: ShardLayout
@@ -62,6 +71,7 @@ class ShardResult(Envelope, frozen=True, kw_only=True):
     floors: Floors | None
     hardware: Hardware | None
     links: Links | None
+    pipeline: Pipeline | UnsetType = UNSET
     layouts: tuple[Tried, ...] | UnsetType = UNSET
     search: Searched | UnsetType = UNSET
     timeline: tuple[RankMoment, ...] | UnsetType = UNSET
@@ -75,6 +85,8 @@ def shard(
     tp: int | None = None,
     ddp: int | None = None,
     pp: int | None = None,
+    schedule: str | None = None,
+    micro_batches: int | None = None,
     ep: int | None = None,
     cp: int | None = None,
     reshard: str = "yes",
@@ -100,9 +112,9 @@ def shard(
         UsageError: an option does not parse, or the model cannot be spread so.
         AlexnetError: the model cannot be loaded or run.
     """
-    for name, size in {"pp": pp, "ep": ep, "cp": cp}.items():
+    for name, size in {"ep": ep, "cp": cp}.items():
         if size is not None and size > 1:
-            raise UsageError(f"not supported yet: --{name} {size}", "--fsdp, --tp and --ddp are")
+            raise UsageError(f"not supported yet: --{name} {size}", "--fsdp, --tp, --ddp and --pp are")
     given: dict[Dimension, int | None] = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
     if fit:
         searched(gpus, given, reshard)
@@ -116,7 +128,10 @@ def shard(
         wrap=wrap or (),
         plan=plan,
         checkpoint=checkpoint,
+        schedule=schedule,
+        micro_batches=micro_batches,
     )
+    check_layout(how.layout, inference=inference, fit=fit)
     step = None if inference else training_step(optimizer, amp, foreach=foreach)
     if inference and amp is not None:
         raise UsageError("--amp and --inference exclude each other", "--dtype bfloat16 runs a forward in bfloat16")
@@ -127,13 +142,13 @@ def shard(
         None if network is None else float(BANDWIDTH.read(network, "--network")),
         node,
     )
-    if not fit and how.layout.ddp > 1 and how.layout.tp > 1 and how.layout.fsdp == 1:
-        raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
     report = session.report()
-    found, told = None, None
+    found, told, stages = None, None, None
     if report.error is None and fit:
         found = search(session, how, step, gpus=gpus, given=given, roof=roof, links=links)
         told = found.shown
+    elif report.error is None and step is not None and how.layout.pp > 1:
+        told, stages = shown_stage(session.stages(how, step), roof, links)
     elif report.error is None:
         told = _told(session.rank(how, step), roof, links)
     capacity = None if roof is None else roof.hardware.capacity_bytes
@@ -151,12 +166,13 @@ def shard(
             None if step is None else step.optimizer,
             amp,
         ),
-        ranks=() if told is None else (_rank(told, capacity),),
+        ranks=() if told is None else _ranks(layout, told, stages, capacity),
         memory=None if told is None else told.memory,
         collectives=() if told is None else told.collectives,
         floors=None if told is None else told.floors,
         hardware=None if roof is None else roof.hardware,
         links=links,
+        pipeline=stages or UNSET,
         layouts=UNSET if found is None else found.tried,
         search=UNSET if found is None else found.told,
         timeline=UNSET if told is None or not timeline else _timeline(told.rank),
@@ -165,7 +181,7 @@ def shard(
     if found is not None and hardware is not None:
         shown = found.told, found.tried, hardware
         return Answer(result, lambda: layouts_document(report, *shown), failures=failures_of(report))
-    return Answer(result, lambda: shard_document(report, told, hardware, links), failures=failures_of(report))
+    return Answer(result, lambda: shard_document(report, told, hardware, links, stages), failures=failures_of(report))
 
 
 _timeline = timeline
@@ -175,6 +191,11 @@ def _told(rank: Rank, roof: Roof | None, links: Links | None) -> Shown:
     return Shown(rank, rank_memory(rank), collectives(rank, links), floors_of(rank, roof, links))
 
 
-def _rank(told: Shown, capacity: int | None) -> ShardRank:
-    peak = told.memory.peak_bytes
-    return ShardRank(0, told.rank.layout.gpus, peak, None if capacity is None else peak <= capacity)
+def _ranks(layout: Layout, told: Shown, stages: Pipeline | None, capacity: int | None) -> tuple[ShardRank, ...]:
+    peaks = [told.memory.peak_bytes] if stages is None else [stage.peak_bytes for stage in stages.stages]
+    alike = layout.gpus // layout.pp
+    fits = (None if capacity is None else peak <= capacity for peak in peaks)
+    return tuple(
+        ShardRank(stage * alike, alike, peak, fit, stage if layout.pp > 1 else UNSET)
+        for stage, (peak, fit) in enumerate(zip(peaks, fits, strict=True))
+    )

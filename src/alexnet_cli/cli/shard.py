@@ -9,6 +9,7 @@ import typer
 from alexnet_cli.answers.shard import shard as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
+from alexnet_cli.rank import SCHEDULES
 from alexnet_cli.session.how import CHECKPOINTS
 
 EPILOG = """
@@ -19,6 +20,7 @@ Examples:
   alexnet shard --ddp 8 --gpu a100-80gb -b 64               replicas, with DDP
   alexnet shard --ddp 4 --fsdp 8 --gpu h100-sxm             HSDP: 4 replicas, each sharded among 8
   alexnet shard Qwen3-8B --fsdp 8 --amp bf16 --checkpoint full
+  alexnet shard Qwen3-8B --pp 4 --micro-batches 16 -b 16    pipeline stages, with 1F1B
   alexnet shard networks.py:Encoder --tp 4 --plan networks.py:plan   tensor parallel by your own plan
   alexnet shard Qwen3-8B --fit --gpu h100-sxm --amp bf16    the fewest GPUs that it fits
   alexnet shard Qwen3-8B --fit --gpus 64 --gpu h100-sxm     the layouts of 64 GPUs, the fastest first
@@ -36,7 +38,14 @@ Asked: Any = options_of(
     fsdp=_size("Shards of weights, gradients and optimiser state: torch's fully_shard."),
     tp=_size("Shards of each layer: torch's parallelize_module, by the model's own tp_plan or --plan."),
     ddp=_size("Replicas: DDP, or with --fsdp replicas of the shards (HSDP)."),
-    pp=_size("Pipeline stages; not supported yet."),
+    pp=_size("Pipeline stages, cut between blocks; torch's own schedules run them."),
+    schedule=typer.Option(
+        metavar="NAME",
+        help=f"How the micro-batches of a pipeline run: {', '.join(SCHEDULES)} (two parts of the model on each GPU, or "
+        "interleaved:N); default: 1f1b.",
+        autocompletion=lambda: list(SCHEDULES),
+    ),
+    micro_batches=_size("How many micro-batches the batch of a pipeline is split into; default: one for each stage."),
     ep=_size("Shards of the experts; not supported yet."),
     cp=_size("Shards of the sequence; not supported yet."),
     reshard=typer.Option(

@@ -8,10 +8,10 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from alexnet_cli.errors import UsageError, nearest, one_of
-from alexnet_cli.rank import Dimension, Layout
+from alexnet_cli.rank import SCHEDULES, Dimension, Layout
 from alexnet_cli.report import Input, Report
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec, parse_input
 from alexnet_cli.tracing.options import (
@@ -119,6 +119,8 @@ def parallel(
     wrap: Sequence[str] = (),
     plan: str | None = None,
     checkpoint: str = "none",
+    schedule: str | None = None,
+    micro_batches: int | None = None,
 ) -> Parallel:
     """Read the options that say how a model is spread over ranks; what `gpus` leaves over is for FSDP.
 
@@ -139,8 +141,28 @@ def parallel(
         raise UsageError(f"unknown checkpoint {checkpoint!r}", f"known: {', '.join(CHECKPOINTS)}")
     chosen = next(known for known in CHECKPOINTS if known == checkpoint)
     sizes = {name: size or 1 for name, size in given.items()}
-    layout = Layout(**sizes, reshard=_reshard(reshard, sizes["fsdp"]))
-    return Parallel(layout, tuple(wrap), plan, chosen)
+    layout = structs.replace(Layout(), **sizes, reshard=_reshard(reshard, sizes["fsdp"]))
+    return Parallel(_scheduled(layout, schedule, micro_batches), tuple(wrap), plan, chosen)
+
+
+def _scheduled(layout: Layout, schedule: str | None, micro_batches: int | None) -> Layout:
+    """Read how the micro-batches of a pipeline run: `interleaved` has two parts of the model on each GPU, or N (`:N`).
+
+    Without a number there are as many micro-batches as stages.
+    """
+    if layout.pp == 1:
+        if schedule is not None or micro_batches is not None:
+            raise UsageError("--schedule and --micro-batches go with --pp", "give a number of stages, as in --pp 4")
+        return layout
+    name, _, parts = (schedule or "1f1b").partition(":")
+    known = next((each for each in SCHEDULES if each == name), None)
+    many = name == "interleaved" and parts.isdecimal() and int(parts) > 1
+    if known is None or (parts and not many):
+        raise UsageError(f"unknown schedule {schedule!r}", f"known: {', '.join(SCHEDULES)}, interleaved:N for N > 1")
+    if micro_batches is not None and micro_batches < 1:
+        raise UsageError(f"--micro-batches {micro_batches} is no number of them", "write a whole number from 1 up")
+    chunks = int(parts or 2) if name == "interleaved" else 1
+    return structs.replace(layout, schedule=known, micro_batches=micro_batches or layout.pp, chunks=chunks)
 
 
 def searched(gpus: int | None, given: Mapping[Dimension, int | None], reshard: str) -> None:

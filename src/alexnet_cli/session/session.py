@@ -173,6 +173,21 @@ class Session:
         with self.listener.tracing("tracing one rank"):
             return trace_rank(self.resolved, replace(found, mode=mode, step=step), how, self.listener.note)
 
+    def stages(self, how: Parallel, step: TrainingStep) -> tuple[Rank, ...]:
+        """Return what the first rank of each pipeline stage does in a training step.
+
+        Raises:
+            UsageError: the target is not a model, or cannot be spread so.
+            AlexnetError: the model cannot be cut into stages, or run like this.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("shard needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        from alexnet_cli.tracing.sharding.pipelined import trace_stages  # imports torch
+
+        options = replace(as_found(self.how, self.report()), mode="train", step=step)
+        with self.listener.tracing("tracing the stages"):
+            return tuple(trace_stages(self.resolved, options, how, self.listener.note))
+
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""
         return self if is_on_meta(self.report()) or self.how.device == META else self.vary(Variation(on_meta=True))

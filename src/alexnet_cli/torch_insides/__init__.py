@@ -51,6 +51,7 @@ from alexnet_cli.torch_insides.ranks import (
     fsdp_collectives_told,
     group_name,
     local_tensor,
+    pipeline_stages_know_shapes,
 )
 from alexnet_cli.torch_insides.running import (
     DisableTorchFunction,
@@ -109,6 +110,7 @@ __all__ = [
     "packed_below",
     "packed_bytes",
     "packed_tensors",
+    "pipeline_stages_know_shapes",
     "place_in_file",
     "schema_of",
     "sequence_number",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
@@ -127,3 +127,20 @@ def ddp_buckets_given(buckets: list[list[int]]) -> Iterator[None]:
         yield
     finally:
         setattr(torch.distributed, name, plain)
+
+
+def pipeline_stages_know_shapes(schedule: Any, stages: Iterable[Any]) -> None:
+    """Let a pipeline schedule take the shapes that its stages were given, as stages that ask each other would find.
+
+    Since torch 2.13 they vote on that, which takes values; before, they always take what they were given.
+    """
+    utils: Any = import_module("torch.distributed.pipelining._utils")
+    modes = getattr(utils, "InferenceMode", None)
+    if modes is None or not hasattr(schedule, "_warmup_p2p"):
+        return
+
+    def settled(*_: Any, **__: Any) -> None:
+        for stage in stages:
+            stage._inference_mode = modes.STATIC
+
+    schedule._warmup_p2p = settled

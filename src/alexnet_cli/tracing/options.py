@@ -61,13 +61,15 @@ class Parallel:
     """How a model is spread over ranks.
 
     `wrap` names the classes that FSDP shards and checkpoints run again as one; without it those are the blocks that
-    repeat. `plan` names a tensor parallel plan (`file.py:plan`), without which it is the model's own.
+    repeat. `plan` names a tensor parallel plan (`file.py:plan`), without which it is the model's own. `stage` is the
+    pipeline stage whose first rank is traced.
     """
 
     layout: Layout
     wrap: tuple[str, ...] = ()
     plan: str | None = None
     checkpoint: Checkpoint = "none"
+    stage: int = 0
 
 
 @dataclass(frozen=True)

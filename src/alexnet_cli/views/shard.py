@@ -10,12 +10,14 @@ from alexnet_cli.analyses.sharding.floors import Floors, StepBound
 from alexnet_cli.analyses.sharding.lanes import Work
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
+from alexnet_cli.analyses.sharding.pipeline import Pipeline
 from alexnet_cli.analyses.sharding.traffic import Collective
 from alexnet_cli.document import Bar, Bars, Column, Document, Fact, Facts, Note, Part, Table
 from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, si
 from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+from alexnet_cli.views.stages import PIPELINE_CONVENTION, fullest, pipeline_blocks
 
 NAMES: dict[Held, str] = {
     "weights": "weight shards",
@@ -51,6 +53,7 @@ _KINDS = {
     "reduce_scatter": "reduce-scatter",
     "all_reduce": "all-reduce",
     "all_to_all": "all-to-all",
+    "recv": "receive",
 }
 BOUND: dict[StepBound, str] = {
     "compute": "arithmetic",
@@ -77,20 +80,30 @@ class Shown(NamedTuple):
     floors: Floors | None
 
 
-def shard_document(report: Report, told: Shown | None, hardware: Hardware | None, links: Links | None) -> Document:
-    """Show the layout, a rank's peak and its parts, what bounds the step, what travels, and each layer's part."""
+def shard_document(
+    report: Report,
+    told: Shown | None,
+    hardware: Hardware | None,
+    links: Links | None,
+    stages: Pipeline | None = None,
+) -> Document:
+    """Show the layout, a rank's peak and its parts, what bounds the step, what travels, and each layer's part.
+
+    Of pipeline stages `told` is about the one with the highest peak; a table compares all.
+    """
     title = f"{titled(report)} on many GPUs"
     if told is None:
         return Document(title, (Note("The model failed before it was spread.", "error"),), run_line(report.run))
     blocks = given(
         Facts(_layout_facts(told.rank.layout), "Layout"),
-        Facts(_peak_facts(told.memory, hardware), "One GPU"),
+        *(pipeline_blocks(stages, hardware) if stages is not None else ()),
+        Facts(_peak_facts(told.memory, hardware), "One GPU" if stages is None else fullest(stages)),
         Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
         _lane_bars(told.floors) if told.floors is not None else None,
         Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
         _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
         _layer_table(told.memory.layers),
-        Note(_CONVENTION),
+        Note(_CONVENTION if stages is None else PIPELINE_CONVENTION),
         Note(_LOWER) if told.floors is not None else None,
     )
     return Document(title, blocks, run_line(told.rank.report.run))

@@ -86,14 +86,21 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
     )
 
 
+def passes_seconds(rank: Rank, roof: Roof) -> float:
+    """Return the least time of the kernels of a rank's forwards and backwards, without the optimiser's update."""
+    tape = tape_of(rank.report)
+    aside = {at for at, operation in enumerate(tape.operations) if operation.phase == "optimizer"}
+    return work_seconds(_kernels(rank, frozenset(aside), update_too=False), roof).kernels
+
+
 _COPIES_ASIDE = "fsdp::all_gather_copy_in"
 """FSDP's copy into what it sends, which runs on a stream of its own."""
 
 
-def _kernels(rank: Rank, again: frozenset[int] = frozenset()) -> list[Unit]:
+def _kernels(rank: Rank, again: frozenset[int] = frozenset(), *, update_too: bool = True) -> list[Unit]:
     """Return a rank's kernels, the optimiser's update as one, without collectives and what runs beside the others."""
     tape = tape_of(rank.report)
     aside = {at for at, operation in enumerate(tape.operations) if operation.op == _COPIES_ASIDE}
     aside |= {sent.operation for sent in rank.sent} | again
-    changed = update(tape)
+    changed = update(tape) if update_too else None
     return [*units(tape, aside), *([changed] if changed is not None else [])]

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from math import prod
 
+from msgspec import structs
+
 from alexnet_cli.rank import DIMENSIONS, Dimension, Layout
 
 MOST_GPUS = 2**14
@@ -22,7 +24,7 @@ def layouts_of(
     """
     sizes = [_sizes(name, gpus, given.get(name), per_node) for name in DIMENSIONS]
     every = (dict(zip(DIMENSIONS, each, strict=True)) for each in product(*sizes) if prod(each) == gpus)
-    found = [Layout(**each, reshard=reshard) for each in every]
+    found = [structs.replace(Layout(), **each, reshard=reshard) for each in every]
     built = [each for each in found if each.fsdp > 1 or each.ddp == 1 or each.tp == 1]
     return sorted(built, key=lambda layout: (layout.ddp > 1, layout.pp, layout.tp, -layout.fsdp))
 

@@ -80,13 +80,15 @@ _SHARES: dict[CollectiveKind, int] = {"all_gather": 1, "reduce_scatter": 1, "all
 
 def sent_by(kind: CollectiveKind, ranks: int, message: int) -> float:
     """Return the least number of bytes that a rank sends for a collective."""
+    if kind == "recv":
+        return 0.0  # links carry both directions at once: what is received counts where it is sent
     return _SHARES[kind] * message * (ranks - 1) / ranks if kind in _SHARES else float(message)
 
 
 def brought_in(kind: CollectiveKind, reach: Reach, message: int) -> float:
     """Return the least number of bytes that a rank's network adapter brings into its node for a collective."""
-    if reach.nodes == 1:
-        return 0.0
+    if reach.nodes == 1 or kind == "recv" or (kind == "send" and reach.local > 1):
+        return 0.0  # of stages that share nodes, only those at the end of a node send to the next
     if kind == "all_to_all":
         return message * (reach.ranks - reach.local) / reach.ranks
     if kind in _SHARES:
@@ -120,10 +122,10 @@ _NO_KERNELS = ("empty", "new_empty", "c10d::", "_c10d_functional::")
 def is_exposed(rank: Rank, sent: Sent) -> bool:
     """Tell whether a rank waits for a collective: the next kernel that runs reads what it makes.
 
-    FSDP and DDP send on streams of their own. Of several gradients that are summed, the first can be reduced while the
-    second is computed.
+    FSDP and DDP send on streams of their own, and a stage can send while it computes the next micro-batch. Of several
+    gradients that are summed, the first can be reduced while the second is computed.
     """
-    if sent.group in ("fsdp", "ddp"):
+    if sent.group in ("fsdp", "ddp", "pp"):
         return False
     tape = tape_of(rank.report)
     made = {tape.values[value].storage for value in tape.operations[sent.operation].makes}

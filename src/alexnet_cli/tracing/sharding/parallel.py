@@ -36,9 +36,15 @@ class Spread:
 
 
 def spread(
-    model: nn.Module, mesh: DeviceMesh | None, how: Parallel, plan: Mapping[str, Any] | None, amp: str | None
+    model: nn.Module,
+    mesh: DeviceMesh | None,
+    how: Parallel,
+    plan: Mapping[str, Any] | None,
+    amp: str | None,
+    *,
+    blocks: list[nn.Module] | None = None,
 ) -> Spread:
-    """Apply checkpoints, tensor parallelism and FSDP to a model on `meta`.
+    """Apply checkpoints, tensor parallelism and FSDP to a model on `meta`, whose `blocks` are found unless given.
 
     Raises:
         UsageError: the model has no module of a class that is to be wrapped.
@@ -46,11 +52,11 @@ def spread(
     """
     classes = {id(module): type(module).__name__ for module in model.modules()}
     hooks = {id(module): [set(each) for each in hooks_of(module)] for module in model.modules()}
-    blocks = blocks_of(model, how.wrap)
+    blocks = blocks_of(model, how.wrap) if blocks is None else blocks
     if how.checkpoint != "none":
         if not blocks:
             raise UsageError("--checkpoint needs blocks, and none repeat in this model", "name their class with --wrap")
-        _without_cache(model)
+        without_cache(model)
         for block in blocks:
             _checkpointed(block, how.checkpoint)
     units: dict[int, nn.Module] = {}
@@ -112,7 +118,7 @@ def _checkpointed(block: nn.Module, how: str) -> None:
     block.forward = again
 
 
-def _without_cache(model: nn.Module) -> None:
+def without_cache(model: nn.Module) -> None:
     """Let a transformers model keep no keys and values, as transformers does where it checkpoints.
 
     A cache would hold those that are computed again, and with them their whole graph, until the end of the step.

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from alexnet_cli.rank import Held, Sent
-from alexnet_cli.tape import Role, Tape
+from alexnet_cli.rank import CollectiveKind, Held, Sent
+from alexnet_cli.tape import Phase, Role, Tape
 from alexnet_cli.torch_insides import distributed_classes, fsdp_collectives_told, local_tensor, storages_resized
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.modes import OperatorMode
@@ -49,6 +49,8 @@ class RankTape(TapeRecorder):
         self.again: list[int] = []
         self._sent: list[tuple[int, Sent, Place]] = []
         self._uses: dict[int, Held] = {}
+        self._passed: dict[int, Phase] = {}
+        self._received: set[int] = set()
         self._owners: dict[int, Call] = {}
 
     def own(self, module: nn.Module, tensors: Iterable[Tensor]) -> None:
@@ -65,6 +67,17 @@ class RankTape(TapeRecorder):
         """Register what exists before the run: of distributed tensors the parts that this rank holds."""
         parts: dict[Role, Iterable[Tensor]] = {role: list(map(local_tensor, each)) for role, each in held.items()}
         super().begin(map(local_tensor, given), parts, packed)
+
+    def passes(self, tensors: Iterable[Tensor], phase: Phase) -> None:
+        """Note that stages pass these tensors to each other: activations in the forward, gradients in the backward."""
+        for tensor in tensors:
+            self._passed[self.storages.number(local_tensor(tensor))] = phase
+
+    def receives_into(self, tensors: Iterable[Tensor]) -> None:
+        """Note that some memory is there to receive into all along."""
+        self.storages.register(tensors, "buffer")
+        for tensor in tensors:
+            self._received.add(self.storages.number(tensor))
 
     def end_forward(self, output: object) -> None:
         """Note what the model returned."""
@@ -91,9 +104,15 @@ class RankTape(TapeRecorder):
                 message.group.ranks,
                 message.bytes,
                 None,
-                self.phase,
+                self._phase_of(message.kind, args),
             )
             self._sent.append((sent.operation, sent, self._drafts[-1].place))
+
+    def _phase_of(self, kind: CollectiveKind, args: Any) -> Phase:
+        if kind not in ("send", "recv"):
+            return self.phase
+        numbers = (self.storages.number(tensor) for tensor in tensors_in(args))
+        return next((self._passed[number] for number in numbers if number in self._passed), self.phase)
 
     def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
         """Return the tape; what a collective made is, once it has been waited for, the same memory."""
@@ -109,8 +128,8 @@ class RankTape(TapeRecorder):
         elif op.name == _CHUNKS:
             self._use("gradients", args[:1])
             self._use("communication", kwargs.get("out", ()))
-        elif op.name == _COPIES_IN or (kind_of(op.name) is not None and is_in_place(op.name)):
-            self._use("communication", (args, kwargs, output))
+        elif op.name == _COPIES_IN or (kind_of(op.name) not in (None, "send") and is_in_place(op.name)):
+            self._use("communication", (args, kwargs, output))  # what a stage sends is what its last layer made
 
     def _use(self, use: Held, among: object) -> None:
         for tensor in tensors_in(among):
@@ -138,7 +157,7 @@ class RankTape(TapeRecorder):
 
     def uses(self) -> dict[int, Held]:
         """Return what storages are for that are neither the model's nor the optimiser's, by number."""
-        return self._uses
+        return {**self._uses, **dict.fromkeys(self._received, "communication")}
 
     def owners(self, row_of: Callable[[Call], int | None]) -> dict[int, int | None]:
         """Return the rows that storages belong to, by number."""
@@ -153,7 +172,7 @@ class RankTape(TapeRecorder):
 class RankRecorder(Recorder):
     """Records one rank's step. `units` are the modules that FSDP shards as one, by the id of each module in them.
 
-    `watching` is the one that watches just now.
+    `watching` is the one that watches just now, `roots` are the calls that no other call made.
     """
 
     operator_mode = RankOperators
@@ -164,8 +183,14 @@ class RankRecorder(Recorder):
     ) -> None:
         self.groups = groups
         self.units = units
+        self.roots: list[Call] = []
         super().__init__(device, model, taping=True)
         RankOperators.apart = distributed_classes()
+
+    def _enter(self, call: Call) -> None:
+        if not self._stack:
+            self.roots.append(call)
+        super()._enter(call)
 
     def _taping(self) -> RankTape:
         return RankTape(self._where, self.groups)

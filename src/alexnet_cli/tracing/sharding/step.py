@@ -47,7 +47,7 @@ class RankStep:
         tape = recorder.rank_tape
         state = {} if optimizer is None else optimizer.state
         tape.begin(self.step.forward.given, {**held(self.model), "optimizer": tensors_in(list(state.values()))})
-        _own_all(tape, self.model, state)
+        own_all(tape, self.model, state)
         with recorder.recording():
             self._run(recorder, optimizer)
         return recorder
@@ -66,14 +66,14 @@ class RankStep:
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
             for module in self.model.modules():
-                _own_gradients(tape, module)
+                own_gradients(tape, module)
         tape.phase = "optimizer"
         if optimizer is not None:
             update(optimizer)
         self.model.zero_grad(set_to_none=True)
 
 
-def _own_all(tape: RankTape, model: nn.Module, state: Any) -> None:
+def own_all(tape: RankTape, model: nn.Module, state: Any) -> None:
     """Tell the tape which module each weight, buffer and optimiser state belongs to."""
     for module in model.modules():
         for parameter in own_parameters(module).values():
@@ -82,7 +82,8 @@ def _own_all(tape: RankTape, model: nn.Module, state: Any) -> None:
         tape.own(module, [buffer for buffer in own_buffers(module).values() if buffer is not None])
 
 
-def _own_gradients(tape: RankTape, module: nn.Module) -> None:
+def own_gradients(tape: RankTape, module: nn.Module) -> None:
+    """Tell the tape that the gradients of a module's own parameters are, and whose."""
     held = [parameter.grad for parameter in own_parameters(module).values() if parameter is not None]
     gradients = [local_tensor(gradient) for gradient in held if gradient is not None]
     tape.storages.claim(gradients, "gradient")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace as with_changes
 from functools import partial
 from typing import Literal
@@ -54,10 +56,21 @@ def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: N
         UsageError: the inputs, the wrapping or the plan do not suit the model.
         AlexnetError: torch refuses to spread this model so.
     """
-    with undisturbed(), subject.within(), fake_ranks(how.layout.gpus), warnings.catch_warnings():
+    with running(subject, options, how), fake_ranks(how.layout.gpus):
+        return _trace(subject, options, how, notify)
+
+
+@contextmanager
+def running(subject: Subject, options: TraceOptions, how: Parallel) -> Iterator[None]:
+    """Run the model inside, as a rank does; nothing of it is left behind.
+
+    Raises:
+        TargetError: what runs inside fails.
+    """
+    with undisturbed(), subject.within(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.distributed")  # about real runs
         try:
-            return _trace(subject, options, how, notify)
+            yield
         except AlexnetError:
             raise
         except Exception as error:
@@ -89,13 +102,14 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
         ddp = None if group is None else partial(replicated, model, group)
         run = RankStep(model, Step(forward, autocast), step is not None, ddp)
         recorder = run.record(lambda: RankRecorder(_CPU, model, groups, parts.units))
-    report, rows = _report(subject, options.mode, parts, fed, recorder)
-    return _rank(how.layout, report, recorder.rank_tape, rows)
+    report, rows = report_of(subject, options.mode, parts, fed, recorder)
+    return rank_of(how.layout, report, recorder.rank_tape, rows)
 
 
-def _report(
+def report_of(
     subject: Subject, mode: Literal["eval", "train"], parts: Spread, fed: Fed, recorder: RankRecorder
 ) -> tuple[Report, RowBuilder]:
+    """Return the report of a recorded step, and what knows the rows of its calls."""
     model = parts.model
     rows = RowBuilder(model, recorder.touched, recorder.purposes)
     layers, totals = rows.build(_call_of(model, recorder.root))
@@ -107,7 +121,8 @@ def _report(
     return Report(generator(), described, run, None, named, totals, recorder.rank_tape.finish(rows.row_of)), rows
 
 
-def _rank(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder) -> Rank:
+def rank_of(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder) -> Rank:
+    """Return what a rank's tape says."""
     assert report.tape is not None  # noqa: S101 - for the type checker
     uses, owners = tape.uses(), tape.owners(rows.row_of)
     storages = report.tape.storages
@@ -129,6 +144,8 @@ def _call_of(model: nn.Module, root: Call | None) -> Call | None:
 
 def _held(storage: Storage, use: Held | None) -> Held:
     """Return what a storage is for; a gradient may lie in what a collective received."""
+    if use == "communication" and storage.role == "buffer":
+        return use
     return _HELD.get(storage.role) or use or ("temporary" if storage.saved_by is None else "saved")
 
 

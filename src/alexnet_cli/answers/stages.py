@@ -1,0 +1,41 @@
+"""What of pipeline stages an answer tells: all compared, and the one with the highest peak in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.pipeline import Pipeline, staged
+from alexnet_cli.analyses.sharding.traffic import collectives
+from alexnet_cli.errors import UsageError
+from alexnet_cli.rank import Layout, Rank
+from alexnet_cli.views.shard import Shown
+
+
+def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
+    """Raise `UsageError` for layouts that are not built."""
+    if layout.pp > 1 and fit:
+        raise UsageError("not supported yet: --fit with --pp", "one layout with --pp is")
+    if layout.pp > 1 and inference:
+        raise UsageError("not supported yet: --pp with --inference", "a training step is")
+    if layout.pp > 1 and layout.ddp > 1 and layout.fsdp == 1:
+        raise UsageError("not supported yet: --pp with --ddp and without --fsdp", "--pp with --fsdp is")
+    if not fit and layout.ddp > 1 and layout.tp > 1 and layout.fsdp == 1:
+        raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
+
+
+def shown_stage(ranks: Sequence[Rank], roof: Roof | None, links: Links | None) -> tuple[Shown, Pipeline]:
+    """Return the stage with the highest peak, with the floors of the whole pipeline, and all stages compared.
+
+    Raises:
+        UsageError: how fast the GPUs send to one another is not known.
+    """
+    if roof is not None and links is None:
+        raise UsageError(
+            f"how fast {roof.hardware.name}s send to one another is not known",
+            "give it with --link, as in --link 25GB/s for each GPU and direction",
+        )
+    found = staged(ranks, roof, links)
+    at = max(range(len(ranks)), key=lambda stage: found.memories[stage].peak_bytes)
+    return Shown(ranks[at], found.memories[at], collectives(ranks[at], links), found.floors), found.pipeline

@@ -1,0 +1,193 @@
+"""One rank of a pipeline: its stages run by torch's own schedule, with all micro-batches of a step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
+
+from alexnet_cli.errors import UsageError, told
+from alexnet_cli.rank import Layout
+from alexnet_cli.tape import Phase
+from alexnet_cli.torch_insides import DisableTorchFunction, pipeline_stages_know_shapes
+from alexnet_cli.tracing.options import AMP_DTYPES
+from alexnet_cli.tracing.recording.runs import Step, held, loss_of, update
+from alexnet_cli.tracing.recording.tensors import tensors_in
+from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.stages import Looks
+from alexnet_cli.tracing.sharding.step import own_all, own_gradients
+
+_SINGLE = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
+
+
+class _Stage(PipelineStage):
+    """A stage that tells a recorder which phase runs, and which tensors are activations and which are gradients."""
+
+    recorder: RankRecorder | None = None
+
+    def forward_one_chunk(self, *args: Any, **kwargs: Any) -> Any:
+        self._phase("forward")
+        if self.recorder is None:
+            return super().forward_one_chunk(*args, **kwargs)
+        with saved_tensors_hooks(self.recorder.rank_tape.saved, lambda tensor: tensor):
+            return super().forward_one_chunk(*args, **kwargs)
+
+    def backward_one_chunk(self, *args: Any, **kwargs: Any) -> Any:
+        self._phase("backward")
+        return super().backward_one_chunk(*args, **kwargs)
+
+    def get_fwd_recv_ops(self, fwd_chunk_id: int) -> Any:
+        return self._passing(super().get_fwd_recv_ops(fwd_chunk_id), "forward")
+
+    def get_fwd_send_ops(self, fwd_chunk_id: int) -> Any:
+        return self._passing(super().get_fwd_send_ops(fwd_chunk_id), "forward")
+
+    def get_bwd_recv_ops(self, bwd_chunk_id: int) -> Any:
+        return self._passing(super().get_bwd_recv_ops(bwd_chunk_id), "backward")
+
+    def get_bwd_send_ops(self, bwd_chunk_id: int) -> Any:
+        return self._passing(super().get_bwd_send_ops(bwd_chunk_id), "backward")
+
+    def _phase(self, phase: Phase) -> None:
+        if self.recorder is not None:
+            self.recorder.rank_tape.phase = phase
+
+    def _passing(self, ops: Any, phase: Phase) -> Any:
+        if self.recorder is not None:
+            self.recorder.rank_tape.passes([op.tensor for op in ops], phase)
+        return ops
+
+    def buffers_to_receive(self) -> list[Tensor]:
+        """Return the tensors that the stage receives into, which torch makes for all micro-batches at once."""
+        infos = [each for known in (self.args_recv_info, self.grad_recv_info) for each in known.values()]
+        found = (getattr(info, "buffer", None) for each in infos for info in each)
+        return [buffer for buffer in found if isinstance(buffer, Tensor)]
+
+
+@dataclass
+class Part:
+    """A part of the model that this rank runs, what it receives (None: the inputs) and what it sends on."""
+
+    model: nn.Module
+    receives: Looks | None
+    sends: Looks
+
+
+@dataclass
+class PipelineRun:
+    """One rank's training step: its parts of the model, first to last, with the inputs of the whole batch."""
+
+    parts: Sequence[Part]
+    whole: nn.Module
+    step: Step
+    layout: Layout
+    stage: int
+    group: dist.ProcessGroup
+    batch: int
+
+    def record(self, new_recorder: Callable[[], RankRecorder]) -> RankRecorder:
+        """Run a first step and then one with the recorder watching, which is returned.
+
+        Raises:
+            UsageError: torch's schedule refuses this number of micro-batches.
+        """
+        stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
+        schedule = self._schedule(stages)
+        first = new_recorder()
+        optimizer = self.step.optimizer()
+        with first.recording():
+            self._run(schedule, stages, optimizer, first)
+        recorder = new_recorder()
+        tape = recorder.rank_tape
+        state = {} if optimizer is None else optimizer.state
+        buffers = [buffer for stage in stages for buffer in stage.buffers_to_receive()]
+        given = self.step.forward.given if self.stage == 0 else []
+        tape.begin(given, {**held(self.whole), "optimizer": tensors_in(list(state.values()))})
+        tape.receives_into(buffers)
+        own_all(tape, self.whole, state)
+        with recorder.recording():
+            self._run(schedule, stages, optimizer, recorder)
+        return recorder
+
+    def _stage(self, at: int, part: Part) -> _Stage:
+        share = self.batch // self.layout.micro_batches
+        given = [each[:share] for each in self.step.forward.given]
+        received = given if part.receives is None else [_empty(part.receives)]
+        count = self.layout.pp * self.layout.chunks
+        number = at * self.layout.pp + self.stage
+        return _Stage(
+            part.model,
+            number,
+            count,
+            torch.device("cpu"),
+            input_args=tuple(received),
+            output_args=(_empty(part.sends),),
+            group=self.group,
+        )
+
+    def _schedule(self, stages: list[_Stage]) -> Any:
+        try:
+            if self.layout.schedule == "interleaved":
+                schedule: Any = ScheduleInterleaved1F1B(list(stages), self.layout.micro_batches, loss_fn=_loss)
+            else:
+                schedule = _SINGLE[self.layout.schedule](stages[0], self.layout.micro_batches, loss_fn=_loss)
+        except ValueError as error:
+            raise UsageError(
+                f"torch's schedule refuses {self.layout.micro_batches} micro-batches: {told(error)}"
+            ) from error
+        pipeline_stages_know_shapes(schedule, stages)
+        return schedule
+
+    def _run(
+        self, schedule: Any, stages: list[_Stage], optimizer: torch.optim.Optimizer | None, recorder: RankRecorder
+    ) -> None:
+        for stage in stages:
+            stage.recorder = recorder
+        amp = self.step.how.amp
+        forward = self.step.forward
+        args, kwargs = (forward.args, forward.kwargs) if self.stage == 0 else ([], {})
+        last = self.stage == self.layout.pp - 1
+        quiet = {"return_outputs": False} if "return_outputs" in inspect.signature(schedule.step).parameters else {}
+        target = {"target": torch.zeros(self.layout.micro_batches)} if last else {}
+        with nullcontext() if amp is None else torch.autocast("cpu", getattr(torch, AMP_DTYPES[amp])):
+            schedule.step(*args, **kwargs, **target, **quiet)
+        with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
+            for module in self.whole.modules():
+                own_gradients(recorder.rank_tape, module)
+        recorder.rank_tape.phase = "optimizer"
+        if optimizer is not None:
+            update(optimizer)
+        self.whole.zero_grad(set_to_none=True)
+
+
+def _empty(looks: Looks) -> Tensor:
+    shape, dtype = looks
+    return torch.empty(shape, dtype=dtype, requires_grad=True)
+
+
+def _loss(output: object, target: Tensor) -> Tensor:
+    del target
+    return loss_of(output)
+
+
+def micro_batches_of(layout: Layout, batch: int | None) -> int:
+    """Return the samples of a micro-batch.
+
+    Raises:
+        UsageError: the batch does not divide into as many.
+    """
+    if batch is None or batch % layout.micro_batches:
+        said = "no batch is known" if batch is None else f"a batch of {batch}"
+        raise UsageError(
+            f"{said} does not make {layout.micro_batches} micro-batches",
+            f"give one with -b that divides by {layout.micro_batches}, or --micro-batches",
+        )
+    return batch // layout.micro_batches

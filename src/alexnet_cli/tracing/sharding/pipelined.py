@@ -1,0 +1,169 @@
+"""Subject to one Rank for each pipeline stage: cut the model, and run each stage as its ranks do, on shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from dataclasses import replace as with_changes
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from alexnet_cli.errors import AlexnetError
+from alexnet_cli.rank import Rank
+from alexnet_cli.targets.subject import Subject
+from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters
+from alexnet_cli.tracing.build import Notify, build
+from alexnet_cli.tracing.inputs.feed import Fed
+from alexnet_cli.tracing.inputs.trial import Trial
+from alexnet_cli.tracing.meta.stand_ins import one_sequence_each, pretended_cpu
+from alexnet_cli.tracing.options import AMP_DTYPES, META, Parallel, TraceOptions, TrainingStep
+from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.runs import Forward, Step
+from alexnet_cli.tracing.sharding.blocks import blocks_of
+from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of
+from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread, without_cache
+from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
+from alexnet_cli.tracing.sharding.plans import plan_for
+from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.stages import Chain, chain_of, stage_forward, staged
+from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
+from alexnet_cli.tracing.trace import feed
+
+_CPU = torch.device("cpu")
+
+
+@dataclass
+class _Cut:
+    """A model's chain of blocks, as it is for a micro-batch, and the inputs of the model for the whole batch."""
+
+    chain: Chain
+    fed: Fed
+    spans: list[range]
+    share: int
+
+
+def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Iterator[Rank]:
+    """Run the training step of the first rank of each pipeline stage, one after the other.
+
+    Raises:
+        TargetError: the model cannot be built, or fails as one of these ranks.
+        UsageError: the inputs, the wrapping or the plan do not suit the model, or blocks or batch do not divide.
+        AlexnetError: the model cannot be cut into stages, or torch refuses to spread it so.
+    """
+    mode = fake_tensor_mode()
+    if mode is None:
+        raise AlexnetError(f"torch {torch.__version__} cannot run a step without values")
+    with running(subject, options, how):
+        model = _built(subject, options, notify)
+        with pretended_cpu(mode), one_sequence_each():
+            cut = _cut(model, subject, options, how, notify)
+        for stage in range(how.layout.pp):
+            with fake_ranks(how.layout.gpus, stage * (how.layout.gpus // how.layout.pp)):
+                yield _trace(subject, options, with_changes(how, stage=stage), cut, mode)
+
+
+def _built(subject: Subject, options: TraceOptions, notify: Notify) -> nn.Module:
+    model = build(subject, torch.device(META), with_changes(options, device=META), notify)
+    without_cache(model)
+    return model
+
+
+def _silent(_: str) -> None:
+    """Drop notes that the first building of the model gave already."""
+
+
+def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> _Cut:
+    given_memory(model)
+    fed = feed(model, _CPU, Trial(subject, options), notify)
+    share = micro_batches_of(how.layout, fed.batch_size)
+    amp = None if options.step is None or options.step.amp is None else getattr(torch, AMP_DTYPES[options.step.amp])
+    by_engine = amp is not None and how.layout.fsdp > 1
+    args, kwargs = _micro_batch(fed, share)
+    if amp is not None and by_engine:
+        args, kwargs = _as_gathered(model, amp, args, kwargs)
+    with torch.autocast("cpu", amp) if amp is not None and not by_engine else nullcontext():
+        chain = chain_of(model, blocks_of(model, how.wrap), args, kwargs)
+    return _Cut(chain, fed, chain.spans(how.layout.pp * how.layout.chunks), share)
+
+
+def _as_gathered(model: nn.Module, dtype: torch.dtype, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Give a model the weights that FSDP gathers, and return its inputs as FSDP casts them."""
+    cast: dict[int, nn.Parameter] = {}
+    for module in model.modules():
+        for name, parameter in own_parameters(module).items():
+            if parameter is not None and parameter.is_floating_point():
+                new = cast.setdefault(
+                    id(parameter), nn.Parameter(parameter.detach().to(dtype), parameter.requires_grad)
+                )
+                own_parameters(module)[name] = new
+
+    def as_cast(value: Any) -> Any:
+        return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
+
+    return tree_map(as_cast, args), tree_map(as_cast, kwargs)
+
+
+def _micro_batch(fed: Fed, share: int) -> tuple[list[Any], dict[str, Any]]:
+    """Return the inputs of the first micro-batch: torch's schedules split all tensors along their first dimension."""
+
+    def part(value: Any) -> Any:
+        return value[:share] if isinstance(value, Tensor) else value
+
+    return tree_map(part, list(fed.args)), tree_map(part, dict(fed.kwargs))
+
+
+def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mode: Any) -> Rank:
+    layout, step = how.layout, options.step or TrainingStep("none")
+    mesh = mesh_of(layout)
+    assert mesh is not None  # noqa: S101 - there are several stages
+    by_engine = step.amp if layout.fsdp > 1 else None
+    spans = cut.spans[how.stage :: layout.pp]
+    spreads = []
+    for span in spans:
+        model = _built(subject, options, _silent)
+        plan = plan_for(model, how) if layout.tp > 1 else None
+        blocks = staged(model, cut.chain, span)
+        kept = {path: style for path, style in (plan or {}).items() if _is_there(model, path)}
+        spreads.append(spread(model, mesh, how, kept, by_engine, blocks=blocks))
+    whole = spreads[0].model if len(spreads) == 1 else nn.ModuleList([each.model for each in spreads])
+    with pretended_cpu(mode), one_sequence_each():
+        args, kwargs = _micro_batch(cut.fed, cut.share)
+        parts = []
+        for span, each in zip(spans, spreads, strict=True):
+            given_memory(each.model)
+            stage_forward(each.model, cut.chain, span, args, kwargs)
+            received = None if span.start == 0 else cut.chain.passed
+            parts.append(Part(each.model, received, cut.chain.passed))
+        forward = Forward(whole, cut.fed.args, cut.fed.kwargs)
+        trained = with_changes(step, amp=None) if by_engine else step
+        group = mesh.get_group("pp")
+        run = PipelineRun(parts, whole, Step(forward, trained), layout, how.stage, group, cut.fed.batch_size or 1)
+        units = {key: unit for each in spreads for key, unit in each.units.items()}
+        groups = groups_of(mesh, layout)
+        recorder = run.record(lambda: RankRecorder(_CPU, whole, groups, units))
+    classes = {key: name for each in spreads for key, name in each.classes.items()}
+    classes.setdefault(id(whole), type(spreads[0].model).__name__)
+    if len(spreads) > 1:
+        recorder.root = _together(whole, recorder.roots, len(spreads))
+    report, rows = report_of(subject, options.mode, Spread(whole, units, classes), cut.fed, recorder)
+    return rank_of(layout, report, recorder.rank_tape, rows)
+
+
+def _is_there(model: nn.Module, path: str) -> bool:
+    """Tell whether a stage has the layer at a path: others were emptied or are gone."""
+    module = dict(model.named_modules()).get(path)
+    return module is not None and next(module.parameters(), None) is not None
+
+
+def _together(whole: nn.Module, roots: list[Call], parts: int) -> Call:
+    """Return a call that made the first call of each part."""
+    call = Call(whole, type(whole).__name__, 0, calls_modules=True, finished=True)
+    seen: dict[int, Call] = {}
+    for root in roots:
+        seen.setdefault(id(root.module), root)
+    call.parts = list(seen.values())[:parts]
+    return call
