@@ -81,8 +81,7 @@ class TraceOptions:
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
-    `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
-    other inputs that would fit: looking for these takes many runs.
+    `meta` lacks fails, instead of being run where there are some.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -97,4 +96,3 @@ class TraceOptions:
     serving: Serving | None = None
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True
-    advises: bool = True

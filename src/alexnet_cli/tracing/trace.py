@@ -163,9 +163,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         if by_input and trial.inputs_matter:
             raise trial.nothing_fits()
         path = rows.path_of(recorder.failed)
-        remedy = Remedy(model, fed.specs, trial, sought=trial.found is not None or not options.advises)
-        origin = trial.origin(path) if options.advises else None
-        error = diagnose(seen, path, recorder.failed_function, remedy, origin)
+        remedy = Remedy(model, fed.specs, trial, sought=trial.found is not None)
+        error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
