@@ -255,6 +255,7 @@ NOT_PROVOKED = {
     "name the folder of the base model": "it needs peft: test_model_folders.py provokes it",
     "--traceback shows all frames": "this program itself would have to fail",
     "the sizes that it leaves open": "it needs onnx: test_onnx.py provokes it and follows it",
+    "give it with --link": "it needs a torch that can shard: sharding/test_shard_command.py provokes it and follows it",
     "give it with --capacity": "the memory of every card that is known by name is known",
 }
 """Hints without a case, each with the reason."""

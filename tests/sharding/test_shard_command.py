@@ -126,6 +126,14 @@ def test_usage_errors(alexnet, net, given, says):
     assert says in answer.err
 
 
+@pytest.mark.parametrize("given", [["--fsdp", "2"], ["--gpus", "2", "--fit"]])
+def test_the_hint_about_links_is_followed(alexnet, net, given):
+    line = ["shard", f"{net}:Net", "-i", "16", "--gpu", "rtx-4090", *given]
+    refused = alexnet(*line)
+    assert "as in --link 25GB/s for each GPU" in refused.err
+    assert alexnet(*line, "--link", "25GB/s").code == 0
+
+
 @pytest.mark.parametrize(
     ("plan", "says"),
     [("wrong", "names feeds.7.up"), ("number", "is no plan"), ("none", "none"), ("Net", "Net")],
