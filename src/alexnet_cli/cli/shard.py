@@ -20,7 +20,7 @@ Examples:
   alexnet shard --ddp 8 --gpu a100-80gb -b 64               replicas, with DDP
   alexnet shard --ddp 4 --fsdp 8 --gpu h100-sxm             HSDP: 4 replicas, each sharded among 8
   alexnet shard Qwen3-8B --fsdp 8 --amp bf16 --checkpoint full
-  alexnet shard Qwen3-8B --pp 4 --micro-batches 16 -b 16    pipeline stages, with 1F1B
+  alexnet shard Qwen3-8B --pp 2 --micro-batches 16 -b 16    pipeline stages, with 1F1B
   alexnet shard networks.py:Encoder --tp 4 --plan networks.py:plan   tensor parallel by your own plan
   alexnet shard Qwen3-8B --fit --gpu h100-sxm --amp bf16    the fewest GPUs that it fits
   alexnet shard Qwen3-8B --fit --gpus 64 --gpu h100-sxm     the layouts of 64 GPUs, the fastest first
