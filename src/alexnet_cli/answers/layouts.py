@@ -11,7 +11,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.sharding.floors import Floors, floors
 from alexnet_cli.analyses.sharding.layouts import layouts_of, numbers_of_gpus
-from alexnet_cli.analyses.sharding.links import GPUS_PER_NODE, Links
+from alexnet_cli.analyses.sharding.links import GPUS_PER_NODE, Links, unknown_links
 from alexnet_cli.analyses.sharding.search import Fewest, Search, Tried, kept
 from alexnet_cli.analyses.sharding.traffic import collectives
 from alexnet_cli.errors import UsageError
@@ -90,10 +90,7 @@ def floors_of(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | No
     if roof is None:
         return None
     if links is None and rank.sent:
-        raise UsageError(
-            f"how fast {roof.hardware.name}s send to one another is not known",
-            "give it with --link, as in --link 25GB/s for each GPU and direction",
-        )
+        raise unknown_links(roof.hardware.name)
     return floors(rank, roof, links or Links("none", 1.0, "not used"))
 
 

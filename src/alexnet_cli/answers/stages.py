@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.links import Links, unknown_links
 from alexnet_cli.analyses.sharding.pipeline import Pipeline, staged
 from alexnet_cli.analyses.sharding.traffic import collectives
 from alexnet_cli.errors import UsageError
@@ -32,10 +32,7 @@ def shown_stage(ranks: Sequence[Rank], roof: Roof | None, links: Links | None) -
         UsageError: how fast the GPUs send to one another is not known.
     """
     if roof is not None and links is None:
-        raise UsageError(
-            f"how fast {roof.hardware.name}s send to one another is not known",
-            "give it with --link, as in --link 25GB/s for each GPU and direction",
-        )
+        raise unknown_links(roof.hardware.name)
     found = staged(ranks, roof, links)
     at = max(range(len(ranks)), key=lambda stage: found.memories[stage].peak_bytes)
     return Shown(ranks[at], found.memories[at], collectives(ranks[at], links), found.floors), found.pipeline

@@ -78,6 +78,14 @@ LINKS: dict[str, Links] = {
 """The links of GPUs by the name that the hardware table gives them."""
 
 
+def unknown_links(gpu: str) -> UsageError:
+    """Return the error that says that nothing is known of how fast GPUs of a name send to one another."""
+    return UsageError(
+        f"how fast {gpu}s send to one another is not known",
+        "give it with --link, as in --link 25GB/s for each GPU and direction",
+    )
+
+
 def links_of(
     name: str | None, within: float | None = None, between: float | None = None, per_node: int | None = None
 ) -> Links | None:
