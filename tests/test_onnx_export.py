@@ -10,6 +10,7 @@ from pathlib import Path
 import exported_models
 import pytest
 import torch
+from older_torch import exports_norms_to_onnx
 from torch import nn
 
 from alexnet_cli import AlexnetError, inspect
@@ -20,11 +21,6 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 
 FILE = exported_models.__file__
-
-writes_norms = pytest.mark.skipif(
-    torch.__version__ < "2.7",  # compares as versions, not as text
-    reason="the exporter of torch 2.6 fails on batch norms",
-)
 
 
 def written(model, *inputs, to):
@@ -57,7 +53,7 @@ def test_the_weights_are_the_models(tmp_path):
     assert torch.equal(torch.tensor(onnx.numpy_helper.to_array(held)), model.weight.detach())
 
 
-@writes_norms
+@exports_norms_to_onnx
 def test_folded_batch_norms(tmp_path):
     """A norm of 16 channels has 32 parameters; the convolution before it gets a bias of 16 instead."""
     model = nn.Sequential(nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16), nn.ReLU()).eval()
@@ -73,7 +69,7 @@ def test_folded_batch_norms(tmp_path):
     assert "32 parameters fewer: batch norms worked into the layers before them (1)" in str(result)
 
 
-@writes_norms
+@exports_norms_to_onnx
 def test_differences_with_known_causes_are_exit_0(tmp_path, alexnet, monkeypatch):
     monkeypatch.chdir(tmp_path)
     answer = alexnet("export", f"{FILE}:ResNet", "-i", "3,32,32", "-o", "net.onnx")
@@ -113,7 +109,7 @@ def test_a_module_that_is_never_called(tmp_path):
     assert causes(result) == {"spare": (3 * 2 + 2, 0, "unused")}
 
 
-@writes_norms
+@exports_norms_to_onnx
 def test_a_bilinear_layer_becomes_two_products(tmp_path, alexnet, monkeypatch):
     """Of 174 rows of 4 features, with a 2×4×4 tensor; the second product sums 4 numbers for each of 2 results."""
     monkeypatch.chdir(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from model_folders import save_image_models, save_llama, save_timm
+from older_torch import exports_norms_to_onnx
 
 from alexnet_cli import inspect
 
@@ -32,7 +33,10 @@ def by_python(name, folder):
     return model.from_pretrained(folder)
 
 
-@pytest.mark.parametrize(("name", "shape"), [("llama", TOKENS), ("vit", IMAGE), ("resnet", IMAGE), ("timm", IMAGE)])
+RESNET = pytest.param("resnet", IMAGE, marks=exports_norms_to_onnx)
+
+
+@pytest.mark.parametrize(("name", "shape"), [("llama", TOKENS), ("vit", IMAGE), RESNET, ("timm", IMAGE)])
 def test_four_ways(name, shape, folders, tmp_path, alexnet):
     """What the ONNX file has other parameters for, as norms that are worked into convolutions, is told and known."""
     folder = folders / name

@@ -298,6 +298,10 @@ MARK = 12_345
 """Bytes that nothing else allocates, by which the token is found among what was allocated."""
 
 
+@pytest.mark.skipif(
+    torch.__version__ < "2.9",  # compares as versions, not as text
+    reason="before torch 2.9 fused attention on the CPU takes no grouped heads, so it holds the scores",
+)
 def test_the_cpu_allocates_what_is_predicted(folder):
     n = 256
     sizes = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 4, "vocab_size": 2000}

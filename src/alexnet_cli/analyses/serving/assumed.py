@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.serving.cached import values_by_path
+from alexnet_cli.analyses.serving.weights import GROUPED_PRODUCTS
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Tape, Value
 
 _FLOATS = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 16}
-_PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "linear", "addmv", "mv", "_grouped_mm", "grouped_mm"})
+_PRODUCTS = frozenset({"mm", "addmm", "bmm", "baddbmm", "linear", "addmv", "mv", "grouped_mm"}) | GROUPED_PRODUCTS
 _LOOKUPS = frozenset({"index", "index_select", "gather"})
 
 

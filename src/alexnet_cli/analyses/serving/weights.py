@@ -22,7 +22,7 @@ from alexnet_cli.analyses.traffic import is_lookup, reads_of
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Operation, Tape
 
-_GROUPED = frozenset({"_grouped_mm", "_scaled_grouped_mm", "transformers::grouped_mm_fallback"})
+GROUPED_PRODUCTS = frozenset({"_grouped_mm", "_scaled_grouped_mm", "transformers::grouped_mm_fallback"})
 _BITS = 8
 _MATRICES = 3
 """How many dimensions the weights of several experts have."""
@@ -154,7 +154,7 @@ def _experts(operation: Operation, place: int, tape: Tape, tokens: int) -> tuple
     shape = tape.values[operation.reads[place]].shape
     if len(shape) < _MATRICES:
         return None
-    if operation.op in _GROUPED and place == 1:
+    if operation.op in GROUPED_PRODUCTS and place == 1:
         rows: Sequence[int] = tape.values[operation.reads[0]].shape[:1]
     elif is_lookup(operation) and place == 0 and tape.values[operation.makes[0]].shape[-2:] == shape[1:]:
         rows = tape.values[operation.makes[0]].shape[:-2]
