@@ -3,13 +3,20 @@
 import pytest
 import torch
 
-from alexnet_cli.torch_insides import fake_store
+from alexnet_cli.torch_insides import fake_store, runs_pipelines
 
 
 def skip_without_collectives() -> None:
     """Skip the test that calls this if torch cannot run collectives on shapes."""
     if not torch.distributed.is_available() or fake_store() is None:
         pytest.skip("collectives run on shapes since torch 2.9")
+
+
+def skip_without_pipelines() -> None:
+    """Skip the test that calls this if torch cannot run pipeline stages on shapes."""
+    skip_without_collectives()
+    if not runs_pipelines():
+        pytest.skip("pipeline stages run since torch 2.13")
 
 
 exports_norms_to_onnx = pytest.mark.skipif(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from older_torch import skip_without_collectives
+from older_torch import skip_without_pipelines
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
@@ -21,7 +21,7 @@ README = refresh.README.read_text(encoding="utf-8")
 @pytest.mark.parametrize("page", refresh.PAGES, ids=lambda page: page.name)
 def test_a_page_shows_what_the_program_prints(page):
     if page.name == "shard.md":
-        skip_without_collectives()
+        skip_without_pipelines()
     text = page.read_text(encoding="utf-8")
     assert refresh.refreshed(text) == text, "run `make docs`"
 

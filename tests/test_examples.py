@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from model_folders import save_adapter, save_distributed, save_llama, save_pipeline
-from older_torch import skip_without_collectives
+from older_torch import skip_without_collectives, skip_without_pipelines
 from onnx_models import ANY_LENGTH, BATCH, Tokens, export
 from test_docs import ROOT, refresh
 
@@ -120,7 +120,7 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
     if line.startswith("alexnet shard "):
-        skip_without_collectives()
+        (skip_without_pipelines if " --pp " in line else skip_without_collectives)()
     files = [
         word.partition(":")[0] for word in line.split() if word.startswith("./") or word.endswith((".gguf", ".onnx"))
     ]

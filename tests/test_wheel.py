@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from older_torch import skip_without_collectives
+from older_torch import skip_without_pipelines
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "alexnet_cli"
@@ -110,7 +110,7 @@ def test_every_command_is_tried(installed):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_works_when_installed(installed, command):
     if command == "shard":
-        skip_without_collectives()
+        skip_without_pipelines()  # without notes
     done = installed("alexnet", command, *COMMANDS[command].split())
     assert (done.returncode, done.stderr) == (0, "")
     written = [word for word in COMMANDS[command].split() if "." in word]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alexnet_cli.torch_insides import runs_pipelines
+
 
 @dataclass(frozen=True)
 class Case:
@@ -38,7 +40,7 @@ class Case:
         return "-".join([self.model, *said, *how, *([] if self.reshard else ["kept"])])
 
 
-CASES = (
+_ALL = (
     Case("encoder", ddp=2),
     Case("encoder", fsdp=2),
     Case("encoder", fsdp=2, optimizer="sgd", checkpoint="full"),
@@ -66,3 +68,6 @@ CASES = (
     Case("llama", pp=2, tp=2, micro_batches=4, optimizer="sgd"),
     Case("deep", pp=2, schedule="interleaved", micro_batches=4, chunks=2),
 )
+
+CASES = tuple(case for case in _ALL if case.pp == 1 or runs_pipelines())
+"""Those that this torch can run."""

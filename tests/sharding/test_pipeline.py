@@ -5,6 +5,7 @@ from __future__ import annotations
 import jsonschema
 import pytest
 import torch
+from older_torch import skip_without_pipelines
 from sharding.helpers import stages_of, stages_of_named
 from sharding.models import TOKENS, WIDTH, Encoder, Feed
 from torch import nn
@@ -20,6 +21,11 @@ from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.rank import Layout, Rank
 
 FLOAT = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stages_run_on_shapes() -> None:
+    skip_without_pipelines()
 
 
 def feeds(depth: int) -> nn.Module:

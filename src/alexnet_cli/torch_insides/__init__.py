@@ -52,6 +52,7 @@ from alexnet_cli.torch_insides.ranks import (
     group_name,
     local_tensor,
     pipeline_stages_know_shapes,
+    runs_pipelines,
 )
 from alexnet_cli.torch_insides.running import (
     DisableTorchFunction,
@@ -112,6 +113,7 @@ __all__ = [
     "packed_tensors",
     "pipeline_stages_know_shapes",
     "place_in_file",
+    "runs_pipelines",
     "schema_of",
     "sequence_number",
     "spare_compiler",

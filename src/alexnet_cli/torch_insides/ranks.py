@@ -129,13 +129,21 @@ def ddp_buckets_given(buckets: list[list[int]]) -> Iterator[None]:
         setattr(torch.distributed, name, plain)
 
 
+def runs_pipelines() -> bool:
+    """Tell whether torch's pipeline stages run over gloo and on shapes alone: they do since torch 2.13.
+
+    Those of torch 2.9 hold the last stage's result against what earlier stages send, and greet each other in messages
+    of four bytes where eight are expected, which gloo refuses.
+    """
+    return hasattr(import_module("torch.distributed.pipelining._utils"), "InferenceMode")
+
+
 def pipeline_stages_know_shapes(schedule: Any, stages: Iterable[Any]) -> None:
     """Let a pipeline schedule take the shapes that its stages were given, as stages that ask each other would find.
 
-    Since torch 2.13 they vote on that, which takes values; before, they always take what they were given.
+    They vote on that, which takes values.
     """
-    utils: Any = import_module("torch.distributed.pipelining._utils")
-    modes = getattr(utils, "InferenceMode", None)
+    modes: Any = getattr(import_module("torch.distributed.pipelining._utils"), "InferenceMode", None)
     if modes is None or not hasattr(schedule, "_warmup_p2p"):
         return
 

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 from alexnet_cli.errors import AlexnetError
 from alexnet_cli.rank import Rank
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters
+from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters, runs_pipelines
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.inputs.feed import Fed
 from alexnet_cli.tracing.inputs.trial import Trial
@@ -61,6 +61,9 @@ def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify:
         model = _built(subject, options, notify)
         with pretended_cpu(mode), one_sequence_each():
             cut = _cut(model, subject, options, how, notify)
+        if not runs_pipelines():
+            said = f"torch {torch.__version__} cannot run pipeline stages on shapes"
+            raise AlexnetError(said, "install 2.13 or newer")
         for stage in range(how.layout.pp):
             with fake_ranks(how.layout.gpus, stage * (how.layout.gpus // how.layout.pp)):
                 yield _trace(subject, options, with_changes(how, stage=stage), cut, mode)

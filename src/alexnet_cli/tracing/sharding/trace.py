@@ -47,6 +47,8 @@ _HELD: dict[Role, Held] = {
 }
 _CPU = torch.device("cpu")
 
+_CHECKED_SINCE = "2.13"
+
 
 def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Rank:
     """Run the first rank's step (a forward without `options.step`) and report it; `notify` gets notes for the user.
@@ -56,6 +58,8 @@ def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: N
         UsageError: the inputs, the wrapping or the plan do not suit the model.
         AlexnetError: torch refuses to spread this model so.
     """
+    if torch.__version__ < _CHECKED_SINCE:  # compares as versions, not as text
+        notify(f"memory was held against real ranks with torch {_CHECKED_SINCE} and newer, this is {torch.__version__}")
     with running(subject, options, how), fake_ranks(how.layout.gpus):
         return _trace(subject, options, how, notify)
 
