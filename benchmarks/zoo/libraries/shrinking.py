@@ -31,7 +31,7 @@ _WIDTH = re.compile(
 )
 _NO_WIDTH = re.compile(
     r".*(image_size|patch|vocab|kernel|window|chunk|block_size|max_|^num_|layers|token|_ids?$|mel|sampl|stride|rate|bins"
-    r"|positions|groups|factor|ratio|probs?$|dropout|act|num_channels|in_chans|index).*"
+    r"|positions|pos_emb|groups|factor|ratio|probs?$|dropout|act|num_channels|in_chans|index).*"
 )
 
 

@@ -57,7 +57,8 @@ def small_config(model_type: str) -> Any:
                 config = CONFIG_MAPPING[model_type](**SETTINGS.get(model_type, {}))
                 shrink(config, width=width, **how)
                 for part in parts_of(config):
-                    if isinstance(getattr(part, "rope_parameters", None), dict) and _divides_heads(part.model_type):
+                    rope = getattr(part, "rope_parameters", None)
+                    if isinstance(rope, dict) and rope.get("rope_type") != "axial" and _divides_heads(type(part)):
                         divide_heads(part)
                 with torch.device("meta"):
                     params = sum(each.numel() for each in made(copy.deepcopy(config)).parameters())
@@ -71,10 +72,11 @@ def small_config(model_type: str) -> Any:
 
 
 @cache
-def _divides_heads(model_type: str) -> bool:
-    """Tell whether a model rotates by time, height and width; its sections are often in no config."""
-    made = class_of(model_type)
-    return made is not None and '"mrope_section"' in inspect.getsource(sys.modules[made.__module__])
+def _divides_heads(config: type[Any]) -> bool:
+    """Tell whether text is rotated by time, height and width; the sections are often in no config."""
+    named = config.__module__.replace("configuration_", "modeling_")
+    module = sys.modules.get(named)
+    return module is not None and '"mrope_section"' in inspect.getsource(module)
 
 
 def make(model_type: str, *, plain: bool = False) -> torch.nn.Module:

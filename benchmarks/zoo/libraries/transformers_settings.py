@@ -15,10 +15,21 @@ WHOLE = {
     "efficientnet",
     "fastspeech2_conformer_with_hifigan",
     "pvt",
+    "zoedepth",
 }
 """Types whose parts no longer fit together when they are made small, in torch itself: they keep their size."""
 
-REFUSED = {"blip-2", "edgetam", "edgetam_video", "edgetam_vision_model", "glm4v_moe", "glm4v_moe_text", "lw_detr"}
+REFUSED = {
+    "blip-2",
+    "edgetam",
+    "edgetam_video",
+    "edgetam_vision_model",
+    "glm4v_moe",
+    "glm4v_moe_text",
+    "lw_detr",
+    "pp_ocrv6_small_det",
+    "uvdoc",
+}
 """Types whose model torch itself cannot run, as their default config does not fit together: of no use as a test."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -32,12 +43,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "instructblip": {"image_token_index": 1000},
     "instructblipvideo": {"video_token_index": 1000},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
+    "llama4": {"vision_config": {"hidden_size": 1408, "num_attention_heads": 2}},
     "mllama": {"vision_config": {"intermediate_layers_indices": [0, 1], "vision_output_dim": 3 * 1280}},
+    "pp_doclayout_v2": {"class_thresholds": [0.5, 0.5], "class_order": [0, 1]},
     "qwen2_vl": {"vision_config": {"num_heads": 4, "hidden_size": 8192}},
     "qwen2_5_vl": {"vision_config": {"num_heads": 4, "out_hidden_size": 8192}},
     "qwen3_vl": {"vision_config": {"num_heads": 4, "out_hidden_size": 4096}},
     "qwen3_vl_moe": {"vision_config": {"num_heads": 4, "out_hidden_size": 2048}},
     "recurrent_gemma": {"block_types": ["recurrent", "attention"]},
     "smolvlm": {"vision_config": {"image_size": 256}},
+    "step3p7": {"text_config": {"sliding_window": 512}},
     "time_series_transformer": {"prediction_length": 24},
 }
