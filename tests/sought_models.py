@@ -490,3 +490,64 @@ class SeesByToken(nn.Module):
             raise ValueError(f"shape '[-1, {image_attention_mask.size(-1)}]' is invalid for {pictures} pictures")
         seen = self.see(pixel_values.flatten(0, 1)).reshape(batch, pictures, WIDTH)
         return self.embed(input_ids) + image_attention_mask[..., None].expand(-1, -1, -1, WIDTH).sum(2) * seen
+
+
+class Speaks(nn.Module):
+    """Raises an error that does not name the argument without which it cannot run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(default_language=None)
+        self.embed, self.adapters = nn.Embedding(WORDS, WIDTH), nn.Embedding(2, WIDTH)
+
+    def forward(self, input_ids: Tensor | None = None, lang_ids: Tensor | None = None) -> Tensor:
+        if lang_ids is None:
+            if self.config.default_language is None:
+                raise ValueError("The language is unknown. Please call set_default_language().")
+            lang_ids = torch.zeros_like(input_ids)
+        return self.embed(input_ids) + self.adapters(lang_ids.clamp(max=1))
+
+
+class ReadsPages(nn.Module):
+    """Takes the mean of the corners of boxes, which integers do not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(hidden_size=WIDTH)
+        self.embed, self.place = nn.Embedding(WORDS, WIDTH), nn.Linear(1, WIDTH)
+
+    def forward(self, input_ids: Tensor, bbox: Tensor) -> Tensor:
+        middle = bbox[:, :, [0, 2]].mean(-1, keepdim=True)
+        return self.embed(input_ids) + self.place(middle)
+
+
+class Marks(nn.Module):
+    """Picks positions of a text, as integers say whose names say nothing; it runs on the CPU alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(hidden_size=WIDTH)
+        self.embed, self.decide = nn.Embedding(WORDS, WIDTH), nn.Linear(WIDTH, 3)
+
+    def forward(self, input_ids: torch.LongTensor, marks: torch.LongTensor, kinds: torch.LongTensor) -> Tensor:
+        if marks.dim() != 2 or kinds.dim() != 2:
+            raise ValueError("marks and kinds are of one prompt")
+        hidden = self.embed(input_ids)[0]
+        logits = self.decide(hidden[marks[0] - 1])
+        offsets = torch.tensor([0, 1])[kinds[0]]
+        return logits[torch.arange(3) >= offsets[:, None]]
+
+
+class Decodes(nn.Module):
+    """Needs values, and more memory than there is for long sound."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(8, WIDTH, 3, padding=1)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        if latents.abs().sum() < 0:
+            raise ValueError("never")
+        if latents.shape[-1] > 128:
+            raise torch.OutOfMemoryError("too long")
+        return self.first(latents)

@@ -414,6 +414,8 @@ OF_ELEMENTS = {
         True,
     ),
     "repeated": (lambda ids, mask, pad, x: len(torch.arange(3).repeat_interleave(torch.arange(3))) == 1 + 2, True),
+    "picked by a list": (lambda ids, mask, pad, x: torch.arange(6)[[5, 3]].max() == 5, True),
+    "picked by lists": (lambda ids, mask, pad, x: torch.eye(3)[[0, 2], [2, 2]].sum() == 1, True),
     "the same order": (lambda ids, mask, pad, x: torch.equal(torch.arange(4).flip(0).sort()[0], torch.arange(4)), True),
 }
 

@@ -106,12 +106,28 @@ def _trace_where_it_runs(device: torch.device, subject: Subject, options: TraceO
         inputs = "" if is_given else f", on random inputs with seed {SEED}"
         notify(f"this model needs values to run ({said}): it was run on {where}{inputs}")
         device = torch.device(subject.home)
-        report, failure = _trace_on(device, trial, notify)
+        report, failure = _trace_with_room(device, trial, notify)
     while failure is not None and device.type != META and trial.search_on(failure):
-        report, failure = _trace_on(device, trial, notify)
+        report, failure = _trace_with_room(device, trial, notify)
     if trial.found is not None:
         notify(f"no input was given: {_said_of(trial.found)}, from {trial.found.how}")
     return report
+
+
+def _trace_with_room(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
+    """Run on a real device, on other inputs where those that were found take more memory than there is.
+
+    Raises:
+        DeviceError: there are no others, or the inputs were said.
+    """
+    try:
+        return _trace_on(device, trial, notify)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        if not trial.search_on(error):
+            raise DeviceError(f"out of memory on {device}", "--device meta allocates nothing") from error
+    return _trace_with_room(device, trial, notify)
 
 
 def _trace_as_asked(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
@@ -163,7 +179,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         if by_input and trial.inputs_matter:
             raise trial.nothing_fits()
         path = rows.path_of(recorder.failed)
-        remedy = Remedy(model, fed.specs, trial, sought=trial.found is not None)
+        resized = bool(options.sizes) and any(spec.values is not None for spec in fed.specs)  # as a search wrote them
+        remedy = Remedy(model, fed.specs, trial, sought=resized or trial.found is not None)
         error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)

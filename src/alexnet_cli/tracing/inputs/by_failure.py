@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.inputs.by_kind import of_another_kind
 from alexnet_cli.tracing.inputs.by_name import Guesser
 from alexnet_cli.tracing.inputs.pictures import patches
 from alexnet_cli.tracing.inputs.senses import recounted
@@ -35,6 +36,9 @@ _SEQUENCE, _IMAGE = 2, 3
 _FEW = range(2, 5)
 _FEW_OFF = 4
 _LARGEST = 100_000
+_MOST_ELEMENTS = 2**24
+"""What is larger is no input that somebody has, and on the CPU takes minutes to fail."""
+_LINES_OF_A_CONDITION = 3
 _NUMBER = re.compile(r"(?:(?<![A-Za-z_.\d])|(?<=\dx))\d{1,5}(?!\d)")
 _MOST_NUMBERS = 8
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -82,13 +86,20 @@ def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[
         _in_parts(specs, text, guesser),
         _of_said_rank(specs, text),
         _of_more_axes(specs, text),
-        _as_ids(specs, text),
+        of_another_kind(specs, text),
         _as_patches(specs, text, guesser),
         _matched(specs, text),
         _enlarged(specs, text),
         _resized(specs, text),
     )
-    yield from islice(dict.fromkeys(chain(_completed(specs, text, failure, guesser), *ways)), _MOST_OF_ONE)
+    all_ways = chain(_completed(specs, text, failure, guesser), *ways)
+    most = max(_MOST_ELEMENTS, *map(_elements, specs), 0)
+    usual = (others for others in all_ways if all(_elements(spec) <= most for spec in others))
+    yield from islice(dict.fromkeys(usual), _MOST_OF_ONE)
+
+
+def _elements(spec: InputSpec) -> int:
+    return math.prod(spec.shape)
 
 
 def _completed(specs: Inputs, text: str, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
@@ -124,25 +135,23 @@ def _as_long(specs: Inputs, name: str, guesses: Sequence[InputSpec]) -> list[Inp
 
 
 def _nones_near(failure: BaseException) -> list[str]:
-    """Return the variables that were None where a failure about None happened: first those on the lines that failed."""
-    if not re.search(r"None|'bool' object", str(failure)):  # `None == 7` is a bool
-        return []
-    nones, on_lines = [], []
+    """Return the variables that were None where a failure about None happened: first those on the lines that failed.
+
+    An error that the model raises itself is about None where it stands below `if name is None`, whatever it says.
+    """
+    about_none = re.search(r"None|'bool' object", str(failure)) is not None  # `None == 7` is a bool
+    nones, on_lines, asked_for = [], [], []
     for frame, line in reversed(list(walk_tb(failure.__traceback__))):
         here = [name for name, value in frame.f_locals.items() if value is None]
-        words = _WORD.findall(getline(frame.f_code.co_filename, line))
+        code = getline(frame.f_code.co_filename, line)
+        words = _WORD.findall(code)
         on_lines += [name for name in here if name in words]
         nones += here
-    return on_lines + nones
-
-
-def _as_ids(specs: Inputs, text: str) -> Iterator[Inputs]:
-    """Make integers of floats where a lookup wants them: one for each vector of a sequence, or for each number."""
-    if re.search(r"\b(Long|Int|int64|integer|indices)\b", text):
-        for place, spec in enumerate(specs):
-            if spec.dtype is None:
-                shapes = (spec.shape[:-1], spec.shape) if len(spec.shape) == _SEQUENCE else (spec.shape,)
-                yield from (_with(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
+        if code.lstrip().startswith("raise "):
+            above = range(max(line - _LINES_OF_A_CONDITION, 1), line)
+            conditions = " ".join(getline(frame.f_code.co_filename, each) for each in above)
+            asked_for += [name for name in here if re.search(rf"\b{re.escape(name)} is None", conditions)]
+    return on_lines + asked_for + nones if about_none else asked_for
 
 
 def _in_parts(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:

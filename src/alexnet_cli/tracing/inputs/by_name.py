@@ -19,6 +19,7 @@ _SAY_NOTHING = ("input", "inputs", "hidden", "states", "values", "embeds", "ids"
 _DECODED = "decoder_input_ids"
 _MAIN = ("input_ids", "pixel_values", "input_values", "input_features", "sample", "hidden_states", "past_values")
 _SHORTEST = 3
+_INTEGERS = re.compile("LongTensor|IntTensor")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 Rule = Callable[[Source], Iterator[InputSpec]]
@@ -87,11 +88,18 @@ class Guesser(Source):
 
     def unnamed(self, name: str) -> list[InputSpec]:
         """Return what a tensor may be whose name says nothing: what the first layers take, integers if it is said."""
-        parameter = next((each for each in parameters_of(self.model) or () if each.name == name), None)
-        said = "Tensor" if parameter is None or parameter.annotation is parameter.empty else str(parameter.annotation)
-        if "LongTensor" in said or "IntTensor" in said:
+        said = self._annotation(name)
+        if _INTEGERS.search(said):
             return [InputSpec(shape, TOKENS, name) for shape in ((), (self.lengths[0],))]
         return [replace(spec, name=name) for spec in self.by_layer] if "Tensor" in said or "Any" in said else []
+
+    def is_integer(self, name: str) -> bool:
+        """Tell whether an argument is said to be a tensor of integers."""
+        return _INTEGERS.search(self._annotation(name)) is not None
+
+    def _annotation(self, name: str) -> str:
+        parameter = next((each for each in parameters_of(self.model) or () if each.name == name), None)
+        return "Tensor" if parameter is None or parameter.annotation is parameter.empty else str(parameter.annotation)
 
     def takes_batch_for_channels(self, specs: Sequence[InputSpec]) -> bool:
         """Tell whether the first layer is a convolution that would take an input for one sample without a batch."""
@@ -132,6 +140,8 @@ def _masks(name: str, specs: list[InputSpec], guesses: Mapping[str, list[InputSp
 
 
 def _unsaid(name: str, names: Sequence[str], guesser: Guesser) -> list[InputSpec]:
+    if guesser.is_integer(name):
+        return guesser.unnamed(name)
     others = sources.nodes(guesser) if "edge_index" in names else guesser.by_layer
     return [replace(spec, name=name) for spec in others]
 

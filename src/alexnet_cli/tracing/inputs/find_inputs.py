@@ -59,7 +59,7 @@ def _nothing(_: BaseException) -> bool:
 
 
 class Search:
-    """Tries one candidate after the other for `SECONDS`, or longer where the machine gives it less than half a CPU.
+    """Tries one candidate after the other for `SECONDS` of its own work, however long a busy machine takes for them.
 
     What the failure of a candidate suggests is tried next; to a text that fits, pictures and sound are added. `scan`
     tries every image size if the usual ones do not fit. A failure that is `excused` counts as a fit, until `next` is
@@ -97,9 +97,9 @@ class Search:
             return None
 
     def _spent(self) -> float:
-        """Return the seconds since the search began; on a busy machine twice those of its own work."""
+        """Return the seconds since the search began, without those in which the machine did other work."""
         clock, work = self._began
-        return min(time.monotonic() - clock, 2 * (time.process_time() - work))
+        return min(time.monotonic() - clock, time.process_time() - work)
 
     def _all(self) -> Fits:
         while self._spent() < SECONDS and (some := list(islice(self._candidates, AT_ONCE))):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search
 
 
+_REPR = re.compile(r"tensor\(\.\.\., device='meta'[^()]*(\([^()]*\)[^()]*)*\)")
 _NO_FORWARD = "_forward_unimplemented"
 """What `nn.Module` has in place of a forward."""
 
@@ -168,7 +169,8 @@ def needs_values(error: BaseException) -> bool:
     """Tell whether a forward failed because tensors on `meta` have no values."""
     if isinstance(error, KeyError):  # its text is the key, which may be a tensor on meta
         return False
-    names_meta = re.search(r"(?<![a-z])meta(?![a-z])|unallocated storage", str(error), re.IGNORECASE) is not None
+    said = _REPR.sub("", str(error))  # a model may tell which tensors it does not like
+    names_meta = re.search(r"(?<![a-z])meta(?![a-z])|unallocated storage", said, re.IGNORECASE) is not None
     return names_meta or (isinstance(error, NotImplementedError) and not _is_left_to_the_user(error))
 
 

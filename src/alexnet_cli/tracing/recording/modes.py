@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, NamedTuple
 
 import torch
@@ -165,10 +165,36 @@ class FunctionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in self.constructors and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": self.device}
+        if self.made is not None and func in _PICKS and _has_a_list(args[1]):
+            func = _picked_by_tensors(func, self.device, self.made)
         output = self.run(func, args, kwargs)
         if func is torch.tensor and args and self.made is not None:
             self.made(output, args[0])
         return output
+
+
+_PICKS = (Tensor.__getitem__, Tensor.__setitem__)
+
+
+def _has_a_list(index: Any) -> bool:
+    return type(index) is list or (type(index) is tuple and list in map(type, index))
+
+
+def _picked_by_tensors(func: Any, device: torch.device, made: Callable[[Tensor, Any], None]) -> Callable[..., Any]:
+    """Return a function that takes lists of numbers in an index for tensors, which torch would make unseen."""
+
+    def tensor(part: Any) -> Any:
+        if not (isinstance(part, list) and part and all(type(number) is int for number in part)):
+            return part
+        numbers = torch.tensor(part, device=device)
+        made(numbers, part)
+        return numbers
+
+    @wraps(func)
+    def pick(given: Tensor, index: Any, *rest: Any) -> Any:
+        return func(given, tuple(map(tensor, index)) if type(index) is tuple else tensor(index), *rest)
+
+    return pick
 
 
 @contextmanager
