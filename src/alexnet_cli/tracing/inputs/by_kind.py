@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,7 +49,11 @@ def _as_zeros(specs: Inputs) -> Iterator[Inputs]:
     ]
     for chosen in (free[1:], *([place] for place in free)):
         if chosen:
-            yield tuple(replace(spec, fill=0) if place in chosen else spec for place, spec in enumerate(specs))
+            yield tuple(_zeros(spec) if place in chosen else spec for place, spec in enumerate(specs))
+
+
+def _zeros(spec: InputSpec) -> InputSpec:
+    return replace(spec, values=(0,) * math.prod(spec.shape))
 
 
 def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:

@@ -16,6 +16,9 @@ from alexnet_cli.tracing.inputs.feed import image_channels
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
 LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
 SAMPLES = (16_000, 1024, 128, 4096, 512, 64, 16)
+FRAMES = (128, *SAMPLES[1:2], *SAMPLES[3:], SAMPLES[0])
+"""Of more channels than sound has there are fewer: a second of sound makes some ten to a hundred."""
+EARS = 2
 VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64), (16, 224, 224))
 SCANNED_SIDES = range(4, 400)
 FIRST_LAYERS = 4
@@ -65,7 +68,9 @@ def shapes_for(layer: nn.Module, model: nn.Module) -> Iterator[InputSpec]:
     match layer:
         case ConvNd():
             rank = len(layer.kernel_size)
-            yield from (InputSpec((image_channels(layer), *size)) for size in _spatial(rank))
+            channels = image_channels(layer)
+            beyond_sound = rank == 1 and channels > EARS
+            yield from (InputSpec((channels, *size)) for size in (zip(FRAMES) if beyond_sound else _spatial(rank)))
         case NormBase() | nn.GroupNorm():
             channels = layer.num_features if isinstance(layer, NormBase) else layer.num_channels
             volumes = isinstance(layer, nn.BatchNorm3d | nn.InstanceNorm3d)

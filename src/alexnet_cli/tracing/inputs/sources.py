@@ -60,6 +60,11 @@ def per_token(source: Source) -> Iterator[InputSpec]:
     yield from (InputSpec((length,), TOKENS) for length in source.lengths)
 
 
+def first_of_each(source: Source) -> Iterator[InputSpec]:
+    """The first of a few kinds for each token, such as languages."""
+    yield from (InputSpec((length,), TOKENS, values=(0,) * length) for length in source.lengths)
+
+
 def mask(source: Source) -> Iterator[InputSpec]:
     """Whether each token counts."""
     yield from (InputSpec((length,), "bool") for length in source.lengths)
