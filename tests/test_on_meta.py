@@ -452,6 +452,52 @@ def test_elements_that_are_not_known_are_never_made_up(asked):
     assert report.run.device == "cpu"
 
 
+class Pads(nn.Module):
+    """Pads a sequence by a number that it keeps in a buffer, as Encodec does."""
+
+    def __init__(self, spoil=lambda buffer: buffer):
+        super().__init__()
+        self.register_buffer("stride", torch.tensor(2, dtype=torch.int64))
+        self.register_buffer("places", torch.arange(5).expand(1, -1))
+        self.register_buffer("padding", spoil(torch.tensor(5) - self.stride))
+        self.conv = nn.Conv1d(2, 4, 3, stride=2)
+
+    def forward(self, x):
+        return self.conv(nn.functional.pad(x, (int(self.padding) + int(self.places.max()), 0)))
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["built on meta", "copied from the CPU"])
+def test_numbers_that_a_model_keeps_in_buffers_are_known(shared):
+    def run(device):
+        model = Pads() if shared else None
+        subject = Subject("model", "", lambda: Loaded(model or Pads(), shared=shared))
+        return trace(subject, TraceOptions(inputs=(parse_input("2,9"),), device=device), pytest.fail)
+
+    report = run("meta")
+    assert report.run.device == "meta"
+    assert said(report) == said(run("cpu"))
+    assert report.totals.macs == ((9 + 3 + 4 - 3) // 2 + 1) * 4 * 2 * 3
+
+
+def through_data(buffer):
+    buffer.data.add_(torch.randint(3, ()))
+    return buffer
+
+
+SPOILT = {
+    "random": lambda buffer: torch.randint_like(buffer, 3),
+    "filled at random": lambda buffer: buffer.random_(3),
+    "written to by what is random": lambda buffer: buffer.add_(torch.randint(3, ())),
+    "written to through its data": through_data,
+    "a view of what is written to": lambda buffer: (buffer[...], buffer.random_(3))[0],
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_buffers_of_other_values_are_not_known(spoilt):
+    assert traced(lambda: Pads(SPOILT[spoilt]), "2,9", notify=lambda note: None).run.device == "cpu"
+
+
 def test_a_run_on_the_cpu_instead_runs_once_and_nothing_is_diagnosed(monkeypatch):
     runs = []
 

@@ -55,6 +55,7 @@ from alexnet_cli.torch_insides.ranks import (
     runs_pipelines,
 )
 from alexnet_cli.torch_insides.running import (
+    DeviceMode,
     DisableTorchFunction,
     DispatchMode,
     backward_node,
@@ -66,11 +67,13 @@ from alexnet_cli.torch_insides.running import (
     sequence_number,
     storage_identity,
     storages_resized,
+    writes_to,
 )
 
 __all__ = [
     "NAMES",
     "ConvNd",
+    "DeviceMode",
     "DisableTorchFunction",
     "DispatchMode",
     "DropoutNd",
@@ -122,4 +125,5 @@ __all__ = [
     "storages_resized",
     "stored_bytes",
     "tensors_inside",
+    "writes_to",
 ]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 DisableTorchFunction: Any = look_up("_C.DisableTorchFunction", nullcontext)
 """Looks at tensors without the recorder's own function mode seeing it. Without it the mode counts those looks too."""
 
+DeviceMode: Any = look_up("utils._device.DeviceContext")
+"""What `with torch.device(…)` enters. Without it tensors that a model makes of numbers on `meta` have no values."""
+
 sequence_number: Any = look_up("_C._autograd._get_sequence_nr", lambda: 0)
 """Returns the number of the next autograd node. Without it no row is named for the operators of the backward."""
 
@@ -28,6 +31,14 @@ _current_node: Any = look_up("_C._current_autograd_node", lambda: None)
 
 storage_identity: Any = attrgetter("_cdata") if look_up("UntypedStorage._cdata") else id
 """Returns what a storage is known by. Without `_cdata` that is the Python object, which torch keeps for a storage."""
+
+
+def writes_to(tensor: Tensor) -> int | None:
+    """Return how often a tensor's memory was written to, None where torch does not count it."""
+    try:
+        return int(tensor._version)
+    except (RuntimeError, AttributeError):  # made for inference
+        return None
 
 
 def backward_node() -> tuple[str, int] | None:

@@ -15,6 +15,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.torch_insides import compiler_importable, own_buffers, own_parameters, tensors_inside
 from alexnet_cli.tracing.devices import out_of_memory
+from alexnet_cli.tracing.meta.constants import moved_to_meta, on_meta
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
 
@@ -43,7 +44,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
 
 def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     try:
-        with device, compiler_importable():
+        with on_meta(device) if device.type == META else device, compiler_importable():
             return subject.load()
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):
@@ -107,6 +108,8 @@ def _moved(tensor: Tensor, device: torch.device, *, own_weights: bool) -> Tensor
         moved = moved.clone() if own_weights or not is_weight else moved
     else:
         moved = tensor.detach().to(device, copy=own_weights or not is_weight)
+    if device.type == META:
+        moved_to_meta(tensor, moved)
     return nn.Parameter(moved, requires_grad=tensor.requires_grad) if is_weight else moved
 
 

@@ -53,6 +53,8 @@ class Elements:
         if not tensor.is_meta or tensor.shape != real.shape or tensor.dtype != real.dtype or tensor.numel() > MOST:
             return
         with suppress(*_FAILURES):
+            if tensor.untyped_storage().nbytes() != tensor.numel() * tensor.element_size():
+                return
             whole = self._begin(tensor, assumed=assumed)
             whole.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).copy_(real.detach())
 

@@ -19,6 +19,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example, argument_names
 from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
 from alexnet_cli.tracing.meta.checks import MetaChecks
+from alexnet_cli.tracing.meta.constants import known_values
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.recording.calls import Call, call_settings, is_torchs_own, module_family
@@ -97,6 +98,8 @@ class Recorder:
         self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
         for tensor in named.values():
             self.checks.forget(tensor)  # its memory may be that of a range in a run before
+        for tensor, value in known_values():
+            self.checks.elements.keep(tensor, value)
         for name, value in values.items():
             if name in named:
                 self.checks.elements.keep(named[name], _for_all(value, named[name]))
