@@ -57,7 +57,8 @@ def run_once(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 def measure(rounds: int) -> list[tuple[str, float, float, float, bool]]:
     """Return name, median seconds, median ratio, median peak memory and whether it ran, for each command."""
     folder = tempfile.mkdtemp()
-    environment = {**os.environ, "ALEXNET_CACHE_DIR": folder}
+    environment = {**os.environ, "ALEXNET_CACHE_DIR": folder, "PYTHONPYCACHEPREFIX": folder + "/bytecode"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # pip compiles what it installs; so is what is timed here
     timed = commands()
     runs: dict[str, list[tuple[float, float, int]]] = {name: [] for name in timed}
     try:
