@@ -338,7 +338,7 @@ def test_an_existing_file_is_replaced_without_leftovers(alexnet, tmp_path):
 
 
 def test_the_colours_are_those_of_the_tables():
-    assert all(of_bar(family).color.name == hue for family, hue in HUES.items())
+    assert all(of_bar(family).color == hue for family, hue in HUES.items())
 
 
 @pytest.mark.parametrize("path", refresh.FIGURES, ids=lambda path: path.name)

@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.style import Style as RichStyle
 
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table
+from alexnet_cli.graphics import palette
+from alexnet_cli.graphics.lines import Look
 from alexnet_cli.graphics.text import Style, fold, shorten, width_of, wrap
 from alexnet_cli.renderers import render
 from alexnet_cli.units import si
@@ -224,3 +228,12 @@ def test_a_tree_of_thousands_of_levels_is_drawn():
     assert time.process_time() - started < 2
     assert "Block-2999" in "".join(lines)
     assert max(map(len, lines)) < 300
+
+
+@pytest.mark.parametrize("bold", [False, True])
+@pytest.mark.parametrize("dim", [False, True])
+@pytest.mark.parametrize("color", [None, *palette.HUES.values(), palette.WARNING])
+def test_looks_are_written_as_rich_writes_them(color, bold, dim):
+    for text in ("conv1", "", "×"):
+        expected = RichStyle(color=color, bold=bold or None, dim=dim or None)
+        assert Look(color, bold, dim).written(text) == expected.render(text, color_system=ColorSystem.TRUECOLOR)

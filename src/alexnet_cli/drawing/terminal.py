@@ -10,11 +10,22 @@ from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 
 from msgspec import Struct
-from rich.segment import Segment
-from rich.style import Style as Look
 
 from alexnet_cli.drawing.content import Block, Node, Plan
-from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, line, of_bar, of_name, share_bar, wrapped, written
+from alexnet_cli.graphics.lines import (
+    BOLD,
+    DIM,
+    PLAIN,
+    Line,
+    Look,
+    Piece,
+    line,
+    of_bar,
+    of_name,
+    share_bar,
+    wrapped,
+    written,
+)
 from alexnet_cli.graphics.text import Style, clean, fit, left, shorten, width_of
 from alexnet_cli.units import text
 
@@ -166,7 +177,7 @@ def _cut(pieces: Line, style: Style) -> Line:
     room, kept = style.width, []
     for piece in pieces:
         if width_of(piece.text) > room:
-            kept.append(Segment(shorten(piece.text, max(room, 1), unicode=style.unicode)[: max(room, 0)], piece.style))
+            kept.append(Piece(shorten(piece.text, max(room, 1), unicode=style.unicode)[: max(room, 0)], piece.look))
             break
         kept.append(piece)
         room -= width_of(piece.text)

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from rich.color import ColorSystem
-from rich.segment import Segment
-from rich.style import Style as Look
+from msgspec import Struct
 
 from alexnet_cli.graphics import palette
 from alexnet_cli.graphics.text import Style, width_of, wrap
 
-Line = list[Segment]
+
+class Look(Struct, frozen=True):
+    """How a piece of text looks; a `color` is `#rrggbb`, None the terminal's own."""
+
+    color: str | None = None
+    bold: bool = False
+    dim: bool = False
+
+    def written(self, text: str) -> str:
+        """Return the text between the codes that terminals understand (ECMA-48, SGR; colours as in ISO 8613-6)."""
+        codes = ["1"] if self.bold else []
+        codes += ["2"] if self.dim else []
+        codes += [f"38;2;{';'.join(map(str, bytes.fromhex(self.color[1:])))}"] if self.color else []
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if codes and text else text
+
+
+class Piece(NamedTuple):
+    """A piece of text with its look."""
+
+    text: str
+    look: Look
+
+
+Line = list[Piece]
 
 PLAIN = Look()
 BOLD = Look(bold=True)
@@ -38,7 +60,7 @@ def of_bar(family: str) -> Look:
 
 def line(*spans: tuple[str, Look]) -> Line:
     """Make a line of pieces of text, each with its look."""
-    return [Segment(text, look) for text, look in spans if text]
+    return [Piece(text, look) for text, look in spans if text]
 
 
 def wrapped(text: str, width: int | None, look: Look) -> list[Line]:
@@ -53,17 +75,13 @@ def length(pieces: Line) -> int:
 
 def padded(pieces: Line, width: int) -> Line:
     """Fill a line up with spaces."""
-    return [*pieces, Segment(" " * (width - length(pieces)), PLAIN)]
+    return [*pieces, Piece(" " * (width - length(pieces)), PLAIN)]
 
 
 def written(lines: Iterable[Line], style: Style) -> str:
-    """Write lines for a terminal, without trailing spaces; the environment has no influence.
-
-    This avoids rich's console, which takes longer to import than all of this takes to run.
-    """
-    colors = ColorSystem.TRUECOLOR if style.color else None
+    """Write lines for a terminal, without trailing spaces; the environment has no influence."""
     return "".join(
-        "".join((look or PLAIN).render(text, color_system=colors) for text, look, _ in _trimmed(pieces)) + "\n"
+        "".join(look.written(text) if style.color else text for text, look in _trimmed(pieces)) + "\n"
         for pieces in lines
     )
 
@@ -72,7 +90,7 @@ def _trimmed(pieces: Line) -> Line:
     kept = list(pieces)
     while kept and not kept[-1].text.strip(" "):
         kept.pop()
-    return [*kept[:-1], *(Segment(last.text.rstrip(" "), last.style) for last in kept[-1:])]
+    return [*kept[:-1], *(Piece(last.text.rstrip(" "), last.look) for last in kept[-1:])]
 
 
 def fill(index: int, *, unicode: bool) -> str:

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from itertools import chain, groupby, pairwise
 
 from msgspec import Struct
-from rich.style import Style as Look
 
 from alexnet_cli.document import Plot, Series
-from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, length, line, of_bar, padded, wrapped
+from alexnet_cli.graphics.lines import BOLD, DIM, PLAIN, Line, Look, length, line, of_bar, padded, wrapped
 from alexnet_cli.graphics.plot import Drawable, Stack, drawable, left_out, tallest, thinned
 from alexnet_cli.graphics.scale import Tick, fitting_ticks, ticks, title_of
 from alexnet_cli.graphics.text import Style, clean, fit, in_rows, left, right, width_of, wrap

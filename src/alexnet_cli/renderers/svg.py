@@ -10,11 +10,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from math import ceil
 
-from rich.style import Style as Look
-
 from alexnet_cli.document import Document, Plot
 from alexnet_cli.graphics import plot_svg
-from alexnet_cli.graphics.lines import BOLD, Line, length, wrapped
+from alexnet_cli.graphics.lines import BOLD, Line, Look, length, wrapped
 from alexnet_cli.graphics.palette import Page
 from alexnet_cli.graphics.svg import Drawing, element, picture, themed, words
 from alexnet_cli.graphics.text import Style, clean, width_of
@@ -45,7 +43,7 @@ def render(document: Document, style: Style) -> str:
     rows, pieces = _drawn(found, min(columns * _CELL, MOST_PLOT_WIDTH), style)
     width, height = columns * _CELL + 2 * _MARGIN, rows * _LINE + 2 * _MARGIN
     page = element("rect", class_="page", x=0.5, y=0.5, width=width - 1, height=height - 1, rx=8)
-    hues = sorted({look.color.name for line in lines for _, look, _ in line if look is not None and look.color})
+    hues = sorted({look.color for line in lines for _, look in line if look.color})
     rules = partial(_rules, hues=hues, plots=plots)
     return picture(page, Drawing(width, height, tuple(pieces)), rules, title=clean(document.title, style))
 
@@ -97,7 +95,7 @@ def _drawn(found: Sequence[list[Line] | Plot], plot_width: float, style: Style) 
 def _line_drawn(line: Line, row: int) -> Iterator[str]:
     """Place each piece separately, so that columns line up in any font."""
     column = 0
-    for text, look, _ in line:
+    for text, look in line:
         for run in _RUNS.findall(text):
             if run.strip(" "):
                 draw = _bar if run[0] in _BLOCKS else _words
@@ -117,11 +115,9 @@ def _bar(run: str, x: float, y: float, classes: str) -> str:
     return element("rect", x=x, y=y + 2, width=max(width - 1, 1), height=_BAR, class_=classes)
 
 
-def _classes(look: Look | None) -> str:
-    if look is None:
-        return ""
+def _classes(look: Look) -> str:
     names = [name for name, has in (("b", look.bold), ("d", look.dim)) if has]
-    return " ".join([*names, *([_hue(look.color.name)] if look.color else [])])
+    return " ".join([*names, *([_hue(look.color)] if look.color else [])])
 
 
 def _hue(color: str) -> str:

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
-from rich.segment import Segment
-from rich.style import Style as Look
 
 from alexnet_cli.document import Column, Row, Table, Value
 from alexnet_cli.graphics.lines import (
@@ -22,6 +20,8 @@ from alexnet_cli.graphics.lines import (
     ERROR_NAME,
     PLAIN,
     Line,
+    Look,
+    Piece,
     line,
     of_bar,
     of_name,
@@ -216,7 +216,7 @@ def _widened(widths: Sequence[int], wanted: Sequence[int], spare: int) -> tuple[
 
 def _joined(cells: Sequence[Sequence[Line]], layout: _Layout) -> list[Line]:
     """Put the lines of a row's cells side by side."""
-    gap = Segment(" " * _GAP, PLAIN)
+    gap = Piece(" " * _GAP, PLAIN)
     lines = []
     for tier in range(max(map(len, cells), default=0)):
         pieces: Line = []
