@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.shares import held_by
@@ -16,8 +16,7 @@ POSITION_SETTINGS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx",
 """Settings that only give the position of a block."""
 
 
-@dataclass(frozen=True)
-class FoldedRow:
+class FoldedRow(Struct, frozen=True):
     """A row that stands for `count` equal rows: its numbers are their sums, its path covers all of theirs."""
 
     layer: Layer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from alexnet_cli.document import Document
 from alexnet_cli.errors import ExitCode
@@ -15,8 +16,7 @@ R = TypeVar("R", bound=Envelope)
 NOT_HELD = "check_failed"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """How a command ended: why models failed, and whether every check held that was asked for."""
 
     failures: tuple[ErrorInfo, ...] = ()
@@ -30,8 +30,7 @@ class Outcome:
         return ExitCode.OK if self.held and not self.failures else ExitCode.CHECK_FAILED
 
 
-@dataclass(frozen=True)
-class Answer(Outcome, Generic[R]):
+class Answer(Outcome, Generic[R], frozen=True):
     """A command's result as JSON has it, and the document that shows it."""
 
     result: R

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
@@ -20,8 +19,7 @@ from alexnet_cli.session.session import Session
 STYLES, THEMES = get_args(AnyStyle), get_args(Theme)
 
 
-@dataclass(frozen=True)
-class Figure(Outcome):
+class Figure(Outcome, frozen=True):
     """A figure that is settled but for its format; `failures` tell why the model failed, if it did."""
 
     report: Report

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from alexnet_cli.answers.answer import Outcome, failures_of
@@ -15,8 +13,7 @@ from alexnet_cli.session.session import Session
 EXPLORER = "model-explorer"
 
 
-@dataclass(frozen=True)
-class Exploration(Outcome):
+class Exploration(Outcome, frozen=True):
     """The graph's JSON, and by name the JSON of each kind of node data."""
 
     graph: bytes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.exported import ExportedLayer, explained, exported_layers
 from alexnet_cli.answers.answer import Answer

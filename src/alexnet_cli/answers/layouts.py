@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import prod
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.sharding.floors import Floors, floors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.findings.rules import RULES
@@ -20,8 +19,7 @@ from alexnet_cli.session.session import Session
 NO_GPU, USUAL_GPU = "none", "t4"
 
 
-@dataclass(frozen=True)
-class Page(Outcome):
+class Page(Outcome, frozen=True):
     """A page as HTML, what it is about, and why models failed, if any did."""
 
     html: str

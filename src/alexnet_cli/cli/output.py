@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
+from msgspec import Struct
 
 from alexnet_cli import units
 from alexnet_cli.answers.answer import Answer, Outcome
@@ -27,8 +27,7 @@ _NEEDED_GLYPHS = "×│├─└█▏░…"
 _FOR_PEOPLE = ("table", "csv", "markdown", "text", TORCHSUMMARY)
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     """Where the answer goes and in which format."""
 
     format: str

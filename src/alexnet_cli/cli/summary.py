@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.columns import COLUMNS
 from alexnet_cli.answers.summary import summary as answer

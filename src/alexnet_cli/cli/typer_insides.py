@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import typer
+from msgspec import Struct
 from typer import core
 
 PARSE_ERROR: type[Any] = [kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "format_message")][-1]
@@ -66,8 +66,7 @@ def _quicken(parameters: Iterable[object]) -> None:
                 parameter.__class__ = quick  # typer creates the parameters itself and takes no class for them
 
 
-@dataclass(frozen=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """Reads a plain value itself and any other through typer's own reader, which `thorough` makes."""
 
     thorough: Callable[[], Any]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
 from msgspec import UNSET, structs
+from msgspec.structs import replace
 
 from alexnet_cli.errors import UsageError, nearest, one_of
 from alexnet_cli.rank import SCHEDULES, Dimension, Layout

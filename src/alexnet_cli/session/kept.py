@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr
-from dataclasses import dataclass, replace
 from io import StringIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.cache import folder as store
@@ -22,8 +24,7 @@ Note = Callable[[str], None]
 Progress = Callable[[str, Callable[[], str]], AbstractContextManager[None]]
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """Who is told what happens on the way.
 
     `note` gets sentences for the user, `progress` wraps what may take long. If `quiet`, what the model itself writes
@@ -36,7 +37,7 @@ class Listener:
 
     def silenced(self) -> Listener:
         """Return a listener that shows progress and nothing else."""
-        return replace(self, note=Listener.note, quiet=True)
+        return replace(self, note=Listener().note, quiet=True)
 
     def tracing(self, what: str = "tracing") -> AbstractContextManager[None]:
         """Show that a trace is running, with the number of operators seen so far."""

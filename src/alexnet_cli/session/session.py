@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from alexnet_cli.errors import AlexnetError, ForwardError, NothingToTrainError, TargetError, UsageError
 from alexnet_cli.report import GRAPH, Report

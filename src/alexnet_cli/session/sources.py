@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.report import Report
 from alexnet_cli.targets.example import Example
@@ -27,8 +29,7 @@ class Source(Protocol):
         """Return the model to trace, or the report that stands for it."""
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Struct, frozen=True):
     """A target as it is typed, the `name=value` arguments that it is built with, and what its forward is given.
 
     If `trusted`, code that a model folder brings may run.
@@ -56,8 +57,7 @@ class Named:
         return replace(found, example=self.example) if self.example and isinstance(found, Subject) else found
 
 
-@dataclass(frozen=True)
-class Live:
+class Live(Struct, frozen=True):
     """A module that the caller holds, and what its forward is given."""
 
     module: nn.Module
@@ -70,8 +70,7 @@ class Live:
         return live_subject(self.module, self.example)
 
 
-@dataclass(frozen=True)
-class Halved:
+class Halved(Struct, frozen=True):
     """A model in which one layer has half its outputs; `before` is its report without that change."""
 
     whole: Source

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import resized
 from alexnet_cli.tracing.options import META, Serving, Size, TraceOptions, TrainingStep
 
 
-@dataclass(frozen=True)
-class Variation:
+class Variation(Struct, frozen=True):
     """What is different from the model as it was asked for; None leaves a thing as it is.
 
     A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their

@@ -5,23 +5,24 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field, is_dataclass
 from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
 from functools import cached_property, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Struct, frozen=True, dict=True):
     """The arguments of one call of forward; tensors may be nested in lists, tuples, mappings and dataclasses."""
 
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    kwargs: dict[str, Any] = {}
 
     @cached_property
     def batch_size(self) -> int | None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.tape import Shape
@@ -31,8 +33,7 @@ _EXAMPLE = "a shape without the batch looks like 3,227,227 or 3x227x227, and 128
 _FILL = "integers are filled as in 16:int64=1, or with random ones below a bound as in 16:int64<1000"
 
 
-@dataclass(frozen=True)
-class InputSpec:
+class InputSpec(Struct, frozen=True):
     """A tensor without the batch dimension.
 
     Without a `dtype` it has the model's own. `side` replaces the shape if only the side of a square image is known;
@@ -67,8 +68,7 @@ class InputSpec:
         return self if self.side is None else replace(self, shape=(self.side,), side=None)
 
 
-@dataclass(frozen=True)
-class InputValue:
+class InputValue(Struct, frozen=True):
     """An argument that is not one tensor: what JSON holds, with an `InputSpec` for each shape in it."""
 
     value: Any

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from alexnet_cli.targets.inputs import InputSpec, InputValue
 
@@ -18,30 +19,27 @@ if TYPE_CHECKING:
     from alexnet_cli.targets.example import Example
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A target as it was typed, what its model is built with, and whether code that a model folder brings may run.
 
     `batch_size` and `inputs` are what it shall take, for a graph that leaves sizes open.
     """
 
     target: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = {}
     trusted: bool = False
     batch_size: int | None = 1
     inputs: tuple[InputSpec | InputValue, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """A module; `shared` if it is somebody else's instance, which must be left as it is."""
 
     module: nn.Module
     shared: bool = False
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A resolved target.
 
     `load` builds the module on torch's current default device. It and the model's forward run inside `within`,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from alexnet_cli.rank import Layout
 from alexnet_cli.targets.inputs import InputSpec, InputValue
@@ -22,8 +23,7 @@ Size = tuple[int, int, int]
 """An input among those that a report lists, one of its axes, the batch included, and the size that it is to have."""
 
 
-@dataclass(frozen=True)
-class TrainingStep:
+class TrainingStep(Struct, frozen=True):
     """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
 
     `amp` runs the forward under autocast in that dtype. `foreach` lets the optimizer update all parameters at once, as
@@ -38,8 +38,7 @@ class TrainingStep:
 Part = Literal["prefill", "decode"]
 
 
-@dataclass(frozen=True)
-class Serving:
+class Serving(Struct, frozen=True):
     """A language model at work: a prompt of `context` tokens, or the `context`-th token after a cache of all before it.
 
     Before that token `context - 1` are cached, after it `context`. Decoding tokens 1 to n one by one thus attends to
@@ -56,8 +55,7 @@ Checkpoint = Literal["none", "full", "selective"]
 CHECKPOINTS: tuple[Checkpoint, ...] = ("none", "full", "selective")
 
 
-@dataclass(frozen=True)
-class Parallel:
+class Parallel(Struct, frozen=True):
     """How a model is spread over ranks.
 
     `wrap` names the classes that FSDP shards and checkpoints run again as one; without it those are the blocks that
@@ -72,8 +70,7 @@ class Parallel:
     stage: int = 0
 
 
-@dataclass(frozen=True)
-class TraceOptions:
+class TraceOptions(Struct, frozen=True):
     """How to run a model. `inputs` and `dtype` default to the model's own.
 
     `inputs_from` names a function or a value that says what forward is called with, instead of `inputs`. A `batch_size`

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace as dataclass_replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -232,7 +231,7 @@ def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) 
     if asked is None:
         return from_specs(specs, batch, model, device, found=found)
     fed = from_specs(of_length(specs, model, asked), batch, model, device, found=found)
-    return dataclass_replace(fed, is_prompt=True)
+    return replace(fed, is_prompt=True)
 
 
 def _example(model: nn.Module, subject: Subject, options: TraceOptions) -> Example | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import chain, count, islice, permutations, product
 from linecache import getline
 from traceback import walk_tb
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, islice, product
+
+from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec

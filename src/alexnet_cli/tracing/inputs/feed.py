@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 import torch
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 from torch import Tensor, nn
 
 from alexnet_cli.errors import UsageError, first_line
@@ -43,8 +42,7 @@ def settle_sides(
     ]
 
 
-@dataclass(frozen=True)
-class Fed:
+class Fed(Struct, frozen=True):
     """What forward is called with: `inputs` describes the tensors in it, `specs` are their shapes without the batch.
 
     `specs` is empty where arguments are more than tensors. `given` has the values that the caller gave, which tensors

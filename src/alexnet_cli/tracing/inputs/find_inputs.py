@@ -6,9 +6,10 @@ import contextlib
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, islice, product
 
+from msgspec import Struct
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from alexnet_cli.targets.inputs import InputSpec
@@ -37,8 +38,7 @@ AT_ONCE = 4
 SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class FoundInputs:
+class FoundInputs(Struct, frozen=True):
     """Shapes without the batch, where they were found, and whether the model runs on them.
 
     `left_out` are optional arguments for pictures and sound that are not given.

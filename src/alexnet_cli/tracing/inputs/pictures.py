@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd

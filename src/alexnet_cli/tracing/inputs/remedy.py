@@ -6,9 +6,10 @@ import inspect
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
+from msgspec.structs import replace
 from torch import nn
 
 from alexnet_cli.targets.example import parameters_of

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from alexnet_cli.targets.example import Example, cut

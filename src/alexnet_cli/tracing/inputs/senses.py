@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import zip_longest
+
+from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec

@@ -10,12 +10,12 @@ import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
 from alexnet_cli.errors import ForwardError, UsageError, is_ours, is_users_file

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from dataclasses import replace as with_changes
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
@@ -66,11 +66,11 @@ def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify:
             raise AlexnetError(said, "install 2.13 or newer")
         for stage in range(how.layout.pp):
             with fake_ranks(how.layout.gpus, stage * (how.layout.gpus // how.layout.pp)):
-                yield _trace(subject, options, with_changes(how, stage=stage), cut, mode)
+                yield _trace(subject, options, replace(how, stage=stage), cut, mode)
 
 
 def _built(subject: Subject, options: TraceOptions, notify: Notify) -> nn.Module:
-    model = build(subject, torch.device(META), with_changes(options, device=META), notify)
+    model = build(subject, torch.device(META), replace(options, device=META), notify)
     without_cache(model)
     return model
 
@@ -142,7 +142,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
             received = None if span.start == 0 else cut.chain.passed
             parts.append(Part(each.model, received, cut.chain.passed))
         forward = Forward(whole, cut.fed.args, cut.fed.kwargs)
-        trained = with_changes(step, amp=None) if by_engine else step
+        trained = replace(step, amp=None) if by_engine else step
         group = mesh.get_group("pp")
         run = PipelineRun(parts, whole, Step(forward, trained), layout, how.stage, group, cut.fed.batch_size or 1)
         units = {key: unit for each in spreads for key, unit in each.units.items()}

@@ -6,7 +6,6 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace as with_changes
 from functools import partial
 from typing import Literal
 
@@ -88,7 +87,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
     mode = fake_tensor_mode()
     if mode is None:
         raise AlexnetError(f"torch {torch.__version__} cannot run a step without values")
-    model = build(subject, torch.device(META), with_changes(options, device=META), notify)
+    model = build(subject, torch.device(META), replace(options, device=META), notify)
     mesh = mesh_of(how.layout)
     step = options.step
     plan = plan_for(model, how) if how.layout.tp > 1 else None
@@ -100,7 +99,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
         groups = groups_of(mesh, how.layout)
         forward = Forward(model, fed.args, fed.kwargs)
         trained = step or TrainingStep("none")
-        autocast = with_changes(trained, amp=None) if by_engine else trained
+        autocast = replace(trained, amp=None) if by_engine else trained
         copies = how.layout.ddp > 1 and how.layout.fsdp == 1 and step is not None
         group = mesh.get_group("ddp") if copies and mesh is not None else None
         ddp = None if group is None else partial(replicated, model, group)
