@@ -17,8 +17,8 @@ VARIABLE = "ALEXNET_CACHE_DIR"
 MOST_ENTRIES = 200
 MOST_BYTES = 50 * 2**20
 _ABANDONED_AFTER_S = 3600
-_ENTRY = re.compile(r"[0-9a-f]{40}\.report")
-_TEMPORARY = re.compile(r"[0-9a-f]{40}\..*\.tmp")
+_ENTRY = r"[0-9a-f]{40}\.report"
+_TEMPORARY = r"[0-9a-f]{40}\..*\.tmp"
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -95,10 +95,10 @@ def _prune(folder: Path) -> None:
             _remove(abandoned)
 
 
-def _files(folder: Path, pattern: re.Pattern[str]) -> Iterator[tuple[Path, os.stat_result]]:
+def _files(folder: Path, pattern: str) -> Iterator[tuple[Path, os.stat_result]]:
     """Find the files of a kind; one that another process removes in the meantime is skipped."""
     try:
-        names = [name for name in os.listdir(folder) if pattern.fullmatch(name)]  # noqa: PTH208 - names are matched
+        names = [name for name in os.listdir(folder) if re.fullmatch(pattern, name)]  # noqa: PTH208 - names are matched
     except OSError:
         return
     for name in names:

@@ -6,11 +6,15 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from hashlib import blake2b
 from pathlib import Path
 
 from alexnet_cli import __version__
 from alexnet_cli.report_json import torch_version
+
+try:
+    from _blake2 import blake2b  # hashlib would load OpenSSL too, which takes as long as reading the answer
+except ImportError:
+    from hashlib import blake2b
 
 ROOT = Path(__file__).parents[1]
 _DIGEST_BYTES = 20

@@ -49,7 +49,7 @@ class Named(Struct, frozen=True):
         """Resolve the target anew each time: what the cache keeps depends on all the files that this loads."""
         found = resolve(
             self.target,
-            parse_arguments(self.arguments),
+            parse_arguments(self.arguments) if self.arguments else None,
             trusted=self.trusted,
             batch_size=how.batch_size,
             inputs=how.inputs,

@@ -9,7 +9,6 @@ is a shape. A string inside an object or a list that is a shape stands for a ten
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -24,11 +23,13 @@ DTYPES = (
     *("int64", "int32", "int16", "int8", "uint8", "bool"),
 )
 LARGEST_DIMENSION = 2**31 - 1
-_NAMED = re.compile(r"(?P<name>[^\W\d]\w*)(?P<sign>:?=)(?P<rest>.*)", re.DOTALL)
-_DTYPE = re.compile(r"(?P<dtype>[^=<]*)(?:(?P<sign>[=<])(?P<number>.*))?", re.DOTALL)
-_LIKE_JSON = re.compile(r'[\[{"].*|true|false|null|[+-]?\d+(\.\d+)?([eE][+-]?\d+)?', re.DOTALL)
-_WHOLE = re.compile(r"[+-]?\d+")
-_LIKE_A_SHAPE = re.compile(r"\s*\d[\d\s,x×]*(:\s*[a-z].*)?|:[a-z]+\d*([=<].*)?", re.DOTALL)
+_NAMED = r"(?s)(?P<name>[^\W\d]\w*)(?P<sign>:?=)(?P<rest>.*)"
+_DTYPE = r"(?s)(?P<dtype>[^=<]*)(?:(?P<sign>[=<])(?P<number>.*))?"
+_LIKE_JSON = r'(?s)[\[{"].*|true|false|null|[+-]?\d+(\.\d+)?([eE][+-]?\d+)?'
+_WHOLE = r"[+-]?\d+"
+_LIKE_A_SHAPE = r"(?s)\s*\d[\d\s,x×]*(:\s*[a-z].*)?|:[a-z]+\d*([=<].*)?"
+"""Patterns are compiled when an input is typed, which most command lines do not."""
+
 _EXAMPLE = "a shape without the batch looks like 3,227,227 or 3x227x227, and 128:int64 sets a dtype"
 _FILL = "integers are filled as in 16:int64=1, or with random ones below a bound as in 16:int64<1000"
 
@@ -81,18 +82,20 @@ def parse_input(text: str) -> InputSpec | InputValue:
     Raises:
         UsageError: the text is neither a shape nor JSON, a dimension is not positive, or the dtype is unknown.
     """
-    match = _NAMED.fullmatch(text.strip())
+    match = re.fullmatch(_NAMED, text.strip())
     name, sign, rest = (match["name"], match["sign"], match["rest"]) if match else (None, "=", text.strip())
     if sign == ":=":
         return InputValue(_json(rest, text), name)
     rest = rest.strip()
-    if _LIKE_JSON.fullmatch(rest) and not _WHOLE.fullmatch(rest) and (name or rest[0] in '[{"tfn'):
+    if re.fullmatch(_LIKE_JSON, rest) and not re.fullmatch(_WHOLE, rest) and (name or rest[0] in '[{"tfn'):
         value = _json(rest, text)
         return InputValue(value if isinstance(value, str) else _with_shapes(value), name)
     return _parse_shape(rest, name, text)
 
 
 def _json(text: str, whole: str) -> Any:
+    import json  # only if it is typed
+
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -106,7 +109,7 @@ def _with_shapes(value: Any) -> Any:
         return {key: _with_shapes(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_with_shapes(part) for part in value]
-    if isinstance(value, str) and _LIKE_A_SHAPE.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(_LIKE_A_SHAPE, value):
         return _parse_shape(value.strip(), None, value).as_vector()
     return value
 
@@ -123,7 +126,7 @@ def _parse_shape(rest: str, name: str | None, text: str) -> InputSpec:
 
 def _parse_dtype(tail: str, text: str) -> tuple[str, float | None, int | None]:
     """Read `int64`, `int64=1` or `int64<1000`; `tail` may be empty."""
-    match = _DTYPE.fullmatch(tail)
+    match = re.fullmatch(_DTYPE, tail)
     dtype = match["dtype"].strip() if match else tail
     if dtype not in ("", *DTYPES) or (tail and not dtype):
         raise UsageError(f"unknown dtype {dtype!r} in the input size {text!r}", hint=f"known: {', '.join(DTYPES)}")

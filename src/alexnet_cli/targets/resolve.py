@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +28,7 @@ ZOOS = ("timm:", "torchvision:")
 FILES = (".json", EXPORTED, ONNX, *SUFFIXES)
 """The suffixes of files that are targets."""
 STDIN = ("-", "/dev/stdin")
-_PYTHON = re.compile(r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_PYTHON = r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
 class Kind(NamedTuple):
@@ -113,7 +112,7 @@ KINDS = (
     Kind(lambda target: target in variants(), _variant, built=True),
     Kind(lambda target: target.startswith(ZOOS), _zoo, built=True),
     Kind(lambda target: target.startswith(HUBS), _hub, built=True),
-    Kind(lambda target: _PYTHON.fullmatch(target) is not None, _python, built=True),
+    Kind(lambda target: re.fullmatch(_PYTHON, target) is not None, _python, built=True),
     Kind(is_exported, _exported, built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
     Kind(is_onnx, _onnx, built=False, sized=True),
@@ -183,6 +182,8 @@ def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: a text has no name before an equals sign.
     """
+    import json  # only if there are any
+
     arguments = {}
     for text in texts:
         name, equals, value = text.partition("=")
