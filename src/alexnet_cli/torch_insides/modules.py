@@ -113,6 +113,8 @@ def tensors_inside(tensor: Tensor) -> list[Tensor]:
 
 def _sparse_parts(tensor: Tensor) -> list[Tensor]:
     """Return the values and indices of a sparse tensor; none of a dense one."""
+    if tensor.layout is torch.strided:
+        return []
     if tensor.layout is torch.sparse_coo:
         return [tensor._values(), tensor._indices()]
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):

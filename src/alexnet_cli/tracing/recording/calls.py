@@ -176,7 +176,9 @@ def _plain_ones(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any
     found: dict[str, Any] = {}
     for name in names:
         value = values[name]
-        if isinstance(value, (list, tuple)):
+        if value is True or value is False:
+            found[name] = value
+        elif isinstance(value, (list, tuple)):
             items = [_plain(item) for item in value[: LONGEST_SEQUENCE + 1] if _is_plain(item)]
             if len(items) == len(value):
                 found[name] = items

@@ -8,9 +8,9 @@ The scores of attention are followed through a softmax to the product with the v
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
@@ -27,8 +27,7 @@ _ADDS = frozenset({"add", "sub"})
 _SAYS_LITTLE: tuple[Family, ...] = ("container", "other", "reshape")
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # compared by identity, as one is looked up for each tensor read
-class _Trail:
+class _Trail(Struct, frozen=True, eq=False):  # compared by identity, as one is looked up for each tensor read
     """What is known of a storage: the parameters that it is made of, and whether data went into it.
 
     It may be a product of two tensors of data, scaled, masked or reshaped since; `attends` is the product whose softmax
@@ -45,8 +44,7 @@ _CONSTANT = _Trail()
 _DATA = _Trail(data=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(Struct, frozen=True):
     """A function that a parameter meets the data in; there it may become `part` of the data itself."""
 
     call: Call
@@ -77,10 +75,10 @@ class Purposes:
                 self._register(tensor)
         made = _CONSTANT if op.name in _CONSTANTS else self._combined(op, given, call)
         for tensor in tensors_in(output):
-            if made is _DATA:
-                self._trails.pop(storage_of(tensor), None)
-            else:
+            if made is not _DATA:
                 self._trails[storage_of(tensor)] = made
+            elif self._trails:
+                self._trails.pop(storage_of(tensor), None)
 
     def family(self, parameter: Tensor, holder: Family) -> Family:
         """Return the family that a parameter counts under: its holder's, or that of the function that uses it.
@@ -105,7 +103,7 @@ class Purposes:
         trails = [self._trails.get(storage_of(tensor), _DATA) for tensor in given]
         if trails and trails.count(_DATA) == len(trails):  # the common case
             return _Trail(data=True, product=call) if op.family == "linear" and len(trails) > 1 else _DATA
-        of_data = sum(trail.data for trail in trails)
+        of_data = [trail.data for trail in trails].count(True)
         if not of_data:
             parameters = frozenset[int]().union(*(trail.parameters for trail in trails))
             return _Trail(parameters) if parameters else _CONSTANT

@@ -46,9 +46,12 @@ def tensors_among(values: Iterable[Any]) -> list[Tensor]:
 
 def _collect(values: Iterable[Any], found: list[Tensor]) -> None:
     for value in values:
-        if type(value) in _HOLD_NOTHING:
+        kind = type(value)
+        if kind in _HOLD_NOTHING:
             continue
-        if isinstance(value, Tensor):
+        if kind is Tensor or kind is nn.Parameter:
+            found.append(value)
+        elif isinstance(value, Tensor):
             if not is_lazy(value):
                 found.append(value)
         elif isinstance(value, (list, tuple, set)):
