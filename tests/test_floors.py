@@ -14,7 +14,19 @@ import alexnet_cli
 from alexnet_cli import units
 
 ROOT = Path(alexnet_cli.__file__).parent
-BASE = {"report", "tape", "rank", "report_json", "older_reports", "document", "units", "quantities", "errors", ""}
+BASE = {
+    "report",
+    "tape",
+    "rank",
+    "report_json",
+    "older_reports",
+    "document",
+    "timing",
+    "units",
+    "quantities",
+    "errors",
+    "",
+}
 MAY_IMPORT = {
     "cache": {"cache"},
     "models": {"models"},

@@ -190,7 +190,7 @@ def test_without_their_base_class_layers_are_known_by_the_public_ones(hidden, na
 
 
 def test_without_the_profilers_raw_events_no_peak_is_known():
-    assert insides_without({"kineto_results"}).memory_events(torch.profiler.profile()) is None
+    assert insides_without({"kineto_results"}).raw_events(torch.profiler.profile()) is None
 
 
 def test_without_their_lists_a_module_may_have_hooks():

@@ -30,6 +30,7 @@ COMMANDS = {
     "summary": "",
     "params": "--by-type",
     "cost": "--gpu t4",
+    "profile": "--seconds 1",
     "memory": "--optimizer adam",
     "scale": "--until 1GiB",
     "receptive-field": "",

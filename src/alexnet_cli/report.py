@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.tape import Shape, Tape
+from alexnet_cli.timing import Passes
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -193,7 +194,8 @@ class Totals(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """A traced model; or a checkpoint, which cannot be run: then `run` and MACs are None.
 
-    `tape` is what ran, operator by operator; None where that was not recorded.
+    `tape` is what ran, operator by operator; None where that was not recorded. `passes` are the times of runs that
+    were repeated with a clock.
     """
 
     generator: Generator
@@ -203,6 +205,7 @@ class Report(Struct, frozen=True):
     layers: tuple[Layer, ...]
     totals: Totals
     tape: Tape | None = None
+    passes: Passes | UnsetType = UNSET
 
 
 def subtree(layers: Sequence[Layer], row: int) -> range:

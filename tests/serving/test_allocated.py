@@ -10,7 +10,7 @@ from families import FAMILIES
 
 from alexnet_cli.analyses.serving.cached import cache
 from alexnet_cli.session.session import Named, Session
-from alexnet_cli.torch_insides import memory_events
+from alexnet_cli.torch_insides import raw_events
 from alexnet_cli.tracing.options import Serving
 
 transformers = pytest.importorskip("transformers")
@@ -53,6 +53,6 @@ def test_the_allocator_holds_what_was_predicted(folder, name):
         with torch.profiler.profile(activities=activities, profile_memory=True) as seen:
             state = cache_alone(model, prompt, text)
             gc.collect()
-    held = sum(event.nbytes() for event in memory_events(seen) if event.name() == "[memory]")
+    held = sum(event.nbytes() for event in raw_events(seen) if event.name() == "[memory]")
     assert held == pytest.approx(cache(report).allocated_bytes, rel=0.02)
     del state

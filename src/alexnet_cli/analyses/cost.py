@@ -124,7 +124,7 @@ def cost(report: Report, roof: Roof | None = None, depth: int | None = None) -> 
         UsageError: the report has no operator trace.
     """
     done = units(tape_of(report))
-    owner = _owners(report.layers, depth)
+    owner = owners(report.layers, depth)
     by_row: dict[int | None, list[Unit]] = defaultdict(list)
     for unit in done:
         by_row[None if unit.row is None else owner[unit.row]].append(unit)
@@ -159,7 +159,7 @@ def backward_of(report: Report) -> Report:
     return report
 
 
-def _owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
+def owners(layers: Sequence[Layer], depth: int | None) -> list[int]:
     """Return, for each row, the row that shows its work: itself, or its ancestor at `depth`."""
     owners: list[int] = []
     for row, layer in enumerate(layers):
@@ -231,7 +231,8 @@ def _times(unit: Unit, roof: Roof) -> tuple[float, float]:
     """Return the seconds of the known part of a unit's arithmetic, and those of its traffic."""
     peaks = {dtype: roof.peak(dtype) for dtype in unit.macs}
     compute = sum((2 * macs / peak for dtype, macs in unit.macs.items() if (peak := peaks[dtype])), 0.0)
-    return compute, (unit.bytes_read + unit.bytes_written) / roof.hardware.bandwidth_bytes_per_s
+    moved = unit.bytes_read + unit.bytes_written
+    return compute, moved / roof.hardware.bandwidth(moved)
 
 
 def _uncounted(report: Report, done: Iterable[Unit]) -> tuple[UncountedOp, ...]:

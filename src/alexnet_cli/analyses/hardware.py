@@ -14,21 +14,45 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.errors import UsageError
+from alexnet_cli.timing import Bandwidth, Calibration
 
 DTYPES = ("float64", "float32", "tf32", "float16", "bfloat16")
 
 
 class Hardware(Struct, frozen=True):
-    """A device's peak FLOP per second by dtype, its memory bandwidth and its memory."""
+    """A device's peak FLOP per second by dtype, its memory bandwidth and its memory.
+
+    `bandwidths` are there for a machine that was measured: what caches hold moves faster.
+    """
 
     name: str
     peak_flops_per_s: dict[str, float]
     bandwidth_bytes_per_s: float
     capacity_bytes: int | None
     source: str
+    bandwidths: tuple[Bandwidth, ...] | UnsetType = UNSET
+
+    def bandwidth(self, moved: int) -> float:
+        """Return the bytes per second at which a kernel can move so many bytes at most.
+
+        Where the bandwidth was measured by size, it is the best of that size or a larger one: a small copy is slower
+        than the caches, as its call takes longer than its bytes.
+        """
+        if self.bandwidths is UNSET:
+            return self.bandwidth_bytes_per_s
+        fit = [each.bytes_per_s for each in self.bandwidths if 2 * each.footprint > moved]
+        return max([*fit, self.bandwidth_bytes_per_s])
+
+
+def measured_hardware(found: Calibration) -> Hardware:
+    """Return a machine as it was measured; its memory bandwidth is that of the largest copy."""
+    threads = "" if found.threads is None else f", {found.threads} thread{'s' * (found.threads > 1)}"
+    bandwidth = found.bandwidths[-1].bytes_per_s
+    name = f"{found.device_name}{threads}"
+    return Hardware(name, found.flops_per_s, bandwidth, None, "measured here by --calibrate", found.bandwidths)
 
 
 _Row = tuple[str, float, float, tuple[float | None, ...], str]

@@ -22,6 +22,7 @@ from alexnet_cli.answers.explain import explain as explain_answer
 from alexnet_cli.answers.export import export as export_answer
 from alexnet_cli.answers.memory import memory as memory_answer
 from alexnet_cli.answers.params import params as params_answer
+from alexnet_cli.answers.profile import profile as profile_answer
 from alexnet_cli.answers.receptive_field import receptive_field as receptive_field_answer
 from alexnet_cli.answers.report import model_page
 from alexnet_cli.answers.scale import scale as scale_answer
@@ -159,6 +160,7 @@ class Inspection:
     params = _asks(params_answer)
     cost = _asks(cost_answer)
     memory = _asks(memory_answer)
+    profile = _asks(profile_answer)
     scale = _asks(scale_answer)
     shard = _asks(shard_answer)
     receptive_field = _asks(receptive_field_answer)

@@ -14,6 +14,7 @@ COMMANDS = {
     "summary": "Show the layers: output shapes, parameters, MACs, and who holds what.",
     "params": "Show where the parameters sit: totals, by type, layer, module.",
     "cost": "Show what each layer computes and moves, and the least time it takes.",
+    "profile": "Measure how long each layer takes, against the least it could.",
     "memory": "Show the memory of a forward and a training step, and what fits.",
     "scale": "Find exact laws of how work and memory grow with input sizes.",
     "shard": "Show what one GPU of many holds and sends in a step.",

@@ -71,15 +71,19 @@ def cost(
 ) -> None:
     """Show what each layer computes and moves, what bounds it, and the least time that it takes."""
     out = page.out()
-    sizes = () if batch_sizes is None else _batch_sizes(batch_sizes)
+    sizes = () if batch_sizes is None else read_batch_sizes(batch_sizes)
     if run.no_batch and len(sizes) > 1:
         raise UsageError("--no-batch and several batch sizes exclude each other")
     session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
     out.answer(answer(session, **vars(asked), batch_size=sizes if len(sizes) > 1 else None))
 
 
-def _batch_sizes(text: str) -> tuple[int, ...]:
-    """Read `1` or `1,8,64`."""
+def read_batch_sizes(text: str) -> tuple[int, ...]:
+    """Read `1` or `1,8,64`.
+
+    Raises:
+        UsageError: it is no list of batch sizes.
+    """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST_BATCH for part in parts):
         expected = f"write whole numbers from 1 to {LARGEST_BATCH:,}, as 8, or 1,8,64 to compare"

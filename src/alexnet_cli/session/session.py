@@ -146,6 +146,21 @@ class Session:
         except NothingToTrainError:
             return None
 
+    def timed(self, seconds: float, step: TrainingStep | None, *, silently: bool = False) -> Report:
+        """Return the report of a run that was repeated under a profiler, on a real device: by default the model's own.
+
+        Raises:
+            UsageError: there is no model to run.
+            AlexnetError: the model cannot be loaded or run.
+        """
+        if not isinstance(self.resolved, Subject):
+            raise UsageError("profile needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        device = self.resolved.home if self.how.device == META else self.how.device
+        mode = self.how.mode if step is None else "train"
+        how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds)
+        listener = self.listener.silenced() if silently else self.listener
+        return Session(self.source, how, cache=False, listener=listener).report()
+
     def serving(self, serving: Serving) -> Session:
         """Return a session about a prompt, or a token after a cache; the tape of its report says what the cache is.
 

@@ -90,7 +90,7 @@ def fake_tensor_mode() -> Any:
     return getattr(fake_tensor, "FakeTensorMode", None)
 
 
-def memory_events(profiler: Any) -> Iterable[Any] | None:
+def raw_events(profiler: Any) -> Iterable[Any] | None:
     """Return a profiler's raw events, allocations among them; None where it does not keep them: no peak is known."""
     results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)
     return None if results is None else results.events()

@@ -14,7 +14,7 @@ import torch
 
 from alexnet_cli.errors import DeviceError
 from alexnet_cli.report import Measured
-from alexnet_cli.torch_insides import memory_events
+from alexnet_cli.torch_insides import raw_events
 from alexnet_cli.tracing.options import META
 
 _BACKENDS = {"cuda": "CUDA", "mps": "MPS (Apple GPU)", "xpu": "XPU (Intel GPU)"}
@@ -67,6 +67,13 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
+def device_name(device: torch.device) -> str:
+    """Return the name of the device that a model runs on."""
+    if device.type in ("cuda", "xpu"):
+        return str(getattr(torch, device.type).get_device_name(device))
+    return "Apple GPU (MPS)" if device.type == "mps" else _cpu_name()
+
+
 def measure(forward: Callable[[], object], device: torch.device, resident_bytes: int) -> Measured:
     """Run a forward, already warmed up, on a real device and measure its peak memory and time.
 
@@ -77,12 +84,12 @@ def measure(forward: Callable[[], object], device: torch.device, resident_bytes:
         backend = getattr(torch, device.type)
         backend.reset_peak_memory_stats(device)
         seconds = _seconds(forward, lambda: backend.synchronize(device))
-        return Measured(backend.get_device_name(device), int(backend.max_memory_allocated(device)), seconds)
+        return Measured(device_name(device), int(backend.max_memory_allocated(device)), seconds)
     if device.type == "mps":
-        return Measured("Apple GPU (MPS)", None, _seconds(forward, torch.mps.synchronize))
+        return Measured(device_name(device), None, _seconds(forward, torch.mps.synchronize))
     seconds = _seconds(forward, lambda: None)
     peak = _cpu_peak(forward)
-    return Measured(_cpu_name(), None if peak is None else resident_bytes + peak, seconds)
+    return Measured(device_name(device), None if peak is None else resident_bytes + peak, seconds)
 
 
 def _seconds(forward: Callable[[], object], synchronize: Callable[[], None]) -> float:
@@ -97,9 +104,9 @@ def _cpu_peak(forward: Callable[[], object]) -> int | None:
     """Return the CPU allocator's peak during the forward, None if the profiler does not tell."""
     from torch.profiler import ProfilerActivity, profile
 
-    with _silent_stderr(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with quiet_profiler(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         forward()
-    events = memory_events(profiler)
+    events = raw_events(profiler)
     return None if events is None else peak_of(events)
 
 
@@ -114,7 +121,7 @@ def peak_of(events: Any) -> int:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
+def quiet_profiler() -> Iterator[None]:
     """Keep the profiler's own log lines, written by C++, off stderr."""
     kept = os.dup(2)
     with Path(os.devnull).open("wb") as nowhere:

@@ -77,6 +77,7 @@ class TraceOptions(Struct, frozen=True):
     of None means that the shapes already include the batch. `formulas` is a file with the user's own
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
+    With `repeat` the run, on a real device, is repeated with a clock for so many seconds.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
     `meta` lacks fails, instead of being run where there are some.
     """
@@ -91,5 +92,6 @@ class TraceOptions(Struct, frozen=True):
     traceback: bool = False
     step: TrainingStep | None = None
     serving: Serving | None = None
+    repeat: float | None = None
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True

@@ -6,7 +6,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import torch
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from torch import nn
 
@@ -24,6 +24,7 @@ from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.example import Example, example_of
 from alexnet_cli.targets.subject import Subject
+from alexnet_cli.timing import Passes
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
@@ -151,7 +152,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     _seed(device)
     model = build(subject, device, options, notify)
     fed = feed(model, device, trial, notify)
-    recorder = Recorder(device, model, taping=options.device == META)
+    recorder = Recorder(device, model, taping=options.device == META or options.repeat is not None)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step)
@@ -184,7 +185,12 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
-    return Report(generator(), described, how, error, layers, totals, tape), failure
+    passes: Passes | UnsetType = UNSET
+    if failure is None and tape is not None and options.repeat is not None and not isinstance(run, Serve):
+        from alexnet_cli.tracing.clock import time_passes  # a run that is not timed needs no clock
+
+        passes = time_passes(run, tape, device, options.repeat)
+    return Report(generator(), described, how, error, layers, totals, tape, passes), failure
 
 
 def _seed(device: torch.device) -> None:

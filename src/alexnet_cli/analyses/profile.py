@@ -1,0 +1,230 @@
+"""Where the time of a run goes, measured: by layer and by type, beside the least time that the hardware allows.
+
+A run is repeated as it is, and under a profiler that tells each operator's time. What the profiler adds is the
+difference of the two medians; it is taken off in equal parts for each event that the profiler noted. All times are
+medians over the runs, with the quartiles beside them: half of all runs lie between these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import median, quantiles
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from alexnet_cli.analyses.cost import OUTSIDE, LayerCost, PhasedWork, Roof, cost, owners
+from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.shares import fraction
+from alexnet_cli.report import Report
+from alexnet_cli.timing import Pass, Passes
+
+_LAUNCH_BOUND = 0.5
+"""An accelerator that works for less than this part of a layer's time waits for launches."""
+
+
+class Spread(Struct, frozen=True):
+    """The median of repeated measurements in seconds, and the quartiles around it."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+class MeasuredWork(Struct, frozen=True, kw_only=True):
+    """How long some work took, and how far that is from the least.
+
+    `time` is measured, `share` its part of the whole run. `in_kernels` is the part of it within operators, the rest is
+    Python and torch on the way. `floor_seconds` is the least time on the hardware, and `of_floor` how many times that
+    the measured time is. `flops_per_s` and `bytes_per_s` are what was reached. `launched` counts kernels on an
+    accelerator, null on the CPU; `launch_bound` tells that it waited for them for half of the time.
+    """
+
+    time: Spread
+    share: float
+    in_kernels: float
+    operators: int
+    launched: int | None
+    launch_bound: bool
+    floor_seconds: float | None
+    of_floor: float | None
+    flops_per_s: float | None
+    bytes_per_s: float | None
+
+
+class LayerTime(MeasuredWork, frozen=True, kw_only=True):
+    """A row's time; `row` is its position in the report's layers."""
+
+    row: int
+    path: str
+    type: str
+    family: str
+
+
+class TypeTime(Struct, frozen=True):
+    """The rows of one type, with the sums of their times and floors."""
+
+    type: str
+    family: str
+    layers: int
+    seconds: float
+    share: float
+    floor_seconds: float | None
+    of_floor: float | None
+
+
+class Whole(Struct, frozen=True):
+    """The whole run: its time as it is, the sum of the layers' times, and what the profiler added, which is taken off.
+
+    `runs` of each kind were made; `settled` tells whether they varied little, otherwise the time was up.
+    """
+
+    time: Spread
+    layers_seconds: float
+    profiler_seconds: float
+    runs: int
+    settled: bool
+    samples_per_s: float | None
+    floor_seconds: float | None
+    of_floor: float | None
+
+
+class Profile(Struct, frozen=True):
+    """Where the time of a run goes. `outside` is what no layer did, null if nothing; all add up to the whole."""
+
+    batch_size: int | None
+    device_name: str
+    threads: int | None
+    whole: Whole
+    layers: tuple[LayerTime, ...]
+    outside: MeasuredWork | None
+    by_type: tuple[TypeTime, ...]
+
+
+def profile(report: Report, roof: Roof | None = None, depth: int | None = None) -> Profile:
+    """Return where the time of a run goes that was repeated; rows below `depth` are added to their ancestor's.
+
+    Raises:
+        TypeError: the run was not repeated.
+    """
+    passes = report.passes
+    if not isinstance(passes, Passes):
+        raise TypeError("the run was not repeated")
+    floors = cost(report, roof, depth)
+    taken = _taken(report, passes, owners(report.layers, depth))
+    total = median(passes.whole)
+    accelerated = passes.threads is None
+    layers = tuple(
+        LayerTime(
+            row=layer.row,
+            path=layer.path,
+            type=layer.type,
+            family=layer.family,
+            **asdict(_measured(taken[layer.row], layer, total, accelerated=accelerated)),
+        )
+        for layer in floors.layers
+    )
+    outside = _measured(taken[None], floors.outside, total, accelerated=accelerated)
+    batch, floor = floors.batch_size, floors.totals.seconds
+    summed = sum(layer.time.seconds for layer in layers) + outside.time.seconds
+    whole = Whole(
+        time=spread(passes.whole),
+        layers_seconds=summed,
+        profiler_seconds=_added(passes),
+        runs=len(passes.whole),
+        settled=passes.settled,
+        samples_per_s=batch / total if batch else None,
+        floor_seconds=floor,
+        of_floor=total / floor if floor else None,
+    )
+    done = [*((layer.type, layer.family, layer) for layer in layers), (OUTSIDE, "other", outside)]
+    by_type = _by_type(done, total) if summed else ()
+    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type)
+
+
+def spread(times: Sequence[float]) -> Spread:
+    """Return the median and the quartiles of some measurements."""
+    low, middle, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (times[0],) * 3
+    return Spread(middle, low, high)
+
+
+class _Taken:
+    """What one row took, run by run."""
+
+    def __init__(self, runs: int) -> None:
+        self.seconds = [0.0] * runs
+        self.kernels = [0.0] * runs
+        self.on_device = [0.0] * runs
+        self.launched = 0
+        self.operators = 0
+
+
+def _added(passes: Passes) -> float:
+    """Return the seconds that the profiler adds to a run."""
+    return max(0.0, median([each.seconds for each in passes.passes]) - median(passes.whole))
+
+
+def _taken(report: Report, passes: Passes, owner: Sequence[int]) -> dict[int | None, _Taken]:
+    operations, runs = tape_of(report).operations, len(passes.passes)
+    taken: dict[int | None, _Taken] = defaultdict(lambda: _Taken(runs))
+    for at, each in enumerate(passes.passes):
+        events = sum(each.events) + each.rest_events
+        for_event = _added(passes) / events if events else 0.0
+        for place, position in enumerate(each.positions):
+            row = operations[position].row
+            own = taken[None if row is None else owner[row]]
+            step = max(0.0, each.steps[place] - for_event * each.events[place])
+            own.seconds[at] += step
+            own.kernels[at] += min(each.kernels[place], step)
+            own.on_device[at] += each.on_device[place]
+            if at == 0:
+                own.operators += 1
+                own.launched += each.launched[place]
+        taken[None].seconds[at] += max(0.0, each.rest - for_event * each.rest_events)
+    return taken
+
+
+def _measured(taken: _Taken, work: PhasedWork | LayerCost | None, total: float, *, accelerated: bool) -> MeasuredWork:
+    seconds = spread(taken.seconds)
+    floor = None if work is None else work.seconds
+    moved = None if work is None else work.bytes_read + work.bytes_written
+    on_device = median(taken.on_device)
+    busy = fraction(on_device if accelerated else median(taken.kernels), seconds.seconds)
+    return MeasuredWork(
+        time=seconds,
+        share=fraction(seconds.seconds, total),
+        in_kernels=min(1.0, busy),
+        operators=taken.operators,
+        launched=taken.launched if accelerated else None,
+        launch_bound=accelerated and taken.launched > 0 and busy < _LAUNCH_BOUND,
+        floor_seconds=floor,
+        of_floor=seconds.seconds / floor if floor else None,
+        flops_per_s=_rate(None if work is None else work.flops, seconds.seconds),
+        bytes_per_s=_rate(moved, seconds.seconds),
+    )
+
+
+def _rate(amount: int | None, seconds: float) -> float | None:
+    return amount / seconds if amount and seconds else None
+
+
+def _by_type(done: Iterable[tuple[str, str, MeasuredWork]], total: float) -> tuple[TypeTime, ...]:
+    groups: dict[tuple[str, str], list[MeasuredWork]] = defaultdict(list)
+    for name, family, work in done:
+        if work.time.seconds:
+            groups[name, family].append(work)
+    found = []
+    for (name, family), works in groups.items():
+        seconds = sum(work.time.seconds for work in works)
+        known = [work.floor_seconds for work in works if work.floor_seconds is not None]
+        floor = sum(known) if known else None
+        over = seconds / floor if floor else None
+        found.append(TypeTime(name, family, len(works), seconds, fraction(seconds, total), floor, over))
+    return tuple(sorted(found, key=lambda each: -each.seconds))
+
+
+def median_pass(passes: Passes) -> Pass:
+    """Return the run under the profiler that took the median time, or the one just below it."""
+    ordered = sorted(passes.passes, key=lambda each: each.seconds)
+    return ordered[(len(ordered) - 1) // 2]

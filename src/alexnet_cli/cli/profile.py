@@ -1,0 +1,57 @@
+"""`alexnet profile`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import typer
+
+from alexnet_cli.answers.profile import profile as answer
+from alexnet_cli.cli import options
+from alexnet_cli.cli.cost import BatchSizes, read_batch_sizes
+from alexnet_cli.cli.groups import options_of, with_groups
+from alexnet_cli.errors import UsageError
+
+EPILOG = """
+\b
+Examples:
+  alexnet profile                          each layer's time on the CPU
+  alexnet profile --calibrate              and the least time that this machine allows
+  alexnet profile --device cuda -b 64      on a GPU
+  alexnet profile --backward -b 8          a training step
+  alexnet profile -b 1,8                   latency and throughput by batch size
+  alexnet profile --trace trace.json       a time line for Perfetto
+  alexnet profile --json | jq .whole.time.seconds
+"""
+
+Asked: Any = options_of(
+    answer,
+    seconds=typer.Option(metavar="S", help="Repeat the run for about so long; less if its time varies little."),
+    backward=typer.Option("--backward", help="Measure a training step: the forward and its backward."),
+    amp=options.Amp,
+    calibrate=typer.Option(
+        "--calibrate", help="First measure the peak and the bandwidth of the device; they are kept for later runs."
+    ),
+    depth=options.Depth,
+    trace=typer.Option(metavar="FILE", help="Write a run as a time line of layers and operators, for Perfetto."),
+    flame=typer.Option(metavar="FILE", help="The same for speedscope."),
+)
+
+
+@with_groups(without=("batch_size",))
+def profile(
+    target: options.Target = "alexnet",
+    *,
+    asked: Asked,
+    batch_sizes: BatchSizes = None,
+    run: options.Run,
+    page: options.Page,
+) -> None:
+    """Measure how long each layer takes, and hold it against the least time that the device allows."""
+    out = page.out()
+    sizes = () if batch_sizes is None else read_batch_sizes(batch_sizes)
+    if run.no_batch and len(sizes) > 1:
+        raise UsageError("--no-batch and several batch sizes exclude each other")
+    session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
+    out.answer(answer(session, **vars(asked), batch_size=sizes if len(sizes) > 1 else None))

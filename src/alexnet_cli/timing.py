@@ -1,0 +1,54 @@
+"""How long a run took, as plain values: runs as they are, and the operators of runs under a profiler."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Pass(Struct, frozen=True):
+    """One run under the profiler, in seconds, with what the profiler added.
+
+    `positions` are the operators found among the tape's: `steps` has for each the time from the end of the one before
+    to its own end, `kernels` the part of it within the operator, `events` how many events the profiler noted in it,
+    `on_device` what the kernels took that it launched on an accelerator, and `launched` how many those are. `rest` and
+    `rest_events` follow the last operator.
+    """
+
+    seconds: float
+    positions: tuple[int, ...]
+    steps: tuple[float, ...]
+    kernels: tuple[float, ...]
+    events: tuple[int, ...]
+    on_device: tuple[float, ...]
+    launched: tuple[int, ...]
+    rest: float
+    rest_events: int
+
+
+class Passes(Struct, frozen=True):
+    """One run that was repeated: the seconds of runs as they are, and those under the profiler.
+
+    `settled` tells whether the runs as they are varied little; otherwise the time was up.
+    """
+
+    device_name: str
+    threads: int | None
+    whole: tuple[float, ...]
+    passes: tuple[Pass, ...]
+    settled: bool
+
+
+class Bandwidth(Struct, frozen=True):
+    """The bytes per second at which a kernel moved `footprint` bytes again and again: caches hold small ones."""
+
+    footprint: int
+    bytes_per_s: float
+
+
+class Calibration(Struct, frozen=True):
+    """What a machine reached: FLOP per second of matrix products by dtype, and bandwidths, the smallest first."""
+
+    device_name: str
+    threads: int | None
+    flops_per_s: dict[str, float]
+    bandwidths: tuple[Bandwidth, ...]

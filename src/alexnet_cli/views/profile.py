@@ -1,0 +1,188 @@
+"""How long each layer takes, beside the least time that the hardware allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.profile import LayerTime, Profile, Spread, TypeTime
+from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
+from alexnet_cli.report import Report
+from alexnet_cli.units import flops_per_s, seconds, si
+from alexnet_cli.views.cost import peak_name
+from alexnet_cli.views.parts import Columns, T, given, layer_name, look_of, run_line, some, table, titled
+
+_OF_HARDWARE = frozenset({"floor_seconds", "of_floor"})
+_MARGIN = 2.0
+_MEASURED = (
+    "Times are medians of repeated runs; the spread is the width of the middle half of all runs, as a part of the "
+    "median. A layer's time goes from the end of the operator before to the end of its own last one, so that what "
+    "Python and torch do on the way is part of it, and layers add up to the run. What the profiler adds is measured, "
+    "by runs with and without it in turns, and taken off."
+)
+_FLOOR = (
+    "Minimum times are those of `alexnet cost`: for each kernel, the longer of its FLOPs at the peak and its bytes at "
+    "the full bandwidth."
+)
+_UNKNOWN = "what this machine can do at most is not known: --calibrate measures it once, and layers get a minimum time"
+
+
+def profile_document(report: Report, found: Sequence[Profile], roof: Roof | None) -> Document:
+    """Show the layers, types and totals of a run; several batch sizes side by side."""
+    if not found:
+        return Document(f"Profile of {titled(report)}", (), run_line(report.run))
+    first, several = found[0], len(found) > 1
+    blocks = given(
+        _layers(report, first, roof),
+        _types(first, roof),
+        _batches(found, roof) if several else None,
+        _against_latency(found) if several else None,
+        _roofline(report, first, roof),
+        _facts(first, roof),
+        Note(_MEASURED),
+        Note(_FLOOR) if roof is not None else Note(_UNKNOWN),
+        _faster(first),
+        None if first.whole.settled else Note("the runs varied: for steadier times give --seconds more", "warning"),
+    )
+    how = run_line(report.run) + "".join(f", {each.batch_size}" for each in found[1:])
+    how += "" if first.threads is None else f" · {first.threads} thread{'s' * (first.threads > 1)}"
+    return Document(f"Profile of {titled(report)}", blocks, f"{how} · {first.device_name}")
+
+
+def _known(columns: Columns[T], roof: Roof | None) -> Columns[T]:
+    return {column: value for column, value in columns.items() if roof or column.key not in _OF_HARDWARE}
+
+
+def _layers(report: Report, found: Profile, roof: Roof | None) -> Table:
+    columns: Columns[LayerTime] = {
+        Column("layer", "Layer"): lambda layer: layer_name(report.layers[layer.row]),
+        Column("path", "Path", priority=6): lambda layer: layer.path,
+        Column("seconds", "Time", "seconds"): lambda layer: layer.time.seconds,
+        Column("spread", "Spread", "share", priority=5): lambda layer: _width(layer.time),
+        Column("share", "Share", "share", priority=8, bar=True): lambda layer: layer.share,
+        Column("floor_seconds", "Min. time", "seconds", priority=7): lambda layer: layer.floor_seconds,
+        Column("of_floor", "Of it", priority=7): lambda layer: _times(layer.of_floor),
+        Column("flops_per_s", "FLOP/s", "flops_per_s", priority=4): lambda layer: _blank(layer.flops_per_s),
+        Column("bytes_per_s", "Bytes/s", priority=3): lambda layer: _per_s(layer.bytes_per_s),
+        Column("in_kernels", "In kernels", "share", priority=2): lambda layer: layer.in_kernels,
+        Column("operators", "Operators", "count", priority=1): lambda layer: layer.operators,
+    }
+    if found.threads is None:
+        columns[Column("launched", "Kernels", "count", priority=2)] = lambda layer: layer.launched
+        columns[Column("bound", "Waits", priority=5)] = lambda layer: "for launches" if layer.launch_bound else ""
+    return table("by_layer", _known(columns, roof), found.layers, look=lambda layer: look_of(report.layers[layer.row]))
+
+
+def _types(found: Profile, roof: Roof | None) -> Table:
+    columns: Columns[TypeTime] = {
+        Column("type", "Type"): lambda each: each.type,
+        Column("layers", "Layers", "count", priority=3): lambda each: each.layers,
+        Column("seconds", "Time", "seconds"): lambda each: each.seconds,
+        Column("share", "% of time", "share", bar=True): lambda each: each.share,
+        Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.floor_seconds,
+        Column("of_floor", "Of it", priority=5): lambda each: _times(each.of_floor),
+    }
+    return table("by_type", _known(columns, roof), found.by_type, "By type")
+
+
+def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
+    columns: Columns[Profile] = {
+        Column("batch_size", "Batch", "count"): lambda each: each.batch_size,
+        Column("seconds", "Latency", "seconds"): lambda each: each.whole.time.seconds,
+        Column("spread", "Spread", "share", priority=5): lambda each: _width(each.whole.time),
+        Column("samples_per_s", "Samples/s", "count"): lambda each: _rate(each.whole.samples_per_s),
+        Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.whole.floor_seconds,
+        Column("of_floor", "Of it", priority=5): lambda each: _times(each.whole.of_floor),
+    }
+    return table("by_batch", _known(columns, roof), found, "By batch size")
+
+
+def _against_latency(found: Sequence[Profile]) -> Plot | None:
+    points = [(each.whole.time.seconds, each.whole.samples_per_s) for each in found if each.whole.samples_per_s]
+    names = tuple(f"batch {each.batch_size}" for each in found if each.whole.samples_per_s)
+    placed = tuple((latency, float(rate)) for latency, rate in points if rate)
+    if len(placed) < 2:  # noqa: PLR2004 - a line has two ends
+        return None
+    x, y = Axis("latency", "seconds", log=True), Axis("samples per second", "count", log=True)
+    line = Series("batch sizes", placed, "conv", "line", names)
+    return Plot("throughput", x, y, (line,), "Throughput against latency, by batch size")
+
+
+def _roofline(report: Report, found: Profile, roof: Roof | None) -> Plot | None:
+    """Return what each layer reached below the roof; None if no layer can be placed."""
+    placed = [
+        (layer, (layer.flops_per_s / layer.bytes_per_s, layer.flops_per_s))
+        for layer in found.layers
+        if layer.flops_per_s and layer.bytes_per_s
+    ]
+    dtype = report.run.dtype if report.run else "float32"
+    peak = None if roof is None else roof.peak(dtype)
+    if roof is None or peak is None or not placed:
+        return None
+    bandwidth = roof.hardware.bandwidth_bytes_per_s
+    ends = [x for _, (x, _) in placed] + [peak / bandwidth]
+    low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
+    corners = ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak))
+    lines = Series(f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", corners, "other", "line")
+    clouds = []
+    for family in dict.fromkeys(layer.family for layer, _ in placed):
+        own = [each for each in placed if each[0].family == family]
+        names = tuple(layer.path for layer, _ in own)
+        clouds.append(Series(family, tuple(point for _, point in own), family, names=names))
+    x, y = Axis("intensity", "intensity", log=True), Axis("reached", "flops_per_s", log=True)
+    return Plot("roofline", x, y, (lines, *clouds), f"Measured, below the roofline of {roof.hardware.name}")
+
+
+def _faster(found: Profile) -> Note | None:
+    """Say which layers took less than the least time; None if none did."""
+    paths = [layer.path for layer in found.layers if layer.floor_seconds and layer.time.seconds < layer.floor_seconds]
+    if not paths:
+        return None
+    why = "the device can do more than was measured (--calibrate again while it is idle: the best counts)"
+    return Note(f"faster than its minimum time: {some(paths)}; {why}", "warning")
+
+
+def _facts(found: Profile, roof: Roof | None) -> Facts:
+    whole = found.whole
+    low, high = seconds(whole.time.low), seconds(whole.time.high)
+    facts = [
+        Fact("Whole run", whole.time.seconds, "seconds", f"half of {whole.runs} runs from {low} to {high}"),
+        Fact("its layers", whole.layers_seconds, "seconds", "together", level=1),
+        Fact("profiler", whole.profiler_seconds, "seconds", "added to each run it watched, taken off", level=1),
+    ]
+    if found.outside is not None and found.outside.time.seconds:
+        facts.append(Fact("outside layers", found.outside.time.seconds, "seconds", level=1))
+    if whole.samples_per_s is not None:
+        facts.append(Fact("Samples per second", _rate(whole.samples_per_s), "count"))
+    if roof is not None and whole.floor_seconds is not None:
+        facts.append(Fact("Minimum time", whole.floor_seconds, "seconds", f"the run takes {_times(whole.of_floor)}"))
+        facts.append(Fact("Hardware", roof.hardware.name, note=roof.hardware.source))
+        facts.append(Fact("bandwidth", f"{si(roof.hardware.bandwidth_bytes_per_s)}B/s", level=1))
+        facts += [Fact(f"peak in {dtype}", peak, "flops_per_s", level=1) for dtype, peak in _peaks(roof)]
+    return Facts(tuple(facts))
+
+
+def _peaks(roof: Roof) -> list[tuple[str, float]]:
+    return list(roof.hardware.peak_flops_per_s.items())
+
+
+def _width(time: Spread) -> float | str:
+    return (time.high - time.low) / time.seconds if time.seconds else ""
+
+
+def _times(of_floor: float | None) -> str:
+    if of_floor is None:
+        return ""
+    return f"{of_floor:.3g} ×" if of_floor < 1000 else f"{round(of_floor):,} ×"  # noqa: PLR2004 - three digits
+
+
+def _blank(rate: float | None) -> float | str:
+    return "" if rate is None else rate
+
+
+def _per_s(rate: float | None) -> str:
+    return "" if rate is None else f"{si(rate)}B/s"
+
+
+def _rate(rate: float | None) -> float | None:
+    return None if rate is None else round(rate) if rate >= 100 else float(f"{rate:.3g}")  # noqa: PLR2004

@@ -1,0 +1,215 @@
+"""Where the time of a run goes: what is derived from measured times, and what measuring leaves as it was."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+import torch
+from msgspec.structs import replace
+from torch import nn
+
+from alexnet_cli import AlexnetError, inspect
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.hardware import Hardware, measured_hardware
+from alexnet_cli.analyses.profile import profile
+from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
+from alexnet_cli.cli.schema import json_schema
+from alexnet_cli.session.session import Named, Session
+from alexnet_cli.timing import Bandwidth, Calibration, Pass, Passes
+from alexnet_cli.tracing import calibrate
+from alexnet_cli.tracing.options import TrainingStep
+
+MODEL = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.second(torch.relu(self.first(x))) + x
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(2))
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+"""
+
+
+@pytest.fixture
+def net(tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    return "net.py:Net"
+
+
+def timed(net, step=None):
+    from alexnet_cli.session.how import how_to_run
+
+    return Session(Named(net), how_to_run(input_size=["4"])).timed(0.05, step)
+
+
+def passes(steps, *, whole, seconds, rest=0.0):
+    """Return runs of one operator each 1 s apart, with one event for each operator and one after the last."""
+    count = len(steps)
+    one = Pass(
+        seconds=seconds,
+        positions=tuple(range(count)),
+        steps=steps,
+        kernels=tuple(step / 2 for step in steps),
+        events=(1,) * count,
+        on_device=(0.0,) * count,
+        launched=(0,) * count,
+        rest=rest,
+        rest_events=1,
+    )
+    return Passes("a machine", 1, whole, (one,), settled=True)
+
+
+def test_the_profiler_is_taken_off_by_event():
+    """Runs take 8 s and 10 s under the profiler, which notes three events: 2/3 s are taken off for each."""
+    model = nn.Sequential(nn.ReLU(), nn.Tanh())
+    report = inspect(model, torch.zeros(1, 4)).report
+    assert [operation.op for operation in report.tape.operations] == ["relu", "tanh"]
+    found = profile(replace(report, passes=passes((3.0, 6.0), whole=(7.0, 8.0, 9.0), seconds=10.0, rest=1.0)))
+    one = 2 / 3
+    relu, tanh = found.layers
+    assert (relu.time.seconds, tanh.time.seconds) == pytest.approx((3 - one, 6 - one))
+    assert found.outside.time.seconds == pytest.approx(1 - one)
+    assert found.whole.layers_seconds == pytest.approx(8.0)
+    assert (found.whole.time.seconds, found.whole.profiler_seconds, found.whole.runs) == (8.0, 2.0, 3)
+    assert relu.in_kernels == pytest.approx(1.5 / (3 - one))
+    assert found.whole.samples_per_s == 1 / 8
+
+
+def test_floors_and_rates_follow_from_the_work():
+    """A linear layer of 4 × 4 does 16 MACs; at 8 FLOP/s it takes 4 s at least, and reached 32 FLOP in 8 s."""
+    report = inspect(nn.Sequential(nn.Linear(4, 4, bias=False)), torch.zeros(1, 4)).report
+    roof = Roof(Hardware("slow", {"float32": 8.0}, 1e9, None, ""))
+    count = len(report.tape.operations)
+    steps = (*(0.0,) * (count - 1), 8.0)
+    [layer] = profile(replace(report, passes=passes(steps, whole=(8.0, 8.0), seconds=8.0)), roof).layers
+    assert (layer.floor_seconds, layer.of_floor, layer.flops_per_s) == (4.0, 2.0, 4.0)
+
+
+def test_caches_bound_small_work_only():
+    """A copy of 1 KB is slower than one of 4 KB, as its call takes longer than its bytes: caches do more."""
+    bandwidths = (Bandwidth(1_000, 50.0), Bandwidth(4_000, 100.0), Bandwidth(100_000, 10.0))
+    hardware = measured_hardware(Calibration("this", 2, {}, bandwidths))
+    assert [hardware.bandwidth(moved) for moved in (10, 1_500, 7_000, 9_000, 10**9)] == [100, 100, 100, 10, 10]
+    assert hardware.name == "this, 2 threads"
+
+
+@pytest.mark.parametrize("step", [None, TrainingStep("none")], ids=["forward", "backward"])
+def test_each_operator_of_the_tape_is_found(net, step):
+    report = timed(net, step)
+    expected = [at for at, operation in enumerate(report.tape.operations) if operation.nature != "view"]
+    for each in report.passes.passes:
+        assert set(expected) <= set(each.positions)
+        assert sum(each.steps) + each.rest == pytest.approx(each.seconds)
+        assert all(kernel <= step for kernel, step in zip(each.kernels, each.steps, strict=True))
+
+
+def test_slices_are_nested_as_the_rows(net):
+    found = slices(timed(net))
+    assert [each.name for each in found if each.depth <= 2] == [
+        *("forward", "Net", "blocks.0", "blocks.1"),  # a phase, the model, its blocks
+    ]
+    for outer in found:
+        inside = [each for each in found if outer.start <= each.start < outer.end and each.depth > outer.depth]
+        assert all(each.end <= outer.end + 1e-12 for each in inside)
+
+
+def test_files_for_other_programs(net, tmp_path):
+    report = timed(net)
+    events = json.loads(chrome_trace(report))["traceEvents"]
+    assert {"Net", "blocks.0.first", "addmm"} <= {event["name"] for event in events}
+    assert all(event["dur"] >= 0 for event in events if event["ph"] == "X")
+    told = json.loads(speedscope(report))
+    opened = []
+    last = 0.0
+    for event in told["profiles"][0]["events"]:
+        assert event["at"] >= last - 1e-6
+        last = event["at"]
+        if event["type"] == "O":
+            opened.append(event["frame"])
+        else:
+            assert opened.pop() == event["frame"]
+    assert opened == []
+
+
+def test_the_command_measures_and_keeps_what_a_machine_can_do(alexnet, net, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALEXNET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setitem(calibrate._SIDES, "cpu", (32,))
+    monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", (2**12, 2**16))
+    unknown = alexnet("profile", net, "-i", "4", "--seconds", "0.05", "--json")
+    assert unknown.code == 0, unknown.err
+    assert unknown.json["hardware"] is None
+    assert all(layer["floor_seconds"] is None for layer in unknown.json["layers"])
+    first = alexnet("profile", net, "-i", "4", "--seconds", "0.05", "--calibrate", "--json").json
+    again = alexnet("profile", net, "-i", "4", "--seconds", "0.05", "--json").json
+    assert again["hardware"] == first["hardware"]
+    better = alexnet("profile", net, "-i", "4", "--seconds", "0.05", "--calibrate", "--json").json["hardware"]
+    assert better["peak_flops_per_s"]["float32"] >= first["hardware"]["peak_flops_per_s"]["float32"] > 0
+    jsonschema.validate(again, json_schema("profile"))
+    summed = sum(layer["time"]["seconds"] for layer in again["layers"]) + again["outside"]["time"]["seconds"]
+    assert again["whole"]["layers_seconds"] == pytest.approx(summed)
+
+
+def test_batches_side_by_side(alexnet, net):
+    answer = alexnet("profile", net, "-i", "4", "-b", "1,3", "--seconds", "0.05", "--json")
+    assert [each["batch_size"] for each in answer.json["sweep"]] == [1, 3]
+    for each in answer.json["sweep"]:
+        assert each["whole"]["samples_per_s"] == pytest.approx(each["batch_size"] / each["whole"]["time"]["seconds"])
+    table = alexnet("profile", net, "-i", "4", "-b", "1,3", "--seconds", "0.05").out
+    assert "Throughput against latency" in table
+
+
+def test_the_model_is_left_as_it_was():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    found = inspect(model, torch.zeros(3, 4)).profile(seconds=0.05, backward=True)
+    assert found.whole.time.seconds > 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"seconds": 0}, "--seconds 0 is no time"),
+        ({"amp": "bf16"}, "--amp goes with --backward"),
+        ({"trace": "missing/trace.json"}, "the folder missing is not there"),
+    ],
+)
+def test_what_cannot_be_asked(net, given, says):
+    from pathlib import Path
+
+    given = {name: Path(value) if name == "trace" else value for name, value in given.items()}
+    with pytest.raises(AlexnetError, match=says):
+        inspect(net, input_size=4).profile(**given)
+
+
+def test_a_saved_report_cannot_be_timed(alexnet, net):
+    alexnet("summary", net, "-i", "4", "-o", "report.json")
+    answer = alexnet("profile", "report.json")
+    assert answer.code == 2
+    assert "profile needs a model to run" in answer.err
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_on_a_gpu(net):
+    found = inspect(net, input_size=4, device="cuda").profile(seconds=0.2)
+    assert found.threads is None
+    assert all(layer.launched for layer in found.layers if layer.type == "Linear")
