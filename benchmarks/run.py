@@ -22,6 +22,7 @@ SECTIONS = {
     "A model larger than the machine": "large_model",
     "Memory": "memory",
     "Correctness": "correctness",
+    "Measured times": "profiles",
 }
 
 
