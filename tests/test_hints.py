@@ -166,6 +166,13 @@ CASES = [
         {"file.py:NAME": "nets.py:one_token"},
     ),
     Case("cost report.json --backward", "for (--backward) give the model itself", "cost alexnet"),
+    Case("profile --seconds 0", "as in (--seconds 5)", "profile", {"5": "0.1"}),
+    Case(
+        "compare nets.py:Net nets.py:Net -i 3,8,8 --profile --seconds 0",
+        "as in (--seconds 10)",
+        "compare nets.py:Net nets.py:Net -i 3,8,8 --profile",
+        {"10": "0.1"},
+    ),
     Case("summary -o table.abc", "choose with (--format)", "summary -o table.abc", {"at": "at csv"}),
     Case("draw -o figure.abc", "choose with (--format)", "draw -o figure.abc", {"at": "at svg"}),
     Case("memory --gpu nothing", "as in (--capacity 24GiB)", "memory"),

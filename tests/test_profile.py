@@ -13,7 +13,7 @@ from torch import nn
 from alexnet_cli import AlexnetError, inspect
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, measured_hardware
-from alexnet_cli.analyses.profile import profile
+from alexnet_cli.analyses.profile import in_turns, profile
 from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.session.session import Named, Session
@@ -206,6 +206,27 @@ def test_a_saved_report_cannot_be_timed(alexnet, net):
     answer = alexnet("profile", "report.json")
     assert answer.code == 2
     assert "profile needs a model to run" in answer.err
+
+
+def test_models_in_turns():
+    """Ratios of 2 in each round, whatever slowed the round down; of two alike nothing is said."""
+    slow = [1.0, 1.5, 3.0, 1.0, 2.0, 1.0, 1.1]
+    first, second, third = in_turns([(one, 2 * one, one * (1 + (-1) ** at / 100)) for at, one in enumerate(slow)])
+    assert (first.seconds, first.ratio) == (1.1, None)
+    assert (second.ratio, second.low, second.high) == pytest.approx((2, 2, 2))
+    assert second.differs
+    assert third.low < 1 < third.high
+    assert third.differs is False
+
+
+def test_compare_times_models(alexnet, net):
+    answer = alexnet("compare", net, net, "-i", "4", "--profile", "--seconds", "0.2", "--json")
+    assert answer.code == 0, answer.err
+    first, second = answer.json["timed"]
+    assert (first["rounds"], first["ratio"]) == (7, None)
+    assert second["low"] < second["ratio"] < second["high"]
+    jsonschema.validate(answer.json, json_schema("compare"))
+    assert "Measured in turns" in alexnet("compare", net, net, "-i", "4", "--profile", "--seconds", "0.2").out
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from statistics import median, quantiles
+from math import exp, log, sqrt
+from statistics import mean, median, quantiles, stdev
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -90,6 +91,21 @@ class Whole(Struct, frozen=True):
     of_floor: float | None
 
 
+class TimedAgainst(Struct, frozen=True):
+    """A model's time beside that of the first, both measured in turns.
+
+    `ratio` is how many times that of the first it is: the geometric mean over `rounds` of the ratios of medians, with
+    the 95 % interval from `low` to `high`; `differs` tells whether 1 lies outside of it. They are null for the first.
+    """
+
+    seconds: float
+    rounds: int
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    differs: bool | None = None
+
+
 class Profile(Struct, frozen=True):
     """Where the time of a run goes. `outside` is what no layer did, null if nothing; all add up to the whole."""
 
@@ -147,6 +163,32 @@ def spread(times: Sequence[float]) -> Spread:
     """Return the median and the quartiles of some measurements."""
     low, middle, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (times[0],) * 3
     return Spread(middle, low, high)
+
+
+ROUNDS = 7
+"""How often models are measured in turns."""
+_STUDENT_T = 2.447
+"""The two-sided 95 % quantile of Student's t with six degrees of freedom, for seven rounds."""
+
+
+def in_turns(rounds: Sequence[Sequence[float]]) -> tuple[TimedAgainst, ...]:
+    """Compare models by their seconds in each of `ROUNDS` rounds; the first is what the others are compared with.
+
+    The interval is that of the mean of the logarithms of the ratios, by Student's t: what slows a whole round down
+    cancels out in its ratio.
+    """
+    firsts, *others = zip(*rounds, strict=True)
+    found = [TimedAgainst(median(firsts), len(rounds))]
+    for seconds in others:
+        logs = [log(own / first) for own, first in zip(seconds, firsts, strict=True)]
+        middle, half = mean(logs), _STUDENT_T * stdev(logs) / sqrt(len(logs))
+        differs = abs(middle) > half
+        found.append(
+            TimedAgainst(
+                median(seconds), len(rounds), exp(middle), exp(middle - half), exp(middle + half), differs=differs
+            )
+        )
+    return tuple(found)
 
 
 class _Taken:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from statistics import median
 
-from msgspec import structs
+from msgspec import UNSET, UnsetType, structs
 
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel
 from alexnet_cli.analyses.compare import compare as compared
 from alexnet_cli.analyses.compare import only_changes as changes_of
+from alexnet_cli.analyses.profile import ROUNDS, TimedAgainst, in_turns
 from alexnet_cli.answers.answer import Answer
+from alexnet_cli.errors import UsageError
 from alexnet_cli.report import ErrorInfo, Input, Report, Run
 from alexnet_cli.report_json import Envelope, generator
 from alexnet_cli.session.session import Session
@@ -24,25 +27,48 @@ class CompareResult(Envelope, frozen=True, kw_only=True):
 
     subjects: tuple[ComparedModel, ...]
     layers: tuple[AlignedLayer, ...]
+    timed: tuple[TimedAgainst, ...] | UnsetType = UNSET
 
 
-def compare(sessions: Sequence[Session], *, only_changes: bool = False) -> Answer[CompareResult]:
+def compare(
+    sessions: Sequence[Session], *, only_changes: bool = False, profile: bool = False, seconds: float = 10.0
+) -> Answer[CompareResult]:
     """Compare two models or more; the first is what the others are compared with.
 
+    With `profile` they are run in turns for about so many `seconds` in all, and their times are compared too.
+
     Raises:
+        UsageError: a target that is to be run is not a model.
         AlexnetError: a model cannot be loaded or run.
     """
     reports = reports_of(sessions)
     comparison = compared(reports)
     shown = changes_of(comparison) if only_changes else comparison
     hidden = len(comparison.layers) - len(shown.layers)
+    failures = named_failures(reports)
+    timed = _timed(sessions, seconds) if profile and not failures else UNSET
     result = CompareResult(
         generator=generator(),
         command="compare",
         error=next((report.error for report in reports if report.error), None),
         **structs.asdict(shown),
+        timed=timed,
     )
-    return Answer(result, lambda: compare_document(shown, hidden=hidden), failures=named_failures(reports))
+    return Answer(result, lambda: compare_document(shown, hidden=hidden, timed=timed), failures=failures)
+
+
+def _timed(sessions: Sequence[Session], seconds: float) -> tuple[TimedAgainst, ...]:
+    """Run models in turns, the one that begins changing from round to round."""
+    rounds = []
+    for turn in range(ROUNDS):
+        own: dict[int, float] = {}
+        for place in (*range(turn % len(sessions), len(sessions)), *range(turn % len(sessions))):
+            report = sessions[place].timed(seconds / (ROUNDS * len(sessions)), None, silently=True)
+            if report.error is not None or report.passes is UNSET:
+                raise UsageError(f"{report.model.target} runs on meta and not where it is to be timed", "see summary")
+            own[place] = median(report.passes.whole)
+        rounds.append([own[place] for place in range(len(sessions))])
+    return in_turns(rounds)
 
 
 def reports_of(sessions: Sequence[Session]) -> list[Report]:

@@ -105,7 +105,9 @@ def inspect(
     return Inspection(Session(Live(model, example), how, cache=False, listener=listener), notes)
 
 
-def compare(*models: Inspection | nn.Module | str, only_changes: bool = False) -> Result[CompareResult]:
+def compare(
+    *models: Inspection | nn.Module | str, only_changes: bool = False, profile: bool = False, seconds: float = 10.0
+) -> Result[CompareResult]:
     """Compare two models or more; the first is what the others are compared with.
 
     Raises:
@@ -114,7 +116,8 @@ def compare(*models: Inspection | nn.Module | str, only_changes: bool = False) -
     if len(models) < 2:  # noqa: PLR2004 - a comparison needs two
         raise UsageError(f"compare takes two models or more, not {len(models)}", "as in compare(before, after)")
     looks = [model if isinstance(model, Inspection) else inspect(model) for model in models]
-    return _result(compare_answer([look.session for look in looks], only_changes=only_changes), ())
+    sessions = [look.session for look in looks]
+    return _result(compare_answer(sessions, only_changes=only_changes, profile=profile, seconds=seconds), ())
 
 
 def _asks(answer: Callable[Concatenate[Session, P], Answer[R]]) -> Callable[Concatenate[Inspection, P], Result[R]]:
@@ -179,9 +182,15 @@ class Inspection:
         """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""
         return Drawing(draw_answer(self.session, style=style, depth=depth, theme=theme), width, scale)
 
-    def compare(self, *others: Inspection | nn.Module | str, only_changes: bool = False) -> Result[CompareResult]:
-        """Show this model beside others, and what changed from layer to layer."""
-        return compare(self, *others, only_changes=only_changes)
+    def compare(
+        self,
+        *others: Inspection | nn.Module | str,
+        only_changes: bool = False,
+        profile: bool = False,
+        seconds: float = 10.0,
+    ) -> Result[CompareResult]:
+        """Show this model beside others, and what changed from layer to layer; with `profile` how fast they are."""
+        return compare(self, *others, only_changes=only_changes, profile=profile, seconds=seconds)
 
     def check(
         self,

@@ -21,6 +21,7 @@ Examples:
   alexnet compare alexnet alexnet -b 1 -b 8               two batches of one model
   alexnet compare net.py:Net net.py:Net -i 224 -i 256     two inputs of one model
   alexnet compare net.py:Net net.py:Net --arg 2:width=32  two widths of one model
+  alexnet compare alexnet alexnet-owt --profile           which is faster here, and how sure that is
 """
 
 Targets = Annotated[
@@ -33,13 +34,26 @@ Targets = Annotated[
 ]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out the layers that are the same.")]
 
+Profile = Annotated[bool, typer.Option("--profile", help="Run the models in turns and compare their times.")]
+Seconds = Annotated[float, typer.Option(metavar="S", help="With --profile: run for about so long in all.")]
+
 
 @with_groups(without=("cache",))
-def compare(targets: Targets, only_changes: OnlyChanges = False, *, sides: Sides, page: options.Page) -> None:
+def compare(
+    targets: Targets,
+    only_changes: OnlyChanges = False,
+    profile: Profile = False,
+    seconds: Seconds = 10.0,
+    *,
+    sides: Sides,
+    page: options.Page,
+) -> None:
     """Show models side by side: totals, and what changed from layer to layer."""
     if len(targets) == 1:
         raise UsageError(
             "compare takes two targets or more", f"as in alexnet compare alexnet {shlex.quote(targets[0])}"
         )
     out = page.out()
-    out.answer(answer(sides.sessions(targets), only_changes=only_changes))
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 10")
+    out.answer(answer(sides.sessions(targets), only_changes=only_changes, profile=profile, seconds=seconds))

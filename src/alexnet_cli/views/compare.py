@@ -7,13 +7,21 @@ from collections.abc import Iterator, Sequence
 from string import ascii_uppercase
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel, Comparison
-from alexnet_cli.document import Column, Document, Note, Row, Table
+from alexnet_cli.analyses.profile import TimedAgainst
+from alexnet_cli.document import Block, Column, Document, Note, Row, Table
 from alexnet_cli.views.parts import Columns, run_line, table
 
 ARROW = " → "
 ABSENT = "–"
+_IN_TURNS = (
+    "Times are medians of forwards on the CPU, or on the device that was asked for. The models run in turns, so that "
+    "what slows the machine down slows both; the ratio is the geometric mean over the rounds, its interval by "
+    "Student's t."
+)
 _SHOWN_AS_NUMBERS = frozenset({"params", "macs"})
 _FOLLOW_FROM_PARAMS = frozenset({"trainable_params", "param_bytes"})
 _WORDS = {
@@ -25,13 +33,17 @@ _WORDS = {
 }
 
 
-def compare_document(comparison: Comparison, *, hidden: int = 0) -> Document:
+def compare_document(
+    comparison: Comparison, *, hidden: int = 0, timed: Sequence[TimedAgainst] | UnsetType = UNSET
+) -> Document:
     """Show the totals of each model and the layers of all; `hidden` layers that are the same were left out."""
     subjects = comparison.subjects
     names = ", ".join(subject.model.class_name for subject in subjects[1:])
     runs = {run_line(subject.run) for subject in subjects}
     same_run = runs.pop() if len(runs) == 1 else ""
-    blocks = [_layers(comparison), _totals(subjects, runs_differ=not same_run)]
+    blocks: list[Block] = [_layers(comparison), _totals(subjects, runs_differ=not same_run)]
+    if timed is not UNSET:
+        blocks += [_timed(subjects, timed), Note(_IN_TURNS)]
     found = Counter(layer.change for layer in comparison.layers)
     same = found["same"] + hidden
     counted = f"{found['changed']} changed, {found['added']} added, {found['removed']} removed, {same} the same."
@@ -39,6 +51,31 @@ def compare_document(comparison: Comparison, *, hidden: int = 0) -> Document:
         counted = f"Nothing changed in {same} layer{'s' * (same != 1)}."
     notes = (Note(counted), *_notes(subjects))
     return Document(f"{subjects[0].model.class_name} against {names}", (*blocks, *notes), same_run)
+
+
+def _timed(subjects: Sequence[ComparedModel], timed: Sequence[TimedAgainst]) -> Table:
+    columns: Columns[int] = {
+        Column("model", "Model"): lambda i: f"{label(i)} {subjects[i].model.class_name}",
+        Column("seconds", "Time", "seconds"): lambda i: timed[i].seconds,
+        Column("ratio", "Of A"): lambda i: _ratio(timed[i].ratio),
+        Column("interval", "95 % interval", priority=5): lambda i: (
+            f"{_ratio(timed[i].low)} to {_ratio(timed[i].high)}" if timed[i].low else ""
+        ),
+        Column("verdict", "So it is", priority=6): lambda i: _verdict(timed[i]),
+    }
+    return table("timed", columns, range(len(subjects)), "Measured in turns")
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.3f} ×"
+
+
+def _verdict(timed: TimedAgainst) -> str:
+    if timed.ratio is None:
+        return ""
+    if not timed.differs:
+        return "no different as far as this tells"
+    return "slower" if timed.ratio > 1 else "faster"
 
 
 def label(number: int) -> str:
