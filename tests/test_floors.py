@@ -17,6 +17,7 @@ ROOT = Path(alexnet_cli.__file__).parent
 BASE = {
     "report",
     "tape",
+    "wiring",
     "rank",
     "report_json",
     "older_reports",

@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.tape import Shape, Tape
 from alexnet_cli.timing import Passes
+from alexnet_cli.wiring import Wiring
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -195,7 +196,7 @@ class Report(Struct, frozen=True):
     """A traced model; or a checkpoint, which cannot be run: then `run` and MACs are None.
 
     `tape` is what ran, operator by operator; None where that was not recorded. `passes` are the times of runs that
-    were repeated with a clock.
+    were repeated with a clock. `wiring` is there for a training step.
     """
 
     generator: Generator
@@ -206,6 +207,7 @@ class Report(Struct, frozen=True):
     totals: Totals
     tape: Tape | None = None
     passes: Passes | UnsetType = UNSET
+    wiring: Wiring | UnsetType = UNSET
 
 
 def subtree(layers: Sequence[Layer], row: int) -> range:

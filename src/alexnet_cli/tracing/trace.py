@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,6 +44,7 @@ from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.recording.serving import Serve
 from alexnet_cli.tracing.undisturbed import undisturbed
+from alexnet_cli.tracing.wiring.making import Making
 from alexnet_cli.units import shape
 
 if TYPE_CHECKING:
@@ -150,12 +152,14 @@ def _trace_as_asked(device: torch.device, trial: Trial, notify: Notify) -> tuple
 def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
     subject, options = trial.subject, trial.options
     _seed(device)
-    model = build(subject, device, options, notify)
+    making = None if options.step is None else Making()
+    with nullcontext() if making is None else making.watched():
+        model = build(subject, device, options, notify)
     fed = feed(model, device, trial, notify)
     recorder = Recorder(device, model, taping=options.device == META or options.repeat is not None)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
-    run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step)
+    run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step, making)
     if options.serving is not None:
         run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):
@@ -190,7 +194,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         from alexnet_cli.tracing.clock import time_passes  # a run that is not timed needs no clock
 
         passes = time_passes(run, tape, device, options.repeat)
-    return Report(generator(), described, how, error, layers, totals, tape, passes), failure
+    wiring = run.wiring if isinstance(run, Step) and run.wiring is not None else UNSET
+    return Report(generator(), described, how, error, layers, totals, tape, passes, wiring), failure
 
 
 def _seed(device: torch.device) -> None:

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
-import linecache
 import re
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import ForwardError, UsageError, is_ours, is_users_file
+from alexnet_cli.errors import ForwardError, UsageError, is_users_file
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
 from alexnet_cli.tracing.inputs.feed import Values, model_dtype, values_said, with_batch
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
+from alexnet_cli.tracing.wiring.making import Making
 
 if TYPE_CHECKING:
     from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search
@@ -47,7 +43,7 @@ class Trial:
         self.found: FoundInputs | None = None
         self._search: Search | None = None
         self._built: nn.Module | None = None
-        self._lines: dict[int, str] = {}
+        self._making = Making()
 
     def but_for_values(self, specs: Sequence[InputSpec]) -> BaseException | None:
         """Try shapes; stopping where values are needed, which `meta` lacks, does not count as a failure."""
@@ -126,43 +122,13 @@ class Trial:
     def origin(self, path: str) -> str | None:
         """Return the line of the user's code that makes a module: `net.py:14: self.fc1 = nn.Linear(400, 120)`."""
         module = dict(self._model().named_modules()).get(path)
-        return self._lines.get(id(module)) or None
+        return None if module is None else self._making.line(module)
 
     def _model(self) -> nn.Module:
         if self._built is None:
-            with self._watching():
+            with self._making.watched():
                 self._built = build(self.subject, torch.device(META), self.options, notify=lambda _: None)
         return self._built
-
-    @contextmanager
-    def _watching(self) -> Iterator[None]:
-        """Note the line of the user's code that makes each module built inside."""
-        original = nn.Module.__init__
-
-        def init(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self._lines[id(module)] = _users_line(inspect.currentframe(), module) or ""
-            original(module, *args, **kwargs)
-
-        nn.Module.__init__ = init  # type: ignore[method-assign, assignment] # put back below
-        try:
-            yield
-        finally:
-            nn.Module.__init__ = original  # type: ignore[method-assign]
-
-
-_is_users_file = cache(is_users_file)  # asked of each frame of each module that is made
-
-
-def _users_line(frame: FrameType | None, module: nn.Module) -> str | None:
-    """Return the innermost line of the user's code that is not a constructor of the module itself."""
-    frame = frame and frame.f_back  # past the wrapper around the constructor
-    while frame is not None and not is_ours(frame.f_code.co_filename):
-        own = frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
-        if not own and _is_users_file(frame.f_code.co_filename):
-            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}: {line}"
-        frame = frame.f_back
-    return None
 
 
 def needs_values(error: BaseException) -> bool:

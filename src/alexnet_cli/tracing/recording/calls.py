@@ -78,7 +78,8 @@ class Call:
 
     Its own work excludes that of modules below it. `counted` tells whether any of its operators had a MAC formula,
     `uncounted` names those that compute but have none, `mutated` holds the storages written to. A call that `attends`
-    does one of the two products of attention; `named` are the families that functions inside have by their names.
+    does one of the two products of attention; `named` are the families that functions inside have by their names. A
+    module's is `training` if it was in that mode when it was called.
     """
 
     module: nn.Module | None
@@ -99,6 +100,7 @@ class Call:
     parts: list[Call] = field(default_factory=list)
     named: set[Family] = field(default_factory=set)
     attends: bool = False
+    training: bool = True
     absorbed_by: Call | None = None
 
     @property

@@ -142,6 +142,7 @@ class Recorder:
                     return run_module(module, *args, **kwargs)
             with DisableTorchFunction():  # our function mode would take looking at a tensor for a call
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
+            call.training = getattr(module, "training", True)
             self._enter(call)
             outer = self._current, self._in_function
             self._current, self._in_function = call if _is_closed(module) else None, False

@@ -21,6 +21,9 @@ from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers th
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
+from alexnet_cli.tracing.wiring.making import Making
+from alexnet_cli.tracing.wiring.watch import Watch
+from alexnet_cli.wiring import Wiring
 
 _COUNTS_STEPS_ON_CPU = torch.__version__ >= "2.13"  # compares as versions, not as text
 """Whether an optimizer keeps its count of steps, which it reads, on the CPU; older ones use the default device."""
@@ -58,11 +61,14 @@ class Forward:
 class Step:
     """One training step as it is once training is under way: the optimiser's state is there already.
 
-    The loss is the model's output if that is one number, otherwise the sum of its outputs.
+    The loss is the model's output if that is one number, otherwise the sum of its outputs. `made` has watched the model
+    being made; `wiring` is what the step has shown, None before it.
     """
 
     forward: Forward
     how: TrainingStep
+    made: Making | None = None
+    wiring: Wiring | None = None
 
     @property
     def model(self) -> nn.Module:
@@ -75,6 +81,8 @@ class Step:
         Raises:
             NothingToTrainError: no output depends on a parameter that is trained.
         """
+        below = Forward.__call__.__code__
+        watch = Watch(self.model, self.made, below, lambda: self.run_forward(recorder.device))
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
         optimizer = None if lazy else self.optimizer()
         if lazy or self.how.optimizer not in ("none", "sgd"):
@@ -84,11 +92,14 @@ class Step:
                 optimizer = self._first_step(optimizer, warm_up.device)
         tape = recorder.tape
         if tape is not None:
+            watch.start(tape)
             state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
             before = {**held(self.model), "optimizer": state}
             tape.begin(self.forward.given, before, packed_weights(self.model))
         with recorder.recording():
             self._step(optimizer, recorder)
+        if tape is not None:
+            self.wiring = watch.wiring(recorder, tape)
 
     def _first_step(
         self, optimizer: torch.optim.Optimizer | None, device: torch.device

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
 from bisect import bisect_right, insort
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -19,7 +20,8 @@ from alexnet_cli.tape import Nature, Operation, Phase, Role, State, Tape, Value
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
-from alexnet_cli.tracing.recording.tensors import StorageTable, bytes_of, tensors_among, tensors_in
+from alexnet_cli.tracing.recording.tensors import StorageTable, distinct_bytes, tensors_among, tensors_in
+from alexnet_cli.tracing.wiring.lines import NO_LINE, Lines
 
 _ALIAS = "alias"
 """A pseudo-operator: a tensor is read again whose storage was written through another tensor."""
@@ -45,7 +47,9 @@ _NOWHERE = Place(None, None, None)
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
+    """An operator that ran, before the rows are known; `line` is the number of its line of code."""
+
     op: str
     unit: int
     place: Place
@@ -55,10 +59,14 @@ class _Draft:
     makes: tuple[int, ...]
     arguments: dict[str, Any]
     nature: Nature
+    line: int = NO_LINE
 
 
 class TapeRecorder:
-    """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model."""
+    """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model.
+
+    With `lines` it notes the line of code that ran each operator of the forward.
+    """
 
     def __init__(self, where: Callable[[], Place]) -> None:
         self.phase: Phase = "forward"
@@ -66,9 +74,10 @@ class TapeRecorder:
         self.inputs: tuple[int, ...] = ()
         self.outputs: tuple[int, ...] = ()
         self.state: State | UnsetType = UNSET
+        self.lines: Lines | None = None
         self.storages = StorageTable()
         self._packed: Mapping[int, Tensor] = {}
-        self._drafts: list[_Draft] = []
+        self._drafts: list[Draft] = []
         self._values: list[Value] = []
         self._current: dict[tuple[Any, ...], int] = {}
         self._writes: dict[int, list[int]] = {}
@@ -151,7 +160,10 @@ class TapeRecorder:
         if op.written:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
-        self._drafts.append(_Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature))
+        line = NO_LINE if self.lines is None or self.phase != "forward" else self.lines.here(inspect.currentframe())
+        self._drafts.append(
+            Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature, line)
+        )
         if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not is_view(args[0]):
             self._sums.append(position)  # torch tracks what else shares a view's memory
         self.storages.clock = position + 1
@@ -179,6 +191,11 @@ class TapeRecorder:
             for d in self._drafts
         )
         return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, self.state)
+
+    @property
+    def drafts(self) -> Sequence[Draft]:
+        """The operators so far."""
+        return self._drafts
 
     def _forget_imports(self) -> None:
         """Free what an import during the run holds: torch.fx keeps its frame, with the callers' tensors, in a cycle.
@@ -231,7 +248,7 @@ class TapeRecorder:
         value = self._current[key] = self._new(tensor, number)
         if writes is not None:
             reads = tuple(writes) if known is None else (known, *writes[bisect_right(writes, known) :])
-            draft = _Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {}, "view")
+            draft = Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {}, "view")
             self._drafts.append(draft)
         return value
 
@@ -250,7 +267,7 @@ class TapeRecorder:
         return others
 
     def _new(self, tensor: Tensor, number: int) -> int:
-        self._values.append(Value(tuple(tensor.shape), _name(tensor.dtype), number, _distinct_bytes(tensor)))
+        self._values.append(Value(tuple(tensor.shape), _name(tensor.dtype), number, distinct_bytes(tensor)))
         return len(self._values) - 1
 
 
@@ -271,15 +288,6 @@ def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:
 @cache
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _distinct_bytes(tensor: Tensor) -> int:
-    if tensor.layout is not _STRIDED or tensor.is_contiguous():
-        return bytes_of(tensor)
-    elements = 1
-    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        elements *= size if stride or not size else 1
-    return elements * tensor.element_size()
 
 
 def _is_plain(value: Any) -> bool:

@@ -110,6 +110,16 @@ def bytes_of(tensor: Tensor) -> int:
     return tensor.numel() * tensor.itemsize
 
 
+def distinct_bytes(tensor: Tensor) -> int:
+    """Return the bytes of a tensor's distinct elements: a dimension that is expanded counts once."""
+    if tensor.layout is not torch.strided or tensor.is_contiguous():
+        return bytes_of(tensor)
+    elements = 1
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        elements *= size if stride or not size else 1
+    return elements * tensor.element_size()
+
+
 def packed_weights(model: nn.Module) -> dict[int, Tensor]:
     """Return a stand-in of as many bytes for what each quantised layer packs its weights in, by the layer's id."""
     found: dict[int, Tensor] = {}

@@ -1,0 +1,1 @@
+"""What a training step shows about a model's wiring: lines of code, gradients, modes, what grows."""
