@@ -5,7 +5,7 @@ An entry in `LIMITS` gives a limit its option and its key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, compare
+from alexnet_cli.analyses.findings.wiring import Problem, ddp_problems, wiring_of
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.document import Unit
 from alexnet_cli.quantities import COUNT, SIZE, Quantity
@@ -22,9 +23,9 @@ from alexnet_cli.report import Report
 
 @dataclass(frozen=True)
 class Limit:
-    """An upper bound on one of a report's totals, or without a `total` on the peak memory of a training step.
+    """An upper bound on one of a report's totals, or without a `total` on what `of_step` reads off a training step.
 
-    `quantity` tells how to write the limit; without one it is a flag, which holds if the total names nothing.
+    `quantity` tells how to write the limit; without one it is a flag, which holds if nothing is named.
     `by_layer` totals are sums over the layers. `of_run` totals need a complete forward. With `baseline`, the total is
     also compared with a baseline's.
     """
@@ -37,6 +38,7 @@ class Limit:
     by_layer: bool = False
     of_run: bool = True
     baseline: bool = False
+    of_step: Callable[[Report], int | None] | None = None
 
     @property
     def parameter(self) -> str:
@@ -48,26 +50,61 @@ class Limit:
         """What it limits: `params` for `max-params`."""
         return self.name.partition("-")[2]
 
+    @property
+    def opposite(self) -> str:
+        """The name of the option that switches a flag off: `allow-unused` for `no-unused`."""
+        return f"allow-{self.measure}" if self.name.startswith("no-") else f"not-{self.name}"
+
     def of(self, report: Report) -> int | None:
         """Return the value, None if it is unknown because the model was not run, or not to the end."""
         if self.of_run and (report.run is None or report.error is not None):
             return None
-        if self.total is None:
-            return peak_of(timeline(report)).bytes
-        value: int | tuple[object, ...] | None = getattr(report.totals, self.total)
+        if self.of_step is not None:
+            return self.of_step(report)
+        value: int | tuple[object, ...] | None = getattr(report.totals, self.total or "")
         return len(value) if isinstance(value, tuple) else value
+
+
+def _peak(step: Report) -> int:
+    return peak_of(timeline(step)).bytes
+
+
+def _missed(step: Report) -> list[Problem] | None:
+    wiring = wiring_of(step)
+    return None if wiring is None else [(it.name, it.line) for it in wiring.without_gradient]
+
+
+def _for_ddp(step: Report) -> list[Problem] | None:
+    wiring = wiring_of(step)
+    return None if wiring is None else ddp_problems(wiring)
+
+
+_PROBLEMS = {"no-unused-gradients": _missed, "ddp-safe": _for_ddp}
+
+
+def _number(name: str) -> Callable[[Report], int | None]:
+    def of_step(step: Report) -> int | None:
+        problems = _PROBLEMS[name](step)
+        return None if problems is None else len(problems)
+
+    return of_step
 
 
 LIMITS = (
     Limit("max-params", "count", "parameters", "params", COUNT, by_layer=True, of_run=False, baseline=True),
     Limit("max-macs", "macs", "MACs", "macs", COUNT, by_layer=True, baseline=True),
     Limit("max-weights", "bytes", "bytes", "param_bytes", SIZE, by_layer=True, of_run=False, baseline=True),
-    Limit("max-train-memory", "bytes", "bytes", None, SIZE),
+    Limit("max-train-memory", "bytes", "bytes", None, SIZE, of_step=_peak),
     Limit("max-layers", "count", "layers", "layers", COUNT, baseline=True),
     Limit("no-uncounted", "count", "uncounted operators", "uncounted_ops"),
     Limit("no-unused", "count", "unused modules", "unused_modules"),
+    Limit(
+        *("no-unused-gradients", "count", "parameters without a gradient", None),
+        of_step=_number("no-unused-gradients"),
+    ),
+    Limit("ddp-safe", "count", "obstacles", None, of_step=_number("ddp-safe")),
 )
-STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.total is None)
+STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step is not None)
 NAMED = 3
 """How many layers a failed check names."""
 
@@ -89,7 +126,7 @@ class Check(Struct, frozen=True):
 def check_limits(report: Report, limits: Mapping[str, int], step: Report | None = None) -> tuple[Check, ...]:
     """Check a report against limits by name; `step` is the report of a training step, None if there is none."""
     asked = [limit for limit in LIMITS if limit.name in limits]
-    return tuple(_limited(limit, limits[limit.name], step if limit.total is None else report) for limit in asked)
+    return tuple(_limited(limit, limits[limit.name], step if limit.of_step else report) for limit in asked)
 
 
 def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tuple[Check, ...]:
@@ -116,11 +153,17 @@ def sentence(check: Check) -> str:
         why = "no training step was run" if check.name in STEP_LIMITS else "the model was not run to its end"
         said = f"{check.unit} unknown, because {why}"
     else:
-        unit = check.unit.removesuffix("s") if check.value == 1 else check.unit
+        unit = _singular(check.unit) if check.value == 1 else check.unit
         said = _amount(check.value, check.unit) + ("" if check.unit == "bytes" else f" {unit}")
         if check.limit or check.passed:
             said += f", {'within' if check.passed else 'more than'} {_amount(check.limit, check.unit)}"
     return f"{said}; {check.detail}" if check.detail else said
+
+
+def _singular(unit: str) -> str:
+    """Return `uncounted operator` for `uncounted operators`, `parameter without a gradient` for several."""
+    first, space, rest = unit.partition(" without ")
+    return f"{first.removesuffix('s')}{space}{rest}"
 
 
 def _limited(limit: Limit, most: int, report: Report | None) -> Check:
@@ -149,11 +192,14 @@ def _where(limit: Limit, report: Report) -> str:
         return _list([f"{op.op} in {_path(op.paths[0])}" if op.paths else op.op for op in totals.uncounted_ops])
     if limit.name == "no-unused":
         return _list([_path(module.path) for module in totals.unused_modules])
-    if limit.total is None:
+    if limit.name in _PROBLEMS:
+        problems = _PROBLEMS[limit.name](report) or []
+        return _list([f"{name} ({line})" if line else name for name, line in problems])
+    if limit.of_step is not None:
         peak = peak_of(timeline(report))
         held = ", ".join(f"{kind} {units.size(size)}" for kind, size in peak.live_bytes.items())
         return f"at the peak ({peak.phase}, in {peak.op}): {held}"
-    sizes = [(getattr(layer, limit.total), layer.path) for layer in report.layers] if limit.by_layer else []
+    sizes = [(getattr(layer, limit.total or ""), layer.path) for layer in report.layers] if limit.by_layer else []
     largest = sorted((pair for pair in sizes if pair[0]), key=lambda pair: -pair[0])[:NAMED]
     named = [f"{_path(path)} ({units.text(size, limit.unit)})" for size, path in largest]
     return f"most in {', '.join(named)}" if named else ""

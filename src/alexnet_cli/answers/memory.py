@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from alexnet_cli.analyses import memory as analysis
 from alexnet_cli.analyses.capacity import Fit, Room, fit
+from alexnet_cli.analyses.findings.rules import wiring_findings
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
 from alexnet_cli.analyses.serving.held import ServingMemory
@@ -20,13 +21,15 @@ from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep, training_step
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.context import context_document
+from alexnet_cli.views.explain import ToldFinding, tell
 from alexnet_cli.views.memory import memory_document
 
 
 class MemoryResult(Envelope, frozen=True, kw_only=True):
     """`alexnet memory --json`; `run` is that of the forward, `training` null if there is nothing to train.
 
-    With a context there is `serving`, and all else is about the prompt.
+    With a context there is `serving`, and all else is about the prompt. `wiring` are the claims about the wiring of the
+    training step that do not hold, there if a step ran.
     """
 
     inference: Inference | None
@@ -35,6 +38,7 @@ class MemoryResult(Envelope, frozen=True, kw_only=True):
     timeline: tuple[Moment, ...] | UnsetType = UNSET
     fit: Fit | UnsetType = UNSET
     serving: ServingMemory | UnsetType = UNSET
+    wiring: tuple[ToldFinding, ...] | UnsetType = UNSET
 
 
 def memory(
@@ -78,12 +82,14 @@ def memory(
     held = analysis.memory(report, trained, analysis.Recipe(step.optimizer, step.amp, step.foreach))
     fits = None if room is None else _fit(room, held, session, step)
     failures = failures_of(report, trained)
+    wiring = None if held.training is None else tell(wiring_findings(report, trained), "en")
     result = MemoryResult(
         **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
         **{**asdict(held), "timeline": held.timeline if timeline else UNSET},
         fit=UNSET if fits is None else fits,
+        wiring=UNSET if wiring is None else wiring,
     )
-    return Answer(result, lambda: memory_document(report, held, fits), failures=failures)
+    return Answer(result, lambda: memory_document(report, held, fits, wiring or ()), failures=failures)
 
 
 def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: bool) -> Answer[MemoryResult]:

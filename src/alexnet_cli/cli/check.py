@@ -50,12 +50,14 @@ _HELP = {
     "max-layers": "Maximum number of layers that run.",
     "no-uncounted": "Fail if an operator has no MAC formula.",
     "no-unused": "Fail if a module is never called.",
+    "no-unused-gradients": "Fail if a parameter that is trained gets no gradient in a training step.",
+    "ddp-safe": "Fail if DistributedDataParallel would need find_unused_parameters, or stumbles over buffers.",
 }
 
 
 def _option(limit: Limit) -> Any:
     if limit.quantity is None:
-        return Annotated[bool | None, typer.Option(f"--{limit.name}/--allow-{limit.measure}", help=_HELP[limit.name])]
+        return Annotated[bool | None, typer.Option(f"--{limit.name}/--{limit.opposite}", help=_HELP[limit.name])]
     return Annotated[str | None, typer.Option(f"--{limit.name}", metavar="LIMIT", help=_HELP[limit.name])]
 
 

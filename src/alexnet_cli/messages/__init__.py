@@ -7,9 +7,12 @@ from string import Formatter
 from typing import Any
 
 from alexnet_cli import units
-from alexnet_cli.messages import en, ko
+from alexnet_cli.messages import en, en_wiring, ko, ko_wiring
 
-CATALOGUES: dict[str, Mapping[str, str]] = {"en": en.MESSAGES, "ko": ko.MESSAGES}
+CATALOGUES: dict[str, Mapping[str, str]] = {
+    "en": {**en.MESSAGES, **en_wiring.MESSAGES},
+    "ko": {**ko.MESSAGES, **ko_wiring.MESSAGES},
+}
 MOST_NAMES = 4
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -19,7 +22,7 @@ def say(language: str, key: str, values: Mapping[str, Any] | None = None) -> str
 
     After the colon in a placeholder stands how a value is written: `count`, `bytes`, `share`, `shape`, `ratio`,
     `layer` for a path, `layers` for several, `names`, `polynomial` for coefficients in n, the constant first, or
-    `n layer|layers` for a count with its noun, one or many.
+    `n layer|layers` for a count with its noun, one or many; `at` for a line of code in brackets, nothing for None.
     """
     catalogue = CATALOGUES[language]
     return _Writer(catalogue).vformat(catalogue[key], (), values or {})
@@ -39,6 +42,7 @@ class _Writer(Formatter):
             "layers": lambda paths: self._listed([self._layer(path) for path in paths]),
             "names": self._listed,
             "polynomial": _polynomial,
+            "at": lambda line: f" ({line})" if line else "",
         }
 
     def format_field(self, value: Any, format_spec: str) -> str:

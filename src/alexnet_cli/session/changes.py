@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from alexnet_cli.analyses.findings.one_layer import Changes, Refused
-from alexnet_cli.analyses.findings.rules import applying, candidates, of_training
+from alexnet_cli.analyses.findings.rules import applying, asks_for_step, candidates, of_training
+from alexnet_cli.errors import AlexnetError, NothingToTrainError
 from alexnet_cli.report import Report
 from alexnet_cli.session.language import trace_runs
-from alexnet_cli.session.session import Session, is_on_meta
+from alexnet_cli.session.session import Session, Variation, is_on_meta
 from alexnet_cli.tracing.options import TrainingStep
 
 STEP = TrainingStep("none")
@@ -19,7 +20,8 @@ def trace_changes(session: Session, codes: Iterable[str]) -> Changes | None:
     """Trace on `meta` what findings of these codes propose or ask for; None if that is nothing or nothing can run."""
     codes = tuple(codes)
     wanted, asked = candidates(session.report(), codes), applying(session.report(), codes)
-    if not (any(wanted.values()) or asked) or not session.can_run:
+    of_step = asks_for_step(session.report(), codes)
+    if not (any(wanted.values()) or asked or of_step) or not session.can_run:
         return None
     with session.listener.tracing("trying the changes"):
         whole = session.on_meta()
@@ -31,7 +33,18 @@ def trace_changes(session: Session, codes: Iterable[str]) -> Changes | None:
             if chosen is not None and trained is not None:
                 steps[chosen] = trained
         runs = trace_runs(whole, asked) if asked and is_on_meta(whole.report()) else None
-    return Changes(whole.report(), after, steps, runs)
+        step = _step(whole) if of_step and is_on_meta(whole.report()) else None
+    return Changes(whole.report(), after, steps, runs, step)
+
+
+def _step(whole: Session) -> Report | str | None:
+    """Return a training step, or why it failed; None if there is nothing to train."""
+    try:
+        return whole.vary(Variation(step=STEP)).report()
+    except NothingToTrainError:
+        return None
+    except AlexnetError as error:
+        return error.message
 
 
 def _first(paths: Sequence[str], whole: Session, after: dict[str, Report | Refused]) -> str | None:

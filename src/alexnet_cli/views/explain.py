@@ -69,6 +69,13 @@ def explain_document(report: Report, findings: Sequence[ToldFinding], language: 
     return Document(title, tuple(blocks), run_line(report.run))
 
 
+def told_of(finding: ToldFinding) -> list[str]:
+    """Return a finding's evidence without its claim, in sentences that stand alone: each kind a few times."""
+    shown, left_out = first_alike(finding.evidence)
+    more = [f"{left_out} more like this; --json lists them all"] if left_out else []
+    return [f"{finding.code}: {item.text}" for item in shown] + more
+
+
 def first_alike(evidence: Sequence[ToldEvidence]) -> tuple[list[ToldEvidence], int]:
     """Return the first few pieces of each kind, and how many are left out."""
     seen: Counter[str] = Counter()

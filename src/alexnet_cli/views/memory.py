@@ -10,6 +10,7 @@ from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Mark, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
+from alexnet_cli.views.explain import ToldFinding, told_of
 from alexnet_cli.views.parts import Columns, given, run_line, table, titled
 
 _SHOWN: dict[Kind, tuple[str, str]] = {
@@ -48,8 +49,8 @@ _DROPOUT = (
 )
 
 
-def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
-    """Show the peaks and their parts, memory over time, what each layer saves, and what fits."""
+def memory_document(report: Report, held: Memory, fit: Fit | None, wiring: Sequence[ToldFinding] = ()) -> Document:
+    """Show the peaks and their parts, memory over time, what each layer saves, what fits, and what is wired wrongly."""
     training, inference = held.training, held.inference
     what = f"Live memory over {'a training step' if training else 'a forward'}, operator by operator"
     recurrent = any(layer.family == "recurrent" for layer in report.layers)
@@ -61,6 +62,7 @@ def memory_document(report: Report, held: Memory, fit: Fit | None) -> Document:
         timeline_plot(held.timeline, what) if len(held.timeline) > 1 else None,
         _layer_table(held.layers, training.saved_activation_bytes) if training else None,
         Note(_NOT_TRAINED, "warning") if inference and not training else None,
+        *(Note(text, "warning") for finding in wiring for text in told_of(finding)),
         Note(_RECURRENT, "warning") if recurrent else None,
         Note(_DROPOUT, "warning") if training and dropout else None,
         Note(_CONVENTION),

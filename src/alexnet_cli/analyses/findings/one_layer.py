@@ -27,12 +27,14 @@ class Changes(Struct, frozen=True):
 
     `before` is the model as it is, run in the same way. `steps` are training steps, of the model as it is and as it is
     changed, where both were traced. `runs` are those of a language model that claims ask for, None if none were made.
+    `step` is a training step for claims about wiring, or why it failed; None if there is nothing to train.
     """
 
     before: Report
     after: Mapping[str, Report | Refused]
     steps: Mapping[str, tuple[Report, Report]] = {}
     runs: Runs | None = None
+    step: Report | str | None = None
 
 
 def saved_by(path: str, changes: Changes, amount: Callable[[Report], int]) -> Evidence:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from alexnet_cli.analyses.findings import language, one_layer, parameters, structure, vocabulary
+from alexnet_cli.analyses.findings import kept, language, one_layer, parameters, structure, vocabulary, wiring
 from alexnet_cli.analyses.findings.finding import Finding, Judged, Verdict, fact, not_applicable
 from alexnet_cli.analyses.findings.language import OfRuns
 from alexnet_cli.analyses.findings.one_layer import Changes, OneLayer
+from alexnet_cli.analyses.findings.wiring import OfStep
 from alexnet_cli.report import Report
 
 RULES: dict[str, Callable[[Report], Judged]] = {
@@ -27,13 +28,27 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "keys-are-shared": language.shares_keys,
     "token-reads-all": language.reads_all,
     "embedding-is-large": vocabulary.embedding,
+    "gradients-reach-all": wiring.gradients,
+    "optimiser-has-all": wiring.optimised,
+    "ddp-takes-it": wiring.ddp,
+    "nothing-grows": wiring.keeps_size,
+    "modes-agree": wiring.modes,
+    "kept-once": kept.twice,
+    "no-wider-casts": kept.wider,
+    "few-logits": kept.logits,
 }
-"""The claims of the course notebook, in its order, then those that a teacher would add, of language models last."""
+"""The claims of the course notebook, in its order, then those that a teacher would add, of language, of wiring."""
 
 AT_OTHER_LENGTHS = "attention-overtakes"
 WITH_A_CACHE = ("attention-overtakes", "keys-are-shared", "token-reads-all")
 OF_LANGUAGE = (*WITH_A_CACHE, "embedding-is-large")
 """Claims that are about language models and other transformers only."""
+
+OF_WIRING = tuple(code for code, rule in RULES.items() if isinstance(rule, OfStep))
+"""Claims about a training step, which say something where they do not hold."""
+
+PARTLY_WRONG = ("gradients-reach-all", "optimiser-has-all")
+"""Claims about wiring that are wrong where they hold for some parameters only."""
 
 WITHOUT_A_RUN = ("parameters-in-conv-and-linear", "linear-dominates", "size-in-one-layer")
 """Rules that need only the parameters; a checkpoint has no order, shapes or work."""
@@ -56,8 +71,24 @@ def applying(report: Report, codes: Iterable[str]) -> set[str]:
 
 
 def is_shown(code: str, verdict: Verdict) -> bool:
-    """Tell whether a claim says something: those about language models say nothing of a classifier."""
+    """Tell whether a claim says something: those about language models say nothing of a classifier.
+
+    Those about wiring say something where they fail.
+    """
+    if code in OF_WIRING:
+        return verdict == "fails" or (verdict == "partly" and code in PARTLY_WRONG)
     return code not in OF_LANGUAGE or verdict != "not_applicable"
+
+
+def asks_for_step(report: Report, codes: Iterable[str]) -> bool:
+    """Tell whether claims among these codes are about a training step of a model that ran."""
+    return report.error is None and report.run is not None and any(code in OF_WIRING for code in codes)
+
+
+def wiring_findings(report: Report, step: Report | None) -> tuple[Finding, ...]:
+    """Return those claims about the wiring of a training step that do not hold."""
+    found = findings(report, OF_WIRING, Changes(report, {}, step=step))
+    return tuple(finding for finding in found if is_shown(finding.code, finding.verdict))
 
 
 def of_training(code: str) -> bool:
@@ -83,6 +114,8 @@ def _judge(report: Report, code: str, changes: Changes | None) -> Judged:
         return not_applicable("not_run")
     rule = RULES[code]
     runs = None if changes is None else changes.runs
+    if isinstance(rule, OfStep):
+        return rule.judged(None if changes is None else changes.step)
     verdict, evidence = rule.judged(report, runs) if isinstance(rule, OfRuns) else rule(report)
     if verdict == "not_applicable":
         return Judged(verdict, evidence)
