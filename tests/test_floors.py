@@ -18,6 +18,7 @@ BASE = {
     "report",
     "tape",
     "wiring",
+    "snapshot",
     "rank",
     "report_json",
     "older_reports",

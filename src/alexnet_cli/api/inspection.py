@@ -21,6 +21,8 @@ from alexnet_cli.answers.draw import draw as draw_answer
 from alexnet_cli.answers.explain import explain as explain_answer
 from alexnet_cli.answers.export import export as export_answer
 from alexnet_cli.answers.memory import memory as memory_answer
+from alexnet_cli.answers.oom import OomResult
+from alexnet_cli.answers.oom import oom as oom_answer
 from alexnet_cli.answers.params import params as params_answer
 from alexnet_cli.answers.profile import profile as profile_answer
 from alexnet_cli.answers.receptive_field import receptive_field as receptive_field_answer
@@ -181,6 +183,18 @@ class Inspection:
     ) -> Drawing:
         """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""
         return Drawing(draw_answer(self.session, style=style, depth=depth, theme=theme), width, scale)
+
+    def oom(
+        self,
+        snapshot: str | os.PathLike[str],
+        *,
+        optimizer: str = "sgd",
+        amp: str | None = None,
+        foreach: bool = True,
+    ) -> Result[OomResult]:
+        """Tell which layers' tensors filled a GPU when memory ran out, from a snapshot of it."""
+        answer = oom_answer(self.session, os.fspath(snapshot), optimizer=optimizer, amp=amp, foreach=foreach)
+        return _result(answer, self.notes)
 
     def compare(
         self,

@@ -16,6 +16,7 @@ COMMANDS = {
     "cost": "Show what each layer computes and moves, and the least time it takes.",
     "profile": "Measure how long each layer takes, against the least it could.",
     "memory": "Show the memory of a forward and a training step, and what fits.",
+    "oom": "Tell what filled a GPU when memory ran out, from a snapshot.",
     "scale": "Find exact laws of how work and memory grow with input sizes.",
     "shard": "Show what one GPU of many holds and sends in a step.",
     "receptive-field": "Show how much of the input each layer sees.",
