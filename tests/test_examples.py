@@ -53,7 +53,7 @@ LINES = sorted({line for lines in (*PAGES.values(), lines_of_help()) for line in
 def workplace(tmp_path_factory) -> Path:
     """A folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("examples")
-    for name in ("lenet.py", "networks.py", "decoder.py"):
+    for name in ("lenet.py", "networks.py", "decoder.py", "snapshot.pickle"):
         shutil.copy(ROOT / "docs" / name, folder)
     (folder / "net.py").write_text(
         "from torch import nn\n\n\nclass Net(nn.Module):\n"
