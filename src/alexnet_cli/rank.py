@@ -19,6 +19,9 @@ Dimension = Literal["pp", "ddp", "fsdp", "tp"]
 DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "tp")
 """The dimensions of the mesh from the outermost to the innermost: neighbours in the last are neighbours in a node."""
 
+GroupName = Dimension | Literal["ep", "efsdp"]
+"""Whom a collective runs among: a dimension of the mesh, or how the ranks of `fsdp` share experts."""
+
 Schedule = Literal["gpipe", "1f1b", "interleaved"]
 SCHEDULES: tuple[Schedule, ...] = ("gpipe", "1f1b", "interleaved")
 CollectiveKind = Literal["all_gather", "reduce_scatter", "all_reduce", "all_to_all", "broadcast", "send", "recv"]
@@ -35,6 +38,9 @@ HELD: tuple[Held, ...] = (
 class Layout(Struct, frozen=True, kw_only=True):
     """How many ranks share each kind of work: pipeline stages, replicas, shards of the state, shards of each layer.
 
+    The `ep` ranks that share the experts are among those of `fsdp`: neighbours have different experts, and those with
+    the same shard their state. So torchtitan and transformers lay them out.
+
     With `reshard` FSDP frees the weights that it gathered for a forward, and gathers them again for the backward; a
     number keeps them sharded among so many ranks in between. With pipeline stages the batch runs as `micro_batches` by
     the `schedule`; each stage has `chunks` parts of the model, more than one if they are interleaved.
@@ -44,6 +50,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     ddp: int = 1
     fsdp: int = 1
     tp: int = 1
+    ep: int = 1
     reshard: bool | int = True
     schedule: Schedule = "1f1b"
     micro_batches: int = 1
@@ -59,6 +66,14 @@ class Layout(Struct, frozen=True, kw_only=True):
         """The size of each dimension of the mesh."""
         return {"pp": self.pp, "ddp": self.ddp, "fsdp": self.fsdp, "tp": self.tp}
 
+    def reach(self, group: GroupName) -> tuple[int, int]:
+        """Return how many ranks the groups of a name have, and how many ranks lie between one and the next."""
+        if group == "ep":
+            return self.ep, self.tp
+        if group == "efsdp":
+            return self.fsdp // self.ep, self.ep * self.tp
+        return self.sizes[group], prod(self.sizes[name] for name in DIMENSIONS[DIMENSIONS.index(group) + 1 :])
+
     @property
     def replicas(self) -> int:
         """How many ranks are given samples of their own."""
@@ -68,14 +83,14 @@ class Layout(Struct, frozen=True, kw_only=True):
 class Sent(Struct, frozen=True):
     """A collective that ran as the operation at `operation` of the rank's tape.
 
-    `group` is the dimension of the mesh whose `ranks` ranks take part. `bytes` are those of the whole message: what an
-    all-gather makes, what a reduce-scatter, all-reduce or all-to-all reads, what is sent or received. `row` is the
-    position in the report's layers of the row that it is for.
+    `group` is the dimension of the mesh whose `ranks` ranks take part, or names those that share experts. `bytes` are
+    those of the whole message: what an all-gather makes, what a reduce-scatter, all-reduce or all-to-all reads, what is
+    sent or received. `row` is the position in the report's layers of the row that it is for.
     """
 
     operation: int
     kind: CollectiveKind
-    group: Dimension
+    group: GroupName
     ranks: int
     bytes: int
     row: int | None

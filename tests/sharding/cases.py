@@ -24,13 +24,14 @@ class Case:
     schedule: str = "1f1b"
     micro_batches: int = 1
     chunks: int = 1
+    ep: int = 1
 
     @property
     def ranks(self) -> int:
         return self.pp * self.ddp * self.fsdp * self.tp
 
     def __str__(self) -> str:
-        said = [f"{name}{size}" for name, size in (("ddp", self.ddp), ("fsdp", self.fsdp), ("tp", self.tp)) if size > 1]
+        said = [f"{name}{size}" for name in ("ddp", "fsdp", "tp", "ep") if (size := getattr(self, name)) > 1]
         how = [
             self.optimizer,
             *([self.amp] if self.amp else []),
@@ -67,6 +68,9 @@ _ALL = (
     Case("llama", pp=2, fsdp=2, micro_batches=4, amp="bf16", optimizer="sgd"),
     Case("llama", pp=2, tp=2, micro_batches=4, optimizer="sgd"),
     Case("deep", pp=2, schedule="interleaved", micro_batches=4, chunks=2),
+    Case("sparse", fsdp=2, ep=2),
+    Case("stacked", fsdp=2, ep=2, optimizer="sgd", checkpoint="full"),
+    Case("sparse", fsdp=4, ep=2, amp="bf16"),
 )
 
 CASES = tuple(case for case in _ALL if case.pp == 1 or runs_pipelines())

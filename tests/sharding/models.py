@@ -88,7 +88,105 @@ def deep() -> nn.Module:
     return Encoder(5)
 
 
-MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama, "deep": deep}
+EXPERTS, TOP_K = 4, 2
+
+
+class Expert(nn.Module):
+    """Two linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(WIDTH, 2 * WIDTH)
+        self.down = nn.Linear(2 * WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(torch.relu(self.up(x)))
+
+
+class Mixture(nn.Module):
+    """A router and experts in a list, as Mixtral has them: each runs on the tokens that are routed to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top_k = TOP_K
+        self.gate = nn.Linear(WIDTH, EXPERTS, bias=False)
+        self.experts = nn.ModuleList(Expert() for _ in range(EXPERTS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, WIDTH)
+        weights, index = torch.topk(torch.softmax(self.gate(rows), dim=-1), self.top_k)
+        weights = weights / weights.sum(dim=-1, keepdim=True)
+        out = torch.zeros_like(rows)
+        for number, expert in enumerate(self.experts):
+            row, place = torch.where(index == number)
+            out = out.index_add(0, row, expert(rows[row]) * weights[row, place].unsqueeze(-1))
+        return out.reshape(x.shape)
+
+
+class Stack(nn.Module):
+    """Experts in stacked parameters; each computes all rows, and the routing weights keep those that are its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_experts = EXPERTS
+        self.up = nn.Parameter(torch.empty(EXPERTS, WIDTH, 2 * WIDTH).normal_())
+        self.down = nn.Parameter(torch.empty(EXPERTS, 2 * WIDTH, WIDTH).normal_())
+
+    def forward(self, rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+        inputs = rows.unsqueeze(0).repeat(self.num_experts, 1, 1)
+        made = torch.bmm(torch.relu(torch.bmm(inputs, self.up)), self.down)
+        kept = rows.new_zeros(len(rows), self.num_experts).scatter_add(1, index, weights)
+        return (made * kept.t().unsqueeze(-1)).sum(0)
+
+
+class StackedMixture(nn.Module):
+    """A router and experts that are called with its choice, as in transformers' mixtures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(WIDTH, EXPERTS, bias=False)
+        self.experts = Stack()
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, WIDTH)
+        weights, index = torch.topk(torch.softmax(self.gate(rows), dim=-1), TOP_K)
+        return self.experts(rows, index, weights).reshape(x.shape)
+
+
+class SparseLayer(nn.Module):
+    """A dense layer and a mixture of experts, each around a shortcut."""
+
+    def __init__(self, mixture: type[nn.Module]) -> None:
+        super().__init__()
+        self.norm, self.mix, self.moe = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), mixture()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mix(x)
+        return x + self.moe(self.norm(x))
+
+
+class Sparse(nn.Module):
+    """Embeds tokens and runs layers with mixtures of experts."""
+
+    def __init__(self, mixture: type[nn.Module] = Mixture) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(WORDS, WIDTH)
+        self.layers = nn.ModuleList(SparseLayer(mixture) for _ in range(2))
+        self.head = nn.Linear(WIDTH, WORDS)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x)
+
+
+def stacked() -> nn.Module:
+    """Build a model whose experts are in stacked parameters."""
+    return Sparse(StackedMixture)
+
+
+MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama, "deep": deep, "sparse": Sparse, "stacked": stacked}
 
 
 def inputs_of(name: str) -> Tensor:
@@ -98,7 +196,7 @@ def inputs_of(name: str) -> Tensor:
 
 def blocks(name: str, model: nn.Module) -> list[nn.Module]:
     """Return the modules that are sharded and checkpointed one by one."""
-    found = {"encoder": "layers", "deep": "layers", "resnet": "blocks", "llama": "model.layers"}[name]
+    found = {"resnet": "blocks", "llama": "model.layers"}.get(name, "layers")
     return list(model.get_submodule(found))
 
 

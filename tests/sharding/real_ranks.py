@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed._functional_collectives import all_to_all_single_autograd
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
@@ -30,7 +31,7 @@ from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
-from sharding.models import MODELS, TOKENS, WIDTH, LlamaStage, Stage, blocks, inputs_of
+from sharding.models import EXPERTS, MODELS, TOKENS, TOP_K, WIDTH, LlamaStage, Stage, blocks, inputs_of
 
 REPEATS = 6
 """gloo lets go of what it has sent when it comes to it: the least of several peaks is without that."""
@@ -86,6 +87,89 @@ def mesh_of(case: Case) -> DeviceMesh:
     return init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))
 
 
+class Experts:
+    """Sends tokens to the ranks of their experts and back, in place of a mixture's own forward: half of them to each.
+
+    `run` runs this rank's experts on rows, with the number of each row's expert.
+    """
+
+    def __init__(self, run: Callable[[Tensor, Tensor], Tensor], mesh: DeviceMesh) -> None:
+        self.run, self.group, self.ranks = run, mesh.get_group("ep"), mesh["ep"].size()
+
+    def __call__(self, rows: Tensor, index: Tensor, weights: Tensor) -> Tensor:
+        index = (torch.arange(index.numel()) % EXPERTS).view_as(index)
+        order = torch.argsort(index.flatten())
+        sent = rows[order // TOP_K]
+        counts = torch.zeros(EXPERTS, dtype=torch.long).scatter_add_(0, index.flatten(), torch.ones_like(order))
+        coming = torch.empty_like(counts)
+        dist.all_to_all_single(coming, counts, group=self.group)
+        sends, receives = (each.view(self.ranks, -1).sum(1).tolist() for each in (counts, coming))
+        numbers = torch.arange(EXPERTS // self.ranks).repeat(self.ranks).repeat_interleave(coming)
+        here = all_to_all_single_autograd(sent, receives, sends, self.group)
+        back = all_to_all_single_autograd(self.run(here, numbers), sends, receives, self.group)
+        made = torch.empty_like(back)
+        made[order] = back
+        return (made.view(len(rows), TOP_K, -1) * weights.unsqueeze(-1)).sum(1)
+
+
+def run_list(experts: nn.ModuleList) -> Callable[[Tensor, Tensor], Tensor]:
+    def run(rows: Tensor, numbers: Tensor) -> Tensor:
+        order = torch.argsort(numbers)
+        parts = rows[order].split(torch.bincount(numbers, minlength=len(experts)).tolist())
+        made = torch.cat([expert(part) for expert, part in zip(experts, parts, strict=True)])
+        back = torch.empty_like(made)
+        back[order] = made
+        return back
+
+    return run
+
+
+def run_stack(forward: Callable, rows: Tensor, numbers: Tensor) -> Tensor:
+    return forward(rows, numbers.unsqueeze(-1), rows.new_ones(len(rows), 1))
+
+
+def routed(moe: nn.Module, experts: Experts) -> Callable[[Tensor], Tensor]:
+    def forward(x: Tensor) -> Tensor:
+        rows = x.reshape(-1, WIDTH)
+        weights, index = torch.topk(torch.softmax(moe.gate(rows), dim=-1, dtype=torch.float32), TOP_K)
+        weights = (weights / weights.sum(dim=-1, keepdim=True)).to(x.dtype)
+        return experts(rows, index, weights).reshape(x.shape)
+
+    return forward
+
+
+def share_experts(case: Case, model: nn.Module) -> None:
+    """Leave each rank its experts, and shard them among the ranks that have the same."""
+    mesh = init_device_mesh("cpu", (case.fsdp // case.ep, case.ep), mesh_dim_names=("efsdp", "ep"))
+    first, share = mesh.get_local_rank("ep") * EXPERTS // case.ep, EXPERTS // case.ep
+    for layer in model.layers:
+        experts = layer.moe.experts
+        if isinstance(experts, nn.ModuleList):
+            layer.moe.experts = experts = nn.ModuleList(experts[first : first + share])
+            layer.moe.forward = routed(layer.moe, Experts(run_list(experts), mesh))
+            units = list(experts)
+        else:
+            for name, parameter in list(experts.named_parameters()):
+                setattr(experts, name, nn.Parameter(parameter.detach()[first : first + share].clone()))
+            experts.num_experts, units = share, experts
+            experts.forward = Experts(partial(run_stack, experts.forward), mesh)
+        fully_shard(units, mesh=mesh["efsdp"], mp_policy=precision(case))
+
+
+def precision(case: Case) -> MixedPrecisionPolicy:
+    return MixedPrecisionPolicy(torch.bfloat16, torch.float32) if case.amp else MixedPrecisionPolicy()
+
+
+def checkpointed(case: Case, model: nn.Module, parts: list[nn.Module]) -> list[nn.Module]:
+    how = {"context_fn": partial(create_selective_checkpoint_contexts, keep)} if case.checkpoint != "full" else {}
+    for name, module in list(model.named_modules()):
+        if any(module is part for part in parts):
+            parent = model.get_submodule(name.rpartition(".")[0])
+            wrapped = checkpoint_wrapper(module, preserve_rng_state=False, **how)
+            setattr(parent, name.rpartition(".")[2], wrapped)
+    return blocks(case.model, model)
+
+
 def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.Module, nn.Module]:
     """Return the model, or the stage with some of its blocks, and what is called."""
     model = MODELS[case.model]()
@@ -93,17 +177,13 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
         model = (LlamaStage if case.model == "llama" else Stage)(model, span)
     if case.tp > 1:
         parallelize_module(model, mesh["tp"], llama_plan(model))
+    if case.ep > 1:
+        share_experts(case, model)
     parts = blocks(case.model, model)
     if case.checkpoint != "none":
-        how = {"context_fn": partial(create_selective_checkpoint_contexts, keep)} if case.checkpoint != "full" else {}
-        for name, module in list(model.named_modules()):
-            if any(module is part for part in parts):
-                parent = model.get_submodule(name.rpartition(".")[0])
-                wrapped = checkpoint_wrapper(module, preserve_rng_state=False, **how)
-                setattr(parent, name.rpartition(".")[2], wrapped)
-        parts = blocks(case.model, model)
+        parts = checkpointed(case, model, parts)
     if case.fsdp > 1:
-        policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if case.amp else MixedPrecisionPolicy()
+        policy = precision(case)
         along = mesh["ddp", "fsdp"] if case.ddp > 1 else mesh["fsdp"]
         kept = {} if case.reshard else {"reshard_after_forward": False}
         for part in (*parts, model):

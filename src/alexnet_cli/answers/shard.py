@@ -28,13 +28,17 @@ from alexnet_cli.views.shard import Shown, shard_document
 
 
 class ShardLayout(Struct, frozen=True):
-    """How many GPUs share each kind of work, and how: their product is `gpus`."""
+    """How many GPUs share each kind of work, and how: their product without `ep` is `gpus`.
+
+    The `ep` ranks that share experts are among those of `fsdp`.
+    """
 
     gpus: int
     pp: int
     ddp: int
     fsdp: int
     tp: int
+    ep: int
     reshard: bool | int
     checkpoint: str
     optimizer: str | None
@@ -112,9 +116,8 @@ def shard(
         UsageError: an option does not parse, or the model cannot be spread so.
         AlexnetError: the model cannot be loaded or run.
     """
-    for name, size in {"ep": ep, "cp": cp}.items():
-        if size is not None and size > 1:
-            raise UsageError(f"not supported yet: --{name} {size}", "--fsdp, --tp, --ddp and --pp are")
+    if cp is not None and cp > 1:
+        raise UsageError(f"not supported yet: --cp {cp}", "--fsdp, --tp, --ddp, --pp and --ep are")
     given: dict[Dimension, int | None] = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
     if fit:
         searched(gpus, given, reshard)
@@ -124,6 +127,7 @@ def shard(
         ddp=ddp,
         fsdp=fsdp,
         tp=tp,
+        ep=ep,
         reshard=reshard,
         wrap=wrap or (),
         plan=plan,
@@ -161,6 +165,7 @@ def shard(
             layout.ddp,
             layout.fsdp,
             layout.tp,
+            layout.ep,
             layout.reshard,
             how.checkpoint,
             None if step is None else step.optimizer,

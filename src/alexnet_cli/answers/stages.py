@@ -15,6 +15,11 @@ from alexnet_cli.views.shard import Shown
 
 def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
     """Raise `UsageError` for layouts that are not built."""
+    if layout.ep > 1 and fit:
+        raise UsageError("not supported yet: --fit with --ep", "one layout with --ep is")
+    if layout.ep > 1 and (layout.pp > 1 or layout.tp > 1):
+        other = "pp" if layout.pp > 1 else "tp"
+        raise UsageError(f"not supported yet: --ep with --{other}", "--ep with --fsdp and --ddp is")
     if layout.pp > 1 and fit:
         raise UsageError("not supported yet: --fit with --pp", "one layout with --pp is")
     if layout.pp > 1 and inference:

@@ -116,6 +116,7 @@ def parallel(
     fsdp: int | None,
     tp: int | None,
     reshard: str,
+    ep: int | None = None,
     wrap: Sequence[str] = (),
     plan: str | None = None,
     checkpoint: str = "none",
@@ -124,13 +125,17 @@ def parallel(
 ) -> Parallel:
     """Read the options that say how a model is spread over ranks; what `gpus` leaves over is for FSDP.
 
+    The ranks that share experts are among those of FSDP, which are as many if nothing says how many there are.
+
     Raises:
         UsageError: the sizes do not multiply to the number of GPUs, or an option does not parse.
     """
     given = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
-    for name, size in {"gpus": gpus, **given}.items():
+    for name, size in {"gpus": gpus, **given, "ep": ep}.items():
         if size is not None and size < 1:
             raise UsageError(f"--{name} {size} is no number of GPUs", "write a whole number from 1 up")
+    if ep is not None and gpus is None and fsdp is None:
+        given["fsdp"] = ep
     product = prod(size for size in given.values() if size is not None)
     if gpus is not None and fsdp is None and ddp is None and gpus % product == 0:
         given["fsdp"], product = gpus // product, gpus
@@ -141,7 +146,12 @@ def parallel(
         raise UsageError(f"unknown checkpoint {checkpoint!r}", f"known: {', '.join(CHECKPOINTS)}")
     chosen = next(known for known in CHECKPOINTS if known == checkpoint)
     sizes = {name: size or 1 for name, size in given.items()}
-    layout = structs.replace(Layout(), **sizes, reshard=_reshard(reshard, sizes["fsdp"]))
+    if sizes["fsdp"] % (ep or 1):
+        raise UsageError(
+            f"--ep {ep} does not divide the {sizes['fsdp']} ranks of FSDP, which share the experts",
+            f"choose an --fsdp that is a multiple of {ep}",
+        )
+    layout = structs.replace(Layout(), **sizes, ep=ep or 1, reshard=_reshard(reshard, sizes["fsdp"]))
     return Parallel(_scheduled(layout, schedule, micro_batches), tuple(wrap), plan, chosen)
 
 

@@ -43,6 +43,7 @@ from alexnet_cli.torch_insides.operators import (
     schema_of,
 )
 from alexnet_cli.torch_insides.ranks import (
+    all_to_all_differentiable,
     bucket_assignment,
     ddp_buckets_given,
     distributed_classes,
@@ -78,6 +79,7 @@ __all__ = [
     "DispatchMode",
     "DropoutNd",
     "NormBase",
+    "all_to_all_differentiable",
     "backward_node",
     "bucket_assignment",
     "compiler_importable",

@@ -108,6 +108,13 @@ def fsdp_collectives_told(within: Callable[[list[nn.Module]], Any]) -> Iterator[
             setattr(group, name, function)
 
 
+def all_to_all_differentiable(rows: Tensor, receives: list[int], sends: list[int], group: Any) -> Tensor:
+    """Send rows to the ranks of a group and return those that come from them; gradients travel back the same way."""
+    collectives: Any = import_module("torch.distributed._functional_collectives")
+    made: Tensor = collectives.all_to_all_single_autograd(rows, receives, sends, group)
+    return made
+
+
 def bucket_assignment(tensors: list[Any], limits: list[int], indices: list[int]) -> list[list[int]]:
     """Return how DDP puts gradients that arrive in this order into buckets; without its function all are in one."""
     assign = getattr(torch.distributed, "_compute_bucket_assignment_by_size", None)

@@ -48,6 +48,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "fsdp": "shards of the state (FSDP)",
     "tp": "shards of the layers (tensor parallel)",
 }
+_EXPERTS = "shards of the experts"
 _KINDS = {
     "all_gather": "all-gather",
     "reduce_scatter": "reduce-scatter",
@@ -110,11 +111,12 @@ def shard_document(
 
 
 def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
+    experts = [Fact(_EXPERTS, layout.ep, "count", "each expert is sent as many tokens", 2)] if layout.ep > 1 else []
     parts = [Fact(_DIMENSIONS[name], size, "count", level=1) for name, size in layout.sizes.items() if size > 1]
     frees = {True: "freed after each forward", False: "kept until the backward"}
     how = frees[layout.reshard] if isinstance(layout.reshard, bool) else f"kept among {layout.reshard} GPUs meanwhile"
     reshard = [Fact("Gathered weights", how)] if layout.fsdp > 1 else []
-    return (Fact("GPUs", layout.gpus, "count"), *parts, *reshard)
+    return (Fact("GPUs", layout.gpus, "count"), *parts, *experts, *reshard)
 
 
 def _peak_facts(memory: RankMemory, hardware: Hardware | None) -> tuple[Fact, ...]:

@@ -11,7 +11,6 @@ headers and protocol overhead add to all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import Literal
 
 from msgspec import Struct
@@ -19,7 +18,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.errors import UsageError
-from alexnet_cli.rank import DIMENSIONS, CollectiveKind, Dimension, Layout, Rank, Sent
+from alexnet_cli.rank import CollectiveKind, GroupName, Layout, Rank, Sent
 from alexnet_cli.tape import Phase
 
 Scope = Literal["within", "between"]
@@ -34,7 +33,7 @@ class Collective(Struct, frozen=True, kw_only=True):
     """
 
     kind: CollectiveKind
-    group: Dimension
+    group: GroupName
     ranks: int
     nodes: int
     bytes: int
@@ -68,10 +67,9 @@ class Reach(Struct, frozen=True):
         return -(-self.ranks // self.local)
 
 
-def reach_of(layout: Layout, group: Dimension, per_node: int) -> Reach:
+def reach_of(layout: Layout, group: GroupName, per_node: int) -> Reach:
     """Return how the groups of a dimension lie on nodes that are filled rank by rank, the last dimension first."""
-    inner = prod(layout.sizes[name] for name in DIMENSIONS[DIMENSIONS.index(group) + 1 :])
-    ranks = layout.sizes[group]
+    ranks, inner = layout.reach(group)
     return Reach(ranks, min(ranks, max(1, per_node // inner)))
 
 
@@ -125,7 +123,7 @@ def is_exposed(rank: Rank, sent: Sent) -> bool:
     FSDP and DDP send on streams of their own, and a stage can send while it computes the next micro-batch. Of several
     gradients that are summed, the first can be reduced while the second is computed.
     """
-    if sent.group in ("fsdp", "ddp", "pp"):
+    if sent.group in ("fsdp", "efsdp", "ddp", "pp"):
         return False
     tape = tape_of(rank.report)
     made = {tape.values[value].storage for value in tape.operations[sent.operation].makes}

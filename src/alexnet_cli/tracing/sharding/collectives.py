@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from alexnet_cli.rank import CollectiveKind, Dimension
+from alexnet_cli.rank import CollectiveKind, GroupName
 from alexnet_cli.torch_insides import group_name
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.tensors import bytes_of, tensors_in
@@ -28,9 +28,9 @@ _MADE_ELSEWHERE = ("output_tensor", "output_tensors", "output", "outputs", "out"
 
 
 class Group(NamedTuple):
-    """The dimension of the mesh that a process group spans, and its number of ranks."""
+    """What a process group is for, as a dimension of the mesh, and its number of ranks."""
 
-    dimension: Dimension
+    name: GroupName
     ranks: int
 
 

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from alexnet_cli.errors import AlexnetError, UsageError
-from alexnet_cli.rank import Dimension, Layout
+from alexnet_cli.rank import Dimension, GroupName, Layout
 from alexnet_cli.torch_insides import fake_store, forget_shardings
 from alexnet_cli.tracing.sharding.collectives import Group
 
@@ -50,9 +51,39 @@ def mesh_of(layout: Layout) -> DeviceMesh | None:
     return init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes)) if sizes else None
 
 
-def groups_of(mesh: DeviceMesh | None, layout: Layout) -> dict[str, Group]:
-    """Return the dimension of the mesh that each process group spans, by the group's name."""
+@dataclass
+class ExpertRanks:
+    """The ranks among whom experts are spread (`group`), and the mesh of those that have the same experts."""
+
+    group: dist.ProcessGroup
+    mesh: DeviceMesh
+
+
+def expert_ranks_of(layout: Layout) -> ExpertRanks | None:
+    """Return how the ranks of FSDP share experts; None if each has all of them."""
+    if layout.ep == 1:
+        return None
+    sizes = {"ddp": layout.ddp, "efsdp": layout.fsdp // layout.ep, "ep": layout.ep}
+    kept = {name: size for name, size in sizes.items() if size > 1 or name == "efsdp"}
+    mesh = init_device_mesh("cpu", tuple(kept.values()), mesh_dim_names=tuple(kept))
+    return ExpertRanks(_first_group(layout, "ep"), mesh)
+
+
+def _first_group(layout: Layout, name: GroupName) -> dist.ProcessGroup:
+    """Return a group of its own for the first rank: one of a mesh is the group of all ranks where it spans them."""
+    ranks, apart = layout.reach(name)
+    group: dist.ProcessGroup = dist.new_group([rank * apart for rank in range(ranks)])
+    return group
+
+
+def groups_of(mesh: DeviceMesh | None, layout: Layout, experts: ExpertRanks | None = None) -> dict[str, Group]:
+    """Return what each process group is for, by the group's name."""
     if mesh is None:
         return {}
     dimensions: list[Dimension] = [name for name, size in layout.sizes.items() if size > 1]
-    return {mesh.get_group(name).group_name: Group(name, layout.sizes[name]) for name in dimensions}
+    groups: dict[str, Group] = {mesh.get_group(name).group_name: Group(name, layout.sizes[name]) for name in dimensions}
+    if experts is None:
+        return groups
+    names: list[GroupName] = ["efsdp", "ddp"] if layout.ddp > 1 else ["efsdp"]
+    groups |= {experts.mesh.get_group(name).group_name: Group(name, layout.reach(name)[0]) for name in names}
+    return {**groups, experts.group.group_name: Group("ep", layout.ep)}

@@ -23,7 +23,9 @@ from alexnet_cli.rank import Layout
 from alexnet_cli.torch_insides import hooks_of, own_parameters
 from alexnet_cli.tracing.options import AMP_DTYPES, Parallel
 from alexnet_cli.tracing.sharding.blocks import blocks_of
-from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.experts import Mixture, share_experts
+from alexnet_cli.tracing.sharding.groups import ExpertRanks
+from alexnet_cli.tracing.sharding.recording import aside
 
 
 @dataclass
@@ -43,6 +45,7 @@ def spread(
     amp: str | None,
     *,
     blocks: list[nn.Module] | None = None,
+    ranks: ExpertRanks | None = None,
 ) -> Spread:
     """Apply checkpoints, tensor parallelism and FSDP to a model on `meta`, whose `blocks` are found unless given.
 
@@ -53,6 +56,7 @@ def spread(
     classes = {id(module): type(module).__name__ for module in model.modules()}
     hooks = {id(module): [set(each) for each in hooks_of(module)] for module in model.modules()}
     blocks = blocks_of(model, how.wrap) if blocks is None else blocks
+    mixtures = [] if ranks is None else share_experts(model, how.layout.ep, ranks.group)
     if how.checkpoint != "none":
         if not blocks:
             raise UsageError("--checkpoint needs blocks, and none repeat in this model", "name their class with --wrap")
@@ -67,27 +71,44 @@ def spread(
             _share_again(shared)
     if mesh is not None and how.layout.fsdp > 1:
         with _refusal("FSDP"):
-            units = _fully_sharded(model, blocks, mesh, how.layout, amp)
+            units = _sharded_experts(mixtures, ranks.mesh, how.layout, amp) if ranks is not None else {}
+            for unit, modules in _fully_sharded(model, blocks, mesh, how.layout, amp):
+                for module in modules:
+                    units.setdefault(id(module), unit)
     _mark_hooks(model, hooks)
     return Spread(model, units, classes)
 
 
 def _fully_sharded(
     model: nn.Module, blocks: Iterable[nn.Module], mesh: DeviceMesh, layout: Layout, amp: str | None
-) -> dict[int, nn.Module]:
-    """Shard the blocks one by one and the rest as one; return the unit of each module, by its id."""
+) -> Iterator[tuple[nn.Module, Iterable[nn.Module]]]:
+    """Shard the blocks one by one and the rest as one; yield each unit with the modules in it."""
     names = ("ddp", "fsdp") if layout.ddp > 1 else ("fsdp",)
-    dtype = None if amp is None else getattr(torch, AMP_DTYPES[amp])
-    policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=None if dtype is None else torch.float32)
-    units: dict[int, nn.Module] = {}
     for unit in (*reversed(list(blocks)), model):  # those inside others first
         kept: dict[str, Any] = (
             {} if layout.reshard is True else {"reshard_after_forward": layout.reshard}
         )  # torch treats the root apart
-        fully_shard(unit, mesh=mesh[names], mp_policy=policy, **kept)
-        for module in unit.modules():
-            units.setdefault(id(module), unit)
+        fully_shard(unit, mesh=mesh[names], mp_policy=_precision(amp), **kept)
+        yield unit, unit.modules()
+
+
+def _sharded_experts(
+    mixtures: Iterable[Mixture], mesh: DeviceMesh, layout: Layout, amp: str | None
+) -> dict[int, nn.Module]:
+    """Shard the experts of each mixture as one among the ranks that have the same; return the unit of each module."""
+    names = ("ddp", "efsdp") if layout.ddp > 1 else ("efsdp",)
+    units: dict[int, nn.Module] = {}
+    for mixture in mixtures:
+        fully_shard(
+            mixture.units, mesh=mesh[names], mp_policy=_precision(amp), reshard_after_forward=bool(layout.reshard)
+        )
+        units |= dict.fromkeys(map(id, mixture.experts.modules()), mixture.owner)
     return units
+
+
+def _precision(amp: str | None) -> MixedPrecisionPolicy:
+    dtype = None if amp is None else getattr(torch, AMP_DTYPES[amp])
+    return MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=None if dtype is None else torch.float32)
 
 
 @contextmanager
@@ -151,10 +172,7 @@ def _mark_hooks(model: nn.Module, before: Mapping[int, list[set[int]]]) -> None:
 
 def _aside(hook: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
-        watching = RankRecorder.watching
-        if watching is None:
-            return hook(*args, **kwargs)
-        with watching.aside():
+        with aside():
             return hook(*args, **kwargs)
 
     return run

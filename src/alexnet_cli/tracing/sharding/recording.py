@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -100,7 +100,7 @@ class RankTape(TapeRecorder):
             sent = Sent(
                 len(self._drafts) - 1,
                 message.kind,
-                message.group.dimension,
+                message.group.name,
                 message.group.ranks,
                 message.bytes,
                 None,
@@ -232,6 +232,14 @@ class RankRecorder(Recorder):
                 yield
         finally:
             tape.unit = outer
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Run what parallelism adds to a module: if a recorder watches, its operators are the module's."""
+    watching = RankRecorder.watching
+    with nullcontext() if watching is None else watching.aside():
+        yield
 
 
 def _call_of(module: nn.Module) -> Call:

@@ -28,7 +28,7 @@ from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingSt
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
-from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of
+from alexnet_cli.tracing.sharding.groups import expert_ranks_of, fake_ranks, groups_of, mesh_of
 from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
@@ -92,11 +92,12 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
     step = options.step
     plan = plan_for(model, how) if how.layout.tp > 1 else None
     by_engine = step.amp if step is not None and how.layout.fsdp > 1 else None
-    parts = spread(model, mesh, how, plan, by_engine)
+    ranks = expert_ranks_of(how.layout)
+    parts = spread(model, mesh, how, plan, by_engine, ranks=ranks)
     with pretended_cpu(mode), one_sequence_each():
         given_memory(model)
         fed = feed(model, _CPU, Trial(subject, options), notify)
-        groups = groups_of(mesh, how.layout)
+        groups = groups_of(mesh, how.layout, ranks)
         forward = Forward(model, fed.args, fed.kwargs)
         trained = step or TrainingStep("none")
         autocast = replace(trained, amp=None) if by_engine else trained
