@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Phase
 
-Dimension = Literal["pp", "ddp", "fsdp", "tp"]
-DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "tp")
+Dimension = Literal["pp", "ddp", "fsdp", "cp", "tp"]
+DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "cp", "tp")
 """The dimensions of the mesh from the outermost to the innermost: neighbours in the last are neighbours in a node."""
 
 GroupName = Dimension | Literal["ep", "efsdp"]
@@ -39,7 +39,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """How many ranks share each kind of work: pipeline stages, replicas, shards of the state, shards of each layer.
 
     The `ep` ranks that share the experts are among those of `fsdp`: neighbours have different experts, and those with
-    the same shard their state. So torchtitan and transformers lay them out.
+    the same shard their state. The `cp` ranks that share sequences shard the state too, with those of `fsdp`. So
+    torchtitan and transformers lay them out.
 
     With `reshard` FSDP frees the weights that it gathered for a forward, and gathers them again for the backward; a
     number keeps them sharded among so many ranks in between. With pipeline stages the batch runs as `micro_batches` by
@@ -49,6 +50,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     pp: int = 1
     ddp: int = 1
     fsdp: int = 1
+    cp: int = 1
     tp: int = 1
     ep: int = 1
     reshard: bool | int = True
@@ -64,15 +66,22 @@ class Layout(Struct, frozen=True, kw_only=True):
     @property
     def sizes(self) -> dict[Dimension, int]:
         """The size of each dimension of the mesh."""
-        return {"pp": self.pp, "ddp": self.ddp, "fsdp": self.fsdp, "tp": self.tp}
+        return {"pp": self.pp, "ddp": self.ddp, "fsdp": self.fsdp, "cp": self.cp, "tp": self.tp}
 
     def reach(self, group: GroupName) -> tuple[int, int]:
         """Return how many ranks the groups of a name have, and how many ranks lie between one and the next."""
+        if group == "fsdp":
+            return self.shards, self.tp
         if group == "ep":
             return self.ep, self.tp
         if group == "efsdp":
             return self.fsdp // self.ep, self.ep * self.tp
         return self.sizes[group], prod(self.sizes[name] for name in DIMENSIONS[DIMENSIONS.index(group) + 1 :])
+
+    @property
+    def shards(self) -> int:
+        """How many ranks FSDP shards the state among."""
+        return self.fsdp * self.cp
 
     @property
     def replicas(self) -> int:

@@ -25,13 +25,18 @@ class Case:
     micro_batches: int = 1
     chunks: int = 1
     ep: int = 1
+    cp: int = 1
+
+    @property
+    def shards(self) -> int:
+        return self.fsdp * self.cp
 
     @property
     def ranks(self) -> int:
-        return self.pp * self.ddp * self.fsdp * self.tp
+        return self.pp * self.ddp * self.shards * self.tp
 
     def __str__(self) -> str:
-        said = [f"{name}{size}" for name in ("ddp", "fsdp", "tp", "ep") if (size := getattr(self, name)) > 1]
+        said = [f"{name}{size}" for name in ("ddp", "fsdp", "tp", "ep", "cp") if (size := getattr(self, name)) > 1]
         how = [
             self.optimizer,
             *([self.amp] if self.amp else []),
@@ -71,6 +76,10 @@ _ALL = (
     Case("sparse", fsdp=2, ep=2),
     Case("stacked", fsdp=2, ep=2, optimizer="sgd", checkpoint="full"),
     Case("sparse", fsdp=4, ep=2, amp="bf16"),
+    Case("encoder", cp=2, optimizer="sgd"),
+    Case("llama", cp=2, checkpoint="full"),
+    Case("llama", fsdp=2, cp=2, amp="bf16"),
+    Case("llama", cp=2, tp=2, optimizer="sgd"),
 )
 
 CASES = tuple(case for case in _ALL if case.pp == 1 or runs_pipelines())

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from pathlib import Path
@@ -22,12 +23,18 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoi
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
-from torch.distributed.tensor import DTensor, Replicate
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.experimental import context_parallel
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+try:
+    from torch.distributed.tensor.experimental._context_parallel import _attention as attention
+except ImportError:  # before torch 2.10
+    from torch.distributed.tensor.experimental import _attention as attention
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
@@ -83,7 +90,8 @@ def llama_plan(model: nn.Module) -> dict:
 
 
 def mesh_of(case: Case) -> DeviceMesh:
-    sizes = {name: getattr(case, name) for name in ("pp", "ddp", "fsdp", "tp") if getattr(case, name) > 1}
+    sizes = {"pp": case.pp, "ddp": case.ddp, "fsdp": case.shards, "tp": case.tp}
+    sizes = {name: size for name, size in sizes.items() if size > 1}
     return init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))
 
 
@@ -156,6 +164,34 @@ def share_experts(case: Case, model: nn.Module) -> None:
         fully_shard(units, mesh=mesh["efsdp"], mp_policy=precision(case))
 
 
+def ring(mesh: DeviceMesh, forward: bool, op, args, kwargs):
+    """Run torch's ring attention with the kernel of the CPU, which the handlers that torch brings lack."""
+    local = [each.to_local() if isinstance(each, DTensor) else each for each in args]
+    run = attention._templated_ring_attention if forward else attention._templated_ring_attention_backward
+    names = [argument.name for argument in op._schema.arguments]
+    given = {**dict(zip(names, local, strict=False)), **kwargs}
+    if not forward:
+        given["grad_out_name"] = "grad_out"
+    found = run(mesh.get_group(), 2, op, **given)
+    return tuple(DTensor.from_local(each, mesh, [Shard(2)], run_check=False) for each in found)
+
+
+@contextmanager
+def sequences_shared(case: Case, given: Tensor) -> Iterator[None]:
+    """Cut the batch's sequences, and let attention run among the ranks that share them: torch's `context_parallel`."""
+    if case.cp == 1:
+        yield
+        return
+    mesh = init_device_mesh("cpu", (case.fsdp, case.cp, case.tp), mesh_dim_names=("fsdp", "cp", "tp"))["cp"]
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    attention.custom_ops[kernel.default] = partial(ring, mesh, True)
+    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+    attention.custom_ops[backward] = partial(ring, mesh, False)
+    attention._cp_options.enable_load_balance = case.model == "llama"  # only causal attention takes it
+    with context_parallel(mesh, buffers=[given], buffer_seq_dims=[1], no_restore_buffers={given}):
+        yield
+
+
 def precision(case: Case) -> MixedPrecisionPolicy:
     return MixedPrecisionPolicy(torch.bfloat16, torch.float32) if case.amp else MixedPrecisionPolicy()
 
@@ -182,7 +218,7 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
     parts = blocks(case.model, model)
     if case.checkpoint != "none":
         parts = checkpointed(case, model, parts)
-    if case.fsdp > 1:
+    if case.shards > 1:
         policy = precision(case)
         along = mesh["ddp", "fsdp"] if case.ddp > 1 else mesh["fsdp"]
         kept = {} if case.reshard else {"reshard_after_forward": False}
@@ -191,7 +227,7 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
         for module in model.modules():
             if isinstance(module, FSDPModule):
                 module.set_force_sum_reduction_for_comms(True)  # gloo cannot average
-    called = DistributedDataParallel(model) if case.ddp > 1 and case.fsdp == 1 else model
+    called = DistributedDataParallel(model) if case.ddp > 1 and case.shards == 1 else model
     return model, called
 
 
@@ -281,7 +317,13 @@ def buffers_of(stages: list) -> list[Tensor]:
 
 
 def run(case: Case) -> dict:
-    mesh, given = mesh_of(case), inputs_of(case.model)
+    given = inputs_of(case.model)
+    with sequences_shared(case, given):
+        return run_on(case, given)
+
+
+def run_on(case: Case, given: Tensor) -> dict:
+    mesh = mesh_of(case)
     stages: list = []
     if case.pp > 1:
         model, stages, forward_and_backward = pipeline(case, mesh)
@@ -296,7 +338,7 @@ def run(case: Case) -> dict:
             optimizer.step()
             optimizer.zero_grad()
             return
-        autocast = torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1)
+        autocast = torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.shards == 1)
         with autocast:
             output = called(given)
         loss = getattr(output, "logits", output).sum()

@@ -37,6 +37,7 @@ class ShardLayout(Struct, frozen=True):
     pp: int
     ddp: int
     fsdp: int
+    cp: int
     tp: int
     ep: int
     reshard: bool | int
@@ -116,8 +117,6 @@ def shard(
         UsageError: an option does not parse, or the model cannot be spread so.
         AlexnetError: the model cannot be loaded or run.
     """
-    if cp is not None and cp > 1:
-        raise UsageError(f"not supported yet: --cp {cp}", "--fsdp, --tp, --ddp, --pp and --ep are")
     given: dict[Dimension, int | None] = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
     if fit:
         searched(gpus, given, reshard)
@@ -128,6 +127,7 @@ def shard(
         fsdp=fsdp,
         tp=tp,
         ep=ep,
+        cp=cp,
         reshard=reshard,
         wrap=wrap or (),
         plan=plan,
@@ -164,6 +164,7 @@ def shard(
             layout.pp,
             layout.ddp,
             layout.fsdp,
+            layout.cp,
             layout.tp,
             layout.ep,
             layout.reshard,

@@ -20,13 +20,18 @@ def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
     if layout.ep > 1 and (layout.pp > 1 or layout.tp > 1):
         other = "pp" if layout.pp > 1 else "tp"
         raise UsageError(f"not supported yet: --ep with --{other}", "--ep with --fsdp and --ddp is")
+    if layout.cp > 1 and fit:
+        raise UsageError("not supported yet: --fit with --cp", "one layout with --cp is")
+    if layout.cp > 1 and (layout.pp > 1 or layout.ep > 1):
+        other = "pp" if layout.pp > 1 else "ep"
+        raise UsageError(f"not supported yet: --cp with --{other}", "--cp with --fsdp, --ddp and --tp is")
     if layout.pp > 1 and fit:
         raise UsageError("not supported yet: --fit with --pp", "one layout with --pp is")
     if layout.pp > 1 and inference:
         raise UsageError("not supported yet: --pp with --inference", "a training step is")
     if layout.pp > 1 and layout.ddp > 1 and layout.fsdp == 1:
         raise UsageError("not supported yet: --pp with --ddp and without --fsdp", "--pp with --fsdp is")
-    if not fit and layout.ddp > 1 and layout.tp > 1 and layout.fsdp == 1:
+    if not fit and layout.ddp > 1 and layout.tp > 1 and layout.shards == 1:
         raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
 
 

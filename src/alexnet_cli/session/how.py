@@ -117,6 +117,7 @@ def parallel(
     tp: int | None,
     reshard: str,
     ep: int | None = None,
+    cp: int | None = None,
     wrap: Sequence[str] = (),
     plan: str | None = None,
     checkpoint: str = "none",
@@ -130,7 +131,7 @@ def parallel(
     Raises:
         UsageError: the sizes do not multiply to the number of GPUs, or an option does not parse.
     """
-    given = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "tp": tp}
+    given = {"pp": pp, "ddp": ddp, "fsdp": fsdp, "cp": cp, "tp": tp}
     for name, size in {"gpus": gpus, **given, "ep": ep}.items():
         if size is not None and size < 1:
             raise UsageError(f"--{name} {size} is no number of GPUs", "write a whole number from 1 up")

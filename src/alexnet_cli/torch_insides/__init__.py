@@ -53,6 +53,7 @@ from alexnet_cli.torch_insides.ranks import (
     group_name,
     local_tensor,
     pipeline_stages_know_shapes,
+    ring_attention,
     runs_pipelines,
 )
 from alexnet_cli.torch_insides.running import (
@@ -118,6 +119,7 @@ __all__ = [
     "pipeline_stages_know_shapes",
     "place_in_file",
     "raw_events",
+    "ring_attention",
     "runs_pipelines",
     "schema_of",
     "sequence_number",

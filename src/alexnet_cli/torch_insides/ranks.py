@@ -115,6 +115,71 @@ def all_to_all_differentiable(rows: Tensor, receives: list[int], sends: list[int
     return made
 
 
+class _Ring(torch.autograd.Function):
+    """torch's ring attention with the kernel that there is on the CPU, which its own dispatcher does not know."""
+
+    @staticmethod
+    def forward(ctx: Any, group: Any, how: dict[str, Any], *tensors: Tensor) -> Any:
+        ring = _ring()
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        with _balanced(ring, causal=how["is_causal"]):
+            made, sums, *_ = ring._templated_ring_attention(group, 2, kernel, *tensors, dropout_p=0.0, **how)
+        ctx.save_for_backward(*tensors, made, sums)
+        ctx.group, ctx.how = group, how
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        ring = _ring()
+        kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+        query, key, value, made, sums = ctx.saved_tensors
+        with _balanced(ring, causal=ctx.how["is_causal"]):
+            found = ring._templated_ring_attention_backward(
+                ctx.group,
+                2,
+                kernel,
+                grad_out=gradients[0],
+                grad_out_name="grad_out",
+                query=query,
+                key=key,
+                value=value,
+                out=made,
+                logsumexp=sums,
+                dropout_p=0.0,
+                **ctx.how,
+            )
+        return (None, None, *found[:3])
+
+
+def _ring() -> Any:
+    """Return torch's module of ring attention, which moved in torch 2.10."""
+    folder = "torch.distributed.tensor.experimental"
+    try:
+        return import_module(f"{folder}._context_parallel._attention")
+    except ImportError:
+        return import_module(f"{folder}._attention")
+
+
+@contextmanager
+def _balanced(ring: Any, *, causal: bool) -> Iterator[None]:
+    """Give each rank a part of the beginning and one of the end, as `context_parallel` does where that balances."""
+    options = ring._cp_options
+    plain, options.enable_load_balance = options.enable_load_balance, causal
+    try:
+        yield
+    finally:
+        options.enable_load_balance = plain
+
+
+def ring_attention(
+    query: Tensor, key: Tensor, value: Tensor, group: Any, *, is_causal: bool, scale: float | None
+) -> Tensor:
+    """Return torch's ring attention of (batch, heads, tokens, width), of which each rank of a group has some tokens."""
+    how = {"is_causal": is_causal, "scale": scale}
+    made: Tensor = _Ring.apply(group, how, query, key, value)  # type: ignore[no-untyped-call]
+    return made
+
+
 def bucket_assignment(tensors: list[Any], limits: list[int], indices: list[int]) -> list[list[int]]:
     """Return how DDP puts gradients that arrive in this order into buckets; without its function all are in one."""
     assign = getattr(torch.distributed, "_compute_bucket_assignment_by_size", None)

@@ -46,6 +46,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "pp": "pipeline stages",
     "ddp": "replicas",
     "fsdp": "shards of the state (FSDP)",
+    "cp": "parts of each sequence, which shard the state too",
     "tp": "shards of the layers (tensor parallel)",
 }
 _EXPERTS = "shards of the experts"
@@ -115,7 +116,7 @@ def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
     parts = [Fact(_DIMENSIONS[name], size, "count", level=1) for name, size in layout.sizes.items() if size > 1]
     frees = {True: "freed after each forward", False: "kept until the backward"}
     how = frees[layout.reshard] if isinstance(layout.reshard, bool) else f"kept among {layout.reshard} GPUs meanwhile"
-    reshard = [Fact("Gathered weights", how)] if layout.fsdp > 1 else []
+    reshard = [Fact("Gathered weights", how)] if layout.shards > 1 else []
     return (Fact("GPUs", layout.gpus, "count"), *parts, *experts, *reshard)
 
 

@@ -20,7 +20,8 @@ def layouts_of(
     """Return the layouts of a number of GPUs, those without replicas first.
 
     A dimension that is given keeps its size. Tensor parallel ranks stay in one node, and go with FSDP where there are
-    replicas, as DDP with tensor parallelism is not built. Pipeline stages are there only if they are given.
+    replicas, as DDP with tensor parallelism is not built. Pipeline stages and parts of sequences are there only if they
+    are given.
     """
     sizes = [_sizes(name, gpus, given.get(name), per_node) for name in DIMENSIONS]
     every = (dict(zip(DIMENSIONS, each, strict=True)) for each in product(*sizes) if prod(each) == gpus)
@@ -30,7 +31,7 @@ def layouts_of(
 
 
 def _sizes(name: Dimension, gpus: int, given: int | None, per_node: int) -> list[int]:
-    if given is not None or name == "pp":
+    if given is not None or name in ("pp", "cp"):
         return [given or 1]
     most = min(gpus, per_node) if name == "tp" else gpus
     return [size for size in range(1, most + 1) if gpus % size == 0]

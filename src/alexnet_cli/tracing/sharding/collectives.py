@@ -57,7 +57,13 @@ def message_of(
     made = [value for name, value in named.items() if name in _MADE_ELSEWHERE]
     read = [value for name, value in named.items() if name not in _MADE_ELSEWHERE]
     whole = (made or output) if kind == "all_gather" else read
+    if kind == "all_to_all" and _to_one(named.get("input_split_sizes")):
+        kind = "send"  # a ring: each rank hands all that it has to the next
     return Message(kind, group, sum(map(bytes_of, tensors_in(whole))))
+
+
+def _to_one(sizes: object) -> bool:
+    return isinstance(sizes, list) and sum(size != 0 for size in sizes) == 1
 
 
 def kind_of(name: str) -> CollectiveKind | None:

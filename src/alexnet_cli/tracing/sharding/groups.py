@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from alexnet_cli.errors import AlexnetError, UsageError
-from alexnet_cli.rank import Dimension, GroupName, Layout
+from alexnet_cli.rank import DIMENSIONS, Dimension, GroupName, Layout
 from alexnet_cli.torch_insides import fake_store, forget_shardings
 from alexnet_cli.tracing.sharding.collectives import Group
 
@@ -45,9 +45,14 @@ def fake_ranks(size: int, rank: int = 0) -> Iterator[None]:
         os.environ.update(environment)
 
 
+def _spanned(layout: Layout) -> list[Dimension]:
+    """Return the dimensions of the mesh: FSDP's has the ranks that share sequences, too."""
+    return [name for name in DIMENSIONS if name != "cp" and layout.reach(name)[0] > 1]
+
+
 def mesh_of(layout: Layout) -> DeviceMesh | None:
     """Return the mesh of the dimensions that have several ranks; None where there is one rank in all."""
-    sizes = {name: size for name, size in layout.sizes.items() if size > 1}
+    sizes = {name: layout.reach(name)[0] for name in _spanned(layout)}
     return init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes)) if sizes else None
 
 
@@ -69,6 +74,11 @@ def expert_ranks_of(layout: Layout) -> ExpertRanks | None:
     return ExpertRanks(_first_group(layout, "ep"), mesh)
 
 
+def sequence_ranks_of(layout: Layout) -> dist.ProcessGroup | None:
+    """Return the ranks that share sequences; None if each has whole ones."""
+    return None if layout.cp == 1 else _first_group(layout, "cp")
+
+
 def _first_group(layout: Layout, name: GroupName) -> dist.ProcessGroup:
     """Return a group of its own for the first rank: one of a mesh is the group of all ranks where it spans them."""
     ranks, apart = layout.reach(name)
@@ -76,12 +86,19 @@ def _first_group(layout: Layout, name: GroupName) -> dist.ProcessGroup:
     return group
 
 
-def groups_of(mesh: DeviceMesh | None, layout: Layout, experts: ExpertRanks | None = None) -> dict[str, Group]:
+def groups_of(
+    mesh: DeviceMesh | None,
+    layout: Layout,
+    experts: ExpertRanks | None = None,
+    sequence: dist.ProcessGroup | None = None,
+) -> dict[str, Group]:
     """Return what each process group is for, by the group's name."""
     if mesh is None:
         return {}
-    dimensions: list[Dimension] = [name for name, size in layout.sizes.items() if size > 1]
-    groups: dict[str, Group] = {mesh.get_group(name).group_name: Group(name, layout.sizes[name]) for name in dimensions}
+    groups: dict[str, Group] = {
+        mesh.get_group(name).group_name: Group(name, layout.reach(name)[0]) for name in _spanned(layout)
+    }
+    groups |= {} if sequence is None else {sequence.group_name: Group("cp", layout.cp)}
     if experts is None:
         return groups
     names: list[GroupName] = ["efsdp", "ddp"] if layout.ddp > 1 else ["efsdp"]

@@ -69,7 +69,7 @@ def spread(
             shared = _shared(model)
             parallelize_module(model, mesh["tp"], dict(plan))
             _share_again(shared)
-    if mesh is not None and how.layout.fsdp > 1:
+    if mesh is not None and how.layout.shards > 1:
         with _refusal("FSDP"):
             units = _sharded_experts(mixtures, ranks.mesh, how.layout, amp) if ranks is not None else {}
             for unit, modules in _fully_sharded(model, blocks, mesh, how.layout, amp):

@@ -28,11 +28,12 @@ from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingSt
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
-from alexnet_cli.tracing.sharding.groups import expert_ranks_of, fake_ranks, groups_of, mesh_of
+from alexnet_cli.tracing.sharding.groups import expert_ranks_of, fake_ranks, groups_of, mesh_of, sequence_ranks_of
 from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
 from alexnet_cli.tracing.sharding.replicas import replicated
+from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
 from alexnet_cli.tracing.sharding.step import RankStep
 from alexnet_cli.tracing.trace import feed
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -79,7 +80,8 @@ def running(subject: Subject, options: TraceOptions, how: Parallel) -> Iterator[
         except Exception as error:
             if options.traceback:
                 traceback.print_exception(error)
-            what = f"{subject.target} fails as one of {how.layout.gpus} ranks: {told(error)}"
+            where = "on a part of its sequence, " if how.layout.cp > 1 else ""
+            what = f"{subject.target} fails {where}as one of {how.layout.gpus} ranks: {told(error)}"
             raise TargetError(what, users_frames(error) or "--traceback shows where") from error
 
 
@@ -91,21 +93,23 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
     mesh = mesh_of(how.layout)
     step = options.step
     plan = plan_for(model, how) if how.layout.tp > 1 else None
-    by_engine = step.amp if step is not None and how.layout.fsdp > 1 else None
-    ranks = expert_ranks_of(how.layout)
+    by_engine = step.amp if step is not None and how.layout.shards > 1 else None
+    ranks, sequence = expert_ranks_of(how.layout), sequence_ranks_of(how.layout)
     parts = spread(model, mesh, how, plan, by_engine, ranks=ranks)
     with pretended_cpu(mode), one_sequence_each():
         given_memory(model)
         fed = feed(model, _CPU, Trial(subject, options), notify)
-        groups = groups_of(mesh, how.layout, ranks)
-        forward = Forward(model, fed.args, fed.kwargs)
+        groups = groups_of(mesh, how.layout, ranks, sequence)
+        args, kwargs = (fed.args, fed.kwargs) if sequence is None else part_of(fed.args, fed.kwargs, how.layout.cp)
+        forward = Forward(model, args, kwargs)
         trained = step or TrainingStep("none")
         autocast = replace(trained, amp=None) if by_engine else trained
-        copies = how.layout.ddp > 1 and how.layout.fsdp == 1 and step is not None
+        copies = how.layout.ddp > 1 and how.layout.shards == 1 and step is not None
         group = mesh.get_group("ddp") if copies and mesh is not None else None
         ddp = None if group is None else partial(replicated, model, group)
         run = RankStep(model, Step(forward, autocast), step is not None, ddp)
-        recorder = run.record(lambda: RankRecorder(_CPU, model, groups, parts.units))
+        with sequences_shared(sequence):
+            recorder = run.record(lambda: RankRecorder(_CPU, model, groups, parts.units))
     report, rows = report_of(subject, options.mode, parts, fed, recorder)
     return rank_of(how.layout, report, recorder.rank_tape, rows)
 
