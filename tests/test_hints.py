@@ -275,9 +275,12 @@ NOT_PROVOKED = {
 SHARDING = (
     ", or --micro-batches",
     "--fsdp with --tp is",
-    "--fsdp, --tp, --ddp and --pp are",
+    "--cp with --fsdp, --ddp and --tp is",
+    "--ep with --fsdp and --ddp is",
     "--pp with --fsdp is",
     "choose a --tp that divides",
+    "choose an --ep that divides",
+    "choose an --fsdp that is a multiple",
     "give a number of stages",
     "give a plan with --plan",
     "give its bandwidth for each GPU with --network",
@@ -286,6 +289,8 @@ SHARDING = (
     "leave out sizes, which --fit then finds",
     "name it with --gpu",
     "name their class with --wrap",
+    "one layout with --cp is",
+    "one layout with --ep is",
     "one layout with --pp is",
     "the sizes must multiply to --gpus",
 )

@@ -109,6 +109,8 @@ def test_the_same_from_python():
         (["--fsdp", "2", "--ep", "2", "--tp", "2"], "not supported yet: --ep with --tp"),
         (["--fsdp", "2", "--ep", "2", "--pp", "2"], "not supported yet: --ep with --pp"),
         (["--ep", "0"], "--ep"),
+        (["--ep", "2", "--fit", "--gpu", "l4"], "not supported yet: --fit with --ep"),
+        (["--cp", "2", "--fit", "--gpu", "l4"], "not supported yet: --fit with --cp"),
         (["--fsdp", "2", "--cp", "2", "--ep", "2"], "not supported yet: --cp with --ep"),
         (["--cp", "2", "--pp", "2"], "not supported yet: --cp with --pp"),
         (["--gpus", "8", "--fsdp", "2", "--cp", "2"], "fsdp 2 × cp 2 = 4 GPUs, not 8"),
