@@ -66,14 +66,14 @@ class Feed(nn.Module):
         return x + self.down(torch.relu(self.up(self.norm(x))))
 
 
-def llama() -> nn.Module:
-    """Build a Llama of two blocks."""
+def llama(blocks: int = 2) -> nn.Module:
+    """Build a Llama of some blocks."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         hidden_size=WIDTH,
         intermediate_size=2 * WIDTH,
-        num_hidden_layers=2,
+        num_hidden_layers=blocks,
         num_attention_heads=4,
         num_key_value_heads=2,
         vocab_size=WORDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 EXPORTED = (".pt2", ".onnx")
 """The suffixes of files that `export` writes."""
+
+BLOCKS = 7
+"""Of blocks that are alike so many are traced on a rank, and the others derived: a model starts and ends in its own
+way, FSDP prefetches from one to the next, and at least three in between have to be seen to do the same."""
 
 __all__ = [
     "EXPORTED",
@@ -180,12 +185,20 @@ class Session:
         """
         if not isinstance(self.resolved, Subject):
             raise UsageError("shard needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        from alexnet_cli.analyses.sharding.unfolding import IrregularError, unfolded
         from alexnet_cli.tracing.sharding.trace import trace_rank  # imports torch
 
         found = as_found(self.how, self.report())
         mode = self.how.mode if step is None else "train"
+        options = replace(found, mode=mode, step=step)
         with self.listener.tracing("tracing one rank"):
-            return trace_rank(self.resolved, replace(found, mode=mode, step=step), how, self.listener.note)
+            if how.layout.fsdp > 1 or how.layout.ddp == 1:  # DDP's buckets go over the ends of blocks
+                rank, left = trace_rank(self.resolved, options, replace(how, at_most=BLOCKS), self.listener.note)
+                if left is None:
+                    return rank
+                with suppress(IrregularError):
+                    return unfolded(rank, left)
+            return trace_rank(self.resolved, options, how, self.listener.note)[0]
 
     def stages(self, how: Parallel, step: TrainingStep) -> tuple[Rank, ...]:
         """Return what the first rank of each pipeline stage does in a training step.

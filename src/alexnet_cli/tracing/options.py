@@ -60,7 +60,7 @@ class Parallel(Struct, frozen=True):
 
     `wrap` names the classes that FSDP shards and checkpoints run again as one; without it those are the blocks that
     repeat. `plan` names a tensor parallel plan (`file.py:plan`), without which it is the model's own. `stage` is the
-    pipeline stage whose first rank is traced.
+    pipeline stage whose first rank is traced. Of more blocks that are alike than `at_most`, so many are run.
     """
 
     layout: Layout
@@ -68,6 +68,7 @@ class Parallel(Struct, frozen=True):
     plan: str | None = None
     checkpoint: Checkpoint = "none"
     stage: int = 0
+    at_most: int | None = None
 
 
 class TraceOptions(Struct, frozen=True):

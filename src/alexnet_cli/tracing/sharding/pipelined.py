@@ -153,7 +153,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
     if len(spreads) > 1:
         recorder.root = _together(whole, recorder.roots, len(spreads))
     report, rows = report_of(subject, options.mode, Spread(whole, units, classes), cut.fed, recorder)
-    return rank_of(layout, report, recorder.rank_tape, rows)
+    return rank_of(layout, report, recorder.rank_tape, rows, whole)
 
 
 def _is_there(model: nn.Module, path: str) -> bool:

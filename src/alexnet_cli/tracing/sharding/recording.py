@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from alexnet_cli.rank import CollectiveKind, Held, Sent
 from alexnet_cli.tape import Phase, Role, Tape
-from alexnet_cli.torch_insides import distributed_classes, fsdp_collectives_told, local_tensor, storages_resized
+from alexnet_cli.torch_insides import (
+    distributed_classes,
+    fsdp_collectives_told,
+    local_tensor,
+    own_modules,
+    storages_resized,
+)
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.modes import OperatorMode
 from alexnet_cli.tracing.recording.operators import Operator
@@ -159,9 +165,18 @@ class RankTape(TapeRecorder):
         """Return what storages are for that are neither the model's nor the optimiser's, by number."""
         return {**self._uses, **dict.fromkeys(self._received, "communication")}
 
-    def owners(self, row_of: Callable[[Call], int | None]) -> dict[int, int | None]:
-        """Return the rows that storages belong to, by number."""
-        return {number: row_of(call) for number, call in self._owners.items()}
+    def owners(self, row_of: Callable[[Call], int | None], model: nn.Module) -> dict[int, int | None]:
+        """Return the rows that storages belong to, by number.
+
+        A module that is not called has no row, as the projection that torch's attention reads itself: its holder has.
+        """
+        holders = {id(each): holder for holder in model.modules() for each in own_modules(holder).values()}
+
+        def row(call: Call) -> int | None:
+            found, holder = row_of(call), holders.get(id(call.module))
+            return row(_call_of(holder)) if found is None and holder is not None else found
+
+        return {number: row(call) for number, call in self._owners.items()}
 
     @staticmethod
     def _row(place: Place, row_of: Callable[[Call], int | None]) -> int | None:

@@ -13,6 +13,7 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
+from alexnet_cli.analyses.sharding.anchors import Repeated
 from alexnet_cli.errors import AlexnetError, TargetError, told, users_frames
 from alexnet_cli.rank import Held, Layout, Rank
 from alexnet_cli.report import Layer, Model, Report, Run
@@ -28,12 +29,14 @@ from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingSt
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward, Step
+from alexnet_cli.tracing.sharding.blocks import blocks_of
 from alexnet_cli.tracing.sharding.groups import expert_ranks_of, fake_ranks, groups_of, mesh_of, sequence_ranks_of
 from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
 from alexnet_cli.tracing.sharding.replicas import replicated
 from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
+from alexnet_cli.tracing.sharding.shortened import shorten
 from alexnet_cli.tracing.sharding.step import RankStep
 from alexnet_cli.tracing.trace import feed
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -50,8 +53,10 @@ _CPU = torch.device("cpu")
 _CHECKED_SINCE = "2.13"
 
 
-def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Rank:
+def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> tuple[Rank, Repeated | None]:
     """Run the first rank's step (a forward without `options.step`) and report it; `notify` gets notes for the user.
+
+    Return too which blocks were left out, if any were.
 
     Raises:
         TargetError: the model cannot be built, or fails as one of these ranks.
@@ -85,11 +90,12 @@ def running(subject: Subject, options: TraceOptions, how: Parallel) -> Iterator[
             raise TargetError(what, users_frames(error) or "--traceback shows where") from error
 
 
-def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Rank:
+def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> tuple[Rank, Repeated | None]:
     mode = fake_tensor_mode()
     if mode is None:
         raise AlexnetError(f"torch {torch.__version__} cannot run a step without values")
     model = build(subject, torch.device(META), replace(options, device=META), notify)
+    few = None if how.at_most is None else shorten(model, blocks_of(model, how.wrap), how.at_most)
     mesh = mesh_of(how.layout)
     step = options.step
     plan = plan_for(model, how) if how.layout.tp > 1 else None
@@ -111,7 +117,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
         with sequences_shared(sequence):
             recorder = run.record(lambda: RankRecorder(_CPU, model, groups, parts.units))
     report, rows = report_of(subject, options.mode, parts, fed, recorder)
-    return rank_of(how.layout, report, recorder.rank_tape, rows)
+    return rank_of(how.layout, report, recorder.rank_tape, rows, model), few
 
 
 def report_of(
@@ -129,10 +135,10 @@ def report_of(
     return Report(generator(), described, run, None, named, totals, recorder.rank_tape.finish(rows.row_of)), rows
 
 
-def rank_of(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder) -> Rank:
+def rank_of(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder, model: nn.Module) -> Rank:
     """Return what a rank's tape says."""
     assert report.tape is not None  # noqa: S101 - for the type checker
-    uses, owners = tape.uses(), tape.owners(rows.row_of)
+    uses, owners = tape.uses(), tape.owners(rows.row_of, model)
     storages = report.tape.storages
     return Rank(
         layout,

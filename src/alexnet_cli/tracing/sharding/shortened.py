@@ -1,0 +1,67 @@
+"""Leaves out blocks of a model that are like others: what they do is known from those that stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from torch import nn
+
+from alexnet_cli.analyses.sharding.anchors import Repeated
+from alexnet_cli.torch_insides import hooks_of, own_buffers, own_modules, own_parameters
+
+_LISTS = (nn.ModuleList, nn.Sequential)
+_PLAIN = (bool, int, float, str, tuple, type(None))
+_POSITIONS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
+"""Attributes that give the position of a block."""
+
+
+def shorten(model: nn.Module, blocks: Sequence[nn.Module], kept: int) -> Repeated | None:
+    """Leave `kept` of the longest run of blocks that are alike, and return which; None where that is not possible.
+
+    Blocks are alike if they hold modules of the same classes with equal parameters, buffers and settings.
+    """
+    found = next(((path, each) for path, each in model.named_modules() if _holds(each, blocks)), None)
+    if found is None:
+        return None
+    path, holder = found
+    runs: list[list[int]] = []
+    for _, alike in groupby(enumerate(holder), key=lambda each: _look(each[1], each[0])):
+        runs.append([at for at, _ in alike])
+    longest = max(runs, key=len)
+    left_out = len(longest) - kept
+    if left_out <= 0:
+        return None
+    first = longest[0]
+    del holder[first + kept : first + len(longest)]
+    return Repeated(path, first, kept, left_out)
+
+
+def _holds(module: nn.Module, blocks: Sequence[nn.Module]) -> bool:
+    """Tell whether a list consists of all the blocks."""
+    children = list(own_modules(module).values())
+    return isinstance(module, _LISTS) and len(children) == len(blocks) and {*map(id, children)} == {*map(id, blocks)}
+
+
+def _look(block: nn.Module, place: int) -> Any:
+    """Return what a block is, but for its place."""
+    return [
+        (
+            path,
+            type(module),
+            [(name, _tensor(each)) for name, each in own_parameters(module).items()],
+            [(name, _tensor(each)) for name, each in own_buffers(module).items()],
+            [*map(len, hooks_of(module))],
+            [(name, value) for name, value in sorted(vars(module).items()) if _is_setting(name, value, place)],
+        )
+        for path, module in block.named_modules()
+    ]
+
+
+def _is_setting(name: str, value: object, place: int) -> bool:
+    return isinstance(value, _PLAIN) and not (name in _POSITIONS and value == place)
+
+
+def _tensor(tensor: Any) -> object:
+    return tensor if tensor is None else (tuple(tensor.shape), tensor.dtype, tensor.requires_grad)
