@@ -106,14 +106,7 @@ class _Unfolding:
             outputs=outputs,
         )
         layers = tuple(layer for _, layer in self.layers)
-        report = replace(
-            self.old.report,
-            layers=layers,
-            totals=more_totals(
-                self.old.report.totals, [layer for key, layer in self.layers if key[1] == self.cut] * self.more
-            ),
-            tape=tape,
-        )
+        report = replace(self.old.report, layers=layers, tape=tape)
         again = set(self.old.again)
         owners = self.anchors.owners
         return replace(
