@@ -15,6 +15,8 @@ _LISTS = (nn.ModuleList, nn.Sequential)
 _PLAIN = (bool, int, float, str, tuple, type(None))
 _POSITIONS = ("layer_idx", "layer_id", "layer_index", "block_idx", "idx", "index")
 """Attributes that give the position of a block."""
+_OF_TORCH = frozenset(vars(nn.Module()))
+"""What every module has; hooks are counted apart, and so is whether it trains, which is one mode for the model."""
 
 
 def shorten(model: nn.Module, blocks: Sequence[nn.Module], kept: int) -> Repeated | None:
@@ -53,14 +55,28 @@ def _look(block: nn.Module, place: int) -> Any:
             [(name, _tensor(each)) for name, each in own_parameters(module).items()],
             [(name, _tensor(each)) for name, each in own_buffers(module).items()],
             [*map(len, hooks_of(module))],
-            [(name, value) for name, value in sorted(vars(module).items()) if _is_setting(name, value, place)],
+            [
+                (name, _setting(value))
+                for name, value in _settings(module)
+                if not (name in _POSITIONS and value == place)
+            ],
         )
         for path, module in block.named_modules()
     ]
 
 
-def _is_setting(name: str, value: object, place: int) -> bool:
-    return isinstance(value, _PLAIN) and not (name in _POSITIONS and value == place)
+def _settings(module: nn.Module) -> list[tuple[str, Any]]:
+    """Return what a module holds beside its parameters, buffers and parts, by name."""
+    return [(name, value) for name, value in sorted(vars(module).items()) if name not in _OF_TORCH]
+
+
+def _setting(value: Any) -> object:
+    """Return what tells a setting from another: a plain value, or which object it is, as a config that blocks share."""
+    several = list(value.items()) if isinstance(value, dict) else value
+    is_plain = isinstance(several, (*_PLAIN, list)) and all(
+        isinstance(each, _PLAIN) for each in (several if isinstance(several, (list, tuple)) else ())
+    )
+    return several if is_plain else id(value)
 
 
 def _tensor(tensor: Any) -> object:
