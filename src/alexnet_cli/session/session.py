@@ -126,11 +126,13 @@ class Session:
     def once(self, variation: Variation) -> Report:
         """Return the report of the same model with one thing changed, run where it was run. It is not remembered.
 
+        A failure is told without advice about other inputs.
+
         Raises:
             AlexnetError: the model does not run like that.
         """
         varied = self._vary(variation)
-        varied.how = replace(varied.how, falls_back=not is_on_meta(self.report()))
+        varied.how = replace(varied.how, falls_back=not is_on_meta(self.report()), advises=False)
         report = varied.report()
         if report.error is not None:
             raise ForwardError(report.error.message, report.error.hint, report.error.path)

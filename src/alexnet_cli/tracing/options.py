@@ -80,7 +80,8 @@ class TraceOptions(Struct, frozen=True):
     `serving` a prompt or a token of a language model, with its cache.
     With `repeat` the run, on a real device, is repeated with a clock for so many seconds.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
-    `meta` lacks fails, instead of being run where there are some.
+    `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
+    other inputs that would fit: looking for these takes many runs.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -96,3 +97,4 @@ class TraceOptions(Struct, frozen=True):
     repeat: float | None = None
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True
+    advises: bool = True

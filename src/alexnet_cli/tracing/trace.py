@@ -184,8 +184,9 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
             raise trial.nothing_fits()
         path = rows.path_of(recorder.failed)
         resized = bool(options.sizes) and any(spec.values is not None for spec in fed.specs)  # as a search wrote them
-        remedy = Remedy(model, fed.specs, trial, sought=resized or trial.found is not None)
-        error = diagnose(seen, path, recorder.failed_function, remedy, trial.origin(path))
+        sought = resized or trial.found is not None or not options.advises
+        origin = trial.origin(path) if options.advises else None
+        error = diagnose(seen, path, recorder.failed_function, Remedy(model, fed.specs, trial, sought=sought), origin)
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
