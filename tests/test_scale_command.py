@@ -143,8 +143,14 @@ def test_a_lookup_reads_no_more_than_the_table(alexnet):
     sequence, constant = (("sequence", 1),), ()
     assert first[sequence] - second[sequence] == 4 * 32
     assert second[constant] - first.get(constant, 0) == 100 * 4 * 32
-    for size in (7, 60, 99, 100, 101, 102, 150, 300, 512):
+    for size in (7, 60, 99, 100, 101, 102, 150, 300, 511):
         is_exact(answer, target("Decoder"), 1, {"sequence": size}, f"{size}:int64")
+
+
+def test_a_table_of_positions_ends_what_runs(alexnet):
+    """512 places have a vector; longer sequences, such as the one that far-off proofs try, do not run."""
+    answer = alexnet("scale", target("Decoder"), "-i", "16:int64", "--over", "sequence")
+    assert "It runs from sequence 1 to 512: beyond" in answer.out
 
 
 def test_an_lstm(alexnet):

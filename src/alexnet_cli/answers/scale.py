@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property, partial
 
 from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.analyses.scale.dimensions import BATCH, CONTEXT, IMAGE, Dimension, chosen, dimensions_of
-from alexnet_cli.analyses.scale.edges import Edges, edges
+from alexnet_cli.analyses.scale.edges import Edges, Windows, edges, windows_of
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.laws import ScalingLaw, StepOf, steps_in, told
-from alexnet_cli.analyses.scale.scaling import Scaling, scaling
+from alexnet_cli.analyses.scale.runs import Expected
+from alexnet_cli.analyses.scale.samples import unrolled
+from alexnet_cli.analyses.scale.scaling import Run, Scaling, scaling
 from alexnet_cli.analyses.scale.until import Until, largest_until
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
@@ -75,8 +78,9 @@ def scale(
         )
     dimensions = chosen(over, dimensions_of(report))
     with session.listener.tracing("running at other sizes"):
-        found = _Runs(session, dimensions, step).scaling()
-        edge = _edges(session, found)
+        runs = _Runs(session, dimensions, step)
+        found = runs.scaling()
+        edge = _edges(runs.windows, found)
         fits = None if capacity is None else largest_until(found, capacity)
     result = _result(report, found, edge, fits)
     return Answer(result, lambda: scale_document(report, found, result.laws, result.steps, edge=edge, fits=fits))
@@ -97,9 +101,24 @@ class _Runs:
     def scaling(self) -> Scaling:
         """Return the laws; without those of a training step if there is nothing to train."""
         try:
-            return scaling(self.dimensions, self.forward, self.train if self.trains else None)
+            return self.found(self.train if self.trains else None)
         except NothingToTrainError:
-            return scaling(self.dimensions, self.forward, None)
+            return self.found(None)
+
+    def found(self, train: Run | None) -> Scaling:
+        """Return the laws, with those of a training step if there is one."""
+        return scaling(self.dimensions, self.forward, train, self.expected, partial(unrolled, self.session.report()))
+
+    @cached_property
+    def windows(self) -> Windows | None:
+        """The windows of all layers of a model that takes images, if they are known."""
+        image = next((dimension for dimension in self.dimensions if dimension.name == IMAGE), None)
+        return None if image is None else windows_of(self.session.report(), image.size)
+
+    @property
+    def expected(self) -> dict[str, Expected]:
+        """Return the sizes of maps that are expected at the size of an image."""
+        return {} if self.windows is None else {IMAGE: self.windows.units}
 
     @property
     def trains(self) -> bool:
@@ -129,9 +148,9 @@ class _Runs:
         return Variation(batch, step, serving, on_meta=step is not None, sizes=tuple(others))
 
 
-def _edges(session: Session, found: Scaling) -> Edges | None:
+def _edges(windows: Windows | None, found: Scaling) -> Edges | None:
     axis = next((axis for axis in found.axes if axis.name == IMAGE), None)
-    return None if axis is None else edges(session.report(), found.forward, axis)
+    return None if axis is None or windows is None else edges(windows, found.forward, axis)
 
 
 def _failed(report: Report) -> Answer[ScaleResult]:
@@ -141,7 +160,7 @@ def _failed(report: Report) -> Answer[ScaleResult]:
 
 def _result(report: Report, found: Scaling, edge: Edges | None, fits: Until | None) -> ScaleResult:
     runs = found.forward
-    limits = [runs.limits(axis.dimension) for axis in found.axes]
+    limits = [found.sizes(axis) for axis in found.axes]
     shown = [law for law in found.laws if not law.total[1] or any(piece.terms for piece in law.pieces)]
     return ScaleResult(
         **Envelope.of(report, "scale"),

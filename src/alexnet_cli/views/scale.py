@@ -25,6 +25,7 @@ _QUANTITIES = {
     "peak_training_bytes": "Peak of a training step, bytes",
 }
 _COLOURS = {"peak_forward_bytes": "activation", "saved_bytes": "pool", "peak_training_bytes": "conv"}
+_OF_STEP = ("saved_bytes", "peak_training_bytes")
 _MOST_PIECES = 8
 _POINTS, _FARTHER = 32, 16
 _CONVENTION = (
@@ -164,7 +165,7 @@ def _reason(each: Largest) -> str:
 def _plot(found: Scaling, names: _Names) -> Plot | None:
     """Return memory over the last dimension, the others as the model was run."""
     name, last = found.dimensions[-1].name, len(found.dimensions) - 1
-    base, limits = found.base[last], found.forward.limits(last)
+    base, limits = found.base[last], found.sizes(found.axes[last])
     least, most = max(limits.start, base // _FARTHER, 1), min(limits.stop - 1, base * _FARTHER)
     sizes = list(dict.fromkeys(round(least * (most / least) ** (step / _POINTS)) for step in range(_POINTS + 1)))
     lines = []
@@ -194,15 +195,25 @@ def _edge_facts(edge: Edges) -> Facts:
 
 
 def _notes(found: Scaling, laws: Sequence[ScalingLaw]) -> Iterator[Note]:
-    proved = [law.proved_at for law in laws if law.proved_at]
-    if proved:
-        common = [sizes for sizes in proved[0] if all(sizes in each for each in proved)]
-        yield Note(f"Proved at {_listed(sorted(common, key=lambda sizes: tuple(sizes.values())))}.")
+    of_step = [law for law in laws if law.quantity in _OF_STEP]
+    common = [_common([law for law in laws if law not in of_step]), _common(of_step)]
+    said = [_listed(sizes) for sizes in common if sizes]
+    if len(said) > 1 and common[0] != common[1]:
+        yield Note(f"Proved at {said[0]}; those of a training step at {said[1]}.")
+    elif said:
+        yield Note(f"Proved at {said[0]}.")
     for law in laws:
         for each in law.except_at:
             what, sizes = _QUANTITIES[law.quantity].lower(), _listed([each.sizes])
             yield Note(f"Not at {sizes}: {what} is {each.value:,} there, as the model does other things.", "warning")
     yield from _limits(found)
+
+
+def _common(laws: Sequence[ScalingLaw]) -> list[Mapping[str, int]]:
+    """Return the sizes at which all laws were proved that were at any, in rising order."""
+    proved = [law.proved_at for law in laws if law.proved_at]
+    common = [sizes for sizes in proved[0] if all(sizes in each for each in proved)] if proved else []
+    return sorted(common, key=lambda sizes: tuple(sizes.values()))
 
 
 def _limits(found: Scaling) -> Iterator[Note]:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from alexnet_cli.analyses.scale.fit import divisor_of, offsets_of
 from alexnet_cli.analyses.scale.polynomial import Step
-from alexnet_cli.analyses.scale.runs import Runs
+from alexnet_cli.analyses.scale.runs import Expected, Runs, plateau
 
 _LARGE, _PERIOD, _SMALL_PERIOD = 16, 64, 4
 """From the size `_LARGE` on, the second run is a `_PERIOD` away: the strides of most networks multiply to a factor."""
@@ -17,7 +17,8 @@ _OTHER_PERIODS = (960, 6720)
 _NEARER = 3
 """If a model does other operators at the second size, so many nearer ones are tried."""
 _MOST_RUNS = 24
-_DIFFERENT = 4
+_SHORT = 2
+"""So far is the second run from the first, where a run is as long as its sizes are large."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,31 @@ class Axis:
     alike: bool = True
 
 
-def explore(runs: Runs, dimension: int) -> Axis:
-    """Run a model at sizes of one dimension, until all steps between sizes inside it are known."""
+def explore(runs: Runs, dimension: int, expected: Expected | None = None, *, unrolled: bool = False) -> Axis:
+    """Run a model at sizes of one dimension, until all steps between sizes inside it are known.
+
+    `unrolled` tells that a run seems to be as long as its sizes are large.
+    """
     base, name = runs.base[dimension], runs.names[dimension]
     runs.first()
-    found = list(islice(runs.running(dimension, _far_from(base)), 1))
-    if found and not runs.alike(runs.moved(dimension, found[0])):
+    wanted = [base + _SHORT] if unrolled else _far_from(base)
+    if expected is not None and runs.at(runs.moved(dimension, wanted[0])) is None:
+        likely = plateau(expected, base)
+        wanted = sorted(wanted, key=lambda size: size not in likely)
+    found = list(islice(runs.running(dimension, wanted), 1))
+    if found and not runs.alike(runs.moved(dimension, found[0])) and not _goes_through(runs, dimension, found[0]):
         found += islice(runs.running(dimension, [size for size in _far_from(base) if size != found[0]]), _NEARER)
     far = next((size for size in found if runs.alike(runs.moved(dimension, size))), next(iter(found), None))
-    near = None if far is None else next(runs.running(dimension, _between(base, far)), None)
-    sizes = tuple(size for size in (base, far, near) if size is not None)
+    sizes = (base,) if far is None else (base, far)
     alike = all(runs.alike(runs.moved(dimension, size)) for size in sizes)
     axis = Axis(dimension, name, sizes, (Step(name),), alike)
-    return _with_steps(runs, axis, far) if alike and far is not None else axis
+    return _with_steps(runs, axis, far, expected) if alike and far is not None else axis
+
+
+def _goes_through(runs: Runs, dimension: int, size: int) -> bool:
+    """Tell whether each further element of a dimension takes one or more operators of its own."""
+    more = runs.samples[runs.moved(dimension, size)].operators - runs.first().operators
+    return more / (size - runs.base[dimension]) >= 1
 
 
 def _far_from(base: int) -> list[int]:
@@ -54,14 +67,7 @@ def _far_from(base: int) -> list[int]:
     return [size for period in periods for size in (base + period, base - period)]
 
 
-def _between(base: int, far: int) -> list[int]:
-    """Return further sizes, those in between first and odd distances before even ones."""
-    half = (far - base) // 2
-    wanted = [base + half + 1, base + half - 1, base + half, base + half // 2, base + 2 * (far - base)]
-    return [size for size in dict.fromkeys([*wanted, base - (far - base), base + 1]) if size not in (base, far)]
-
-
-def _with_steps(runs: Runs, axis: Axis, far: int) -> Axis:
+def _with_steps(runs: Runs, axis: Axis, far: int, expected: Expected | None) -> Axis:
     """Narrow the offsets of all steps by further runs, each at a size where the least known step may move on."""
     period = abs(far - axis.sizes[0])
     if _is_uneven(runs, axis, period):
@@ -71,7 +77,8 @@ def _with_steps(runs: Runs, axis: Axis, far: int) -> Axis:
         widest = max(_offsets(runs, axis, period).items(), key=lambda each: len(each[1]), default=None)
         if widest is None or len(widest[1]) <= 1:
             break
-        wanted = [size for size in _splitting(axis.sizes[0], *widest) if size not in tried]
+        guess = None if expected is None else _guess(axis, widest[0], expected)
+        wanted = [size for size in _splitting(axis.sizes[0], *widest, guess) if size not in tried]
         size = next(runs.running(axis.dimension, wanted), None)
         tried.update(wanted if size is None else wanted[: wanted.index(size) + 1])
         if size is None or runs.alike(runs.moved(axis.dimension, size)) is None:
@@ -80,20 +87,7 @@ def _with_steps(runs: Runs, axis: Axis, far: int) -> Axis:
     known = {step for step, offsets in _offsets(runs, axis, period).items() if len(offsets) == 1}
     offsets = _offsets(runs, axis, period)
     steps = sorted({Step(axis.name, divisor, offsets[divisor, values][0]) for divisor, values in known})
-    return _farther(runs, replace(axis, steps=(Step(axis.name), *steps)))
-
-
-def _farther(runs: Runs, axis: Axis) -> Axis:
-    """Run at larger sizes too, until each step has taken enough values to tell a square from a line."""
-    divisor = max(step.divisor for step in axis.steps)
-    for times in range(1, _DIFFERENT) if divisor > 1 else ():
-        if all(len({step.at(size) for size in axis.sizes}) >= _DIFFERENT for step in axis.steps):
-            break
-        wanted = [axis.sizes[0] + divisor * (2 * times + 1) + times]
-        ran = runs.running(axis.dimension, wanted)
-        more = [size for size in ran if runs.alike(runs.moved(axis.dimension, size)) and size not in axis.sizes]
-        axis = replace(axis, sizes=(*axis.sizes, *more))
-    return axis
+    return replace(axis, steps=(Step(axis.name), *steps))
 
 
 def _columns(runs: Runs, axis: Axis) -> set[tuple[int, ...]]:
@@ -112,9 +106,23 @@ def _offsets(runs: Runs, axis: Axis, period: int) -> dict[tuple[int, tuple[int, 
     return {step: offsets for step, offsets in found.items() if offsets}
 
 
-def _splitting(base: int, step: tuple[int, tuple[int, ...]], offsets: range) -> list[int]:
-    """Return sizes at which one half of the offsets has moved on and the other has not."""
+def _guess(axis: Axis, step: tuple[int, tuple[int, ...]], expected: Expected) -> int | None:
+    """Return the offset that a step is expected to have: that of a size inside with its values, None if none has."""
+    divisor, values = step
+    at = next((at for at, column in enumerate(zip(*map(expected, axis.sizes), strict=True)) if column == values), None)
+    ahead = range(axis.sizes[0] + 1, axis.sizes[0] + divisor + 1)
+    moved = (size for size in ahead if at is not None and expected(size)[at] > values[0])
+    return next((divisor * (values[0] + 1) - size for size in moved), None)
+
+
+def _splitting(base: int, step: tuple[int, tuple[int, ...]], offsets: range, guess: int | None) -> list[int]:
+    """Return sizes at which some offsets have moved on and the others have not: one half, or the guess and those above.
+
+    Where it is the least that there may be, those above have and it has not.
+    """
     divisor, middle = step[0], offsets[len(offsets) // 2]
+    if guess is not None and guess in offsets:
+        middle = max(guess, offsets[1])
     least = base + (-base - middle) % divisor
     return [size for size in (least, least - divisor, least + divisor, least + 2 * divisor) if size > 0]
 

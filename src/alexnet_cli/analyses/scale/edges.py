@@ -50,19 +50,37 @@ class Window(Struct, frozen=True):
         return min(self.stride * last + self.size - 1 - self.padding, before - 1)
 
 
-def edges(report: Report, runs: Runs, axis: Axis) -> Edges | None:
-    """Return what is unread at the edges of images; None unless the windows of all layers are known.
+class Windows(Struct, frozen=True):
+    """The windows of all layers, one after the other, the last being that at `path`, which moves by `jump` pixels."""
 
-    `report` is a run at the size with which the axis begins.
-    """
+    each: tuple[Window, ...]
+    path: str
+    jump: int
+
+    def units(self, image: int) -> list[int]:
+        """Return how many units each layer has in a row of its map."""
+        found = [image]
+        for window in self.each:
+            found.append(window.units(found[-1]))
+        return found[1:]
+
+
+def edges(windows: Windows, runs: Runs, axis: Axis) -> Edges:
+    """Return what is unread at the edges of images."""
+    first = axis.sizes[0]
+    sizes = [size for size in range(first, first + windows.jump + 1) if runs.may_run(runs.moved(axis.dimension, size))]
+    pixels = tuple(Unread(image, unread(windows.each, image)) for image in sizes)
+    return Edges(axis.name, windows.path, windows.jump, pixels)
+
+
+def windows_of(report: Report, image: int) -> Windows | None:
+    """Return the windows of a model that was run at this size of an image; None unless all are known."""
     maps = _maps(report)
-    windows = [_window(before, layer) for before, layer in zip((None, *maps), maps, strict=False)]
-    known = [window for window in windows if window is not None]
-    if not maps or len(known) < len(windows) or not _explain(known, maps, axis.sizes[0]):
+    found = [_window(before, layer) for before, layer in zip((None, *maps), maps, strict=False)]
+    known = tuple(window for window in found if window is not None)
+    if not maps or len(known) < len(found) or not _explain(known, maps, image):
         return None
-    first, jump = axis.sizes[0], int((maps[-1].jump or (1,))[-1] or 1)
-    sizes = [image for image in range(first, first + jump + 1) if runs.may_run(runs.moved(axis.dimension, image))]
-    return Edges(axis.name, maps[-1].path, jump, tuple(Unread(image, unread(known, image)) for image in sizes))
+    return Windows(known, maps[-1].path, int((maps[-1].jump or (1,))[-1] or 1))
 
 
 def unread(windows: Sequence[Window], image: int) -> int:

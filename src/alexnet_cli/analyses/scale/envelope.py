@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil
 
-from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
+from alexnet_cli.analyses.scale.polynomial import Monomial, Polynomial, Step
 
 Coefficients = Sequence[Fraction]
 FARTHEST = 2**31 - 1
@@ -126,8 +127,21 @@ def _in_slack(polynomial: Polynomial) -> Polynomial:
     Every step is at least 1, as no tensor that runs is empty, and a step u = ⌊(n + a)/p⌋ beside v = ⌊(n + b)/q⌋ is at
     least (q·v − b + a − p + 1)/p.
     """
+    steps, terms = polynomial.steps, polynomial.terms.items()
+    return Polynomial.of(
+        (monomial, each * own) for one, own in terms for monomial, each in _expanded(one, steps).terms.items()
+    )
+
+
+@lru_cache(maxsize=4096)
+def _expanded(monomial: Monomial, steps: tuple[Step, ...]) -> Polynomial:
+    return Polynomial.of([(monomial, 1)]).replaced(_slack(steps))
+
+
+@lru_cache(maxsize=256)
+def _slack(steps: tuple[Step, ...]) -> dict[Step, Polynomial]:
     found: dict[Step, Polynomial] = {}
-    for step in sorted(polynomial.steps, key=lambda each: (each.dimension, -each.divisor, each.offset)):
+    for step in sorted(steps, key=lambda each: (each.dimension, -each.divisor, each.offset)):
         slack, coarser = Polynomial.in_step(step, [0, 1]), [each for each in found if each.dimension == step.dimension]
         if coarser:
             other = coarser[-1]
@@ -136,7 +150,7 @@ def _in_slack(polynomial: Polynomial) -> Polynomial:
         else:
             least = Polynomial.constant(1)
         found[step] = slack + least
-    return polynomial.replaced(found)
+    return found
 
 
 def largest_size(of: Callable[[int], Fraction | int], capacity: int, least: int = 1, most: int = FARTHEST) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import groupby
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -12,11 +11,12 @@ from msgspec import UNSET, Struct, UnsetType
 from alexnet_cli.analyses.scale.envelope import largest_of
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.law import Law, parts_of
+from alexnet_cli.analyses.scale.leading import leading
 from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
 from alexnet_cli.analyses.scale.runs import LARGEST
 
 _SCANNED = 2**12
-"""Where sizes go by steps, pieces are told for so many sizes."""
+"""Where sizes go by steps, pieces are told up to the next multiple of so many."""
 
 
 class Term(Struct, frozen=True):
@@ -113,29 +113,18 @@ def _pieces(law: Law, within: range, *, alone: bool) -> tuple[Piece, ...]:
     """Return the pieces of a law, with one dimension in the order of the sizes at which they hold."""
     if len(law.names) > 1 or (alone and len(law.pieces) <= 1):
         return tuple(_piece(law, at) for at in range(len(law.pieces)))
-    [name] = law.names
     if all(step.is_size for piece in law.pieces for step in piece.steps):
         sign = -1 if law.smallest else 1
         signed = [piece.times(sign).coefficients() for piece in law.pieces]
         starts = largest_of(signed, within.start, within.stop - 1)
     else:
-        within = within[:_SCANNED]
-        starts = _scanned(law, name, within)
+        within = range(within.start, min(within.stop, (within.start // _SCANNED + 1) * _SCANNED + 1))
+        starts = leading(law.pieces, within, smallest=law.smallest)
     last = None if within.stop >= LARGEST else within.stop - 1
     ends = [*(start - 1 for start, _ in starts[1:]), last]
     return tuple(
         _piece(law, which, start if start > 1 else None, end) for (start, which), end in zip(starts, ends, strict=True)
     )
-
-
-def _scanned(law: Law, name: str, sizes: range) -> list[tuple[int, int]]:
-    """Return which piece it is from which size on, by asking at each."""
-
-    def which(size: int) -> int:
-        values = [piece.at({name: size}) for piece in law.pieces]
-        return values.index(min(values) if law.smallest else max(values))
-
-    return [(next(same), piece) for piece, same in groupby(sizes, key=which)]
 
 
 def _piece(law: Law, at: int, least: int | None = None, most: int | None = None) -> Piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import gcd
 
@@ -12,14 +13,19 @@ from alexnet_cli.errors import AlexnetError, NeedsValuesError
 LARGEST = 2**31
 EVERY = range(1, LARGEST)
 """Larger sizes no tensor has."""
+_DIGITS = len(str(LARGEST))
+
+Expected = Callable[[int], Sequence[int]]
+"""What sizes inside a model are expected to be at a size of a dimension. No law relies on it, but it spares runs."""
 
 
 class Runs:
     """Samples at the sizes of dimensions; `base` is where the search begins, and `refused` says what did not run.
 
     `run` makes a sample, or raises `AlexnetError` at sizes that the model does not take. What `other` runs were
-    refused, these are not asked again. `untold` are sizes at which only a run with values could tell. All
-    dimensions stay `within` these sizes.
+    refused, these are not asked again. What was run before costs nothing more at the sizes `given`. `untold` are sizes
+    at which only a run with values could tell. All dimensions stay `within` these sizes. Only
+    where it `seeks_limits` runs are made to find out which sizes are the last that run.
     """
 
     def __init__(
@@ -30,7 +36,9 @@ class Runs:
         self.samples: dict[Sizes, Sample] = {}
         self.refused: dict[Sizes, AlexnetError] = {} if other is None else dict(other.refused)
         self.untold: dict[Sizes, AlexnetError] = {} if other is None else dict(other.untold)
+        self.given: tuple[Sizes, ...] = ()
         self.within = EVERY
+        self.seeks_limits = False
         self._run = run
 
     def at(self, sizes: Sizes) -> Sample | None:
@@ -99,15 +107,46 @@ class Runs:
         """Return the sizes that are known not to be refused, in rising order."""
         return sorted(sizes[dimension] for sizes in (*self.samples, *self.untold, self.base))
 
-    def find_limits(self, dimension: int) -> None:
-        """Run between the last size that is not refused and the next that is, until they are neighbours."""
-        apart = self.apart(dimension)
+    def find_limits(self, dimension: int, expected: Expected | None = None) -> None:
+        """Run between the last size that is not refused and the next that is, until they are neighbours.
+
+        Tried first are the ends of the sizes where the last size inside is `expected` to be that at the base, and the
+        numbers that the message of a refusal names.
+        """
+        apart, limits = self.apart(dimension), self.limits(dimension)
+        if limits == EVERY or self.within != EVERY or not self.seeks_limits:
+            return
+        likely = None if expected is None else plateau(expected, self.base[dimension])
         if self.limits(dimension).stop < LARGEST:
+            self._try_likely(dimension, likely)
             while (last := self._known(dimension)[-1]) + apart < (stop := self.limits(dimension).stop):
                 self.at(self.moved(dimension, last + (stop - last) // (2 * apart) * apart))
+        if likely is not None and self.limits(dimension).start <= likely.start - 1:
+            self.at(self.moved(dimension, likely.start - 1))
         while 1 < (least := self.limits(dimension).start) <= (first := self._known(dimension)[0]) - apart:
             self.at(self.moved(dimension, first - (first - least + 1) // (2 * apart) * apart))
+
+    def _try_likely(self, dimension: int, likely: range | None) -> None:
+        """Run at each size that may be the last, and at the next one if it does run."""
+        stop = self.limits(dimension).stop
+        refusal = self.refused[self.moved(dimension, stop)]
+        named = [
+            int(number) for number in re.findall(r"\d+", refusal.message.replace(",", "")) if len(number) < _DIGITS
+        ]
+        for size in (likely.stop - 1, *named) if likely is not None else named:
+            for each in (size, size + 1):
+                known = self._known(dimension)[-1]
+                if known < each < self.limits(dimension).stop and self.at(self.moved(dimension, each)) is None:
+                    break
 
     def named(self, sizes: Sizes) -> Mapping[str, int]:
         """Return sizes by the names of their dimensions."""
         return dict(zip(self.names, sizes, strict=True))
+
+
+def plateau(expected: Expected, base: int) -> range:
+    """Return the sizes next to each other at which the last size inside is expected to be that at the base."""
+    last = expected(base)[-1]
+    least = next((size for size in range(base, 1, -1) if expected(size - 1)[-1] != last), 1)
+    most = next((size for size in range(base, 2 * base) if expected(size + 1)[-1] != last), 2 * base)
+    return range(least, most + 1)

@@ -51,6 +51,7 @@ class Sample:
     entries: tuple[int, ...]
     totals: dict[Total, int]
     moments: dict[Moment, int] = field(default_factory=dict)
+    operators: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _sample(tape: Tape, parts: dict[Part, int], shares: Shares) -> Sample:
     live = list(accumulate(sum(sign * parts[part] for part, sign in moment) for moment in shares.moments))
     totals[shares.peak, ""] = max(live)
     entries = tuple(size for value in tape.values for size in value.shape)
-    return Sample(_structure(tape), parts, entries, totals, _near_places(shares, live))
+    return Sample(_structure(tape), parts, entries, totals, _near_places(shares, live), len(tape.operations))
 
 
 def _near_places(shares: Shares, live: Sequence[int]) -> dict[Moment, int]:
@@ -139,6 +140,12 @@ def limit_of(part: Part) -> Part | None:
 def _held(parts: dict[Part, int], part: Part) -> int:
     limit = limit_of(part)
     return parts.get(part, 0) if limit is None else min(parts.get(part, 0), parts[limit])
+
+
+def unrolled(report: Report, size: int) -> bool:
+    """Tell whether some layer runs one operator as often as a size, as a loop over time does."""
+    often = Counter((each.row, each.op) for each in report.tape.operations) if report.tape is not None else Counter()
+    return max(often.values(), default=0) >= size
 
 
 def _structure(tape: Tape) -> int:

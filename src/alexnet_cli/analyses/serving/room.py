@@ -150,7 +150,7 @@ def _law(peaks: Peaks, batch: int | None, context: int) -> tuple[Law | None, Run
     runs = Runs(names, base, lambda sizes: of_training(report(sizes)))
     try:
         axes = [explore(runs, at) for at in range(len(names))]
-        laws = find(runs, axes, shares_of_training(first["report"]))
+        laws = find(runs, axes, shares_of_training(first["report"])).laws
     except AlexnetError:
         return None, runs
     law = next((law for law in laws if law.total[0] == "peak_training_bytes" and law.pieces), None)
