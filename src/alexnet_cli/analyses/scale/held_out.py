@@ -33,13 +33,13 @@ def held_out(runs: Runs, axes: Sequence[Axis], known: Collection[Sizes], least: 
 
 
 def elsewhere(runs: Runs, axes: Sequence[Axis]) -> Iterator[Sizes]:
-    """Yield sizes that all differ from those at the base: those that ran first, then others close to the base."""
+    """Yield sizes that all differ from the base: the second on the axes, those that ran last, others close by."""
     near = range(1, 2 * max(step.divisor for axis in axes for step in axis.steps) + 3)
     apart = [runs.apart(axis.dimension) for axis in axes]
     ran = [sizes for sizes in reversed(runs.samples) if runs.alike(sizes) is not None]
-    far = zip(*(axis.sizes[1:] for axis in axes), strict=False)
+    second = zip(*(axis.sizes[1:2] for axis in axes), strict=False)
     more = (tuple(size + each * times for size, each in zip(runs.base, apart, strict=True)) for times in near)
-    for sizes in dict.fromkeys((*ran, *far, *more)):
+    for sizes in dict.fromkeys((*second, *ran, *more)):
         if all(one != other for one, other in zip(sizes, runs.base, strict=True)) and runs.may_run(sizes):
             yield sizes
 
