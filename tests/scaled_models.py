@@ -62,6 +62,31 @@ class Windowed(nn.Module):
         return self.project(x) @ keys.transpose(1, 2)
 
 
+class TwoWindows(nn.Module):
+    """Looks back at most 12 and at most 50 places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries = self.project(x)
+        near, far = (x if x.shape[1] <= most else x[:, -most:].contiguous() for most in (12, 50))
+        return (queries @ near.transpose(1, 2)).sum() + (queries @ far.transpose(1, 2)).sum()
+
+
+class Clamped(nn.Module):
+    """Has a table of at most 40 places, by the same operators however many there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        table = x.new_ones(x.shape[0], min(x.shape[1], 40), 8)
+        return self.project(x) @ table.transpose(1, 2)
+
+
 class Even(nn.Module):
     """Takes only images whose sides are multiples of 4, as it adds what it scaled down and up again."""
 

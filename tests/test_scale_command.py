@@ -197,7 +197,7 @@ def test_alexnet_owt_by_image_goes_in_steps(alexnet):
         ((name[16], 2),): (384 * 192 + 256 * 384 + 256 * 256) * 3**2,
         (): 256 * 36 * 4096 + 4096 * 4096 + 4096 * 1000,
     }
-    for size in (63, 95, 128, 191, 226, 230, 256, 299, 384, 511, 640):
+    for size in (63, 97, 128, 191, 226, 230, 256, 299, 384, 511, 640):
         is_exact(answer, "alexnet-owt", 1, {"image": size}, f"3,{size},{size}")
 
 
@@ -293,10 +293,37 @@ def test_another_law_from_a_size_on(alexnet):
     assert (near["least"], near["most"], far["least"], far["most"]) == (None, 40, 41, None)
     assert terms(near) == {(("sequence", 2),): 8, (("sequence", 1),): 64}
     assert terms(far) == {(("sequence", 1),): 64 + 8 * 40}
-    for size in (2, 9, 21, 30, 37, 60, 90, 222, 500, 1000):
+    for size in (3, 9, 21, 30, 37, 60, 90, 222, 500, 1000):
         is_exact(answer, target("Windowed"), 1, {"sequence": size}, f"{size},8")
     for size in (38, 39, 40, 41, 42, 43):
         is_exact(answer, target("Windowed"), 1, {"sequence": size}, f"{size},8", ran=True)
+
+
+@pytest.mark.parametrize("base", [16, 30, 64])
+def test_two_windows(alexnet, base):
+    """They are found from below, from between and from above: 8·s products per place in sight, 64 per place."""
+    answer = alexnet("scale", target("TwoWindows"), "-i", f"{base},8", "--over", "sequence", "--json").json
+    pieces = law_of(answer, "macs")["pieces"]
+    assert [(piece["least"], piece["most"]) for piece in pieces] == [(None, 12), (13, 50), (51, None)]
+    square, line = (("sequence", 2),), (("sequence", 1),)
+    assert [terms(piece) for piece in pieces] == [
+        {square: 16, line: 64},
+        {square: 8, line: 64 + 8 * 12},
+        {line: 64 + 8 * (12 + 50)},
+    ]
+    near, between = (3, 4, 5, 7, 8, 9, 10, 11), (15, 16, 17, 19, 20, 22, 27, 33, 41, 47)
+    far = (53, 55, 61, 70, 90, 128, 222, 300, 511, 1000)
+    for size in (*near, *between, *far) if base == 30 else (9, 20, 222):
+        is_exact(answer, target("TwoWindows"), 1, {"sequence": size}, f"{size},8")
+
+
+@pytest.mark.parametrize("base", [16, 64])
+def test_a_window_that_changes_no_operator(alexnet, base):
+    answer = alexnet("scale", target("Clamped"), "-i", f"{base},8", "--over", "sequence", "--json").json
+    near, far = law_of(answer, "macs")["pieces"]
+    assert (near["least"], near["most"], far["least"], far["most"]) == (None, 40, 41, None)
+    for size in (4, 9, 21, 39, 42, 43, 90, 222):
+        is_exact(answer, target("Clamped"), 1, {"sequence": size}, f"{size},8")
 
 
 @pytest.mark.parametrize(

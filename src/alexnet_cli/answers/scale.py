@@ -11,9 +11,10 @@ from alexnet_cli.analyses.scale.dimensions import BATCH, CONTEXT, IMAGE, Dimensi
 from alexnet_cli.analyses.scale.edges import Edges, Windows, edges, windows_of
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.laws import ScalingLaw, StepOf, steps_in, told
+from alexnet_cli.analyses.scale.pieces import Scaling
 from alexnet_cli.analyses.scale.runs import Expected
 from alexnet_cli.analyses.scale.samples import unrolled
-from alexnet_cli.analyses.scale.scaling import Run, Scaling, scaling
+from alexnet_cli.analyses.scale.scaling import Run, scaling
 from alexnet_cli.analyses.scale.until import Until, largest_until
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError

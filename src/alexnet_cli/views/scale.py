@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from alexnet_cli.analyses.scale.edges import Edges
 from alexnet_cli.analyses.scale.law import Law, leaders
 from alexnet_cli.analyses.scale.laws import Piece, ScalingLaw, StepOf, terms_of
+from alexnet_cli.analyses.scale.pieces import Scaling
 from alexnet_cli.analyses.scale.runs import LARGEST
-from alexnet_cli.analyses.scale.scaling import Scaling
 from alexnet_cli.analyses.scale.until import PEAKS, Largest, Until
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table
 from alexnet_cli.report import Report

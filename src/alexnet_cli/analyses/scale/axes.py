@@ -42,7 +42,7 @@ def explore(runs: Runs, dimension: int, expected: Expected | None = None, *, unr
     """
     base, name = runs.base[dimension], runs.names[dimension]
     runs.first()
-    wanted = [base + _SHORT] if unrolled else _far_from(base)
+    wanted = [base + _SHORT] if unrolled else [*_known(runs, dimension), *_far_from(base)]
     if expected is not None and runs.at(runs.moved(dimension, wanted[0])) is None:
         likely = plateau(expected, base)
         wanted = sorted(wanted, key=lambda size: size not in likely)
@@ -54,6 +54,14 @@ def explore(runs: Runs, dimension: int, expected: Expected | None = None, *, unr
     alike = all(runs.alike(runs.moved(dimension, size)) for size in sizes)
     axis = Axis(dimension, name, sizes, (Step(name),), alike)
     return _with_steps(runs, axis, far, expected) if alike and far is not None else axis
+
+
+def _known(runs: Runs, dimension: int) -> list[int]:
+    """Return the sizes at which the model is known to do the same operators as at the base, the farthest first."""
+    base = runs.base[dimension]
+    found = {sizes[dimension] for sizes in runs.samples if runs.alike(sizes) and sizes != runs.base}
+    alone = (size for size in found if runs.moved(dimension, size) in runs.samples and size != base)
+    return sorted(alone, key=lambda size: -abs(size - base))
 
 
 def _goes_through(runs: Runs, dimension: int, size: int) -> bool:

@@ -11,21 +11,26 @@ from alexnet_cli.analyses.scale.runs import Runs
 _MORE = 2
 """So many more sizes are tried, where the model does other operators at some of them."""
 _FAR = 8
+_FEW = 2
+"""No less: at a size of 1 torch leaves out copies that it makes at all others."""
 
 
 def held_out(runs: Runs, axes: Sequence[Axis], known: Collection[Sizes], least: int) -> list[Sizes]:
     """Return sizes at which the model runs and which are not `known`, at least so many if it does run at those.
 
-    Those that ran already are among them. At one or more it does the same operators as at the base, if it can.
+    Those that ran already are among them, and so are the ends. At one or more the model does the same operators as at
+    the base, if it can.
     """
     most = least + _MORE if all(axis.alike for axis in axes) else least
     for sizes in runs.given:
         runs.at(sizes)
-    for sizes in zip(*(others(runs, axis) for axis in axes), strict=False):
+    ends = max((len(_ends(runs, axis)) for axis in axes), default=0)
+    for tried, sizes in enumerate(zip(*(others(runs, axis) for axis in axes), strict=False)):
         if len(axes) == 1:
             runs.find_limits(axes[0].dimension)  # the last size that runs is one more
         found = [each for each in runs.samples if each not in known]
-        if len(found) >= most or (len(found) >= least and any(runs.alike(each) for each in found)):
+        enough = len(found) >= most or (len(found) >= least and any(runs.alike(each) for each in found))
+        if enough and tried >= ends:
             break
         if runs.may_run(sizes):
             runs.at(sizes)
@@ -45,15 +50,27 @@ def elsewhere(runs: Runs, axes: Sequence[Axis]) -> Iterator[Sizes]:
 
 
 def others(runs: Runs, axis: Axis) -> Iterator[int]:
-    """Yield sizes that are not on an axis: in between, farther on, small ones; then those in the same residue class."""
+    """Yield sizes that are not on an axis: the ends, those in between; then those in the same residue class."""
     least, most = min(axis.sizes), max(axis.sizes)
     apart = runs.apart(axis.dimension)
-    far = [_FAR * most - 1] if axis.alike else []  # otherwise a run is as long as its sizes are large
-    any_size = [*far, (least + most) // 2 - 1, least - 1, most + (most - least) // 2 + 1, least // 2, 1]
+    between = [(least + most) // 2 - 1, least - 1, most + (most - least) // 2 + 1, least // 2, 1]
+    any_size = [*_ends(runs, axis), *between]
     in_class = [axis.sizes[0] + apart * times for times in (5, 3, -1, 7, 2, -2, 9, -3)]
     refused = any(axis.dimension == _only_change(runs, sizes) for sizes in runs.refused)
     wanted = [*in_class, *any_size] if refused and apart > 1 else [*any_size, *in_class]
     yield from (size for size in dict.fromkeys(wanted) if size > 0 and size not in axis.sizes)
+
+
+def _ends(runs: Runs, axis: Axis) -> list[int]:
+    """Return a size far above those on an axis, and the least that is usual: laws between them hold in between.
+
+    The least is that at which no tensor has less than a few elements along an axis. Without the two, a window that ends
+    above or below is not seen.
+    """
+    if not axis.alike:  # a run is as long as its sizes are large
+        return []
+    small = max(runs.within.start, *(_FEW * step.divisor - step.offset for step in axis.steps))
+    return [min(_FAR * max(axis.sizes[:2]) - 1, runs.within.stop - 1), *([small] if small < min(axis.sizes) else [])]
 
 
 def _only_change(runs: Runs, sizes: Sizes) -> int | None:

@@ -40,10 +40,10 @@ class Law:
 
     def at(self, sizes: Sizes) -> Fraction:
         """Return the value at a size for each dimension."""
-        if sizes in self.except_at:
-            return Fraction(self.except_at[sizes])
         if self.after is not None and sizes[0] >= self.after[0]:
             return self.after[1].at(sizes)
+        if sizes in self.except_at:
+            return Fraction(self.except_at[sizes])
         named = dict(zip(self.names, sizes, strict=True))
         return (min if self.smallest else max)(piece.at(named) for piece in self.pieces)
 
@@ -68,6 +68,8 @@ def parts_of(law: Law, within: range) -> list[tuple[range, Law]]:
 
 def joined(law: Law, size: int, later: Law) -> Law:
     """Return a law after which, from a size on, another holds; each is proved among its own sizes."""
+    if law.after is not None:
+        return replace(law, after=(law.after[0], joined(law.after[1], size, later)))
     proved = tuple(sizes for sizes in law.proved_at if sizes[0] < size)
     others = {sizes: value for sizes, value in law.except_at.items() if sizes[0] < size}
     own = {sizes: value for sizes, value in later.except_at.items() if sizes[0] >= size}

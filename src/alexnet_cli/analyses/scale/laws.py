@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.scale.envelope import largest_of
 from alexnet_cli.analyses.scale.fit import Sizes
@@ -89,7 +90,7 @@ def told(law: Law, limits: Sequence[range]) -> ScalingLaw:
     """Return a law as the JSON has it, of sizes within the limits of each dimension."""
     quantity, name = law.total
     parts = parts_of(law, limits[0])
-    pieces = tuple(piece for within, part in parts for piece in _pieces(part, within, alone=len(parts) == 1))
+    pieces = _merged(piece for within, part in parts for piece in _pieces(part, within, alone=len(parts) == 1))
     several = len(pieces) > 1
     return ScalingLaw(
         quantity=quantity,
@@ -103,6 +104,18 @@ def told(law: Law, limits: Sequence[range]) -> ScalingLaw:
         ),
         type=name or UNSET,
     )
+
+
+def _merged(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """Return pieces of which no two that follow each other are one polynomial at one place."""
+    found = list[Piece]()
+    for piece in pieces:
+        last = found[-1] if found else None
+        if last is not None and replace(last, least=piece.least, most=piece.most) == piece:
+            found[-1] = replace(last, most=piece.most)
+        else:
+            found.append(piece)
+    return tuple(found)
 
 
 def _named(law: Law, sizes: Sizes) -> dict[str, int]:

@@ -52,6 +52,10 @@ class Runs:
                 self.refused[sizes] = error
         return self.samples.get(sizes)
 
+    def take(self, other: Runs) -> None:
+        """Take over what others found at the sizes of one dimension that these may have, so as not to run again."""
+        self.samples.update({sizes: sample for sizes, sample in other.samples.items() if sizes[0] in self.within})
+
     def first(self) -> Sample:
         """Return the sample at the base.
 

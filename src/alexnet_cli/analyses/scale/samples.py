@@ -38,23 +38,6 @@ _NEIGHBOURS, _NEAR = 3, 100
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a run at certain sizes did.
-
-    Runs with the same `structure` did the same operators on the same storages, so that their parts can be compared one
-    by one. `entries` are the sizes of all values along all their axes. `moments` are the bytes that are live near
-    places that a run has once: in a loop over time memory grows or falls, so that a peak is at one of its ends.
-    """
-
-    structure: int
-    parts: dict[Part, int]
-    entries: tuple[int, ...]
-    totals: dict[Total, int]
-    moments: dict[Moment, int] = field(default_factory=dict)
-    operators: int = 0
-
-
-@dataclass(frozen=True)
 class Shares:
     """Which parts of a run make which totals: sums of parts, and for a peak the storages that are live at a moment.
 
@@ -65,6 +48,25 @@ class Shares:
     peak: Quantity
     moments: tuple[tuple[tuple[Part, int], ...], ...] = ()
     where: tuple[tuple[str | None, str | None], ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a run at certain sizes did.
+
+    Runs with the same `structure` did the same operators on the same storages, so that their parts can be compared one
+    by one. `entries` are the sizes of all values along all their axes. `moments` are the bytes that are live near
+    places that a run has once: in a loop over time memory grows or falls, so that a peak is at one of its ends.
+    `shares` tell which of its parts make which totals.
+    """
+
+    structure: int
+    parts: dict[Part, int]
+    entries: tuple[int, ...]
+    totals: dict[Total, int]
+    moments: dict[Moment, int] = field(default_factory=dict)
+    operators: int = 0
+    shares: Shares | None = None
 
 
 def of_forward(report: Report) -> Sample:
@@ -114,7 +116,7 @@ def _sample(tape: Tape, parts: dict[Part, int], shares: Shares) -> Sample:
     live = list(accumulate(sum(sign * parts[part] for part, sign in moment) for moment in shares.moments))
     totals[shares.peak, ""] = max(live)
     entries = tuple(size for value in tape.values for size in value.shape)
-    return Sample(_structure(tape), parts, entries, totals, _near_places(shares, live), len(tape.operations))
+    return Sample(_structure(tape), parts, entries, totals, _near_places(shares, live), len(tape.operations), shares)
 
 
 def _near_places(shares: Shares, live: Sequence[int]) -> dict[Moment, int]:

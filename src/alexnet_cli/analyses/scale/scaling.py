@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
-from alexnet_cli.analyses.scale.axes import Axis, explore
+from alexnet_cli.analyses.scale.axes import explore
 from alexnet_cli.analyses.scale.dimensions import BATCH, Dimension
 from alexnet_cli.analyses.scale.find import find, find_by_forms
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.held_out import elsewhere
-from alexnet_cli.analyses.scale.law import Law, joined
-from alexnet_cli.analyses.scale.runs import EVERY, LARGEST, Expected, Runs
-from alexnet_cli.analyses.scale.samples import (
-    Sample,
-    Shares,
-    of_forward,
-    of_training,
-    shares_of_forward,
-    shares_of_training,
-)
+from alexnet_cli.analyses.scale.pieces import Scaling, at_each, base_in, cuts, followed
+from alexnet_cli.analyses.scale.runs import EVERY, Expected, Runs
+from alexnet_cli.analyses.scale.samples import of_forward, of_training
 from alexnet_cli.report import Report
 
 Run = Callable[[Sizes], Report]
@@ -30,31 +24,10 @@ _LEAST = 2
 """At a size of 1 torch leaves out copies that it makes at all others, so laws are looked for from here on."""
 _SMALL = 5
 """Where operators run in a loop over a dimension, the search begins at this size."""
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Laws, and the runs that they are from; `training` is None if there is nothing to train."""
-
-    dimensions: tuple[Dimension, ...]
-    axes: tuple[Axis, ...]
-    forward: Runs
-    training: Runs | None
-    laws: tuple[Law, ...]
-
-    @property
-    def base(self) -> Sizes:
-        """Return the sizes at which the model was run by its user."""
-        return tuple(dimension.size for dimension in self.dimensions)
-
-    def sizes(self, axis: Axis) -> range:
-        """Return the sizes of a dimension that may run: where none was refused, and no tensor is empty."""
-        limits = self.forward.limits(axis.dimension)
-        return range(max(limits.start, *(step.divisor - step.offset for step in axis.steps)), limits.stop)
-
-    def law(self, quantity: str) -> Law | None:
-        """Return the law of a quantity of the whole model, None if there is none."""
-        return next((law for law in self.laws if law.total == (quantity, "") and law.pieces), None)
+_DEEPEST = 4
+"""Pieces of pieces are looked for so many times."""
+_FEW = 4
+"""Fewer sizes than these have no law of their own: the model is run at each."""
 
 
 def scaling(
@@ -74,19 +47,9 @@ def scaling(
         AlexnetError: the model does not run near its own sizes.
     """
     base = tuple(_base(dimension, unrolls) for dimension in dimensions)
-    found = _scaling(dimensions, base, run, train, expected=expected or {})
-    if len(dimensions) > 1 or not found.axes[0].alike:
-        return found
-    for larger in (True, False):
-        size = _other_structure(found, larger=larger)
-        if size is not None and larger:
-            found = _followed(
-                found, size, _scaling(dimensions, (size,), run, train, within=range(size, LARGEST)), found
-            )
-        elif size is not None and size >= _LEAST:
-            smaller = _scaling(dimensions, ((size + _LEAST) // 2,), run, train, within=range(1, size + 1))
-            found = _followed(smaller, size + 1, found, found)
-    return found
+    search = Search(tuple(dimensions), run, train)
+    found = search.at(base, expected=expected or {})
+    return search.in_pieces(found) if len(dimensions) == 1 else found
 
 
 def _base(dimension: Dimension, unrolls: Callable[[int], bool]) -> int:
@@ -94,95 +57,64 @@ def _base(dimension: Dimension, unrolls: Callable[[int], bool]) -> int:
     return _SMALL if small else max(dimension.size, _LEAST)
 
 
-def _scaling(
-    dimensions: Sequence[Dimension],
-    base: Sizes,
-    run: Run,
-    train: Run | None,
-    *,
-    within: range = EVERY,
-    expected: Mapping[str, Expected] = MappingProxyType({}),
-) -> Scaling:
-    names = [dimension.name for dimension in dimensions]
-    forward = _Watched(names, base, run, of_forward, shares_of_forward)
-    forward.runs.within, forward.runs.seeks_limits = within, within == EVERY
-    own = tuple(dimension.size for dimension in dimensions)
-    if own != base and all(size in within and each.axes for size, each in zip(own, dimensions, strict=True)):
-        forward.runs.given = (own,)
-    axes = tuple(
-        explore(forward.runs, at, expected.get(each.name), unrolled=base[at] == _SMALL < each.size)
-        for at, each in enumerate(dimensions)
-    )
-    for axis in axes:
-        forward.runs.find_limits(axis.dimension, expected.get(axis.name))
-    found = find(forward.runs, axes, forward.shares())
-    if train is None:
-        return Scaling(tuple(dimensions), axes, forward.runs, None, found.laws)
-    training = _Watched(names, base, train, of_training, shares_of_training, other=forward.runs)
-    training.runs.within = within
-    shares, forms, sizes = training.shares(), set(found.of_part.values()), elsewhere(forward.runs, axes)
-    trained = find_by_forms(training.runs, shares, forms, sizes) if forms and shares is not None else None
-    trained = trained or find(training.runs, axes, shares)
-    return Scaling(tuple(dimensions), axes, forward.runs, training.runs, found.laws + trained.laws)
+@dataclass(frozen=True)
+class Search:
+    """Looks for the laws of a model over dimensions, at all their sizes or within some of them."""
 
+    dimensions: tuple[Dimension, ...]
+    run: Run
+    train: Run | None
 
-def _other_structure(found: Scaling, *, larger: bool) -> int | None:
-    """Return the first size beyond, or below, those on the axis at which the model does other operators.
-
-    None where laws hold at the sizes that ran there.
-    """
-    runs, sizes = found.forward, found.axes[0].sizes
-    last, sign = (max(sizes), 1) if larger else (min(sizes), -1)
-    failed = [size for law in found.laws for (size,) in law.except_at if (size - last) * sign > 0]
-    if not failed:
-        return None
-    other = min(failed, key=lambda size: abs(size - last))
-    while abs(other - last) > 1:
-        middle = (last + other) // 2
-        if runs.at((middle,)) is None:
-            return None
-        last, other = (middle, other) if runs.alike((middle,)) else (last, middle)
-    return other
-
-
-def _followed(before: Scaling, size: int, after: Scaling, found: Scaling) -> Scaling:
-    """Return laws of which those that follow from a size on are other ones; `found` is what was found first."""
-    first, then = ({law.total: law for law in each.laws if law.pieces} for each in (before, after))
-    laws = tuple(
-        joined(first[law.total], size, then[law.total]) if law.total in first and law.total in then else law
-        for law in found.laws
-    )
-    pairs = ((before.forward, after.forward), (before.training, after.training))
-    for own, (one, two) in zip((found.forward, found.training), pairs, strict=True):
-        for runs in (one, two):
-            if own is not None and runs is not None:
-                own.samples.update(runs.samples)
-    return replace(found, laws=laws)
-
-
-class _Watched:
-    """Runs, and which parts of the one at the base make which totals."""
-
-    def __init__(
+    def at(
         self,
-        names: Sequence[str],
         base: Sizes,
-        run: Run,
-        sample: Callable[[Report], Sample],
-        shares: Callable[[Report], Shares],
         *,
-        other: Runs | None = None,
-    ) -> None:
-        self._first: Shares | None = None
+        within: range = EVERY,
+        known: Scaling | None = None,
+        expected: Mapping[str, Expected] = MappingProxyType({}),
+    ) -> Scaling:
+        """Return the laws from runs near a base; what is `known` is not run again."""
+        names, other = [dimension.name for dimension in self.dimensions], None if known is None else known.forward
+        forward = Runs(names, base, lambda sizes: of_forward(self.run(sizes)), other)
+        forward.within, forward.seeks_limits = within, within == EVERY
+        if known is not None:
+            forward.take(known.forward)
+        own = tuple(dimension.size for dimension in self.dimensions)
+        if own != base and all(size in within and each.axes for size, each in zip(own, self.dimensions, strict=True)):
+            forward.given = (own,)
+        axes = tuple(
+            explore(forward, at, expected.get(each.name), unrolled=known is None and base[at] == _SMALL < each.size)
+            for at, each in enumerate(self.dimensions)
+        )
+        for axis in axes:
+            forward.find_limits(axis.dimension, expected.get(axis.name))
+        found = find(forward, axes, forward.first().shares)
+        if self.train is None:
+            return Scaling(self.dimensions, axes, forward, None, found.laws)
+        training = self._training(self.train, forward, known)
+        shares, forms, sizes = training.first().shares, set(found.of_part.values()), elsewhere(forward, axes)
+        trained = find_by_forms(training, shares, forms, sizes) if forms and shares is not None else None
+        trained = trained or find(training, axes, shares)
+        return Scaling(self.dimensions, axes, forward, training, found.laws + trained.laws)
 
-        def sampled(sizes: Sizes) -> Sample:
-            report = run(sizes)
-            if sizes == base:
-                self._first = shares(report)
-            return sample(report)
+    def _training(self, train: Run, forward: Runs, known: Scaling | None) -> Runs:
+        training = Runs(forward.names, forward.base, lambda sizes: of_training(train(sizes)), forward)
+        training.within = forward.within
+        if known is not None and known.training is not None:
+            training.take(known.training)
+        return training
 
-        self.runs = Runs(names, base, sampled, other)
+    def in_pieces(self, found: Scaling, depth: int = _DEEPEST) -> Scaling:
+        """Return laws over one dimension that follow one another, where a model does other things from a size on."""
+        sizes, limits = cuts(found), found.forward.within
+        if not sizes or not depth:
+            return found
+        edges = [limits.start, *sizes, limits.stop]
+        ranges = [range(*edge) for edge in pairwise(edges) if edge[0] < edge[1]]
+        return followed(found, [(within, self.piece(found, within, depth - 1)) for within in ranges])
 
-    def shares(self) -> Shares | None:
-        self.runs.first()
-        return self._first
+    def piece(self, found: Scaling, within: range, depth: int) -> Scaling:
+        """Return the laws within some of the sizes at which something was found."""
+        if len(within) < _FEW:
+            return at_each(found, within)
+        return self.in_pieces(self.at((base_in(found.forward, within),), within=within, known=found), depth)

@@ -11,8 +11,8 @@ from alexnet_cli.analyses.scale.axes import Axis
 from alexnet_cli.analyses.scale.envelope import FARTHEST, largest_size
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.law import Law
+from alexnet_cli.analyses.scale.pieces import Scaling
 from alexnet_cli.analyses.scale.runs import Runs
-from alexnet_cli.analyses.scale.scaling import Scaling
 from alexnet_cli.errors import AlexnetError, NeedsValuesError
 
 PEAKS = ("peak_forward_bytes", "peak_training_bytes")
