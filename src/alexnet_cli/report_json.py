@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +53,7 @@ class SavedReport(Envelope, frozen=True, kw_only=True):
     tape: Tape | None = None
 
 
+@cache
 def generator() -> Generator:
     """Name the program and the installed torch, without importing it."""
     return Generator("alexnet-cli", __version__, torch_version())

@@ -54,17 +54,18 @@ class Example(Struct, frozen=True, dict=True):
         move = partial(_moved, device=device, batch_size=resized)
         return [_mapped(value, move) for value in self.args], {k: _mapped(v, move) for k, v in self.kwargs.items()}
 
-    def resized(self, sizes: Iterable[tuple[int, int, int]]) -> Example:
+    def resized(self, sizes: Iterable[tuple[int, int, int]], *, read_only: bool = False) -> Example:
         """Return the arguments with other sizes: `(tensor, axis, size)`, tensors counted as `tensors` yields them.
 
-        A tensor is cut, or goes on from its beginning.
+        A tensor is cut, or goes on from its beginning. If they are `read_only`, no value is copied that need not be.
         """
         wanted, number = list(sizes), count()
 
         def change(tensor: Tensor) -> Tensor:
             own = next(number)
             for at, axis, size in wanted:
-                tensor = cut(tensor, axis, size) if at == own else tensor
+                if at == own:
+                    tensor = seen(tensor, axis, size) if read_only else cut(tensor, axis, size)
             return tensor
 
         args = tuple(_mapped(value, change) for value in self.args)
@@ -79,6 +80,16 @@ def cut(tensor: Tensor, axis: int, size: int) -> Tensor:
         return torch.empty((*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]), dtype=tensor.dtype, device="meta")
     places = torch.arange(size, device=tensor.device) % tensor.shape[axis]
     return tensor.index_select(axis, places)
+
+
+def seen(tensor: Tensor, axis: int, size: int) -> Tensor:
+    """Return what `cut` returns, without copying a part of a tensor or one value that all elements have."""
+    if size <= tensor.shape[axis]:
+        return tensor.narrow(axis, 0, size)
+    one = tensor.narrow(axis, 0, 1)
+    if tensor.device.type != "meta" and bool((tensor == one).all()):
+        return one.expand(*tensor.shape[:axis], size, *tensor.shape[axis + 1 :])
+    return cut(tensor, axis, size)
 
 
 def parameters_of(module: nn.Module) -> list[inspect.Parameter] | None:

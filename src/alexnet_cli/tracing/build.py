@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -96,6 +97,8 @@ def copy_to(module: nn.Module, device: torch.device, *, own_weights: bool = Fals
             for value in holder.values():
                 if isinstance(value, Tensor) and id(value) not in memo:
                     memo[id(value)] = _moved(value, device, own_weights=own_weights)
+                elif type(value) in (dict, set, OrderedDict) and not value:  # as most of a module's own: quick to copy
+                    memo.setdefault(id(value), value.copy())
     return copy.deepcopy(module, memo)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
-from math import ceil
+from math import ceil, lcm
+from operator import ge
 
 from alexnet_cli.analyses.scale.polynomial import Monomial, Polynomial, Step
 
@@ -109,11 +110,21 @@ def without_smaller(several: Sequence[Polynomial]) -> list[Polynomial]:
 
 
 def _uncovered(several: Sequence[Polynomial], seen_as: Mapping[Polynomial, Polynomial]) -> list[Polynomial]:
-    kept: list[Polynomial] = []
-    for each in sorted(several, key=lambda one: sum(seen_as[one].terms.values()), reverse=True):
-        if not any(covers(seen_as[other], seen_as[each]) for other in kept):
-            kept = [other for other in kept if not covers(seen_as[each], seen_as[other])] + [each]
+    rows, kept = _in_whole_numbers(seen_as), list[Polynomial]()
+    for each in sorted(several, key=lambda one: sum(rows[one]), reverse=True):
+        if not any(all(map(ge, rows[other], rows[each])) for other in kept):
+            kept = [other for other in kept if not all(map(ge, rows[each], rows[other]))] + [each]
     return [each for each in several if each in set(kept)]
+
+
+def _in_whole_numbers(seen_as: Mapping[Polynomial, Polynomial]) -> dict[Polynomial, list[int]]:
+    """Return the coefficients of polynomials, all multiplied by one number, in one order of monomials."""
+    monomials = list(dict.fromkeys(monomial for each in seen_as.values() for monomial in each.terms))
+    common = lcm(*(each.denominator for one in seen_as.values() for each in one.terms.values()))
+    return {
+        own: [each.numerator * (common // each.denominator) if each else 0 for each in map(one.terms.get, monomials)]
+        for own, one in seen_as.items()
+    }
 
 
 def covers(one: Polynomial, two: Polynomial) -> bool:

@@ -13,7 +13,7 @@ from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.held_out import held_out
 from alexnet_cli.analyses.scale.law import Law
 from alexnet_cli.analyses.scale.parts import law_of_part
-from alexnet_cli.analyses.scale.polynomial import Polynomial
+from alexnet_cli.analyses.scale.polynomial import Monomial, Polynomial
 from alexnet_cli.analyses.scale.runs import Runs
 from alexnet_cli.analyses.scale.samples import Part, Sample, Shares, Total, by_values, limit_of
 from alexnet_cli.analyses.scale.totals import by_totals
@@ -192,9 +192,27 @@ def _sum(several: Iterable[Polynomial]) -> Polynomial:
 
 def _peak(runs: Runs, shares: Shares, of_part: Mapping[Part, Polynomial]) -> Law:
     """Return a peak as the largest of the polynomials of all moments."""
-    live, moments = Polynomial.constant(0), dict[Polynomial, tuple[str | None, str | None]]()
+    live, moments = _Sum(), dict[Polynomial, tuple[str | None, str | None]]()
     for changes, where in zip(shares.moments, shares.where, strict=True):
-        live = _sum([live, *(of_part[part].times(sign) for part, sign in changes)])
-        moments.setdefault(live, where)
+        for part, sign in changes:
+            live.add(of_part[part], sign)
+        if changes:
+            moments.setdefault(live.polynomial(), where)
+        elif not moments:
+            moments[Polynomial.constant(0)] = where
     pieces = without_smaller(list(moments))
     return Law((shares.peak, ""), runs.names, tuple(pieces), tuple(moments[piece] for piece in pieces))
+
+
+class _Sum:
+    """A sum of polynomials that many are added to, term by term, and taken from again."""
+
+    def __init__(self) -> None:
+        self.terms: dict[Monomial, Fraction] = {}
+
+    def add(self, polynomial: Polynomial, sign: int) -> None:
+        for monomial, each in polynomial.terms.items():
+            self.terms[monomial] = self.terms.get(monomial, Fraction(0)) + sign * each
+
+    def polynomial(self) -> Polynomial:
+        return Polynomial({monomial: each for monomial, each in self.terms.items() if each})

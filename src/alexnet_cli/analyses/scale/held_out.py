@@ -24,7 +24,7 @@ def held_out(runs: Runs, axes: Sequence[Axis], known: Collection[Sizes], least: 
     most = least + _MORE if all(axis.alike for axis in axes) else least
     for sizes in runs.given:
         runs.at(sizes)
-    ends = max((len(_ends(runs, axis)) for axis in axes), default=0)
+    ends = max(len(_ends(runs, axis)) for axis in axes) if all(axis.alike for axis in axes) else 0
     for tried, sizes in enumerate(zip(*(others(runs, axis) for axis in axes), strict=False)):
         if len(axes) == 1:
             runs.find_limits(axes[0].dimension)  # the last size that runs is one more
@@ -38,12 +38,16 @@ def held_out(runs: Runs, axes: Sequence[Axis], known: Collection[Sizes], least: 
 
 
 def elsewhere(runs: Runs, axes: Sequence[Axis]) -> Iterator[Sizes]:
-    """Yield sizes that all differ from the base: the second on the axes, those that ran last, others close by."""
+    """Yield sizes that all differ from the base: the second on the axes, those that ran last, others close by.
+
+    Those with a size of 1 come last of them: there torch leaves out copies, more so in a training step.
+    """
     near = range(1, 2 * max(step.divisor for axis in axes for step in axis.steps) + 3)
     apart = [runs.apart(axis.dimension) for axis in axes]
     ran = [sizes for sizes in reversed(runs.samples) if runs.alike(sizes) is not None]
     second = zip(*(axis.sizes[1:2] for axis in axes), strict=False)
     more = (tuple(size + each * times for size, each in zip(runs.base, apart, strict=True)) for times in near)
+    ran.sort(key=lambda sizes: 1 in sizes)
     for sizes in dict.fromkeys((*second, *ran, *more)):
         if all(one != other for one, other in zip(sizes, runs.base, strict=True)) and runs.may_run(sizes):
             yield sizes
@@ -53,8 +57,9 @@ def others(runs: Runs, axis: Axis) -> Iterator[int]:
     """Yield sizes that are not on an axis: the ends, those in between; then those in the same residue class."""
     least, most = min(axis.sizes), max(axis.sizes)
     apart = runs.apart(axis.dimension)
-    between = [(least + most) // 2 - 1, least - 1, most + (most - least) // 2 + 1, least // 2, 1]
-    any_size = [*_ends(runs, axis), *between]
+    above = most + (most - least) // 2 + 1
+    near = [above, least - 1] if axis.alike else [least - 1, above]  # otherwise a run is as long as its sizes are large
+    any_size = [*_ends(runs, axis), (least + most) // 2 - 1, *near, least // 2, 1]
     in_class = [axis.sizes[0] + apart * times for times in (5, 3, -1, 7, 2, -2, 9, -3)]
     refused = any(axis.dimension == _only_change(runs, sizes) for sizes in runs.refused)
     wanted = [*in_class, *any_size] if refused and apart > 1 else [*any_size, *in_class]
@@ -67,7 +72,7 @@ def _ends(runs: Runs, axis: Axis) -> list[int]:
     The least is that at which no tensor has less than a few elements along an axis. Without the two, a window that ends
     above or below is not seen.
     """
-    if not axis.alike:  # a run is as long as its sizes are large
+    if not axis.alike:
         return []
     small = max(runs.within.start, *(_FEW * step.divisor - step.offset for step in axis.steps))
     return [min(_FAR * max(axis.sizes[:2]) - 1, runs.within.stop - 1), *([small] if small < min(axis.sizes) else [])]

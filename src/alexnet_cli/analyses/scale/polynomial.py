@@ -7,7 +7,6 @@ convolution net is one `Step` of the input's size.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -47,10 +46,11 @@ class Polynomial:
     @staticmethod
     def of(terms: Iterable[tuple[Monomial, Fraction | int]]) -> Polynomial:
         """Sum up terms."""
-        found: dict[Monomial, Fraction] = defaultdict(Fraction)
-        for monomial, coefficient in terms:
-            found[monomial] += coefficient
-        return Polynomial({monomial: each for monomial, each in found.items() if each})
+        found: dict[Monomial, Fraction | int] = {}
+        for monomial, coefficient in terms:  # a whole number is added much more quickly than a fraction
+            whole = coefficient.numerator if coefficient.denominator == 1 else coefficient
+            found[monomial] = found[monomial] + whole if monomial in found else whole
+        return Polynomial({monomial: Fraction(each) for monomial, each in found.items() if each})
 
     @staticmethod
     def constant(number: Fraction | int) -> Polynomial:

@@ -26,7 +26,7 @@ def with_sizes(fed: Fed, sizes: Sequence[Size], model: nn.Module, device: torch.
         specs = [_resized(spec, at, sizes, batched=batched) for at, spec in enumerate(fed.specs)]
         return from_specs(specs, fed.batch_size, model, device, found=any(each.found for each in fed.inputs))
     called = Example(tuple(fed.args), fed.kwargs).resized(sizes)
-    values = None if fed.given is None else fed.given.resized(sizes)
+    values = None if fed.given is None else fed.given.resized(sizes, read_only=True)
     inputs = [
         msgspec.structs.replace(each, shape=tuple(tensor.shape))
         for each, (_, tensor) in zip(fed.inputs, called.tensors(), strict=True)
