@@ -22,6 +22,9 @@ from alexnet_cli.tracing.undisturbed import undisturbed
 
 Notify = Callable[[str], None]
 
+_PLAIN = (dict, set, OrderedDict)
+"""Most of what a module has of these is empty, and `deepcopy` takes its time to find that out."""
+
 
 def build(subject: Subject, device: torch.device, options: TraceOptions, notify: Notify) -> nn.Module:
     """Return the model on `device`, in the dtype and mode asked for; never somebody else's instance.
@@ -97,7 +100,7 @@ def copy_to(module: nn.Module, device: torch.device, *, own_weights: bool = Fals
             for value in holder.values():
                 if isinstance(value, Tensor) and id(value) not in memo:
                     memo[id(value)] = _moved(value, device, own_weights=own_weights)
-                elif type(value) in (dict, set, OrderedDict) and not value:  # as most of a module's own: quick to copy
+                elif isinstance(value, (dict, set)) and type(value) in _PLAIN and not value:
                     memo.setdefault(id(value), value.copy())
     return copy.deepcopy(module, memo)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
@@ -76,7 +76,8 @@ def of_forward(report: Report) -> Sample:
         UsageError: the report has no operator trace.
     """
     tape = tape_of(report)
-    found = _sample(tape, dict(_work(tape)) | dict(_storages(tape)), shares_of_forward(report))
+    work = dict(_work(tape))
+    found = _sample(tape, work | dict(_storages(tape)), _shares_of_forward(report, tape, work))
     found.totals["params", ""] = report.totals.params
     return found
 
@@ -91,10 +92,7 @@ def of_training(report: Report) -> Sample:
     return _sample(tape, dict(_storages(tape)), shares_of_training(report))
 
 
-def shares_of_forward(report: Report) -> Shares:
-    """Return which parts of a forward make its totals."""
-    tape = tape_of(report)
-    work = dict(_work(tape))
+def _shares_of_forward(report: Report, tape: Tape, work: Mapping[Part, int]) -> Shares:
     macs = {part: _type_of(report, tape.operations[part[1]].row) for part in work if part[0] == "macs"}
     sums: dict[Total, tuple[Part, ...]] = {("macs", ""): tuple(macs)}
     sums |= {
