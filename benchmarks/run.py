@@ -19,6 +19,7 @@ NOTES = HERE / "notes.md"
 SECTIONS = {
     "Start-up": "startup",
     "Deep models": "scale",
+    "Exact laws": "laws",
     "A model larger than the machine": "large_model",
     "Memory": "memory",
     "Correctness": "correctness",

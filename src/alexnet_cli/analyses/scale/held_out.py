@@ -75,6 +75,7 @@ def _ends(runs: Runs, axis: Axis) -> list[int]:
     if not axis.alike:
         return []
     small = max(runs.within.start, *(_FEW * step.divisor - step.offset for step in axis.steps))
+    small += (small - axis.sizes[0]) % 2 == 0  # an odd distance tells that not even sizes alone run
     return [min(_FAR * max(axis.sizes[:2]) - 1, runs.within.stop - 1), *([small] if small < min(axis.sizes) else [])]
 
 
