@@ -19,6 +19,7 @@ BASE = {
     "tape",
     "wiring",
     "snapshot",
+    "source_text",
     "rank",
     "report_json",
     "older_reports",

@@ -32,7 +32,8 @@ class Value(Struct, frozen=True, omit_defaults=True):
 class Storage(Struct, frozen=True, omit_defaults=True):
     """A piece of memory, allocated by operation `born` (-1: before the run), freed before operation `died` ran.
 
-    `died` None: it was still there at the end. `saved_by` is the row that was first to save it for backward.
+    `died` None: it was still there at the end. `saved_by` is the row that was first to save it for backward, `saved_in`
+    the call in the source that did.
     """
 
     bytes: int
@@ -40,6 +41,7 @@ class Storage(Struct, frozen=True, omit_defaults=True):
     born: int = -1
     died: int | None = None
     saved_by: int | None = None
+    saved_in: int | None = None
 
 
 class Operation(Struct, frozen=True, omit_defaults=True):
@@ -54,6 +56,8 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     `nature` is what torch's schema and tags say about the operator: a `view` moves no data and its results share the
     storage of what it reads; in a `pointwise` operator each element of a result depends only on the elements at its
     own place (after broadcasting); everything else is `compute`.
+
+    `call` is the innermost call in the tape's source that it ran in, where the source was recorded.
     """
 
     op: str
@@ -65,6 +69,7 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     makes: tuple[int, ...] = ()
     arguments: dict[str, Any] = {}
     nature: Nature = "compute"
+    call: int | None = None
 
 
 class State(Struct, frozen=True):
@@ -77,10 +82,69 @@ class State(Struct, frozen=True):
     after: tuple[int, ...]
 
 
+class SourceFile(Struct, frozen=True):
+    """A file of source; `digest` is that of its text, None if the text is not what ran (it was changed since)."""
+
+    path: str
+    digest: str | None
+
+
+class Spot(Struct, frozen=True, omit_defaults=True):
+    """An instruction of a function in a source file that made calls: `line` is its line, `at` its offset in the code.
+
+    `first` is the line where the function begins, its decorators included.
+    """
+
+    file: int
+    line: int
+    at: int
+    function: str
+    first: int
+
+
+class Step(Struct, frozen=True, array_like=True):
+    """A spot on the way to a call: which `run` of its function it was, and which `part` of that run.
+
+    A spot that runs three times in one run of its function has three parts. Runs and parts are numbered by the trace.
+    """
+
+    spot: int
+    run: int
+    part: int
+
+
+class SourceCall(Struct, frozen=True, omit_defaults=True):
+    """A call of a module or of a torch function that the user's code made.
+
+    `trail` leads to it, outermost first, from the code that the call `within` ran. Its operations, and those of the
+    calls in it, are those from `start` to before `stop`. `shapes` are those of the tensors that it returned, `makes`
+    the values that these are, -1 for one that no operation made.
+    """
+
+    trail: tuple[Step, ...]
+    start: int
+    stop: int
+    within: int | None = None
+    shapes: tuple[Shape, ...] = ()
+    makes: tuple[int, ...] = ()
+
+
+class Source(Struct, frozen=True):
+    """Where in the user's own source a run was: its calls, in the order in which they began.
+
+    `failed` are the spots on the way to what raised, outermost first.
+    """
+
+    files: tuple[SourceFile, ...]
+    spots: tuple[Spot, ...]
+    calls: tuple[SourceCall, ...]
+    failed: tuple[int, ...] = ()
+
+
 class Tape(Struct, frozen=True):
     """The operators, values and storages of a run. `inputs` and `outputs` are the model's arguments and results.
 
-    `state` is there if a prompt or a token of a language model was run.
+    `state` is there if a prompt or a token of a language model was run, `source` if it was asked for.
     """
 
     operations: tuple[Operation, ...]
@@ -89,3 +153,4 @@ class Tape(Struct, frozen=True):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     state: State | UnsetType = UNSET
+    source: Source | UnsetType = UNSET

@@ -116,7 +116,7 @@ class Unit(Struct, frozen=True):
 
     `read` and `written` are these bytes by the role of the storage. `row` is the position of its row in the report's
     layers, None outside all of them. `uncounted` names its operators that compute something for which there is no MAC
-    formula.
+    formula. `call` is the call in the source that it began in, where that was recorded.
     """
 
     row: int | None
@@ -125,6 +125,7 @@ class Unit(Struct, frozen=True):
     uncounted: tuple[str, ...]
     read: dict[Role, int]
     written: dict[Role, int]
+    call: int | None = None
 
     @property
     def bytes_read(self) -> int:
@@ -207,7 +208,7 @@ class _Flow:
         read, written = map(self._by_role, self.moved(positions))
         uncounted = tuple(operation.op for operation in operations if operation.macs is None)
         first = operations[0]
-        return Unit(first.row, first.phase, dict(macs), uncounted, read, written)
+        return Unit(first.row, first.phase, dict(macs), uncounted, read, written, first.call)
 
     def moved(self, positions: list[int]) -> tuple[dict[int, int], dict[int, int]]:
         """Return the bytes that these operations read and write together, by storage, of which it may hold less."""

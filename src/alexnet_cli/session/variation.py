@@ -14,7 +14,8 @@ class Variation(Struct, frozen=True):
     """What is different from the model as it was asked for; None leaves a thing as it is.
 
     A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
-    axes. Once the model has been run, its variations run silently.
+    axes. With `source` its tape says which lines of the user's own source ran, and of the packages and places named.
+    Once the model has been run, its variations run silently.
     """
 
     batch_size: int | None = None
@@ -23,6 +24,7 @@ class Variation(Struct, frozen=True):
     halved: str | None = None
     on_meta: bool = False
     sizes: tuple[Size, ...] = ()
+    source: tuple[str, ...] | None = None
 
     def of(self, how: TraceOptions, graph: Report | None) -> TraceOptions:
         """Return how the model is run with it; a `graph`, which is not run, is told all its inputs."""
@@ -34,6 +36,8 @@ class Variation(Struct, frozen=True):
             how = replace(how, mode="train", step=self.step)
         if self.serving is not None:
             how = replace(how, serving=self.serving)
+        if self.source is not None:
+            how = replace(how, source=self.source)
         if self.halved is not None:
             how = replace(how, traceback=False)
         return resized(how, self.sizes, graph) if self.sizes else how

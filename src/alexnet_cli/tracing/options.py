@@ -81,7 +81,8 @@ class TraceOptions(Struct, frozen=True):
     With `repeat` the run, on a real device, is repeated with a clock for so many seconds.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
     `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
-    other inputs that would fit: looking for these takes many runs.
+    other inputs that would fit: looking for these takes many runs. With `source` the trace notes which lines of the
+    user's source ran what; it names packages, modules and folders whose source counts as the user's too.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -98,3 +99,4 @@ class TraceOptions(Struct, frozen=True):
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True
     advises: bool = True
+    source: tuple[str, ...] | None = None

@@ -156,7 +156,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     with nullcontext() if making is None else making.watched():
         model = build(subject, device, options, notify)
     fed = feed(model, device, trial, notify)
-    recorder = Recorder(device, model, taping=options.device == META or options.repeat is not None)
+    taping = options.device == META or options.repeat is not None
+    recorder = Recorder(device, model, taping=taping, source=options.source)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step, making)
@@ -189,6 +190,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         error = diagnose(seen, path, recorder.failed_function, Remedy(model, fed.specs, trial, sought=sought), origin)
     described = Model(subject.target, type(model).__name__, subject.description)
     how = _run_of(model, device, options, fed, measured, complete=failure is None)
+    if recorder.tape is not None and recorder.source is not None:
+        recorder.tape.source = recorder.source.finish(failure)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
     passes: Passes | UnsetType = UNSET
     if failure is None and tape is not None and options.repeat is not None and not isinstance(run, Serve):

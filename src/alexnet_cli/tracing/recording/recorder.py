@@ -7,9 +7,11 @@ Of a tensor only its shape and its storage's identity are kept.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import get_ident
+from types import FrameType
 from typing import Any, ClassVar
 
 import torch
@@ -34,6 +36,7 @@ from alexnet_cli.tracing.recording.modes import (
 )
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.purposes import Purposes
+from alexnet_cli.tracing.recording.sources import SourceRecorder
 from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
 from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_among, tensors_in
 from alexnet_cli.tracing.underway import under_way
@@ -46,11 +49,19 @@ class Recorder:
 
     `touched` holds the ids of the parameters that operators read, `purposes` what they are used for. `failed` is the
     innermost module call that raised, `failed_function` the function in it; with `taping`, `tape` has every operator.
+    With `source`, `source` has the calls that the user's own source made.
     """
 
     operator_mode: ClassVar[type[OperatorMode]] = OperatorMode
 
-    def __init__(self, device: torch.device, model: nn.Module | None = None, *, taping: bool = False) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        model: nn.Module | None = None,
+        *,
+        taping: bool = False,
+        source: Sequence[str] | None = None,
+    ) -> None:
         self.device = device
         parameters = [] if model is None else list(model.parameters())
         self.watched = {id(tensor) for tensor in parameters}
@@ -60,6 +71,7 @@ class Recorder:
         self.failed: Call | None = None
         self.failed_function: Call | None = None
         self.tape = self._taping() if taping else None
+        self.source = None if source is None or model is None or not taping else SourceRecorder(model, source)
         self._stack: list[Call] = []
         self._current: Call | None = None  # the call that the operators running now belong to
         self._in_function = False
@@ -69,6 +81,7 @@ class Recorder:
         self._births: dict[int, int] = {}
         self._by_cpu: dict[str, None] = {}
         self.checks = MetaChecks(storage_of) if device.type == META else None
+        self._edge = Recorder._watching.__code__  # until modules run: no frame has it
 
     def _taping(self) -> TapeRecorder:
         return TapeRecorder(self._where)
@@ -143,6 +156,7 @@ class Recorder:
             with DisableTorchFunction():  # our function mode would take looking at a tensor for a call
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
             call.training = getattr(module, "training", True)
+            around = None if self.source is None else self._asked(sys._getframe(1))  # noqa: SLF001 - as above
             self._enter(call)
             outer = self._current, self._in_function
             self._current, self._in_function = call if _is_closed(module) else None, False
@@ -150,15 +164,38 @@ class Recorder:
                 output = original(module, *args, **kwargs)
                 with DisableTorchFunction():
                     self._finish(call, output)
+                if self.source is not None:
+                    self._answered(around, output)
             except BaseException:
                 self.failed = self.failed or call
                 raise
             finally:
                 self._stack.pop()
                 self._current, self._in_function = outer
+                if self.source is not None:
+                    self._left(around)
             return output
 
+        self._edge = run_module.__code__
         return run_module
+
+    def _asked(self, frame: FrameType | None) -> int | None:
+        """Note that the user's source may have made a call, outside of which is nothing; return the call around it."""
+        if self.source is None or self.tape is None:
+            return None
+        if not self._stack or self.tape.phase != "forward":
+            return self.source.current
+        return self.source.begin(frame, self._edge, self.tape.position)
+
+    def _answered(self, around: int | None, output: object) -> None:
+        """Note what the call returned that the user's source made, if it did."""
+        if self.source is not None and self.tape is not None:
+            self.source.end(around, self.tape.position, output, self.tape.numbers)
+
+    def _left(self, around: int | None) -> None:
+        """Go back to the call around."""
+        if self.source is not None and self.tape is not None:
+            self.source.leave(around, self.tape.position)
 
     def _enter(self, call: Call) -> None:
         if self._stack:
@@ -177,8 +214,12 @@ class Recorder:
         self._in_function = True
         closed = self._current
         call = self._current = closed or Call(None, function_name(function), self._clock)
+        noting = self.source is not None and closed is None
+        around = self._asked(sys._getframe(1)) if noting else None  # noqa: SLF001 - what there is to see frames
         try:
             output = function(*args, **kwargs)
+            if noting:
+                self._answered(around, output)
         except BaseException:
             shapes = shapes_of_arguments(args, kwargs)
             self.failed_function = Call(None, function_name(function), self._clock, shapes)
@@ -186,6 +227,8 @@ class Recorder:
         finally:
             self._in_function = False
             self._current = closed
+            if noting:
+                self._left(around)
         if closed is None and call.operators:
             call.input_shapes = shapes_of_arguments(args, kwargs)
             call.settings = call_settings(kwargs) if kwargs else None
@@ -199,7 +242,12 @@ class Recorder:
         self._look_at(op, args, output)
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
+            alone = self.source is not None and self._current is None and not self._in_function
+            around = self._asked(sys._getframe(1)) if alone else None  # noqa: SLF001 - as above
             self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
+            if alone:
+                self._answered(around, output)
+                self._left(around)
         call = self._current or self._direct_call(op, args, kwargs)
         if call is None:
             return
@@ -226,7 +274,8 @@ class Recorder:
 
     def _where(self) -> Place:
         function = self._functions if self._in_function else None
-        return Place(self._stack[-1] if self._stack else None, self._current, function)
+        call = None if self.source is None else self.source.current
+        return Place(self._stack[-1] if self._stack else None, self._current, function, call)
 
     def _direct_call(self, op: Operator, args: Any, kwargs: dict[str, Any]) -> Call | None:
         """Return a new part of the running module for an operator called directly, as `torch.ops.lib.op`."""

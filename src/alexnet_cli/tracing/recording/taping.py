@@ -16,7 +16,7 @@ import torch
 from msgspec import UNSET, UnsetType
 from torch import Tensor
 
-from alexnet_cli.tape import Nature, Operation, Phase, Role, State, Tape, Value
+from alexnet_cli.tape import Nature, Operation, Phase, Role, Source, State, Tape, Value
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
@@ -35,12 +35,13 @@ _NOT_OPERATORS = ("profiler::", "prim::")
 class Place(NamedTuple):
     """Where in the model an operator ran: the module call, and the call whose work it is, if any.
 
-    `function` numbers the calls of torch functions, None outside of them.
+    `function` numbers the calls of torch functions, None outside of them, `call` those that the user's source made.
     """
 
     module: Call | None
     worker: Call | None
     function: int | None
+    call: int | None = None
 
 
 _NOWHERE = Place(None, None, None)
@@ -75,6 +76,7 @@ class TapeRecorder:
         self.outputs: tuple[int, ...] = ()
         self.state: State | UnsetType = UNSET
         self.lines: Lines | None = None
+        self.source: Source | UnsetType = UNSET
         self.storages = StorageTable()
         self._packed: Mapping[int, Tensor] = {}
         self._drafts: list[Draft] = []
@@ -173,6 +175,17 @@ class TapeRecorder:
         packed = self._packed.get(id(module.module)) if module is not None else None
         return [] if packed is None else [packed]
 
+    @property
+    def position(self) -> int:
+        """How many operations were noted so far."""
+        return len(self._drafts)
+
+    def numbers(self, tensors: Iterable[Tensor]) -> list[int]:
+        """Return the numbers of tensors' values as they are known, -1 for one that no operation made."""
+        known = [self.storages.known(tensor) for tensor in tensors]
+        keys = zip(tensors, known, strict=True)
+        return [-1 if number is None else self._current.get(_key(tensor, number), -1) for tensor, number in keys]
+
     def saved(self, tensor: Tensor) -> Tensor:
         """Note that autograd saves a tensor for backward; a hook for `saved_tensors_hooks`."""
         self.storages.save(tensor, self.where())
@@ -187,10 +200,13 @@ class TapeRecorder:
 
         self._accumulate_in_place()
         operations = tuple(
-            Operation(d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature)
+            Operation(
+                d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature, d.place.call
+            )
             for d in self._drafts
         )
-        return Tape(operations, tuple(self._values), self.storages.finish(row), self.inputs, self.outputs, self.state)
+        storages = self.storages.finish(row, lambda place: place.call)
+        return Tape(operations, tuple(self._values), storages, self.inputs, self.outputs, self.state, self.source)
 
     @property
     def drafts(self) -> Sequence[Draft]:

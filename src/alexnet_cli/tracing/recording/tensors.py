@@ -186,6 +186,10 @@ class StorageTable:
             self._watch(held, key, _Seen(size, role, born))
         return number
 
+    def known(self, tensor: Tensor) -> int | None:
+        """Return the number of a tensor's storage if it has one already."""
+        return self._numbers.get(storage_of(tensor))
+
     def _watch(self, held: Any, key: int, seen: _Seen) -> None:
         self._seen.append(seen)
         watch = _Watch(held, self._died)
@@ -236,14 +240,16 @@ class StorageTable:
         if same and before.born >= 0 and after.born == position and before.died == position + 1:
             before.died = position
 
-    def finish(self, row_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
-        """Stop watching and return the storages; `row_of` maps what `save` was given to a row."""
+    def finish(
+        self, row_of: Callable[[Any], int | None], call_of: Callable[[Any], int | None] = lambda _: None
+    ) -> tuple[Storage, ...]:
+        """Stop watching and return the storages; `row_of` and `call_of` map what `save` was given to row and call."""
         self._watches.clear()
         self._numbers.clear()
         return tuple(
-            Storage(
-                seen.bytes, seen.role, seen.born, seen.died, None if seen.saved_by is None else row_of(seen.saved_by)
-            )
+            Storage(seen.bytes, seen.role, seen.born, seen.died)
+            if seen.saved_by is None
+            else Storage(seen.bytes, seen.role, seen.born, seen.died, row_of(seen.saved_by), call_of(seen.saved_by))
             for seen in self._seen
         )
 
