@@ -24,8 +24,13 @@ Unit = Literal[
     "intensity",
     "bits",
     "formula",
+    "line",
+    "code",
 ]
-"""A `formula` is text in signs such as `⋅`, `²`, `⌊` and `₄`, for which LaTeX has its own."""
+"""A `formula` is text in signs such as `⋅`, `²`, `⌊` and `₄`, for which LaTeX has its own.
+
+A `line` is the number of a line, `code` its text in Python; a row without a line's number stands for lines left out.
+"""
 Value = str | int | float | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 """A cell; None means unknown."""
 

@@ -99,6 +99,7 @@ def text(value: Value, unit: Unit, *, cross: str = "×", whole: bool = False) ->
 
 
 _BY_UNIT: Mapping[Unit, Callable[[Any], str]] = {
+    "line": str,
     "bytes": lambda value: size(int(value)),
     "share": share,
     "seconds": seconds,

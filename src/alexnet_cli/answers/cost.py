@@ -67,7 +67,7 @@ def cost(
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
-    roof = _roof(gpu, peak_flops, bandwidth, tf32=tf32)
+    roof = roof_of(gpu, peak_flops, bandwidth, tf32=tf32)
     asked = serving_options(context, decode=decode, prefill=prefill, given=session.is_given)
     if asked is not None:
         if backward:
@@ -118,7 +118,7 @@ def _result(
     )
 
 
-def _roof(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf32: bool) -> Roof | None:
+def roof_of(gpu: str | None, peak_flops: str | None, bandwidth: str | None, *, tf32: bool) -> Roof | None:
     """Read the options that describe the hardware; None if there are none."""
     other = (peak_flops, bandwidth)
     if gpu is not None and other != (None, None):

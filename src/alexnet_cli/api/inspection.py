@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from alexnet_cli.analyses.check import LIMITS
+from alexnet_cli.answers.annotate import annotate as annotate_answer
 from alexnet_cli.answers.answer import Answer
 from alexnet_cli.answers.check import CheckResult, read_asked
 from alexnet_cli.answers.check import check as check_answer
@@ -166,6 +167,7 @@ class Inspection:
     cost = _asks(cost_answer)
     memory = _asks(memory_answer)
     profile = _asks(profile_answer)
+    annotate = _asks(annotate_answer)
     scale = _asks(scale_answer)
     shard = _asks(shard_answer)
     receptive_field = _asks(receptive_field_answer)

@@ -8,6 +8,7 @@ from html import escape
 
 from alexnet_cli import units
 from alexnet_cli.document import Bars, Block, Column, Document, Facts, Note, Plot, Row, Table, Value
+from alexnet_cli.graphics.code import coloured
 from alexnet_cli.graphics.palette import BY_VARIABLES
 from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
@@ -83,12 +84,25 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     heads = (f'<th scope="col"{_attribute(column)}>{_escaped(column.title, style)}</th>' for column in table.columns)
     yield f"<thead><tr>{''.join(heads)}</tr></thead>"
     yield "<tbody>"
-    for row, texts in rows_of(table, partial(_escaped, style=style), cross=cross(style)):
+    sources = {at: _sources(table, at, style) for at, column in enumerate(table.columns) if column.unit == "code"}
+    for number, (row, texts) in enumerate(rows_of(table, partial(_escaped, style=style), cross=cross(style))):
+        for at, written in sources.items():
+            texts[at] = written[number]
         cells = zip(texts, row.cells, table.columns, strict=True)
         drawn = (_cell(*cell, row=row if place == 0 else None) for place, cell in enumerate(cells))
         yield f'<tr class="{row.role}">{"".join(drawn)}</tr>'
     yield "</tbody>"
     yield "</table></div>"
+
+
+def _sources(table: Table, at: int, style: Style) -> list[str]:
+    """Write a column of source, with its colours."""
+    lines = coloured([clean(str(row.cells[at]), style) for row in table.rows])
+    pieces = (
+        [f'<span style="color:{hue}">{escape(text)}</span>' if hue else escape(text) for text, hue in spans]
+        for spans in lines
+    )
+    return [f"<code>{''.join(line)}</code>" for line in pieces]
 
 
 def _cell(text: str, value: Value, column: Column, row: Row | None) -> str:

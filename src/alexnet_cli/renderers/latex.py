@@ -71,7 +71,10 @@ def _table(table: Table, heading: str) -> Iterator[str]:
     yield _row(_escaped(column.title) for column in table.columns)
     yield r"\midrule"
     indent = lambda level: r"\quad" * level + " " * bool(level)  # noqa: E731 - in one line
-    for _, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=indent, formula=_typeset):
+    for row, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=indent, formula=_typeset):
+        for at, column in enumerate(table.columns):
+            if column.unit == "code":
+                texts[at] = _code(str(row.cells[at]))
         yield _row(texts)
     yield r"\bottomrule"
     yield r"\end{tabular}"
@@ -86,6 +89,12 @@ def _typeset(formula: str) -> str:
     lowered = re.sub(f"[{_LOWERED}]+", lambda found: f"_{{{found[0].translate(_DIGITS)}}}", raised)
     written = re.sub(r"(?<=\d),(?=\d)", "{,}", lowered)
     return f"${''.join(_SIGNS.get(char) or char for char in written)}$".replace("min(", r"\min(")
+
+
+def _code(text: str) -> str:
+    """Write a line of source in a typewriter font, with the spaces that it begins with."""
+    source = text.lstrip(" ")
+    return rf"\texttt{{{'~' * (len(text) - len(source))}{_escaped(source)}}}" if source else ""
 
 
 def _row(cells: Iterable[str]) -> str:

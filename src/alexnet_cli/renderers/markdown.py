@@ -46,6 +46,10 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     write = partial(_escaped, style=style)
     shown = rows_of(table, write, bold="**{}**", indent=lambda level: "&emsp;" * level, cross=cross(style))
     rows = [[write(column.title) for column in table.columns], *(texts for _, texts in shown)]
+    for at, column in enumerate(table.columns):
+        if column.unit == "code":
+            for row, cells in zip(table.rows, rows[1:], strict=True):
+                cells[at] = _indent_of(str(row.cells[at])) + cells[at]
     widths = [min(max(map(width_of, cells)), _MOST_PADDED) for cells in zip(*rows, strict=True)]
     pads = [right if column.unit in NUMERIC else left for column in table.columns]
     ruled = [
@@ -53,6 +57,11 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     ]
     lines = [[pad(cell, width) for pad, cell, width in zip(pads, row, widths, strict=True)] for row in rows]
     yield "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], ruled, *lines[1:]))
+
+
+def _indent_of(code: str) -> str:
+    """Return spaces that Markdown keeps, for those that a line of source begins with."""
+    return "&nbsp;" * (len(code) - len(code.lstrip(" ")))
 
 
 def _paragraph(text: str, style: Style) -> str:

@@ -9,7 +9,7 @@ from alexnet_cli.document import Axis, Bars, Column, Document, Fact, Facts, Note
 from alexnet_cli.graphics.plot import Stack, drawable, left_out, name_at, whole
 from alexnet_cli.graphics.scale import title_of
 
-NUMERIC = frozenset({"count", "macs", "flops", "bytes", "share", "seconds", "flops_per_s", "intensity", "bits"})
+NUMERIC = frozenset({"line", "count", "macs", "flops", "bytes", "share", "seconds", "flops_per_s", "intensity", "bits"})
 SHORTENED = frozenset({"count", "macs", "flops"})
 MOST_LISTED = 40
 """Areas with more points than this are not listed on a page."""

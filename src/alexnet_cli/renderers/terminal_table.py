@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.document import Column, Row, Table, Value
+from alexnet_cli.graphics.code import Span, coloured, folded
 from alexnet_cli.graphics.lines import (
     BOLD,
     DIM,
@@ -61,6 +62,7 @@ class _Shown(Struct, frozen=True):
     short: Sequence[str]
     sizes: tuple[int, int]
     guides: Sequence[Guide] = ()
+    spans: Sequence[Sequence[Span]] = ()  # of source, in colours
 
     def texts(self, layout: _Layout) -> Sequence[str]:
         """Return the cells as they are shown."""
@@ -119,7 +121,8 @@ def _columns(table: Table, style: Style) -> list[_Shown]:
         if place == 0:
             failed = "✗ " if style.unicode else "x "
             cells = [failed * (row.role == "failed") + text for text, row in zip(cells, table.rows, strict=True)]
-        most = None if column.unit == "formula" else style.width  # a formula is wrapped between its terms
+        whole = column.unit in ("formula", "code")  # a formula is wrapped between its terms, source anywhere
+        most = None if whole else style.width
         full = [shorten(text, most, unicode=style.unicode) for text in cells]
         short = full
         if column.unit in SHORTENED:
@@ -135,7 +138,8 @@ def _columns(table: Table, style: Style) -> list[_Shown]:
         before = [len(first) for first, _ in guides] or [0] * len(full)
         widths = ([width_of(text) + more for text, more in zip(texts, before, strict=True)] for texts in (full, short))
         first, second = (max([width_of(title), *sizes]) for sizes in widths)
-        found.append(_Shown(place, column, title, full, short, (first, second), guides))
+        spans = coloured(full) if column.unit == "code" else ()
+        found.append(_Shown(place, column, title, full, short, (first, second), guides, spans))
     return found
 
 
@@ -243,13 +247,17 @@ def _number(column: _Shown, row: Row, layout: _Layout, number: int, width: int) 
 
 def _words(column: _Shown, row: Row, layout: _Layout, number: int, width: int) -> list[Line]:
     """Draw text after its guide, wrapped to the column's width."""
+    if column.spans:
+        own = ERROR if row.role == "failed" else None
+        pieces = folded(column.spans[number], width)
+        return [line(*((text, own or (Look(color=hue) if hue else PLAIN)) for text, hue in piece)) for piece in pieces]
     first, rest = column.guides[number] if column.guides else ("", "")
     text, room = column.texts(layout)[number], width - len(first)
     if room < 1:
         return [line((first[:width], DIM))]
     look = _text_look(row, name=column.place == 0)
-    pieces = wrap(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=layout.style.unicode)]
-    return [line((rest if tier else first, DIM), (piece, look)) for tier, piece in enumerate(pieces)]
+    texts = wrap(text, room) if room > 1 or text.isascii() else [shorten(text, room, unicode=layout.style.unicode)]
+    return [line((rest if tier else first, DIM), (piece, look)) for tier, piece in enumerate(texts)]
 
 
 def _text_look(row: Row, *, name: bool) -> Look:

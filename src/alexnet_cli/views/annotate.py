@@ -1,0 +1,143 @@
+"""The user's source with what each line did."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+
+from msgspec import UNSET
+
+import alexnet_cli
+from alexnet_cli.analyses.annotate import Annotated, AnnotatedFile, AnnotatedLine, Work
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.source_lines import shown_lines
+from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table, Value
+from alexnet_cli.errors import is_ours
+from alexnet_cli.report import Report
+from alexnet_cli.units import count, seconds, shapes, size
+from alexnet_cli.views.parts import given, run_line, titled, uncounted_notes
+
+_MOST = 3
+_RULE = (
+    "Work counts at the innermost line that asked for it. Σ: with the work of the lines that this one led to, which have "
+    "it too."
+)
+_NO_LINES = (
+    "no line of your own source ran: the model is made of installed modules alone; --source NAME shows those of a "
+    "package, a module or a folder"
+)
+
+
+def annotate_document(report: Report, found: Annotated, texts: Mapping[str, str | None], roof: Roof | None) -> Document:
+    """Show each file's functions that ran; `texts` are the sources, None of one that is not as it was when it ran."""
+    tables = [_table(file, texts.get(file.path)) for file in found.files]
+    changed = [file.path for file in found.files if texts.get(file.path) is None]
+    blocks = given(
+        *tables,
+        Facts(tuple(_facts(found, roof))),
+        None if found.files else Note(_NO_LINES, "warning"),
+        *(Note(changed_note(path), "warning") for path in changed),
+        *uncounted_notes(report.totals.uncounted_ops),
+        Note(_RULE) if any(line.below for file in found.files for line in file.lines) else None,
+    )
+    hardware = "" if roof is None else f" · {roof.hardware.name}"
+    return Document(f"Source of {titled(report)}", blocks, run_line(report.run) + hardware)
+
+
+def changed_note(path: str) -> str:
+    """Say that a source is not there as it ran."""
+    return f"{near(path)} is not as it was when it ran: its lines are shown without their text"
+
+
+def near(path: str) -> str:
+    """Name a file from the current folder if it is in there, an installed one from its package."""
+    here = os.getcwd()  # noqa: PTH109 - compared as text
+    if PurePath(path).is_relative_to(here):
+        return str(PurePath(path).relative_to(here))
+    if is_ours(path):
+        return str(PurePath(path).relative_to(PurePath(alexnet_cli.__file__).parents[1]))
+    return re.split(r"[\\/](?:site|dist)-packages[\\/]", path)[-1]
+
+
+def comment(line: AnnotatedLine) -> str:
+    """Say in ASCII what a line did: `1x64x55x55, 23,232 MACs, 1.2 MiB saved, 3.4 us, 12 runs`."""
+    whole = _whole(line)
+    said = [
+        _made(line, "x"),
+        f"{count(whole.macs)} MACs" if whole.macs else "MACs unknown" if whole.macs is None else "",
+    ]
+    said += [f"{size(whole.saved_bytes)} saved" if whole.saved_bytes else ""]
+    said += [seconds(whole.seconds) if whole.seconds else "", f"{line.runs} runs" if line.runs > 1 else ""]
+    said += ["with the lines below" if line.below else "", "failed here" if line.failed == "here" else ""]
+    return ", ".join(filter(None, said)) or "ran"
+
+
+def _table(file: AnnotatedFile, text: str | None) -> Table:
+    by_line = {line.line: line for line in file.lines}
+    lines: Iterable[int | None] = by_line
+    if text is not None:
+        lines = shown_lines(text, set(by_line), {line.first for line in file.lines})
+    source = [] if text is None else text.expandtabs(4).split("\n")
+    columns = (
+        Column("line", "Line", "line"),
+        Column("source", "Source", "code"),
+        Column("runs", "Runs", "count", priority=6),
+        Column("shapes", "Makes", priority=8),
+        Column("sum", "Σ", priority=7),
+        Column("macs", "MACs", "macs", priority=7),
+        Column("saved_bytes", "Saved", "bytes", priority=5),
+        Column("seconds", "Min. time", "seconds", priority=5),
+    )
+    cells = [_cells(line, "") for line in file.lines]
+    used = {column.key for at, column in enumerate(columns) if any(each[at] != "" for each in cells)}
+    kept = [at for at, column in enumerate(columns) if column.key in used | {"line", "source"}]
+    rows = [_row(by_line.get(line) if line else None, line, source) for line in lines]
+    shown = tuple(Row(tuple(row.cells[at] for at in kept), role=row.role) for row in rows)
+    return Table("source", tuple(columns[at] for at in kept), shown, near(file.path))
+
+
+def _row(line: AnnotatedLine | None, number: int | None, source: list[str]) -> Row:
+    if number is None:
+        return Row(("", "⋮", *[""] * 6))
+    text = source[number - 1].rstrip() if number <= len(source) else ""
+    if line is None:
+        return Row((number, text, *[""] * 6))
+    return Row(_cells(line, text), role="failed" if line.failed == "here" else "leaf")
+
+
+def _cells(line: AnnotatedLine, text: str) -> tuple[Value, ...]:
+    whole = _whole(line)
+    runs: Value = line.runs if line.runs > 1 else ""
+    time: Value = "" if whole.seconds is None else whole.seconds
+    saved: Value = whole.saved_bytes or ""
+    failed = "→" if line.failed is not UNSET and line.failed == "below" else ""
+    macs: Value = "" if line.failed is not UNSET and not whole.macs else whole.macs
+    return line.line, text, runs, _made(line, "×"), "Σ" if line.below else failed, macs, saved, time
+
+
+def _whole(line: AnnotatedLine) -> Work:
+    return line.own if line.below is None else line.own + line.below
+
+
+def _made(line: AnnotatedLine, cross: str) -> str:
+    """Say what a line made, of its runs if they made different shapes the first ones."""
+    made = [shapes(each, cross) for each in line.shapes[:_MOST]]
+    more = len(line.shapes) - _MOST
+    return "; ".join(made) + (f"; and {more} more" if more > 0 else "")
+
+
+def _facts(found: Annotated, roof: Roof | None) -> Iterator[Fact]:
+    totals, outside = found.totals, found.outside
+    yield Fact("MACs", totals.macs, "macs", "of a forward")
+    if outside.macs:
+        yield Fact("outside these lines", outside.macs, "macs", level=1)
+    if totals.saved_bytes is not None:
+        yield Fact("Saved for backward", totals.saved_bytes, "bytes", "in a training step")
+        if outside.saved_bytes:
+            yield Fact("outside these lines", outside.saved_bytes, "bytes", level=1)
+    if totals.seconds is not None and roof is not None:
+        yield Fact("Min. time", totals.seconds, "seconds", "of a forward")
+        if outside.seconds:
+            yield Fact("outside these lines", outside.seconds, "seconds", level=1)
