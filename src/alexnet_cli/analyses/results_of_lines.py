@@ -106,4 +106,8 @@ class _Flow:
         return [(self.tape.values[value].shape, value) for value in kept] or returned
 
     def _uses(self, part: _Part, made: Sequence[tuple[Shape, int]]) -> bool:
-        return any(part.start <= position < part.stop for _, value in made for position in self.read.get(value, ()))
+        """Tell whether a part read what was made, or returned it as it is."""
+        values = {value for _, value in made}
+        if part.direct and values.intersection(part.calls[0].makes) - {-1}:
+            return True
+        return any(part.start <= position < part.stop for value in values for position in self.read.get(value, ()))

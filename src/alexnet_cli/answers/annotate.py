@@ -65,7 +65,8 @@ def _traced(session: Session, source: Sequence[str] | None) -> tuple[Report, Rep
         return session.report(), None
     noting = session.vary(Variation(source=tuple(source or ())))
     report = noting.report()
-    return report, None if report.error is not None else noting.training(training_step("none"))
+    step = None if report.error is not None else noting.training(training_step("none"))
+    return report, step if step is not None and step.error is None else None
 
 
 def _text(file: AnnotatedFile) -> str | None:

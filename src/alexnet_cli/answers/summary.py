@@ -19,7 +19,7 @@ from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, Totals
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep
-from alexnet_cli.session.session import Session
+from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.tape import Tape
 from alexnet_cli.views.parts import hidden_note, layer_name
 from alexnet_cli.views.summary import layer_blocks, summary_document
@@ -48,19 +48,23 @@ def summary(
     sort: str | None = None,
     top: int | None = None,
     all_rows: bool = False,
+    lines: bool = False,
     weights: str | PathLike[str] | None = None,
 ) -> Answer[SummaryResult]:
     """Show the layers: output shapes, parameters, MACs, and who holds what. `weights` is a checkpoint to compare with.
 
     Without one, a model folder is compared with the checkpoint in it.
 
-    The table leaves out functions that only reshape or select, unless `all_rows`; the result always has them.
+    The table leaves out functions that only reshape or select, unless `all_rows`; the result always has them. With
+    `lines` its tape says which lines of your own source ran, for `annotate`.
 
     Raises:
         UsageError: an option does not parse, or options do not go together.
         AlexnetError: the model cannot be loaded or run.
     """
     chosen = _chosen(columns, sort, top)
+    if lines and session.can_run:
+        session = session.vary(Variation(source=()))
     report = session.report()
     match = session.weights(Path(weights) if weights else None)
     result = summary_result(report, depth, match)

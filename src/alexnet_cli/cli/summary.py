@@ -46,6 +46,7 @@ Asked: Any = options_of(
     ),
     top=typer.Option(min=1, metavar="N", help="With --sort: only the N largest."),
     all_rows=typer.Option("--all-rows", help="Show the functions that only reshape or select, too."),
+    lines=typer.Option("--lines", help="Save which lines of your own source ran, for annotate."),
     weights=Annotated[
         Path | None,
         typer.Option(

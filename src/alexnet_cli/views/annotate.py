@@ -21,8 +21,8 @@ from alexnet_cli.views.parts import given, run_line, titled, uncounted_notes
 
 _MOST = 3
 _RULE = (
-    "Work counts at the innermost line that asked for it. Σ: with the work of the lines that this one led to, which have "
-    "it too."
+    "Work counts at the innermost line that asked for it. Σ: with the work of the lines that this one led to, which "
+    "have it too."
 )
 _NO_LINES = (
     "no line of your own source ran: the model is made of installed modules alone; --source NAME shows those of a "

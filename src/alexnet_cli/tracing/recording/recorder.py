@@ -179,13 +179,13 @@ class Recorder:
         self._edge = run_module.__code__
         return run_module
 
-    def _asked(self, frame: FrameType | None) -> int | None:
+    def _asked(self, frame: FrameType | None, operator: str | None = None) -> int | None:
         """Note that the user's source may have made a call, outside of which is nothing; return the call around it."""
         if self.source is None or self.tape is None:
             return None
         if not self._stack or self.tape.phase != "forward":
             return self.source.current
-        return self.source.begin(frame, self._edge, self.tape.position)
+        return self.source.begin(frame, self._edge, self.tape.position, operator)
 
     def _answered(self, around: int | None, output: object) -> None:
         """Note what the call returned that the user's source made, if it did."""
@@ -243,7 +243,7 @@ class Recorder:
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
             alone = self.source is not None and self._current is None and not self._in_function
-            around = self._asked(sys._getframe(1)) if alone else None  # noqa: SLF001 - as above
+            around = self._asked(sys._getframe(1), op.name) if alone else None  # noqa: SLF001 - as above
             self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
             if alone:
                 self._answered(around, output)

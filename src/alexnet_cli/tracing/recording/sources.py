@@ -50,6 +50,7 @@ class _Call:
     stop: int = -1
     shapes: tuple[Shape, ...] = ()
     makes: tuple[int, ...] = ()
+    operator: str | None = None
 
 
 class SourceRecorder:
@@ -72,17 +73,28 @@ class SourceRecorder:
         self._kept: list[Spot] = []
         self._marks = 0
 
-    def begin(self, frame: FrameType | None, edge: CodeType, start: int) -> int | None:
+    def begin(self, frame: FrameType | None, edge: CodeType, start: int, operator: str | None = None) -> int | None:
         """Note a call made by a frame, if the user's code led to it; return the call around it.
 
-        `edge` is the code that runs each module: there the trail ends. `start` is how many operations ran so far.
+        `edge` is the code that runs each module: there the trail ends. `start` is how many operations ran so far. An
+        `operator` was asked for by no torch function: by a scripted function, whose operators are one call until the
+        first of them comes again.
         """
         around = self.current
-        trail = self._trail(frame, edge, len(self._calls))
-        if trail:
+        trail = self._trail(frame, edge, len(self._calls), is_operator=operator is not None)
+        if trail and operator is not None and self._goes_on(trail, operator):
+            self.current = len(self._calls) - 1
+        elif trail:
             self.current = len(self._calls)
-            self._calls.append(_Call(trail, start, around))
+            self._calls.append(_Call(trail, start, around, operator=operator))
         return around
+
+    def _goes_on(self, trail: tuple[Step, ...], operator: str) -> bool:
+        """Tell whether an operator goes on with what the last call began."""
+        last = self._calls[-1] if self._calls else None
+        if last is None or last.operator in (None, operator) or last.within != self.current:
+            return False
+        return list(map(_numbers, last.trail)) == list(map(_numbers, trail))
 
     def end(self, around: int | None, stop: int, output: object, numbers: Any) -> None:
         """Note what the current call returned; `numbers` gives the numbers of tensors' values, -1 for one without."""
@@ -95,9 +107,12 @@ class SourceRecorder:
             call.stop = stop
 
     def leave(self, around: int | None, stop: int) -> None:
-        """Go back to the call around, also after a failure."""
+        """Go back to the call around, also after a failure; a call that did and returned nothing is forgotten."""
         if self.current != around and self.current is not None:
-            self._calls[self.current].stop = stop
+            call = self._calls[self.current]
+            call.stop = stop
+            if call.start == stop and not call.shapes and self.current == len(self._calls) - 1:
+                self._calls.pop()
         self.current = around
 
     def finish(self, raised: BaseException | None) -> Source:
@@ -107,10 +122,11 @@ class SourceRecorder:
         calls = tuple(SourceCall(it.trail, it.start, it.stop, it.within, it.shapes, it.makes) for it in self._calls)
         return Source(files, tuple(self._kept), calls, failed)
 
-    def _trail(self, frame: FrameType | None, edge: CodeType, number: int) -> tuple[Step, ...]:
+    def _trail(self, frame: FrameType | None, edge: CodeType, number: int, *, is_operator: bool) -> tuple[Step, ...]:
         """Return the user's spots between a call and the module call around it, outermost first.
 
-        The part of a run is known by the run of the function that the spot called, or by the call itself.
+        The part of a run is known by the run of the function that the spot called, or by the call itself. What the
+        recorder itself asks, while an operator runs, leads nowhere.
         """
         found: list[Step] = []
         part, inner = -1 - number, None
@@ -122,6 +138,8 @@ class SourceRecorder:
             if file is None:
                 if not code.co_filename.startswith(str(_PROGRAM)):
                     part = self._run(frame)
+                elif code.co_name == "__torch_dispatch__" and not is_operator:
+                    return ()
             elif code.co_name in _COMPREHENSIONS and self._is_inside(frame):
                 inner = inner or frame
             else:
@@ -196,6 +214,10 @@ class SourceRecorder:
             name = getattr(code, "co_qualname", code.co_name)  # from Python 3.11 on
             self._kept.append(Spot(file, line, at, name, code.co_firstlineno))
         return self._spots[key]
+
+
+def _numbers(step: Step) -> tuple[int, int]:
+    return step.spot, step.run
 
 
 def _files_of(cls: type) -> frozenset[str]:
