@@ -19,7 +19,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.units import count, seconds, shapes, size
 from alexnet_cli.views.parts import given, run_line, titled, uncounted_notes
 
-_MOST = 3
+_MOST = 2
 _RULE = (
     "Work counts at the innermost line that asked for it. Σ: with the work of the lines that this one led to, which "
     "have it too."
@@ -65,7 +65,7 @@ def comment(line: AnnotatedLine) -> str:
     """Say in ASCII what a line did: `1x64x55x55, 23,232 MACs, 1.2 MiB saved, 3.4 us, 12 runs`."""
     whole = _whole(line)
     said = [
-        _made(line, "x"),
+        _made(line, "x", "..."),
         f"{count(whole.macs)} MACs" if whole.macs else "MACs unknown" if whole.macs is None else "",
     ]
     said += [f"{size(whole.saved_bytes)} saved" if whole.saved_bytes else ""]
@@ -121,11 +121,10 @@ def _whole(line: AnnotatedLine) -> Work:
     return line.own if line.below is None else line.own + line.below
 
 
-def _made(line: AnnotatedLine, cross: str) -> str:
-    """Say what a line made, of its runs if they made different shapes the first ones."""
-    made = [shapes(each, cross) for each in line.shapes[:_MOST]]
-    more = len(line.shapes) - _MOST
-    return "; ".join(made) + (f"; and {more} more" if more > 0 else "")
+def _made(line: AnnotatedLine, cross: str, more: str = "…") -> str:
+    """Say what a line made; if its runs made many different shapes, the first and the last ones."""
+    made = [shapes(each, cross) for each in line.shapes]
+    return "; ".join(made) if len(made) <= _MOST else f"{made[0]} {more} {made[-1]}"
 
 
 def _facts(found: Annotated, roof: Roof | None) -> Iterator[Fact]:
