@@ -6,6 +6,7 @@ runs among the ranks of one dimension. Sizes are in bytes.
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import Literal
 
@@ -104,6 +105,34 @@ class Sent(Struct, frozen=True):
     bytes: int
     row: int | None
     phase: Phase
+
+
+class Repeated(Struct, frozen=True):
+    """Blocks at `path` that are alike, from the `first` on: `kept` were traced, `left_out` more follow those."""
+
+    path: str
+    first: int
+    kept: int
+    left_out: int
+
+    def block(self, path: str) -> int | None:
+        """Return the number of the block that a row belongs to."""
+        found = re.match(rf"{re.escape(self.path + '.' if self.path else '')}(\d+)(?![^.])", path)
+        return None if found is None else int(found[1])
+
+    def pattern(self, path: str) -> str:
+        """Return a row's path with the number of its block left open."""
+        block = self.block(path)
+        return path if block is None else self._with(path, block, "*")
+
+    def shifted(self, path: str | None, shift: int) -> str | None:
+        """Return a row's path so many blocks further on."""
+        block = None if path is None or not shift else self.block(path)
+        return path if path is None or block is None else self._with(path, block, str(block + shift))
+
+    def _with(self, path: str, block: int, number: str) -> str:
+        start = len(self.path) + 1 if self.path else 0
+        return path[:start] + number + path[start + len(str(block)) :]
 
 
 class Rank(Struct, frozen=True):

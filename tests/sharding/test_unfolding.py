@@ -12,12 +12,11 @@ from torch import nn
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.sharding import unfolding
-from alexnet_cli.analyses.sharding.anchors import Repeated
 from alexnet_cli.analyses.sharding.floors import floors
 from alexnet_cli.analyses.sharding.links import LINKS
 from alexnet_cli.analyses.sharding.memory import rank_memory, timeline
 from alexnet_cli.analyses.sharding.traffic import collectives
-from alexnet_cli.rank import Layout, Rank
+from alexnet_cli.rank import Layout, Rank, Repeated
 from alexnet_cli.session import session
 from alexnet_cli.tracing.options import TrainingStep
 

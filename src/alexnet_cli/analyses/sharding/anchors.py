@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from alexnet_cli.analyses.memory import tape_of
-from alexnet_cli.rank import Rank
+from alexnet_cli.rank import Rank, Repeated
 from alexnet_cli.tape import Phase
 
 Ref = tuple[Any, int | None]
@@ -27,34 +26,6 @@ _LEAST = 3
 
 class IrregularError(Exception):
     """Blocks do not do the same, each one block further than the one before."""
-
-
-class Repeated(Struct, frozen=True):
-    """Blocks at `path` that are alike, from the `first` on: `kept` were traced, `left_out` more follow those."""
-
-    path: str
-    first: int
-    kept: int
-    left_out: int
-
-    def block(self, path: str) -> int | None:
-        """Return the number of the block that a row belongs to."""
-        found = re.match(rf"{re.escape(self.path + '.' if self.path else '')}(\d+)(?![^.])", path)
-        return None if found is None else int(found[1])
-
-    def pattern(self, path: str) -> str:
-        """Return a row's path with the number of its block left open."""
-        block = self.block(path)
-        return path if block is None else self._with(path, block, "*")
-
-    def shifted(self, path: str | None, shift: int) -> str | None:
-        """Return a row's path so many blocks further on."""
-        block = None if path is None or not shift else self.block(path)
-        return path if path is None or block is None else self._with(path, block, str(block + shift))
-
-    def _with(self, path: str, block: int, number: str) -> str:
-        start = len(self.path) + 1 if self.path else 0
-        return path[:start] + number + path[start + len(str(block)) :]
 
 
 class Part(Struct, frozen=True):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.repeats import POSITION_SETTINGS
-from alexnet_cli.analyses.sharding.anchors import Anchors, Ref, Repeated
+from alexnet_cli.analyses.sharding.anchors import Anchors, Ref
+from alexnet_cli.rank import Repeated
 from alexnet_cli.report import Layer
 
 

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.memory import tape_of
-from alexnet_cli.analyses.sharding.anchors import Anchors, IrregularError, Ref, Repeated
+from alexnet_cli.analyses.sharding.anchors import Anchors, IrregularError, Ref
 from alexnet_cli.analyses.sharding.unfolded_rows import more_rows
-from alexnet_cli.rank import Rank, Sent
+from alexnet_cli.rank import Rank, Repeated, Sent
 from alexnet_cli.tape import Operation, Storage, Value
 
 __all__ = ["IrregularError", "Repeated", "unfolded"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from alexnet_cli.analyses.sharding.anchors import Repeated
+from alexnet_cli.rank import Repeated
 from alexnet_cli.torch_insides import hooks_of, own_buffers, own_modules, own_parameters
 
 _LISTS = (nn.ModuleList, nn.Sequential)

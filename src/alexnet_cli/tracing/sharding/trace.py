@@ -13,9 +13,8 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.analyses.sharding.anchors import Repeated
 from alexnet_cli.errors import AlexnetError, TargetError, told, users_frames
-from alexnet_cli.rank import Held, Layout, Rank
+from alexnet_cli.rank import Held, Layout, Rank, Repeated
 from alexnet_cli.report import Layer, Model, Report, Run
 from alexnet_cli.report_json import generator
 from alexnet_cli.tape import Role, Storage
