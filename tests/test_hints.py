@@ -184,6 +184,7 @@ CASES = [
         {"--optimizer and --amp": ""},
     ),
     Case("annotate report.json", "`(alexnet summary --json --lines)` saved"),
+    Case("annotate alexnet --comments --in-place", "(--comments -o FILE) writes", "annotate", {"FILE": "seen.py"}),
     Case("annotate alexnet --remove", "as in (--in-place --remove)", "annotate nets.py:Net"),
     Case("annotate alexnet --in-place", "(--in-place --remove) takes", "annotate nets.py:Net"),
     Case("memory cut.json", "`(alexnet summary --json)` saved without --depth"),

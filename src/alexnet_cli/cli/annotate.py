@@ -21,7 +21,7 @@ EPILOG = """
 Examples:
   alexnet annotate net.py:Net                         what each line of forward made and cost
   alexnet annotate net.py:Net --gpu h100-sxm          with the least time of each line
-  alexnet annotate torchvision:vit_b_16 --source torchvision
+  alexnet annotate net.py:Net --source torch.nn       with the lines of torch's own layers
   alexnet annotate net.py:Net --json                  by file and line, for editors
   alexnet annotate net.py:Net -o net.html             as a page
   alexnet annotate net.py:Net --comments -o seen.py   a copy of the file, with comments
@@ -104,8 +104,8 @@ def _check(page: options.Page, *, writes: bool, file: str | None, in_place: bool
     if remove and not in_place:
         raise UsageError("--remove goes with --in-place", "as in --in-place --remove")
     if in_place and page.output is not None:
-        raise UsageError("--in-place and --output exclude each other", "-o writes a copy and leaves your files alone")
+        raise UsageError("--in-place and --output exclude each other", "a copy leaves your files alone")
     if writes and (page.json or page.format_name is not None):
-        raise UsageError("--comments writes Python, in no other format", "leave out --format and --json")
+        raise UsageError("--comments writes Python, in no other format", "ask for the comments or for the format")
     if writes and page.output is not None:
         check_place(page.output)

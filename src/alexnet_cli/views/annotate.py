@@ -114,7 +114,7 @@ def _cells(line: AnnotatedLine, text: str) -> tuple[Value, ...]:
     saved: Value = whole.saved_bytes or ""
     failed = "→" if line.failed is not UNSET and line.failed == "below" else ""
     macs: Value = "" if line.failed is not UNSET and not whole.macs else whole.macs
-    return line.line, text, runs, _made(line, "×"), "Σ" if line.below else failed, macs, saved, time
+    return line.line, text, runs, _made(line, "×"), failed or ("Σ" if line.below else ""), macs, saved, time
 
 
 def _whole(line: AnnotatedLine) -> Work:
