@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import linecache
 import re
 from functools import cache
 from pathlib import Path
@@ -177,6 +178,23 @@ def test_a_built_in_model_and_one_of_torchs_own(alexnet):
     assert "no line of your own source ran" in str(shown)
     named = alexnet("annotate", f"{FILE}:InSequential", "-i", "4", "--source", "torch.nn.modules.container", "--json")
     assert [Path(file["path"]).name for file in named.json["files"]] == ["models.py", "container.py"]
+
+
+def test_a_model_of_a_notebooks_cell_is_annotated():
+    text = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x + 1\n"
+    name = "/tmp/ipykernel_0/1234.py"
+    linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
+    namespace = {"__name__": "cell"}
+    exec(compile(text, name, "exec"), namespace)
+    look = alexnet_cli.inspect(namespace["Net"](), torch.empty(1, 3))
+    assert "return x + 1" in str(look.annotate())
+
+
+def test_what_is_kept_without_lines_is_no_answer_for_annotate(alexnet):
+    assert alexnet("summary", "alexnet").code == 0
+    first, second = (alexnet("annotate", "alexnet") for _ in range(2))
+    assert first.code == second.code == 0
+    assert first.out == second.out
 
 
 # ── saved reports ────────────────────────────────────────────────────────────────────────────────────────────────────
