@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -32,6 +33,8 @@ COMMANDS = {
     "cost": "--gpu t4",
     "profile": "--seconds 1",
     "memory": "--optimizer adam",
+    "annotate": "",
+    "oom": "snapshot.pickle",
     "scale": "--until 1GiB",
     "receptive-field": "",
     "shard": "--gpus 2",
@@ -72,6 +75,7 @@ def installed(wheel, tmp_path_factory):
     (packages / "sitecustomize.py").write_text(REFUSES_THE_NETWORK)
     here = folder / "here"
     here.mkdir()
+    shutil.copy(ROOT / "docs" / "snapshot.pickle", here)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ALEXNET_"))}
     environment = {**kept, "ALEXNET_CACHE_DIR": str(folder / "cache")}
 
