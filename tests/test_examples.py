@@ -19,6 +19,7 @@ from onnx_models import ANY_LENGTH, BATCH, Tokens, export
 from test_docs import ROOT, refresh
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
+from alexnet_cli.tracing import calibrate
 
 COMMENT = re.compile(r"\s+#\s.*")
 SPAN = re.compile(r"`(alexnet [a-z-]+ [^`]*)`")
@@ -117,6 +118,9 @@ def test_the_examples_are_found():
 def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.chdir(workplace)
     monkeypatch.setattr("webbrowser.open", lambda address: True)
+    monkeypatch.setattr("alexnet_cli.tracing.clock.MOST_RUNS", 5)  # that it measures is enough here
+    monkeypatch.setitem(calibrate._SIDES, "cpu", (64,))
+    monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", (2**14,))
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
     if line.startswith("alexnet shard "):
