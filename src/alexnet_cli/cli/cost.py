@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -11,7 +10,6 @@ from alexnet_cli.analyses.hardware import HARDWARE
 from alexnet_cli.answers.cost import cost as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
-from alexnet_cli.errors import UsageError
 
 EPILOG = """
 \b
@@ -25,8 +23,6 @@ Examples:
   alexnet cost ./Qwen3-8B --context 8192 --decode   one token of a language model and its cache
   alexnet cost --json | jq .totals.intensity
 """
-
-LARGEST_BATCH = 2**31 - 1
 
 Asked: Any = options_of(
     answer,
@@ -49,15 +45,6 @@ Asked: Any = options_of(
         "--prefill", help="Count the prompt: all tokens of the context at once, and the cache they fill."
     ),
 )
-BatchSizes = Annotated[
-    str | None,
-    typer.Option(
-        "--batch-size",
-        "-b",
-        metavar="N[,N...]",
-        help="Samples in the batch, several sizes to compare; default: 1, or those of --inputs.",
-    ),
-]
 
 
 @with_groups(without=("device", "batch_size"))
@@ -65,27 +52,11 @@ def cost(
     target: options.Target = "alexnet",
     *,
     asked: Asked,
-    batch_sizes: BatchSizes = None,
+    batch_sizes: options.BatchSizes = None,
     run: options.Run,
     page: options.Page,
 ) -> None:
     """Show what each layer computes and moves, what bounds it, and the least time that it takes."""
     out = page.out()
-    sizes = () if batch_sizes is None else read_batch_sizes(batch_sizes)
-    if run.no_batch and len(sizes) > 1:
-        raise UsageError("--no-batch and several batch sizes exclude each other")
-    session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
-    out.answer(answer(session, **vars(asked), batch_size=sizes if len(sizes) > 1 else None))
-
-
-def read_batch_sizes(text: str) -> tuple[int, ...]:
-    """Read `1` or `1,8,64`.
-
-    Raises:
-        UsageError: it is no list of batch sizes.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST_BATCH for part in parts):
-        expected = f"write whole numbers from 1 to {LARGEST_BATCH:,}, as 8, or 1,8,64 to compare"
-        raise UsageError(f"--batch-size {text!r} is no batch size", expected)
-    return tuple(dict.fromkeys(map(int, parts)))
+    session, sizes = run.by_batch(target, batch_sizes)
+    out.answer(answer(session, **vars(asked), batch_size=sizes))

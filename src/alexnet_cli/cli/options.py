@@ -6,7 +6,7 @@ Shell completion runs at every press of Tab, so without torch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -121,6 +121,17 @@ Amp = Annotated[
     ),
 ]
 
+BatchSizes = Annotated[
+    str | None,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        metavar="N[,N...]",
+        help="Samples in the batch, several sizes to compare; default: 1, or those of --inputs.",
+    ),
+]
+LARGEST_BATCH = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class Run:
@@ -181,6 +192,31 @@ class Run:
         arguments, cache, trusted = (given.pop(name) for name in ("arguments", "cache", "trust_remote_code"))
         source = Named(target, tuple(arguments or ()), trusted=trusted)
         return Session(source, how_to_run(**given), cache=cache, listener=LISTENER)
+
+    def by_batch(self, target: str, batch_sizes: str | None) -> tuple[Session, tuple[int, ...] | None]:
+        """Return a session with the first of the batch sizes that are typed, and all of them if there are several.
+
+        Raises:
+            UsageError: an option does not parse, or several sizes are given for shapes that include the batch.
+        """
+        sizes = () if batch_sizes is None else _batch_sizes(batch_sizes)
+        if self.no_batch and len(sizes) > 1:
+            raise UsageError("--no-batch and several batch sizes exclude each other")
+        session = replace(self, batch_size=sizes[0] if sizes else None).session(target)
+        return session, sizes if len(sizes) > 1 else None
+
+
+def _batch_sizes(text: str) -> tuple[int, ...]:
+    """Read `1` or `1,8,64`.
+
+    Raises:
+        UsageError: it is no list of batch sizes.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= LARGEST_BATCH for part in parts):
+        expected = f"write whole numbers from 1 to {LARGEST_BATCH:,}, as 8, or 1,8,64 to compare"
+        raise UsageError(f"--batch-size {text!r} is no batch size", expected)
+    return tuple(dict.fromkeys(map(int, parts)))
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import typer
 
 from alexnet_cli.answers.profile import profile as answer
 from alexnet_cli.cli import options
-from alexnet_cli.cli.cost import BatchSizes, read_batch_sizes
 from alexnet_cli.cli.groups import options_of, with_groups
-from alexnet_cli.errors import UsageError
 
 EPILOG = """
 \b
@@ -44,14 +41,11 @@ def profile(
     target: options.Target = "alexnet",
     *,
     asked: Asked,
-    batch_sizes: BatchSizes = None,
+    batch_sizes: options.BatchSizes = None,
     run: options.Run,
     page: options.Page,
 ) -> None:
     """Measure how long each layer takes, and hold it against the least time that the device allows."""
     out = page.out()
-    sizes = () if batch_sizes is None else read_batch_sizes(batch_sizes)
-    if run.no_batch and len(sizes) > 1:
-        raise UsageError("--no-batch and several batch sizes exclude each other")
-    session = replace(run, batch_size=sizes[0] if sizes else None).session(target)
-    out.answer(answer(session, **vars(asked), batch_size=sizes if len(sizes) > 1 else None))
+    session, sizes = run.by_batch(target, batch_sizes)
+    out.answer(answer(session, **vars(asked), batch_size=sizes))

@@ -160,13 +160,17 @@ class Session:
             UsageError: there is no model to run.
             AlexnetError: the model cannot be loaded or run.
         """
-        if not isinstance(self.resolved, Subject):
-            raise UsageError("profile needs a model to run, not a saved report, a checkpoint or an ONNX file")
-        device = self.resolved.home if self.how.device == META else self.how.device
+        subject = self._model("profile")
+        device = subject.home if self.how.device == META else self.how.device
         mode = self.how.mode if step is None else "train"
         how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds)
         listener = self.listener.silenced() if silently else self.listener
         return Session(self.source, how, cache=False, listener=listener).report()
+
+    def _model(self, command: str) -> Subject:
+        if not isinstance(self.resolved, Subject):
+            raise UsageError(f"{command} needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        return self.resolved
 
     def serving(self, serving: Serving) -> Session:
         """Return a session about a prompt, or a token after a cache; the tape of its report says what the cache is.
@@ -185,8 +189,7 @@ class Session:
             UsageError: the target is not a model, or cannot be spread so.
             AlexnetError: the model cannot be run like this.
         """
-        if not isinstance(self.resolved, Subject):
-            raise UsageError("shard needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        subject = self._model("shard")
         from alexnet_cli.analyses.sharding.unfolding import IrregularError, unfolded
         from alexnet_cli.tracing.sharding.trace import trace_rank  # imports torch
 
@@ -195,12 +198,12 @@ class Session:
         options = replace(found, mode=mode, step=step)
         with self.listener.tracing("tracing one rank"):
             if how.layout.fsdp > 1 or how.layout.ddp == 1:  # DDP's buckets go over the ends of blocks
-                rank, left = trace_rank(self.resolved, options, replace(how, at_most=BLOCKS), self.listener.note)
+                rank, left = trace_rank(subject, options, replace(how, at_most=BLOCKS), self.listener.note)
                 if left is None:
                     return rank
                 with suppress(IrregularError):
                     return unfolded(rank, left)
-            return trace_rank(self.resolved, options, how, self.listener.note)[0]
+            return trace_rank(subject, options, how, self.listener.note)[0]
 
     def stages(self, how: Parallel, step: TrainingStep) -> tuple[Rank, ...]:
         """Return what the first rank of each pipeline stage does in a training step.
@@ -209,13 +212,12 @@ class Session:
             UsageError: the target is not a model, or cannot be spread so.
             AlexnetError: the model cannot be cut into stages, or run like this.
         """
-        if not isinstance(self.resolved, Subject):
-            raise UsageError("shard needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        subject = self._model("shard")
         from alexnet_cli.tracing.sharding.pipelined import trace_stages  # imports torch
 
         options = replace(as_found(self.how, self.report()), mode="train", step=step)
         with self.listener.tracing("tracing the stages"):
-            return tuple(trace_stages(self.resolved, options, how, self.listener.note))
+            return tuple(trace_stages(subject, options, how, self.listener.note))
 
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""
@@ -326,16 +328,15 @@ class Session:
             UsageError: the target is not a model.
             AlexnetError: torch cannot export it, or there is no memory for its weights.
         """
-        if not isinstance(self.resolved, Subject):
-            raise UsageError("export needs a model to run, not a saved report, a checkpoint or an ONNX file")
-        if is_exported(self.resolved.target):
-            raise UsageError(f"{self.resolved.target} is an exported program already, and its weights are not read")
-        if self.resolved.weights is not None:
+        subject = self._model("export")
+        if is_exported(subject.target):
+            raise UsageError(f"{subject.target} is an exported program already, and its weights are not read")
+        if subject.weights is not None:
             self.listener.note("the checkpoint beside the config is not loaded: the exported weights are random")
         from alexnet_cli.tracing.exporting import export  # imports torch
 
         with self.listener.progress("exporting", str):
-            return export(self.resolved, as_found(self.how, self.report()), path, self.listener.note)
+            return export(subject, as_found(self.how, self.report()), path, self.listener.note)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.
