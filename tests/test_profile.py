@@ -17,8 +17,9 @@ from alexnet_cli.analyses.profile import in_turns, profile
 from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.session.session import Named, Session
+from alexnet_cli.tape import Operation, Tape
 from alexnet_cli.timing import Bandwidth, Calibration, Pass, Passes
-from alexnet_cli.tracing import calibrate
+from alexnet_cli.tracing import calibrate, clock
 from alexnet_cli.tracing.options import TrainingStep
 
 MODEL = """
@@ -119,6 +120,38 @@ def test_each_operator_of_the_tape_is_found(net, step):
         assert set(expected) <= set(each.positions)
         assert sum(each.steps) + each.rest == pytest.approx(each.seconds)
         assert all(kernel <= step for kernel, step in zip(each.kernels, each.steps, strict=True))
+
+
+def test_operators_that_only_the_tape_has_keep_their_own_time():
+    """A plain `max_pool1d` runs where the tape has other operators; `conv1d` calls `convolution`, which unsqueezes."""
+    run = clock._Event(0, 100, clock._RUN)
+    seen = [
+        clock._Event(*event)
+        for event in [
+            *((1, 40, "aten::conv1d"), (2, 39, "aten::convolution"), (3, 4, "aten::unsqueeze")),
+            (41, 60, "aten::max_pool1d"),
+            *((61, 99, "aten::conv1d"), (62, 98, "aten::convolution"), (63, 64, "aten::unsqueeze")),
+        ]
+    ]
+    natures = [
+        *(("convolution", "compute"), ("unsqueeze", "view"), ("max_pool2d_with_indices", "compute")),
+        *(("squeeze", "view"), ("convolution", "compute")),
+    ]
+    operations = tuple(Operation(op, at, nature=nature) for at, (op, nature) in enumerate(natures))
+    found = clock._pass(run, seen, Tape(operations, (), (), (), ()))
+    assert found.positions == (0, 2, 4)
+    assert found.steps == pytest.approx((39e-9, 22e-9, 37e-9))  # to 39, to where conv1d begins at 61, to 98
+    assert found.kernels == pytest.approx((37e-9, 19e-9, 36e-9))  # of convolution, max_pool1d, convolution
+    assert found.rest == pytest.approx(2e-9)
+
+
+def test_a_pool_of_one_dimension_takes_none_of_the_time_of_convolutions():
+    """Each convolution does 9 × 32 or 64 multiplications where the pool compares two numbers."""
+    model = nn.Sequential(nn.Conv1d(32, 64, 9), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(64, 64, 9))
+    found = inspect(model, torch.zeros(4, 32, 2048)).profile(seconds=0.2)
+    by_path = {layer.path: layer.time.seconds for layer in found.layers}
+    assert by_path["0"] > by_path["2"]
+    assert by_path["3"] > by_path["2"]
 
 
 def test_slices_are_nested_as_the_rows(net):

@@ -37,8 +37,8 @@ _LITTLE = 0.02
 _AT_ONCE_S = 0.2
 """How long runs of one kind go on before those of the other kind."""
 _RUN = "alexnet::run"
-_AHEAD = 500
-"""How many events are looked through for an operator."""
+_FOLLOWING = 12
+"""Of how many operators that follow none may come before the one that is looked for."""
 _NANO = 1e-9
 
 
@@ -137,42 +137,90 @@ def _profiled(device: torch.device) -> Iterator[list[_Event]]:
     seen.sort()
 
 
+class _Step(NamedTuple):
+    """An operator of the tape as it ran, in seconds: since the one before, and within it."""
+
+    position: int
+    seconds: float
+    kernel: float
+    own: Sequence[_Event]
+
+
 def _pass(run: _Event, seen: Sequence[_Event], tape: Tape) -> Pass:
-    """Find the operators of a tape among those of a run, and the time of each; what is inside another is part of it."""
-    found: list[tuple[int, float, float, int, float, int]] = []
-    done, at = run.start, 0
-    for position, operation in enumerate(tape.operations):
-        first = _next(seen, range(at, min(at + _AHEAD, len(seen))), operation.op, done)
+    """Find the operators of a tape among those of a run, and the time of each; what is inside another is part of it.
+
+    Watched by a dispatch mode, torch may take other operators than here (`max_pool2d_with_indices` for `max_pool1d`).
+    What runs between two operators that are found, and in neither of their calls, is that of those in between.
+    """
+    operations = tape.operations
+    names = [{_named(operation.op), f"{_named(operation.op)}_"} for operation in operations]  # sums are done in place
+    working = [position for position, operation in enumerate(operations) if operation.nature != "view"]
+    found: list[_Step] = []
+    done, at, missed = run.start, 0, -1
+
+    def took(position: int, until: int, kernel: int, after: int) -> None:
+        nonlocal done, at
+        found.append(_Step(position, (until - done) * _NANO, kernel * _NANO, seen[at:after]))
+        done, at = until, after
+
+    for position, operation in enumerate(operations):
+        later = bisect_right(working, position)
+        following = set().union(*(names[each] for each in working[later : later + _FOLLOWING])) - names[position]
+        first = _next(seen, at, names[position], following, done)
         if first is None:
-            continue  # a tensor that is only read through another view, or what the profiler does not list
+            missed = position if operation.nature != "view" else missed
+            continue
+        if missed >= 0:
+            begun = _call_around(seen, at, first, done)
+            took(missed, max(done, seen[begun].start), _busy(seen[at:begun]), begun)
+            missed = -1
         event, after = seen[first], first + 1
         while after < len(seen) and seen[after].start < event.end:
             after += 1
-        own = seen[at:after]
-        on_device, launched = sum(each.on_device for each in own) * _NANO, sum(each.launched for each in own)
-        step, kernel = (event.end - done) * _NANO, (event.end - event.start) * _NANO
-        found.append((position, step, kernel, len(own), on_device, launched))
-        done, at = event.end, after
+        took(position, event.end, event.end - event.start, after)
+    if missed >= 0 and at < len(seen):
+        took(missed, max(done, *(event.end for event in seen[at:])), _busy(seen[at:]), len(seen))
     return Pass(
         seconds=(run.end - run.start) * _NANO,
-        positions=tuple(each[0] for each in found),
-        steps=tuple(each[1] for each in found),
-        kernels=tuple(each[2] for each in found),
-        events=tuple(each[3] for each in found),
-        on_device=tuple(each[4] for each in found),
-        launched=tuple(each[5] for each in found),
+        positions=tuple(step.position for step in found),
+        steps=tuple(step.seconds for step in found),
+        kernels=tuple(step.kernel for step in found),
+        events=tuple(len(step.own) for step in found),
+        on_device=tuple(sum(event.on_device for event in step.own) * _NANO for step in found),
+        launched=tuple(sum(event.launched for event in step.own) for step in found),
         rest=(run.end - done) * _NANO,
         rest_events=len(seen) - at,
     )
 
 
-def _next(seen: Sequence[_Event], among: range, op: str, done: int) -> int | None:
-    """Return the first of these events that is an operator and begins after the last one is done; None if none is.
+def _named(op: str) -> str:
+    return op if "::" in op else f"aten::{op}"
 
-    torch adds gradients in place, but not where a tape is made.
-    """
-    name = op if "::" in op else f"aten::{op}"
-    return next((at for at in among if seen[at].start >= done and seen[at].name in (name, f"{name}_")), None)
+
+def _next(seen: Sequence[_Event], at: int, names: set[str], following: set[str], done: int) -> int | None:
+    """Return the first event of these names that begins once the last is done; None if one that follows comes first."""
+    for place in range(at, len(seen)):
+        if seen[place].start >= done:
+            if seen[place].name in names:
+                return place
+            if seen[place].name in following:
+                return None
+    return None
+
+
+def _call_around(seen: Sequence[_Event], at: int, place: int, done: int) -> int:
+    """Return the outermost event around one, as `conv1d` is around `convolution`; itself if there is none."""
+    end = seen[place].end
+    return next((k for k in range(at, place) if seen[k].start >= done and seen[k].end >= end), place)
+
+
+def _busy(events: Sequence[_Event]) -> int:
+    """Return the nanoseconds in which any of the events ran."""
+    total = last = 0
+    for event in events:
+        total += max(0, event.end - max(event.start, last))
+        last = max(last, event.end)
+    return total
 
 
 def _is_enough(whole: list[float], spent: float, budget: float) -> bool:
