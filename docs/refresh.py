@@ -34,6 +34,11 @@ FIGURES = {
 _BLOCK = re.compile(r"```console\n\$ alexnet(?P<arguments>[^\n]*)\n.*?```", re.DOTALL)
 
 
+def shown(text: str) -> list[str]:
+    """Return the arguments of each command whose output stands in the text."""
+    return [match["arguments"] for match in _BLOCK.finditer(text)]
+
+
 def refreshed(text: str) -> str:
     """Return the text with every console block as the program answers now."""
     return _BLOCK.sub(lambda match: _block(match["arguments"]), text)

@@ -24,7 +24,7 @@ from alexnet_cli.tracing.trace import trace
 if torch.__version__ < "2.8":  # compares as versions, not as text
     pytest.skip("torch.export.save writes archives of many entries as of torch 2.8", allow_module_level=True)
 
-CHANGES = rounds(500)
+CHANGES = rounds(100)
 MODEL = "models/model.json"
 
 

@@ -23,7 +23,7 @@ from alexnet_cli.targets.onnx.report import onnx_report  # noqa: E402 - the same
 from alexnet_cli.targets.onnx.trimmed import MalformedError, trimmed  # noqa: E402 - the same
 from alexnet_cli.targets.subject import Asked  # noqa: E402 - the same
 
-MUTATIONS = rounds(500)
+MUTATIONS = rounds(100)
 FLOAT = TensorProto.FLOAT
 
 
