@@ -26,8 +26,9 @@ SPAN = re.compile(r"`(alexnet [a-z-]+ [^`]*)`")
 ENDS_WITH = {
     "check --max-params 60M": 1,
     "summary -i 3,224,224": 4,
+    "alexnet watch": 130,
 }
-"""Command lines that show a failure, each with its exit code."""
+"""Command lines that do not end well, each with its exit code; `watch` ends by Ctrl-C."""
 NOT_RUN = {
     "alexnet --install-completion": "it changes the user's shell",
 }
@@ -121,6 +122,7 @@ def test_the_examples_are_found():
 def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.chdir(workplace)
     monkeypatch.setattr("webbrowser.open", lambda address: True)
+    monkeypatch.setattr("alexnet_cli.cli.watch.Changes.next", interrupted)
     monkeypatch.setattr("alexnet_cli.tracing.clock.MOST_RUNS", 5)  # that it measures is enough here
     monkeypatch.setitem(calibrate._SIDES, "cpu", (64,))
     monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", (2**14,))
@@ -143,6 +145,10 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
         answer = alexnet(*words)
         assert answer.code == expected(line), answer.err
         given = answer.out
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def piped(line: str) -> list[list[str]]:

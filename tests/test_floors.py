@@ -20,6 +20,7 @@ BASE = {
     "wiring",
     "snapshot",
     "source_text",
+    "users_code",
     "rank",
     "report_json",
     "older_reports",

@@ -34,6 +34,7 @@ COMMANDS = {
     "profile": "--seconds 1",
     "memory": "--optimizer adam",
     "annotate": "",
+    "watch": "--help",
     "oom": "snapshot.pickle",
     "scale": "--until 1GiB",
     "receptive-field": "",

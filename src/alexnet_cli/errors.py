@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sysconfig
-import traceback
 from collections.abc import Iterable
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -126,26 +123,3 @@ def told(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if the message is empty."""
     return next(filter(None, str(error).splitlines()[:1]), type(error).__name__)
-
-
-def users_frames(error: BaseException) -> str | None:
-    """Return where in the user's own code an exception was raised: one line `file:line in function: code` per frame.
-
-    Frames inside installed packages, the standard library and this program are left out.
-    """
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users_file(frame.filename)]
-    lines = [f"{frame.filename}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames]
-    return "\n".join(lines) or None
-
-
-def is_users_file(filename: str) -> bool:
-    """Tell whether a file is neither installed nor part of this program."""
-    path = Path(filename)
-    paths = sysconfig.get_paths().items()
-    installed = {Path(folder) for key, folder in paths if key.endswith("lib") or key == "stdlib"}
-    return path.is_file() and not is_ours(filename) and not any(path.is_relative_to(folder) for folder in installed)
-
-
-def is_ours(filename: str) -> bool:
-    """Tell whether a file is part of this program."""
-    return Path(filename).is_relative_to(Path(__file__).parent)

@@ -13,12 +13,13 @@ from alexnet_cli.analyses.source_lines import commented, uncommented
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.answers.cost import roof_of
 from alexnet_cli.answers.files import write_file
-from alexnet_cli.errors import AlexnetError, UsageError, is_users_file, nearest
+from alexnet_cli.errors import AlexnetError, UsageError, nearest
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import training_step
 from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.source_text import digest_of, read_source
+from alexnet_cli.users_code import is_users_file
 from alexnet_cli.views.annotate import annotate_document, comment
 
 

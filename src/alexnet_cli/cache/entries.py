@@ -5,9 +5,6 @@ With it go the user's files that the target's code was loaded from: editing one 
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -16,7 +13,6 @@ import msgspec
 from msgspec import Struct
 
 from alexnet_cli.cache.question import digest
-from alexnet_cli.errors import is_users_file
 from alexnet_cli.report import Report
 
 
@@ -60,14 +56,6 @@ def decode(key: str, data: bytes) -> Answer | None:
         return msgspec.json.decode(body, type=Answer)
     except (ValueError, RecursionError):  # the errors of msgspec and of decoding text are ValueErrors
         return None
-
-
-def loaded_files() -> set[str]:
-    """Return the files of all imported modules that are neither installed nor the program's own."""
-    paths = sysconfig.get_paths()
-    installed = tuple({f"{paths[name]}{os.sep}" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    return {file for file in files if isinstance(file, str) and not file.startswith(installed) and is_users_file(file)}
 
 
 def record(files: Iterable[str], since_ns: int) -> tuple[LocalFile, ...] | None:

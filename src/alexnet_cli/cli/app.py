@@ -23,11 +23,11 @@ from alexnet_cli.errors import (
     OutputError,
     TargetError,
     UsageError,
-    is_ours,
     told,
 )
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
+from alexnet_cli.users_code import is_ours
 
 
 def _print_version(*, wanted: bool) -> None:
@@ -67,7 +67,8 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         if name in words:
             module = command_module(name)
             command = getattr(module, name.replace("-", "_"))
-            app.command(name, epilog=getattr(module, "EPILOG", None))(command)
+            settings = getattr(module, "SETTINGS", None)
+            app.command(name, epilog=getattr(module, "EPILOG", None), context_settings=settings)(command)
         else:
             app.command(name, help=text)(_not_named)
     return app

@@ -18,6 +18,7 @@ COMMANDS = {
     "memory": "Show the memory of a forward and a training step, and what fits.",
     "oom": "Tell what filled a GPU when memory ran out, from a snapshot.",
     "annotate": "Show your own source, with what each line made and cost.",
+    "watch": "Answer again whenever a file of the model changes.",
     "scale": "Find exact laws of how work and memory grow with input sizes.",
     "shard": "Show what one GPU of many holds and sends in a step.",
     "receptive-field": "Show how much of the input each layer sees.",

@@ -27,6 +27,10 @@ _NEEDED_GLYPHS = "×│├─└█▏░…"
 _FOR_PEOPLE = ("table", "csv", "markdown", "text", TORCHSUMMARY)
 
 
+listeners: list[Callable[[Answer[Any]], None]] = []
+"""Who else gets each answer that was written: `watch` reads its numbers."""
+
+
 class Output(Struct, frozen=True):
     """Where the answer goes and in which format."""
 
@@ -43,6 +47,8 @@ class Output(Struct, frozen=True):
             typer.Exit: always, with the answer's exit code.
         """
         self.write(to_json(answer.result) if self.format == JSON else self._rendered(answer.document))
+        for listener in listeners:
+            listener(answer)
         finish(answer)
 
     def write(self, answer: str | bytes) -> None:

@@ -12,13 +12,21 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.cache import folder as store
-from alexnet_cli.cache.entries import Answer, LocalFile, decode, encode, loaded_files, record, unchanged
+from alexnet_cli.cache.entries import (
+    Answer,
+    LocalFile,
+    decode,
+    encode,
+    record,
+    unchanged,
+)
 from alexnet_cli.cache.question import key_of
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Report
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.underway import operators_so_far
+from alexnet_cli.users_code import loaded_files
 
 Note = Callable[[str], None]
 Progress = Callable[[str, Callable[[], str]], AbstractContextManager[None]]

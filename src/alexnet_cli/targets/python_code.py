@@ -16,8 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alexnet_cli.errors import AlexnetError, TargetError, UsageError, users_frames
+from alexnet_cli.errors import AlexnetError, TargetError, UsageError
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
+from alexnet_cli.users_code import forget, users_frames
 
 
 def python_subject(asked: Asked) -> Subject:
@@ -98,9 +99,7 @@ class Code:
             if folder in sys.path:
                 sys.path.remove(folder)
             sys.dont_write_bytecode = writes_bytecode
-            for name in set(sys.modules) - before:
-                if _lies_in(sys.modules[name], folder):
-                    del sys.modules[name]
+            forget(name for name in set(sys.modules) - before if _lies_in(sys.modules[name], folder))
 
     def load(self) -> ModuleType:
         """Import the code; a file whose name is already taken by another module gets a name of its own."""

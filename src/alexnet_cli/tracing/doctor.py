@@ -11,13 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from alexnet_cli.errors import ForwardError, first_line, told, users_frames
+from alexnet_cli.errors import ForwardError, first_line, told
 from alexnet_cli.report import ErrorInfo, Layer
 from alexnet_cli.tape import Shape
 from alexnet_cli.torch_insides import ConvNd, NormBase
 from alexnet_cli.tracing.inputs.remedy import Remedy
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.units import shape as cross
+from alexnet_cli.users_code import users_frames
 
 
 @dataclass(frozen=True)

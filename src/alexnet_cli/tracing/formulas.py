@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import flop_registry
 
-from alexnet_cli.errors import TargetError, users_frames
+from alexnet_cli.errors import TargetError
+from alexnet_cli.users_code import users_frames
 
 Macs = Callable[..., int | None]
 """From an operator's arguments and result to its MACs; None where they depend on values."""

@@ -19,7 +19,6 @@ from alexnet_cli.errors import (
     UsageError,
     first_line,
     told,
-    users_frames,
 )
 from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
@@ -46,6 +45,7 @@ from alexnet_cli.tracing.recording.serving import Serve
 from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.tracing.wiring.making import Making
 from alexnet_cli.units import shape
+from alexnet_cli.users_code import users_frames
 
 if TYPE_CHECKING:
     from alexnet_cli.tracing.inputs.find_inputs import FoundInputs

@@ -14,9 +14,9 @@ from alexnet_cli.analyses.annotate import Annotated, AnnotatedFile, AnnotatedLin
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.source_lines import shown_lines
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table, Value
-from alexnet_cli.errors import is_ours
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, seconds, shapes, size
+from alexnet_cli.users_code import is_ours
 from alexnet_cli.views.parts import given, run_line, titled, uncounted_notes
 
 _MOST = 2

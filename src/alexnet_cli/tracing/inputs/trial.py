@@ -13,7 +13,7 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import ForwardError, UsageError, is_users_file
+from alexnet_cli.errors import ForwardError, UsageError
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import build
@@ -21,6 +21,7 @@ from alexnet_cli.tracing.inputs.feed import Values, model_dtype, values_said, wi
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.wiring.making import Making
+from alexnet_cli.users_code import is_users_file
 
 if TYPE_CHECKING:
     from alexnet_cli.tracing.inputs.find_inputs import FoundInputs, Search

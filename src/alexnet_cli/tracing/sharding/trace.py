@@ -13,7 +13,7 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import AlexnetError, TargetError, told, users_frames
+from alexnet_cli.errors import AlexnetError, TargetError, told
 from alexnet_cli.rank import Held, Layout, Rank, Repeated
 from alexnet_cli.report import Layer, Model, Report, Run
 from alexnet_cli.report_json import generator
@@ -39,6 +39,7 @@ from alexnet_cli.tracing.sharding.shortened import shorten
 from alexnet_cli.tracing.sharding.step import RankStep
 from alexnet_cli.tracing.trace import feed
 from alexnet_cli.tracing.undisturbed import undisturbed
+from alexnet_cli.users_code import users_frames
 
 _HELD: dict[Role, Held] = {
     "parameter": "weights",

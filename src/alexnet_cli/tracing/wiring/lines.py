@@ -10,7 +10,7 @@ from types import CodeType, FrameType
 
 import torch
 
-from alexnet_cli.errors import is_ours, is_users_file
+from alexnet_cli.users_code import is_ours, is_users_file
 
 _NOBODYS, _LIBRARYS, _USERS = range(3)
 _TORCH = Path(torch.__file__).parent

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from alexnet_cli.errors import is_ours, is_users_file
 from alexnet_cli.tracing.wiring.lines import line_at
+from alexnet_cli.users_code import is_ours, is_users_file
 
 
 class PutToEval(NamedTuple):

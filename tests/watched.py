@@ -1,0 +1,68 @@
+"""`alexnet watch` in a pseudo-terminal, as a person uses it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+LAST_LINE = re.compile(rb"\d\d:\d\d:\d\d  [^\r\n]*\([0-9.]+ s\)\r?\n")
+
+
+class Watched:
+    """A process of the program in a terminal of its own, in a folder."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.seen = b""
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            try:
+                os.chdir(folder)
+                os.environ |= {"COLUMNS": "100", "TERM": "xterm"}
+                os.execv(sys.executable, [sys.executable, "-m", "alexnet_cli", "watch", *words])
+            finally:
+                os._exit(1)
+
+    def answer(self, patience_s: float = 60) -> str:
+        """Wait for the next line that ends an answer; return what was printed until then."""
+        end = time.monotonic() + patience_s
+        while (found := LAST_LINE.search(self.seen)) is None:
+            if time.monotonic() > end:
+                raise TimeoutError(self.seen[-2000:].decode())
+            self.read()
+        text, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return text.decode()
+
+    def answer_after(self, change: Callable[[], object]) -> float:
+        """Change something, wait for the answer to it, and return the seconds that it took."""
+        start = time.perf_counter()
+        change()
+        self.answer()
+        return time.perf_counter() - start
+
+    def read(self) -> None:
+        """Read what is there, or wait a moment."""
+        if select.select([self._terminal], [], [], 0.01)[0]:
+            self.seen += os.read(self._terminal, 65536)
+
+    def kilobytes(self) -> int:
+        """Return the memory that the process has for itself."""
+        rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+
+    def children(self) -> set[int]:
+        """Return the processes that it started and that are alive."""
+        return {int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()}
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit code."""
+        os.kill(self.pid, number)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self._terminal)
+        return code
