@@ -58,6 +58,8 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     own place (after broadcasting); everything else is `compute`.
 
     `call` is the innermost call in the tape's source that it ran in, where the source was recorded.
+
+    `again` tells that a checkpoint runs it in the backward, as it did not keep what it made in the forward.
     """
 
     op: str
@@ -70,6 +72,7 @@ class Operation(Struct, frozen=True, omit_defaults=True):
     arguments: dict[str, Any] = {}
     nature: Nature = "compute"
     call: int | None = None
+    again: bool = False
 
 
 class State(Struct, frozen=True):

@@ -167,19 +167,30 @@ def _grouped(operations: Sequence[Operation]) -> list[list[int]]:
     """Return the positions of each unit's operations.
 
     Where one call of a function did all of a row's MACs, as for an LSTM, one kernel can do all of its backward too,
-    however many nodes that has.
+    however many nodes that has. What a checkpoint runs again is a forward of its own.
     """
-    at_work: dict[int | None, set[int]] = defaultdict(set)
-    for operation in operations:
+    turns = turns_of(operations)
+    at_work: dict[tuple[int, int | None], set[int]] = defaultdict(set)
+    for turn, operation in zip(turns, operations, strict=True):
         if operation.phase == "forward" and operation.macs != 0:
-            at_work[operation.row].add(operation.unit)
+            at_work[turn, operation.row].add(operation.unit)
     groups: dict[object, list[int]] = {}
-    for position, operation in enumerate(operations):
+    for position, (turn, operation) in enumerate(zip(turns, operations, strict=True)):
         if operation.phase != "optimizer":
-            whole = operation.phase == "backward" and operation.row is not None and len(at_work[operation.row]) == 1
-            key = ("row", operation.row) if whole else (operation.phase, operation.unit)
+            known = operation.phase == "backward" and operation.row is not None and not operation.again
+            whole = known and len(at_work[turn, operation.row]) == 1
+            key = ("row", turn, operation.row) if whole else (operation.phase, operation.unit)
             groups.setdefault(key, []).append(position)
     return list(groups.values())
+
+
+def turns_of(operations: Sequence[Operation]) -> list[int]:
+    """Return for each operation of which micro-batch it is, from 0 on: each is a forward and its backward."""
+    turns: list[int] = []
+    for before, operation in zip((None, *operations), operations, strict=False):
+        begins = before is not None and before.phase == "backward" and operation.phase == "forward"
+        turns.append((turns[-1] if turns else 0) + begins)
+    return turns
 
 
 class _Flow:
@@ -195,8 +206,11 @@ class _Flow:
         self.region = list(range(len(tape.values)))
         self.writer = [tape.storages[value.storage].born for value in tape.values]
         for position, operation in enumerate(tape.operations):
+            reads: dict[int, list[int]] = defaultdict(list)
+            for read in operation.reads if operation.makes else ():
+                reads[tape.values[read].storage].append(read)
             for made in operation.makes:
-                self._place(made, position, operation)
+                self._place(made, position, operation, reads.get(tape.values[made].storage, []))
 
     def unit(self, positions: list[int]) -> Unit:
         """Return the combined work of the operations at these positions."""
@@ -237,9 +251,9 @@ class _Flow:
             sizes[storage.role] = sizes.get(storage.role, 0) + min(size, storage.bytes)
         return sizes
 
-    def _place(self, made: int, position: int, operation: Operation) -> None:
+    def _place(self, made: int, position: int, operation: Operation, same: Sequence[int]) -> None:
+        """Note where a value is that an operation made; `same` are those that it read of the same storage."""
         value = self.tape.values[made]
-        same = [read for read in operation.reads if self.tape.values[read].storage == value.storage]
         whole = next((read for read in same if self.tape.values[read].bytes == value.bytes), made)
         self.region[made] = self.region[whole]
         is_view = operation.nature == "view" and same

@@ -23,16 +23,26 @@ Size = tuple[int, int, int]
 """An input among those that a report lists, one of its axes, the batch included, and the size that it is to have."""
 
 
+Block = tuple[str, ...]
+"""What a checkpoint runs again as one: the path of a module, or those of neighbours in an `nn.Sequential`."""
+
+
 class TrainingStep(Struct, frozen=True):
     """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
 
     `amp` runs the forward under autocast in that dtype. `foreach` lets the optimizer update all parameters at once, as
     torch does on CUDA; on the CPU it updates them one by one.
+
+    `checkpoint` names the blocks that the backward runs again. With several `micro_batches` the batch is cut into so
+    many parts, and their gradients are summed before the update; the first two are run, as all others do what the
+    second does.
     """
 
     optimizer: str = "sgd"
     amp: str | None = None
     foreach: bool = False
+    checkpoint: tuple[Block, ...] = ()
+    micro_batches: int = 1
 
 
 Part = Literal["prefill", "decode"]

@@ -160,7 +160,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     recorder = Recorder(device, model, taping=taping, source=options.source)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
-    run: Forward | Step | Serve = forward if options.step is None else Step(forward, options.step, making)
+    step = options.step
+    run: Forward | Step | Serve = forward if step is None else Step(forward, step, fed.batch_size, making)
     if options.serving is not None:
         run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):

@@ -197,6 +197,18 @@ class Recorder:
         if self.source is not None and self.tape is not None:
             self.source.leave(around, self.tape.position)
 
+    @contextmanager
+    def within(self, module: nn.Module) -> Iterator[None]:
+        """Take what runs inside for the work of a module whose forward is run without calling it."""
+        outer = self._current, self._in_function
+        self._current, self._in_function = None, False
+        self._stack.append(Call(module, type(module).__name__, self._clock))
+        try:
+            yield
+        finally:
+            self._stack.pop()
+            self._current, self._in_function = outer
+
     def _enter(self, call: Call) -> None:
         if self._stack:
             above = self._stack[-1]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.errors import NothingToTrainError
+from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.tape import Role
 from alexnet_cli.torch_insides import local_tensor, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
+from alexnet_cli.tracing.recording.checkpoints import Checkpoints
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
 from alexnet_cli.tracing.wiring.making import Making
@@ -27,6 +28,9 @@ from alexnet_cli.wiring import Wiring
 
 _COUNTS_STEPS_ON_CPU = torch.__version__ >= "2.13"  # compares as versions, not as text
 """Whether an optimizer keeps its count of steps, which it reads, on the CPU; older ones use the default device."""
+
+_DIFFERENT = 2
+"""How many micro-batches differ: the first makes the gradients, each of the others adds to them."""
 
 
 @dataclass
@@ -61,12 +65,14 @@ class Forward:
 class Step:
     """One training step as it is once training is under way: the optimiser's state is there already.
 
-    The loss is the model's output if that is one number, otherwise the sum of its outputs. `made` has watched the model
-    being made; `wiring` is what the step has shown, None before it.
+    The loss is the model's output if that is one number, otherwise the sum of its outputs. `batch` is how many samples
+    the arguments hold, None if unknown. `made` has watched the model being made; `wiring` is what the step has shown,
+    None before it, and of a step that is run in parts or with blocks again, as it is that of the whole step.
     """
 
     forward: Forward
     how: TrainingStep
+    batch: int | None = None
     made: Making | None = None
     wiring: Wiring | None = None
 
@@ -80,45 +86,76 @@ class Step:
 
         Raises:
             NothingToTrainError: no output depends on a parameter that is trained.
+            UsageError: the batch cannot be cut, or the model lacks a block that is to be run again.
         """
+        parts = micro_batches(self.forward, self.how.micro_batches, self.batch)[:_DIFFERENT]
         below = Forward.__call__.__code__
         watch = Watch(self.model, self.made, below, lambda: self.run_forward(recorder.device))
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
         optimizer = None if lazy else self.optimizer()
-        if lazy or self.how.optimizer not in ("none", "sgd"):
-            warm_up = Recorder(recorder.device)
-            warm_up.checks = recorder.checks
-            with warm_up.recording():  # its shape rules spare imports
-                optimizer = self._first_step(optimizer, warm_up.device)
+        if lazy:
+            with self._unwatched(recorder) as device:
+                optimizer = self._first_step(device)
         tape = recorder.tape
+        whole = tape is not None and not self.how.checkpoint and len(parts) == 1
         if tape is not None:
-            watch.start(tape)
-            state = [] if optimizer is None else tensors_in(list(optimizer.state.values()))
-            before = {**held(self.model), "optimizer": state}
-            tape.begin(self.forward.given, before, packed_weights(self.model))
-        with recorder.recording():
-            self._step(optimizer, recorder)
-        if tape is not None:
+            if whole:
+                watch.start(tape)
+            tape.begin(self.forward.given, held(self.model), packed_weights(self.model))
+        checkpoints = Checkpoints(self.model, self.how.checkpoint)
+        checkpoints.recorder = recorder
+        with checkpoints.applied(), recorder.recording():
+            for part in parts:
+                if part is not self.forward:
+                    recorder.feed(self.model, part.args, part.kwargs)
+                results = self._backward(replace(self, forward=part), recorder)
+                if len(parts) > 1:
+                    del results  # whoever cuts a batch lets go of what each part gave
+        if optimizer is not None:
+            self._update(optimizer, recorder, lazy=lazy)
+        if tape is not None and whole:
             self.wiring = watch.wiring(recorder, tape)
 
-    def _first_step(
-        self, optimizer: torch.optim.Optimizer | None, device: torch.device
-    ) -> torch.optim.Optimizer | None:
+    def _update(self, optimizer: torch.optim.Optimizer, recorder: Recorder, *, lazy: bool) -> None:
+        """Update the parameters, with the state that was there before, as this is not the first step."""
+        if not lazy and self.how.optimizer != "sgd":
+            with self._unwatched(recorder):  # makes the state
+                update(optimizer)
+        tape = recorder.tape
+        if tape is not None:
+            tape.storages.register(tensors_in(list(optimizer.state.values())), "optimizer")
+            tape.phase = "optimizer"
+        with recorder.recording():
+            update(optimizer)
+
+    @contextmanager
+    def _unwatched(self, recorder: Recorder) -> Iterator[torch.device]:
+        """Run what is no part of the step, with shape rules that spare imports; yield the device."""
+        unwatched = Recorder(recorder.device)
+        unwatched.checks = recorder.checks
+        with unwatched.recording():
+            yield unwatched.device
+
+    def _first_step(self, device: torch.device) -> torch.optim.Optimizer | None:
+        """Run a whole step, which gives lazy layers their parameters."""
         loss = loss_of(self.run_forward(device))
-        optimizer = optimizer or self.optimizer()
+        optimizer = self.optimizer()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         if optimizer is not None:
             update(optimizer)
         self.model.zero_grad(set_to_none=True)
         return optimizer
 
-    def _step(self, optimizer: torch.optim.Optimizer | None, recorder: Recorder) -> None:
+    def _backward(self, part: Step, recorder: Recorder) -> tuple[object, Tensor]:
+        """Run a forward and its backward, and return its results; gradients are added to those that are there."""
         tape = recorder.tape
         if tape is None:
-            output = self.run_forward(recorder.device)
+            output = part.run_forward(recorder.device)
+            loss = loss_of(output)
         else:
+            tape.phase = "forward"
             with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
-                output = self.run_forward(recorder.device)
+                output = part.run_forward(recorder.device)
                 tape.end_forward(output)
                 loss = loss_of(output)
             tape.phase = "backward"
@@ -126,9 +163,7 @@ class Step:
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         if tape is not None:
             tape.storages.claim(gradients, "gradient")
-            tape.phase = "optimizer"
-        if optimizer is not None:
-            update(optimizer)
+        return output, loss
 
     def run_forward(self, device: torch.device) -> Any:
         """Run the model, under autocast if it is trained in mixed precision."""
@@ -152,6 +187,39 @@ class Step:
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
                 return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)
+
+
+def micro_batches(forward: Forward, number: int, batch: int | None) -> list[Forward]:
+    """Cut the arguments of a forward into so many parts of equal size; those without the batch go to each part.
+
+    Raises:
+        UsageError: the batch is unknown, or no multiple of that number.
+    """
+    if number == 1:
+        return [forward]
+    if batch is None or batch % number:
+        held = "a batch of unknown size" if batch is None else f"a batch of {batch}"
+        raise UsageError(f"{held} cannot be cut into {number} equal parts")
+    cut = {tensor: tensor.chunk(number) for tensor in forward.given if tensor.dim() and len(tensor) == batch}
+    return [
+        Forward(
+            forward.model,
+            [_part(value, cut, at) for value in forward.args],
+            {name: _part(value, cut, at) for name, value in forward.kwargs.items()},
+        )
+        for at in range(number)
+    ]
+
+
+def _part(value: Any, cut: Mapping[Tensor, Sequence[Tensor]], at: int) -> Any:
+    if isinstance(value, Tensor):
+        return cut[value][at] if value in cut else value
+    if isinstance(value, (list, tuple)):
+        parts = [_part(each, cut, at) for each in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if isinstance(value, dict):
+        return {name: _part(each, cut, at) for name, each in value.items()}
+    return value
 
 
 def update(optimizer: torch.optim.Optimizer) -> None:

@@ -66,7 +66,8 @@ class Draft:
 class TapeRecorder:
     """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model.
 
-    With `lines` it notes the line of code that ran each operator of the forward.
+    With `lines` it notes the line of code that ran each operator of the forward. `again` has the positions of the
+    operations that checkpoints run again.
     """
 
     def __init__(self, where: Callable[[], Place]) -> None:
@@ -78,6 +79,7 @@ class TapeRecorder:
         self.lines: Lines | None = None
         self.source: Source | UnsetType = UNSET
         self.storages = StorageTable()
+        self.again: list[int] = []
         self._packed: Mapping[int, Tensor] = {}
         self._drafts: list[Draft] = []
         self._values: list[Value] = []
@@ -199,11 +201,22 @@ class TapeRecorder:
             return own if own is not None or place.module is None else row_of(place.module)
 
         self._accumulate_in_place()
+        again = set(self.again)
         operations = tuple(
             Operation(
-                d.op, d.unit, row(d.place), d.phase, d.macs, d.reads, d.makes, d.arguments, d.nature, d.place.call
+                op=d.op,
+                unit=d.unit,
+                row=row(d.place),
+                phase=d.phase,
+                macs=d.macs,
+                reads=d.reads,
+                makes=d.makes,
+                arguments=d.arguments,
+                nature=d.nature,
+                call=d.place.call,
+                again=at in again,
             )
-            for d in self._drafts
+            for at, d in enumerate(self._drafts)
         )
         storages = self.storages.finish(row, lambda place: place.call)
         return Tape(operations, tuple(self._values), storages, self.inputs, self.outputs, self.state, self.source)
@@ -237,9 +250,15 @@ class TapeRecorder:
                 self.storages.hand_over(target.storage, made.storage, position)
 
     def _whose(self) -> tuple[Place, int]:
-        """Return the place of the current operator, and its unit."""
+        """Return the place of the current operator, and its unit.
+
+        A module that runs in the backward is one that a checkpoint runs again.
+        """
+        here = self.where() if self.phase != "optimizer" else _NOWHERE
+        if self.phase == "backward" and here.module is not None:
+            self.again.append(len(self._drafts))
+            return here, self._unit(len(self._drafts) if here.function is None else ("again", here.function))
         if self.phase == "forward":
-            here = self.where()
             self._forward_marks.append(sequence_number())
             self._forward_places.append(here)
             return here, self._unit(len(self._drafts) if here.function is None else ("function", here.function))

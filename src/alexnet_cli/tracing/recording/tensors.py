@@ -236,7 +236,8 @@ class StorageTable:
     def hand_over(self, old: int, new: int, position: int) -> None:
         """Let the storage made by operation `position` reuse the memory of one that was freed right after it."""
         before, after = self._seen[old], self._seen[new]
-        same = before.bytes == after.bytes and before.role == "activation" and before.saved_by is None
+        free = before.role in ("activation", "gradient") and before.saved_by is None
+        same = before.bytes == after.bytes and free
         if same and before.born >= 0 and after.born == position and before.died == position + 1:
             before.died = position
 

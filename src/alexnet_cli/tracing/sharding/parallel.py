@@ -22,6 +22,7 @@ from alexnet_cli.errors import AlexnetError, UsageError, told
 from alexnet_cli.rank import Layout
 from alexnet_cli.torch_insides import hooks_of, own_parameters
 from alexnet_cli.tracing.options import AMP_DTYPES, Parallel
+from alexnet_cli.tracing.recording.checkpoints import without_cache
 from alexnet_cli.tracing.sharding.blocks import blocks_of
 from alexnet_cli.tracing.sharding.experts import Mixture, share_experts
 from alexnet_cli.tracing.sharding.groups import ExpertRanks
@@ -137,17 +138,6 @@ def _checkpointed(block: nn.Module, how: str) -> None:
         return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **contexts, **kwargs)
 
     block.forward = again
-
-
-def without_cache(model: nn.Module) -> None:
-    """Let a transformers model keep no keys and values, as transformers does where it checkpoints.
-
-    A cache would hold those that are computed again, and with them their whole graph, until the end of the step.
-    """
-    for module in model.modules():  # an encoder and a decoder each have a config of their own
-        config: Any = getattr(module, "config", None)
-        if getattr(config, "use_cache", False):
-            config.use_cache = False
 
 
 def _policy() -> Callable[..., Any]:

@@ -22,10 +22,11 @@ from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.meta.stand_ins import one_sequence_each, pretended_cpu
 from alexnet_cli.tracing.options import AMP_DTYPES, META, Parallel, TraceOptions, TrainingStep
 from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.checkpoints import without_cache
 from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.sharding.blocks import blocks_of
 from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of
-from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread, without_cache
+from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder

@@ -44,15 +44,13 @@ class RankOperators(OperatorMode):  # type: ignore[no-untyped-call] # torch leav
 class RankTape(TapeRecorder):
     """A tape that also notes collectives, and what FSDP's and DDP's own memory is for.
 
-    `unit` is the module whose parameters FSDP gathers or reduces just now, `again` has the operations that checkpoints
-    run again.
+    `unit` is the module whose parameters FSDP gathers or reduces just now.
     """
 
     def __init__(self, where: Callable[[], Place], groups: Mapping[str, Group]) -> None:
         super().__init__(where)
         self.groups = groups
         self.unit: nn.Module | None = None
-        self.again: list[int] = []
         self._sent: list[tuple[int, Sent, Place]] = []
         self._uses: dict[int, Held] = {}
         self._passed: dict[int, Phase] = {}
@@ -145,13 +143,9 @@ class RankTape(TapeRecorder):
                 self._owners.setdefault(number, _call_of(self.unit))
 
     def _whose(self) -> tuple[Place, int]:
-        """Return the current place: FSDP's unit, or in backward the module that a checkpoint runs again."""
+        """Return the current place: FSDP's unit, or that of any tape."""
         if self.unit is not None:
             return Place(_call_of(self.unit), None, None), self._unit(("unit", len(self._drafts)))
-        here = self.where()
-        if self.phase == "backward" and here.module is not None:
-            self.again.append(len(self._drafts))
-            return here, self._unit(len(self._drafts) if here.function is None else ("again", here.function))
         return super()._whose()
 
     def sent(self, row_of: Callable[[Call], int | None]) -> tuple[Sent, ...]:

@@ -1,0 +1,176 @@
+"""Which blocks to run again, so that a step stays below a budget with the least work done twice.
+
+After Chen et al., "Training deep nets with sublinear memory cost" (arXiv:1604.06174), but with measured blocks instead
+of equal ones, and without a bound on which are chosen: a dynamic program over the chain, of which the states are the
+bytes kept so far and the work done twice so far. Of two states of which one has no more of either, the other cannot
+lead to a better choice, as every later peak grows with the bytes kept before it; so nothing that is left out is missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+from alexnet_cli.analyses.fitting.chain import Block
+from alexnet_cli.analyses.fitting.parts import Choice, Level, levels
+from alexnet_cli.report import Report
+
+Work = tuple[float, ...]
+"""What it takes to run a block again: seconds, or without hardware FLOPs and then bytes; compared in that order."""
+
+_MOST_STATES = 20_000
+_PAIRS = ((False, False), (False, True), (True, False), (True, True))
+
+
+@dataclass(frozen=True)
+class Composed:
+    """The memory of a step for any choice of blocks, from the steps of four choices, in bytes.
+
+    What a block adds to the memory depends on whether it and the block before it are run again, as both may keep what
+    passes between them: `parts[j][before, own]`. Each of the four is seen in one of the steps in which no block, all
+    blocks, every other one and the others are run again. `fixed` is the peak of what is no block's.
+    """
+
+    parts: tuple[dict[tuple[bool, bool], Level], ...]
+    tail: tuple[int, int]
+    fixed: int
+    work: tuple[Work, ...]
+    safe: tuple[bool, ...]
+
+    def peak(self, choice: Choice) -> int:
+        """Return the peak of a step in which these blocks are run again."""
+        kept, before, most = 0, False, self.fixed
+        for part, own in zip(self.parts, choice, strict=True):
+            level = part[before, own]
+            most = max(most, kept + level.peak)
+            kept, before = kept + level.kept, own
+        return max(most, kept + self.tail[before])
+
+    def best(self, budget: int) -> Choice | None:
+        """Return the choice with the least work whose peak is within the budget; of equal ones that with least kept."""
+        if self.fixed > budget:
+            return None
+        states: dict[bool, list[_State]] = {False: [_State()]}
+        for part, work, safe in zip(self.parts, self.work, self.safe, strict=True):
+            made: dict[bool, list[_State]] = {}
+            for before, alike in states.items():
+                for own in (False, True) if safe else (False,):
+                    level = part[before, own]
+                    made.setdefault(own, []).extend(
+                        state.after(level.kept, work if own else (), own=own)
+                        for state in alike
+                        if state.kept + level.peak <= budget
+                    )
+            states = {own: _undominated(each, budget) for own, each in made.items()}
+        ends = [state for own, each in states.items() for state in each if state.kept + self.tail[own] <= budget]
+        return min(ends, key=lambda state: (state.work, state.kept)).choice if ends else None
+
+    def least_peak(self) -> int:
+        """Return the least peak of all choices, by bisection: that a budget can be kept is easily seen."""
+        most = max(self.fixed, self.peak((False,) * len(self.parts)))
+        low, high = self.fixed, most
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._can_keep(middle) else (middle + 1, high)
+        return low
+
+    def _can_keep(self, budget: int) -> bool:
+        """Tell whether a choice keeps the budget: of those with the same last block, that with the least kept."""
+        least: dict[bool, int] = {False: 0}
+        for part, safe in zip(self.parts, self.safe, strict=True):
+            made: dict[bool, int] = {}
+            for before, kept in least.items():
+                for own in (False, True) if safe else (False,):
+                    level = part[before, own]
+                    if kept + level.peak <= budget:
+                        made[own] = min(made.get(own, budget + 1), kept + level.kept)
+            least = made
+        return any(kept + self.tail[own] <= budget for own, kept in least.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    kept: int = 0
+    work: Work = ()
+    before: _State | None = None
+    own: bool = False
+
+    def after(self, kept: int, work: Work, *, own: bool) -> _State:
+        return _State(self.kept + kept, _sum(self.work, work), self, own)
+
+    @property
+    def choice(self) -> Choice:
+        """The blocks that were run again."""
+        chosen: list[bool] = []
+        state: _State | None = self
+        while state is not None and state.before is not None:
+            chosen.append(state.own)
+            state = state.before
+        return tuple(reversed(chosen))
+
+
+def _sum(first: Work, second: Work) -> Work:
+    if not first or not second:
+        return first or second
+    return tuple(a + b for a, b in zip(first, second, strict=True))
+
+
+def _undominated(states: list[_State], budget: int) -> list[_State]:
+    """Return the states than which no other has less kept and less work.
+
+    There are few for blocks that are alike. If there are very many, those whose kept bytes differ by less than a
+    20,000th of the budget count as equal, so the work may then be more than the least.
+    """
+    states.sort(key=lambda state: (state.kept, state.work))
+    best: list[_State] = []
+    for state in states:
+        if not best or state.work < best[-1].work:
+            best.append(state)
+    if len(best) <= _MOST_STATES:
+        return best
+    step = max(budget // _MOST_STATES, 1)
+    coarse: dict[int, _State] = {}
+    for state in best:  # the last of each step has the least work, and the most kept
+        coarse[state.kept // step] = state
+    return list(coarse.values())
+
+
+def compose(
+    chain: Sequence[Block], step: Callable[[Choice], Report], work_of: Callable[[Report, Sequence[Block]], list[Work]]
+) -> Composed:
+    """Trace the steps of four choices and put together what they tell of each block.
+
+    `work_of` returns the work that each block does twice in a step in which all are run again.
+    """
+    count = len(chain)
+    even = tuple(at % 2 == 0 for at in range(count))
+    odd = tuple(at % 2 == 1 for at in range(count))
+    choices = dict.fromkeys(((False,) * count, (True,) * count, even, odd))
+    reports = {choice: step(choice) for choice in choices}
+    seen = {choice: levels(report, chain) for choice, report in reports.items()}
+
+    def level(at: int, pair: tuple[bool, bool]) -> Level:
+        before, own = pair
+        if before == own or at == 0:
+            return seen[(own,) * count].parts[at]
+        return seen[even if even[at] == own else odd].parts[at]
+
+    return Composed(
+        parts=tuple({pair: level(at, pair) for pair in _PAIRS} for at in range(count)),
+        tail=(seen[(False,) * count].tail, seen[(True,) * count].tail),
+        fixed=min(each.fixed for each in seen.values()),
+        work=tuple(work_of(reports[(True,) * count], chain)),
+        safe=tuple(seen[(False,) * count].safe),
+    )
+
+
+def regular(count: int) -> Iterator[tuple[str, Choice]]:
+    """Yield the usual choices: every block, every second one, and every √n-th."""
+    yield "every block", (True,) * count
+    for every in dict.fromkeys((2, isqrt(count))):
+        if 1 < every < count:
+            yield f"every {every}{_ORDINAL.get(every, 'th')} block", tuple(at % every == 0 for at in range(count))
+
+
+_ORDINAL = {2: "nd", 3: "rd"}

@@ -1,0 +1,63 @@
+"""What was tried to make a training step fit, and which of it is best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.fitting.work import StepWork
+
+Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer", "batch"]
+
+
+class Changed(Struct, frozen=True):
+    """How a step is run: what `TrainingStep` says of it, as plain values. `checkpoint` has the paths of each block."""
+
+    batch_size: int | None
+    optimizer: str
+    amp: str | None
+    foreach: bool
+    micro_batches: int
+    checkpoint: tuple[tuple[str, ...], ...]
+
+
+class Tried(Struct, frozen=True):
+    """A step that was traced with some changes.
+
+    `saves_bytes` is what its peak is below that of the step as asked; `slowdown` its least time divided by that step's,
+    without hardware its FLOPs by that step's. `same_result` tells whether the training's result stays the same but for
+    rounding. `blocks` is how many blocks could be run again.
+    """
+
+    change: str
+    kinds: tuple[Kind, ...]
+    same_result: bool
+    peak_bytes: int
+    saves_bytes: int
+    over_bytes: int
+    fits: bool
+    seconds_floor: float | None
+    flops: int
+    bytes_moved: int
+    slowdown: float
+    blocks: int
+    step: Changed
+
+    @property
+    def order(self) -> tuple[bool, tuple[float, ...], int]:
+        """What those that fit are ranked by: first the training's result, then the time, then the memory."""
+        work = StepWork(self.flops, self.bytes_moved, self.seconds_floor)
+        return not self.same_result, work.order, self.peak_bytes
+
+
+def best_of(tried: Sequence[Tried]) -> Tried | None:
+    """Return the best of those that fit, None if none does."""
+    return min((each for each in tried if each.fits), key=lambda each: each.order, default=None)
+
+
+def ranked(tried: Sequence[Tried]) -> tuple[Tried, ...]:
+    """Return those that fit, the best first, then the others, the least peak first."""
+    fitting = sorted((each for each in tried if each.fits), key=lambda each: each.order)
+    return (*fitting, *sorted((each for each in tried if not each.fits), key=lambda each: each.peak_bytes))

@@ -1,0 +1,66 @@
+"""The least time of a training step, or without hardware its work, and what of it is done twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.cost import Roof, work_seconds
+from alexnet_cli.analyses.fitting.chain import Block, owners
+from alexnet_cli.analyses.fitting.choose import Work
+from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.traffic import Unit, turns_of, units, update
+from alexnet_cli.report import Report
+from alexnet_cli.tape import Tape
+
+
+class StepWork(Struct, frozen=True):
+    """What a step does: FLOPs, the least bytes moved, and the least seconds, None without hardware."""
+
+    flops: int
+    bytes: int
+    seconds: float | None
+
+    @property
+    def order(self) -> Work:
+        """What steps are compared by."""
+        return (float(self.flops), float(self.bytes)) if self.seconds is None else (self.seconds,)
+
+
+def step_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> StepWork:
+    """Return what a traced step does, its update included, which passes over all parameters once.
+
+    Of several micro-batches the first two were run, and all further ones do what the second does.
+    """
+    tape = tape_of(report)
+    turns = turns_of(tape.operations) if micro_batches > 1 else []
+    done = list(units(tape, {at for at, turn in enumerate(turns) if turn > 0}))
+    if micro_batches > 1:
+        done += (micro_batches - 1) * list(units(tape, {at for at, turn in enumerate(turns) if turn == 0}))
+    last = update(tape)
+    return _sum([*done, *([] if last is None else [last])], roof)
+
+
+def work_again(report: Report, chain: Sequence[Block], roof: Roof | None) -> list[Work]:
+    """Return for each block of a chain the work that a step does twice, in its last micro-batch."""
+    done = units(*_only_again(tape_of(report)))
+    owner = owners(report, chain)
+    of: dict[int | None, list[Unit]] = defaultdict(list)
+    for unit in done:
+        of[None if unit.row is None else owner.get(unit.row)].append(unit)
+    return [_sum(of[at], roof).order for at in range(len(chain))]
+
+
+def _only_again(tape: Tape) -> tuple[Tape, set[int]]:
+    turns = turns_of(tape.operations)
+    last = turns[-1] if turns else 0
+    kept = (at for at, done in enumerate(tape.operations) if done.again and turns[at] == last)
+    return tape, set(range(len(tape.operations))).difference(kept)
+
+
+def _sum(done: Sequence[Unit], roof: Roof | None) -> StepWork:
+    flops = sum(2 * sum(unit.macs.values()) for unit in done)
+    moved = sum(unit.bytes_read + unit.bytes_written for unit in done)
+    return StepWork(flops, moved, None if roof is None else work_seconds(done, roof).kernels)
