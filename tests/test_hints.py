@@ -35,6 +35,10 @@ class Needs(Net):
         super().__init__(width)
 
 
+def frozen():
+    return Net().requires_grad_(False)
+
+
 class Norm(nn.Module):
     def __init__(self):
         super().__init__()
@@ -176,6 +180,10 @@ CASES = [
     Case("summary -o table.abc", "choose with (--format)", "summary -o table.abc", {"at": "at csv"}),
     Case("draw -o figure.abc", "choose with (--format)", "draw -o figure.abc", {"at": "at svg"}),
     Case("memory --gpu nothing", "as in (--capacity 24GiB)", "memory"),
+    Case("fit --gpu nothing", "as in (--budget 24GiB)", "fit"),
+    Case("fit nets.py:frozen -i 3,8,8 --budget 1GiB", "`alexnet (memory)`", ""),
+    Case("fit", "as in (--budget 24GiB)", "fit"),
+    Case("fit --gpu t4 --emit patch.txt", "as in (--emit patch.py)", "fit --gpu t4"),
     Case("memory report.json --context 64", "(--context) needs a model", "memory nets.py:Keeps", {"xt": "xt 64"}),
     Case(
         "memory nets.py:Keeps --context 64 --optimizer adam",
@@ -273,6 +281,7 @@ NOT_PROVOKED = {
     "name the folder of the base model": "it needs peft: test_model_folders.py provokes it",
     "--traceback shows all frames": "this program itself would have to fail",
     "the sizes that it leaves open": "it needs onnx: test_onnx.py provokes it and follows it",
+    "give it with --budget": "the memory of every card that is known by name is known",
     "give it with --capacity": "the memory of every card that is known by name is known",
 }
 """Hints without a case, each with the reason."""

@@ -33,6 +33,7 @@ COMMANDS = {
     "cost": "--gpu t4",
     "profile": "--seconds 1",
     "memory": "--optimizer adam",
+    "fit": "--gpu t4 --emit patch.py",
     "annotate": "",
     "watch": "--help",
     "oom": "snapshot.pickle",

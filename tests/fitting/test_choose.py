@@ -131,7 +131,7 @@ ALEXNET = ((0, 3), (3, 6), (6, 8), (8, 10), (10, 14), (14, 16), (16, 18), (18, 1
     ("name", "paths"),
     [
         ("alexnet", [tuple(f"architecture.{at}" for at in range(*ends)) for ends in ALEXNET]),
-        ("resnet", [(f"layer{stage}.{at}",) for stage in (1, 2, 3) for at in (0, 1)]),
+        ("resnet", [(f"{stage}.{at}",) for stage in (3, 4, 5) for at in (0, 1)]),
         ("unet", [*((f"down.{at}",) for at in range(4)), ("middle",), *((f"merge.{at}",) for at in range(4))]),
         ("language", [(f"blocks.{at}",) for at in range(4)]),
     ],

@@ -144,7 +144,7 @@ def units(tape: Tape, without: Collection[int] = ()) -> tuple[Unit, ...]:
     The operations at the positions `without` are left out too.
     """
     flow = _Flow(tape)
-    groups = [[at for at in group if at not in without] for group in _grouped(tape.operations)]
+    groups = _grouped(tape.operations, frozenset(without))
     return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
 
 
@@ -163,23 +163,22 @@ def update(tape: Tape) -> Unit | None:
     return _Flow(tape).unit(positions) if positions else None
 
 
-def _grouped(operations: Sequence[Operation]) -> list[list[int]]:
-    """Return the positions of each unit's operations.
+def _grouped(operations: Sequence[Operation], without: Collection[int] = ()) -> list[list[int]]:
+    """Return the positions of each unit's operations, but for those `without`.
 
     Where one call of a function did all of a row's MACs, as for an LSTM, one kernel can do all of its backward too,
     however many nodes that has. What a checkpoint runs again is a forward of its own.
     """
-    turns = turns_of(operations)
-    at_work: dict[tuple[int, int | None], set[int]] = defaultdict(set)
-    for turn, operation in zip(turns, operations, strict=True):
-        if operation.phase == "forward" and operation.macs != 0:
-            at_work[turn, operation.row].add(operation.unit)
+    at_work: dict[int | None, set[int]] = defaultdict(set)
+    for position, operation in enumerate(operations):
+        if operation.phase == "forward" and operation.macs != 0 and position not in without:
+            at_work[operation.row].add(operation.unit)
     groups: dict[object, list[int]] = {}
-    for position, (turn, operation) in enumerate(zip(turns, operations, strict=True)):
-        if operation.phase != "optimizer":
+    for position, operation in enumerate(operations):
+        if operation.phase != "optimizer" and position not in without:
             known = operation.phase == "backward" and operation.row is not None and not operation.again
-            whole = known and len(at_work[turn, operation.row]) == 1
-            key = ("row", turn, operation.row) if whole else (operation.phase, operation.unit)
+            whole = known and len(at_work[operation.row]) == 1
+            key = ("row", operation.row) if whole else (operation.phase, operation.unit)
             groups.setdefault(key, []).append(position)
     return list(groups.values())
 

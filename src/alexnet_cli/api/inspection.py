@@ -21,6 +21,7 @@ from alexnet_cli.answers.cost import cost as cost_answer
 from alexnet_cli.answers.draw import draw as draw_answer
 from alexnet_cli.answers.explain import explain as explain_answer
 from alexnet_cli.answers.export import export as export_answer
+from alexnet_cli.answers.fit import fit as fit_answer
 from alexnet_cli.answers.memory import memory as memory_answer
 from alexnet_cli.answers.oom import OomResult
 from alexnet_cli.answers.oom import oom as oom_answer
@@ -166,6 +167,7 @@ class Inspection:
     params = _asks(params_answer)
     cost = _asks(cost_answer)
     memory = _asks(memory_answer)
+    fit = _asks(fit_answer)
     profile = _asks(profile_answer)
     annotate = _asks(annotate_answer)
     scale = _asks(scale_answer)

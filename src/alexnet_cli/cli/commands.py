@@ -16,6 +16,7 @@ COMMANDS = {
     "cost": "Show what each layer computes and moves, and the least time it takes.",
     "profile": "Measure how long each layer takes, against the least it could.",
     "memory": "Show the memory of a forward and a training step, and what fits.",
+    "fit": "Find what makes a training step fit, and write its code.",
     "oom": "Tell what filled a GPU when memory ran out, from a snapshot.",
     "annotate": "Show your own source, with what each line made and cost.",
     "watch": "Answer again whenever a file of the model changes.",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isqrt
 
+from alexnet_cli import units
 from alexnet_cli.analyses.fitting.chain import Block
 from alexnet_cli.analyses.fitting.parts import Choice, Level, levels
 from alexnet_cli.report import Report
@@ -166,11 +167,15 @@ def compose(
 
 
 def regular(count: int) -> Iterator[tuple[str, Choice]]:
-    """Yield the usual choices: every block, every second one, and every √n-th."""
-    yield "every block", (True,) * count
+    """Yield the usual choices: all blocks, every second one, and every √n-th."""
+    if count:
+        yield f"all {units.count(count)} blocks" if count > 1 else "its only block", (True,) * count
     for every in dict.fromkeys((2, isqrt(count))):
         if 1 < every < count:
-            yield f"every {every}{_ORDINAL.get(every, 'th')} block", tuple(at % every == 0 for at in range(count))
+            yield (
+                f"every {every}{_ORDINAL.get(every, 'th')} of {units.count(count)} blocks",
+                tuple(at % every == 0 for at in range(count)),
+            )
 
 
 _ORDINAL = {2: "nd", 3: "rd"}

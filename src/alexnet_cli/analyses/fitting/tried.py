@@ -9,7 +9,15 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.fitting.work import StepWork
 
-Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer", "batch"]
+Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer"]
+KINDS: dict[str, Kind] = {
+    "checkpoint": "checkpoint",
+    "micro-batches": "micro_batches",
+    "foreach": "foreach",
+    "amp": "amp",
+    "optimizer": "optimizer",
+}
+"""The kinds of changes by the names that they have on the command line."""
 
 
 class Changed(Struct, frozen=True):

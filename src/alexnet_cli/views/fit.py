@@ -1,0 +1,128 @@
+"""What makes a training step fit: the change that was chosen, and why each other one was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from alexnet_cli.analyses.capacity import Room
+from alexnet_cli.analyses.fitting.tried import Tried
+from alexnet_cli.analyses.hardware import Hardware
+from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table
+from alexnet_cli.report import Report
+from alexnet_cli.units import count, size
+from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+
+_MOST = 16
+_SAME = 1.0005
+"""Times that differ by less are shown as equal."""
+_PREDICTED = (
+    "Each row was traced with its change made. Kernel workspaces, allocator rounding and the device's context add to "
+    "the peaks: a budget below the GPU's memory leaves room for them."
+)
+_TIMED = "Time is the roofline floor of a step, its update included, relative to the step as asked."
+_WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU it is the least time."
+_RESULT = (
+    "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
+    "them, updates one by one. Mixed precision and other optimisers train differently."
+)
+
+
+class Fitting(Struct, frozen=True):
+    """What was found: the budget, what was tried, the best first, and what was chosen."""
+
+    room: Room
+    hardware: Hardware | None
+    tried: Sequence[Tried]
+    chosen: Tried | None
+    least_bytes: int | None
+    optimizer: str
+    emitted: str | None
+
+
+def fit_document(report: Report, found: Fitting) -> Document:
+    """Show what was chosen, the blocks that are run again, and all that was tried."""
+    chosen = found.chosen
+    blocks = given(
+        Facts(tuple(_facts(found)), "Does it fit?"),
+        _blocks(chosen) if chosen is not None and chosen.step.checkpoint else None,
+        _tried(found) if len(found.tried) > 1 else None,
+        Note(_TIMED if found.hardware else _WORK) if len(found.tried) > 1 else None,
+        Note(_RESULT) if len(found.tried) > 1 else None,
+        Note(_PREDICTED),
+    )
+    where = "" if found.hardware is None else f" on {found.hardware.name}"
+    return Document(f"Fitting a training step of {titled(report)}{where}", blocks, run_line(report.run))
+
+
+def fit_failed_document(report: Report) -> Document:
+    """Show that there is no step to fit, as the forward fails."""
+    return Document(f"Fitting a training step of {titled(report)}", (), run_line(report.run))
+
+
+def _facts(found: Fitting) -> Iterator[Fact]:
+    asked = next((each for each in found.tried if not each.kinds), None)
+    yield Fact("Budget", found.room.bytes, "bytes", found.room.gpu or "as given")
+    yield Fact("Optimiser", found.optimizer)
+    if asked is not None:
+        yield Fact(
+            "As asked", asked.peak_bytes, "bytes", "fits" if asked.fits else f"too large by {size(asked.over_bytes)}"
+        )
+    chosen = found.chosen
+    if chosen is None:
+        yield Fact("Nothing fits", found.least_bytes, "bytes", "the least peak that was reached")
+    elif not chosen.kinds:
+        yield Fact("Change", "none is needed")
+    else:
+        yield Fact("Change", chosen.change)
+        yield Fact("its peak", chosen.peak_bytes, "bytes", level=1)
+        yield Fact("its time", _slower(chosen), level=1)
+        if chosen.seconds_floor is not None:
+            yield Fact("at least", chosen.seconds_floor, "seconds", "a step", level=1)
+        yield Fact(
+            "the result", "stays the same" if chosen.same_result else "changes: the training is another one", level=1
+        )
+    if found.emitted is not None:
+        yield Fact("Code", found.emitted)
+
+
+def _slower(tried: Tried) -> str:
+    return "the same" if 1 / _SAME < tried.slowdown < _SAME else f"{tried.slowdown:.3f} ×"
+
+
+def _tried(found: Fitting) -> Table:
+    columns: Columns[Tried] = {
+        Column("change", "Change"): lambda each: each.change,
+        Column("peak_bytes", "Peak", "bytes"): lambda each: each.peak_bytes,
+        Column("saves_bytes", "Saves", "bytes", priority=6): lambda each: each.saves_bytes,
+        Column("slowdown", "Time" if found.hardware else "Work", priority=8): _slower,
+        Column("same_result", "Same result", priority=5): lambda each: "yes" if each.same_result else "no",
+        Column("why", "Verdict", priority=9): lambda each: _why(each, found.chosen),
+    }
+    left = len(found.tried) - _MOST
+    more = f"; {count(left)} more in the JSON" if left > 0 else ""
+    return table("candidates", columns, found.tried[:_MOST], f"What was tried, the best first{more}", _look)
+
+
+def _look(tried: Tried) -> Row:
+    return Row((), role="leaf" if tried.fits else "function")
+
+
+def _why(tried: Tried, chosen: Tried | None) -> str:
+    if not tried.fits:
+        return f"too large by {size(tried.over_bytes)}"
+    if chosen is None or tried == chosen:
+        return "chosen"
+    if chosen.same_result and not tried.same_result:
+        return "fits, changes the result"
+    return "fits, slower" if tried.slowdown > chosen.slowdown * _SAME else "fits, takes as long"
+
+
+def _blocks(chosen: Tried) -> Table:
+    columns: Columns[tuple[str, ...]] = {
+        Column("block", "Block"): lambda paths: paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
+    }
+    shown = chosen.step.checkpoint
+    title = f"Run again in the backward: {count(len(shown))} of {count(chosen.blocks)} blocks"
+    return table("blocks", columns, shown, title)
