@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ CHEAPER = {"adamw": ("sgd-momentum", "sgd"), "adam": ("sgd-momentum", "sgd"), "s
 NAMES = {"sgd": "SGD", "sgd-momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "none": "no update"}
 _ROUNDS = 4
 _WORTH = 1.01
+_KEPT = 8
 _NEAR = 1.1
 """The best choice of blocks is looked for where running all of them again needs at most that much of the budget."""
 """Micro-batches and checkpoints are combined where one alone fits if that could save more than 1 % of the time."""
@@ -55,6 +57,7 @@ class Search:
         self._known: dict[TrainingStep, Tried | None] = {}
         self._updates: dict[TrainingStep, int] = {}
         self._shown: dict[TrainingStep, None] = {}
+        self._reports: OrderedDict[TrainingStep, Report] = OrderedDict()
         self._composed: dict[TrainingStep, Composed | None] = {}
         try:
             report = self._trace(step)
@@ -260,7 +263,12 @@ class Search:
         return self._known[step]
 
     def _trace(self, step: TrainingStep) -> Report:
-        return self.session.once(Variation(step=step, on_meta=True))
+        """Trace a step; the last few reports are kept, as blocks are chosen by some steps that are shown too."""
+        if step not in self._reports:
+            self._reports[step] = self.session.once(Variation(step=step, on_meta=True))
+            if len(self._reports) > _KEPT:
+                self._reports.popitem(last=False)
+        return self._reports[step]
 
     def _note(self, step: TrainingStep, report: Report) -> None:
         if step in self._known:

@@ -90,6 +90,23 @@ def fake_tensor_mode() -> Any:
     return getattr(fake_tensor, "FakeTensorMode", None)
 
 
+def made_state(optimizer: torch.optim.Optimizer) -> bool:
+    """Make the state that Adam keeps for parameters with gradients, without an update; tell whether that was done.
+
+    Without `_init_group`, or where it takes other arguments, an update has to make it.
+    """
+    make: Any = getattr(optimizer, "_init_group", None)
+    if make is None or not isinstance(optimizer, torch.optim.Adam):
+        return False
+    try:
+        for group in optimizer.param_groups:
+            make(group, *([] for _ in range(6)))  # parameters, gradients, averages, squares, their maxima, steps
+    except (TypeError, AttributeError):
+        return False
+    trained = (each for group in optimizer.param_groups for each in group["params"] if each.grad is not None)
+    return all(each in optimizer.state for each in trained)
+
+
 def raw_events(profiler: Any) -> Iterable[Any] | None:
     """Return a profiler's raw events, allocations among them; None where it does not keep them: no peak is known."""
     results = getattr(getattr(profiler, "profiler", None), "kineto_results", None)

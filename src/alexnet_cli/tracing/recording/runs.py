@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.tape import Role
-from alexnet_cli.torch_insides import local_tensor, spare_compiler
+from alexnet_cli.torch_insides import local_tensor, made_state, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
@@ -119,8 +119,8 @@ class Step:
     def _update(self, optimizer: torch.optim.Optimizer, recorder: Recorder, *, lazy: bool) -> None:
         """Update the parameters, with the state that was there before, as this is not the first step."""
         if not lazy and self.how.optimizer != "sgd":
-            with self._unwatched(recorder):  # makes the state
-                update(optimizer)
+            with self._unwatched(recorder):
+                make_state(optimizer)
         tape = recorder.tape
         if tape is not None:
             tape.storages.register(tensors_in(list(optimizer.state.values())), "optimizer")
@@ -220,6 +220,14 @@ def _part(value: Any, cut: Mapping[Tensor, Sequence[Tensor]], at: int) -> Any:
     if isinstance(value, dict):
         return {name: _part(each, cut, at) for name, each in value.items()}
     return value
+
+
+def make_state(optimizer: torch.optim.Optimizer) -> None:
+    """Make the state that the optimiser's first update makes."""
+    with nullcontext() if _COUNTS_STEPS_ON_CPU else torch.device("cpu"):
+        made = made_state(optimizer)
+    if not made:
+        update(optimizer)
 
 
 def update(optimizer: torch.optim.Optimizer) -> None:
