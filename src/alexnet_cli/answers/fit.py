@@ -15,8 +15,9 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.tried import KINDS, Tried, best_of, ranked
 from alexnet_cli.analyses.hardware import Hardware, find_hardware
 from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
+from alexnet_cli.answers.candidates import NAMES
 from alexnet_cli.answers.files import check_place, write_file
-from alexnet_cli.answers.fitting import NAMES, Search
+from alexnet_cli.answers.fitting import Search
 from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report import ErrorInfo
@@ -41,7 +42,8 @@ class FitResult(Envelope, frozen=True, kw_only=True):
     """`alexnet fit --json`; `run` is that of the forward. `candidates` are what was traced, the best that fits first.
 
     `chosen` is the first of them if it fits, else null; `lower_bound_bytes` is then the least peak that was reached.
-    `traces` is how many steps were run in all, `emitted` the file that was written.
+    `rounded_bytes` is not 0 where there were too many choices of blocks to look at each: none with less work needs so
+    much less than the budget. `traces` is how many steps were run in all, `emitted` the file that was written.
     """
 
     step: AskedStep
@@ -51,6 +53,7 @@ class FitResult(Envelope, frozen=True, kw_only=True):
     candidates: tuple[Tried, ...]
     chosen: Tried | None
     lower_bound_bytes: int | None
+    rounded_bytes: int
     traces: int
     emitted: str | None
 
@@ -91,15 +94,22 @@ def fit(
     with session.listener.tracing("trying changes"):
         search = Search(session, step, room.bytes, None if hardware is None else Roof(hardware), kinds)
         search.search()
-    result = _result(session, search, _asked(step, search.batch), room, hardware)
+    result = _result(session, search, _asked(step, search.steps.batch), room, hardware)
     if file is not None and result.chosen is not None:
         result = replace(result, emitted=str(file))
         write_file(file, _patch(session, search, result).encode())
     told = Fitting(
-        room, hardware, result.candidates, result.chosen, result.lower_bound_bytes, NAMES[optimizer], result.emitted
+        room=room,
+        hardware=hardware,
+        tried=result.candidates,
+        chosen=result.chosen,
+        least_bytes=result.lower_bound_bytes,
+        rounded_bytes=result.rounded_bytes,
+        optimizer=NAMES[optimizer],
+        emitted=result.emitted,
     )
     missed = () if result.chosen is not None else (ErrorInfo(NOT_HELD, _missed(result)),)
-    return Answer(result, lambda: fit_document(search.report, told), failures=missed)
+    return Answer(result, lambda: fit_document(search.steps.report, told), failures=missed)
 
 
 def _asked(step: TrainingStep, batch: int | None) -> AskedStep:
@@ -121,7 +131,8 @@ def _result(
         candidates=tried,
         chosen=chosen,
         lower_bound_bytes=None if chosen is not None else least,
-        traces=0 if search is None else search.traces,
+        rounded_bytes=0 if search is None or chosen is None else search.rounded_bytes(chosen),
+        traces=0 if search is None else search.steps.traces,
         emitted=None,
     )
 
@@ -151,7 +162,7 @@ def _patch(session: Session, search: Search, result: FitResult) -> str:
     )
     dtype = None if step.amp is None else AMP_DTYPES[step.amp]
     cached = "transformers" in sys.modules  # then the model may be one of its
-    return patch_of(step, about, autocast=dtype, statistics=search.statistics, cached=cached)
+    return patch_of(step, about, autocast=dtype, statistics=search.steps.statistics, cached=cached)
 
 
 def _file(emit: str | PathLike[str]) -> Path:

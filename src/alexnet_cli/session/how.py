@@ -21,6 +21,7 @@ from alexnet_cli.tracing.options import (
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
+    Block,
     Parallel,
     Part,
     Serving,
@@ -29,7 +30,7 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Parallel", "Serving", "Size"]
+__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Block", "Parallel", "Serving", "Size"]
 __all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")

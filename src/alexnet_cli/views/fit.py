@@ -27,16 +27,21 @@ _RESULT = (
     "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
     "them, updates one by one. Mixed precision and other optimisers train differently."
 )
+_ROUNDED = (
+    "There were too many choices of blocks to look at each: those that keep almost the same were taken together. Any "
+    "choice with less work needs more than the budget less {size}."
+)
 
 
 class Fitting(Struct, frozen=True):
-    """What was found: the budget, what was tried, the best first, and what was chosen."""
+    """What was found: the budget, what was tried, the best first, and what was chosen, rounded by so many bytes."""
 
     room: Room
     hardware: Hardware | None
     tried: Sequence[Tried]
     chosen: Tried | None
     least_bytes: int | None
+    rounded_bytes: int
     optimizer: str
     emitted: str | None
 
@@ -50,6 +55,7 @@ def fit_document(report: Report, found: Fitting) -> Document:
         _tried(found) if len(found.tried) > 1 else None,
         Note(_TIMED if found.hardware else _WORK) if len(found.tried) > 1 else None,
         Note(_RESULT) if len(found.tried) > 1 else None,
+        Note(_ROUNDED.format(size=size(found.rounded_bytes))) if found.rounded_bytes else None,
         Note(_PREDICTED),
     )
     where = "" if found.hardware is None else f" on {found.hardware.name}"

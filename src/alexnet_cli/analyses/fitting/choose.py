@@ -4,6 +4,8 @@ After Chen et al., "Training deep nets with sublinear memory cost" (arXiv:1604.0
 of equal ones, and without a bound on which are chosen: a dynamic program over the chain, of which the states are the
 bytes kept so far and the work done twice so far. Of two states of which one has no more of either, the other cannot
 lead to a better choice, as every later peak grows with the bytes kept before it; so nothing that is left out is missed.
+Where there are very many states, those that keep almost the same are taken together, and the result says how much that
+may have cost.
 """
 
 from __future__ import annotations
@@ -20,8 +22,17 @@ from alexnet_cli.report import Report
 Work = tuple[float, ...]
 """What it takes to run a block again: seconds, or without hardware FLOPs and then bytes; compared in that order."""
 
-_MOST_STATES = 20_000
+MOST_STATES = 20_000
+"""How many states are looked at exactly; of more, those that are close are taken together."""
 _PAIRS = ((False, False), (False, True), (True, False), (True, True))
+
+
+@dataclass(frozen=True)
+class Best:
+    """The blocks to run again; none of the choices that need `rounded_bytes` less than the budget does less work."""
+
+    choice: Choice
+    rounded_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,10 +59,11 @@ class Composed:
             kept, before = kept + level.kept, own
         return max(most, kept + self.tail[before])
 
-    def best(self, budget: int) -> Choice | None:
+    def best(self, budget: int) -> Best | None:
         """Return the choice with the least work whose peak is within the budget; of equal ones that with least kept."""
         if self.fixed > budget:
             return None
+        rounded = 0
         states: dict[bool, list[_State]] = {False: [_State()]}
         for part, work, safe in zip(self.parts, self.work, self.safe, strict=True):
             made: dict[bool, list[_State]] = {}
@@ -63,9 +75,12 @@ class Composed:
                         for state in alike
                         if state.kept + level.peak <= budget
                     )
-            states = {own: _undominated(each, budget) for own, each in made.items()}
+            fronts = {own: _front(each) for own, each in made.items()}
+            step = max(budget // MOST_STATES, 1) if max(map(len, fronts.values()), default=0) > MOST_STATES else 0
+            states = {own: _rounded(each, step) if step else each for own, each in fronts.items()}
+            rounded += step
         ends = [state for own, each in states.items() for state in each if state.kept + self.tail[own] <= budget]
-        return min(ends, key=lambda state: (state.work, state.kept)).choice if ends else None
+        return Best(min(ends, key=lambda state: (state.work, state.kept)).choice, rounded) if ends else None
 
     def least_peak(self) -> int:
         """Return the least peak of all choices, by bisection: that a budget can be kept is easily seen."""
@@ -117,23 +132,22 @@ def _sum(first: Work, second: Work) -> Work:
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
-def _undominated(states: list[_State], budget: int) -> list[_State]:
-    """Return the states than which no other has less kept and less work.
-
-    There are few for blocks that are alike. If there are very many, those whose kept bytes differ by less than a
-    20,000th of the budget count as equal, so the work may then be more than the least.
-    """
+def _front(states: list[_State]) -> list[_State]:
+    """Return the states than which no other has less kept and less work; there are few for blocks that are alike."""
     states.sort(key=lambda state: (state.kept, state.work))
     best: list[_State] = []
     for state in states:
         if not best or state.work < best[-1].work:
             best.append(state)
-    if len(best) <= _MOST_STATES:
-        return best
-    step = max(budget // _MOST_STATES, 1)
-    coarse: dict[int, _State] = {}
-    for state in best:  # the last of each step has the least work, and the most kept
-        coarse[state.kept // step] = state
+    return best
+
+
+def _rounded(states: list[_State], step: int) -> list[_State]:
+    """Return one state of those whose kept bytes differ by less than `step`: that with the least work.
+
+    It keeps less than `step` bytes more than each of the others, and so do all choices that follow from it.
+    """
+    coarse = {state.kept // step: state for state in states}  # the last of each has the least work
     return list(coarse.values())
 
 

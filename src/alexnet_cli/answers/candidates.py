@@ -1,0 +1,192 @@
+"""The steps that `fit` tries: each traced with its changes made, once, and weighed against the step as asked."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.fitting.chain import Block, chain_of
+from alexnet_cli.analyses.fitting.choose import Composed, Work, compose, regular
+from alexnet_cli.analyses.fitting.parts import Choice
+from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried
+from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
+from alexnet_cli.analyses.memory import peak_of, timeline
+from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
+from alexnet_cli.report import Report
+from alexnet_cli.session.how import TrainingStep
+from alexnet_cli.session.session import Session, Variation
+from alexnet_cli.units import count
+
+NAMES = {"sgd": "SGD", "sgd-momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "none": "no update"}
+_KEPT = 8
+
+
+class Candidates:
+    """Steps of a model, by what was changed in them; `tried` has those that were shown, in that order.
+
+    Raises:
+        UsageError: there is nothing to train, or no model to run.
+        AlexnetError: the step itself fails.
+    """
+
+    def __init__(
+        self, session: Session, step: TrainingStep, budget: int, roof: Roof | None, *, checkpoints: bool = True
+    ) -> None:
+        if not session.can_run:
+            raise UsageError("fit needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        self.session = session
+        self.asked = step
+        self.budget = budget
+        self.roof = roof
+        self._known: dict[TrainingStep, Tried | None] = {}
+        self._updates: dict[TrainingStep, int] = {}
+        self._shown: dict[TrainingStep, None] = {}
+        self._reports: OrderedDict[TrainingStep, Report] = OrderedDict()
+        self._composed: dict[TrainingStep, Composed | None] = {}
+        try:
+            report = self._trace(step)
+        except NothingToTrainError:
+            raise UsageError(
+                "there is nothing to train, so nothing has to fit", "`alexnet memory` shows a forward"
+            ) from None
+        self.report = report
+        self.chain = chain_of(report) if checkpoints else ()
+        self.batch = None if report.run is None else report.run.batch_size
+        self.statistics = any("BatchNorm" in layer.type for layer in report.layers)
+        self._base = step_work(report, roof)
+        self._asked_peak = _peak(report)
+        self._note(step, report)
+        self._shown[step] = None
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """What was traced as a candidate, in that order."""
+        return tuple(each for step in self._shown if (each := self._known[step]) is not None)
+
+    @property
+    def traces(self) -> int:
+        """How many steps were traced."""
+        return len(self._known)
+
+    def update_bytes(self, step: TrainingStep) -> int:
+        """Return the peak of a step's update, 0 before it was run."""
+        return self._updates.get(step, 0)
+
+    def divisors(self) -> list[int]:
+        """Return into how many equal parts the batch can be cut."""
+        run = self.report.run
+        if self.batch is None or run is None or not any(given.shape[:1] == (self.batch,) for given in run.inputs):
+            return []
+        if any(given.per_sample for given in run.inputs):
+            return []
+        return [number for number in range(2, self.batch + 1) if self.batch % number == 0]
+
+    def chosen(self, choice: Choice) -> tuple[tuple[str, ...], ...]:
+        """Return the paths of the blocks that a choice runs again."""
+        return tuple(block.paths for block, own in zip(self.chain, choice, strict=True) if own)
+
+    def compose(self, start: TrainingStep) -> Composed | None:
+        """Return what a step takes with any choice of blocks; None if it has none that can be run again."""
+        if start not in self._composed:
+            self._composed[start] = self._composed_of(start)
+        return self._composed[start]
+
+    def _composed_of(self, start: TrainingStep) -> Composed | None:
+        if not self.chain:
+            return None
+
+        def step(choice: Choice) -> Report:
+            changed = replace(start, checkpoint=self.chosen(choice))
+            report = self._trace(changed)
+            self._note(changed, report)
+            return report
+
+        def again(report: Report, chain: Sequence[Block]) -> list[Work]:
+            return work_again(report, chain, self.roof)
+
+        try:
+            return compose(self.chain, step, again)
+        except AlexnetError:
+            return None
+
+    def run(self, step: TrainingStep) -> Tried | None:
+        """Trace a step as a candidate; None if it cannot be run like this."""
+        if step not in self._known:
+            try:
+                self._note(step, self._trace(step))
+            except AlexnetError:
+                self._known[step] = None
+        self._shown[step] = None
+        return self._known[step]
+
+    def _trace(self, step: TrainingStep) -> Report:
+        """Trace a step; the last few reports are kept, as blocks are chosen by some steps that are shown too."""
+        if step not in self._reports:
+            self._reports[step] = self.session.once(Variation(step=step, on_meta=True))
+            if len(self._reports) > _KEPT:
+                self._reports.popitem(last=False)
+        return self._reports[step]
+
+    def _note(self, step: TrainingStep, report: Report) -> None:
+        if step in self._known:
+            return
+        work, moments = step_work(report, self.roof, step.micro_batches), timeline(report)
+        peak = peak_of(moments).bytes
+        self._updates[step] = max((at.bytes for at in moments if at.phase == "optimizer"), default=0)
+        kinds = tuple(self._kinds(step))
+        changes_result = {"amp", "optimizer"} | ({"micro_batches"} if self.statistics else set())
+        self._known[step] = Tried(
+            change=" + ".join(self._said(step)) or "as asked",
+            kinds=kinds,
+            same_result=not changes_result.intersection(kinds),
+            peak_bytes=peak,
+            saves_bytes=self._asked_peak - peak,
+            over_bytes=max(peak - self.budget, 0),
+            fits=peak <= self.budget,
+            seconds_floor=work.seconds,
+            flops=work.flops,
+            bytes_moved=work.bytes,
+            slowdown=_ratio(work, self._base),
+            blocks=len(self.chain),
+            step=Changed(self.batch, step.optimizer, step.amp, step.foreach, step.micro_batches, step.checkpoint),
+        )
+
+    def _kinds(self, step: TrainingStep) -> Iterator[Kind]:
+        asked = self.asked
+        if step.checkpoint:
+            yield "checkpoint"
+        if step.micro_batches > 1:
+            yield "micro_batches"
+        if step.foreach != asked.foreach:
+            yield "foreach"
+        if step.amp != asked.amp:
+            yield "amp"
+        if step.optimizer != asked.optimizer:
+            yield "optimizer"
+
+    def _said(self, step: TrainingStep) -> Iterator[str]:
+        again, blocks = len(step.checkpoint), len(self.chain)
+        for kind in self._kinds(step):
+            if kind == "checkpoint":
+                usual = {self.chosen(choice): name for name, choice in regular(blocks)}
+                yield f"checkpoint {usual.get(step.checkpoint) or f'{count(again)} of {count(blocks)} blocks'}"
+            elif kind == "micro_batches":
+                yield f"{count(step.micro_batches)} micro-batches of {count((self.batch or 0) // step.micro_batches)}"
+            elif kind == "foreach":
+                yield "parameters updated one by one"
+            elif kind == "amp":
+                yield f"autocast to {step.amp}"
+            elif kind == "optimizer":
+                yield f"{NAMES[step.optimizer]} instead of {NAMES[self.asked.optimizer]}"
+
+
+def _ratio(work: StepWork, base: StepWork) -> float:
+    now, before = work.order[0], base.order[0]
+    return now / before if before else 1.0
+
+
+def _peak(report: Report) -> int:
+    return peak_of(timeline(report)).bytes
