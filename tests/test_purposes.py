@@ -265,3 +265,22 @@ def test_a_recorded_step_of_training_has_the_families_of_a_forward():
         step = traced(make(), size, mode="train", step=TrainingStep("sgd"))
         assert held(step) == held(forward)
         assert [row.family for row in step.layers] == [row.family for row in forward.layers]
+
+
+class ScoresAsFeatures(nn.Module):
+    """The softmax of a product goes into layers with weights, not into a product with values."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(torch.softmax(x @ x.mT, -1))
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.LSTM(3, 2)])
+def test_scores_that_meet_weights_are_no_attention(layer, device):
+    report = traced(ScoresAsFeatures(layer), "3,4", device=device)
+    [product] = [row for row in report.layers if row.type == "matmul"]
+    assert product.family == "linear"

@@ -130,7 +130,7 @@ def _after(op: Operator, trails: Sequence[_Trail], of_data: int, call: Call) -> 
     """Return the trail of what an operator makes of tensors of which `of_data` are data."""
     attended = next((trail.attends for trail in trails if trail.attends), None)
     if op.family == "linear":
-        if attended is not None:
+        if attended is not None and of_data > 1:  # scores may also be features, for a layer with weights
             attended.row.attends = call.row.attends = True
         return _Trail(data=True, product=call) if of_data > 1 else _DATA
     product = next((trail.product for trail in trails if trail.product), None)
