@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from alexnet_cli.errors import OutputError, UsageError
 from alexnet_cli.renderers import FORMATS, format_for_suffix
 
 JSON = "json"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; what is half written is removed, and the process then ends by that signal after all."""
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -20,23 +29,16 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    import tempfile  # only where a file is written
-
     place = Path(os.path.realpath(path))
     try:
         if place.exists() and not place.is_file():
             place.write_bytes(data)
             return
-        mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-        try:
-            with os.fdopen(handle, "wb") as temporary:
-                temporary.write(data)
-            Path(name).chmod(mode)
-            Path(name).replace(place)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with _hidden_beside(place) as hidden:
+            with open(os.open(hidden, _NEW, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
+                file.write(data)
+            hidden.chmod(_mode(place))
+            hidden.replace(place)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
@@ -50,19 +52,65 @@ def written_beside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written.
     """
-    import tempfile
-
     place = Path(os.path.realpath(path))
     try:
-        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as folder:
-            made = Path(folder) / path.name
+        with _hidden_beside(place) as folder:
+            folder.mkdir(0o700)
+            made = folder / path.name
             yield made
-            mode = stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
-            for each in sorted(Path(folder).iterdir(), key=made.__eq__):  # the file itself last
+            mode = _mode(place)
+            for each in sorted(folder.iterdir(), key=made.__eq__):  # the file itself last
                 each.chmod(mode)
                 each.replace(place if each == made else place.parent / each.name)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _hidden_beside(place: Path) -> Iterator[Path]:
+    """Yield a free name beside a file; what has it afterwards is removed, also when the process is told to end.
+
+    The name is known before anything has it, so that no interrupt comes between, and short, whatever the file's is.
+    """
+    hidden = place.with_name(f".alexnet-{os.urandom(8).hex()}")
+    before = _on_termination(_terminate)
+    try:
+        yield hidden
+    except _Terminated:
+        _removed(hidden)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
+    finally:
+        _removed(hidden)
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _on_termination(handler: Callable[[int, FrameType | None], None]) -> Any:
+    """Set what SIGTERM does, and return what it did; None where that is somebody else's to decide."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        return None
+    return signal.signal(signal.SIGTERM, handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise _Terminated
+
+
+def _removed(hidden: Path) -> None:
+    if hidden.is_dir():
+        import shutil  # only where there is a folder
+
+        shutil.rmtree(hidden, ignore_errors=True)
+    else:
+        hidden.unlink(missing_ok=True)
+
+
+def _mode(place: Path) -> int:
+    """Return the permissions of a file, or those that a new one gets."""
+    return stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~_umask()
 
 
 def check_place(file: Path) -> None:

@@ -1,0 +1,86 @@
+"""Files that answers go to: the old one or the new one, nothing left beside it, whatever comes in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from alexnet_cli.answers.files import write_file, written_beside
+from alexnet_cli.errors import OutputError
+
+DISTURBED = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from alexnet_cli.answers.files import write_file, written_beside
+
+    event, how, file, many = sys.argv[1], getattr(signal, sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "many"
+
+    once = []
+
+    def heard(name, given):
+        if name == event and ".alexnet-" in str(given[0]) and not once:
+            once.append(name)
+            os.kill(os.getpid(), how)
+
+    sys.addaudithook(heard)
+    if many:
+        with written_beside(file) as made:
+            made.write_bytes(b"new")
+    else:
+        write_file(file, b"new")
+""")
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("event", ["open", "os.chmod", "os.rename", "os.mkdir"])
+@pytest.mark.parametrize("many", ["one", "many"])
+def test_a_signal_at_any_write_leaves_one_whole_file(tmp_path, event, how, many):
+    file = tmp_path / "answer.txt"
+    file.write_bytes(b"old")
+    command = [sys.executable, "-c", DISTURBED, event, how, str(file), many]
+    done = subprocess.run(command, capture_output=True, check=False)
+    never = event == "os.mkdir" and many == "one"  # a single file needs no folder
+    assert done.returncode == (0 if never else -getattr(signal, how)), done.stderr
+    assert file.read_bytes() in (b"old", b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["answer.txt"]
+
+
+@pytest.mark.parametrize("write", [write_file, None])
+def test_a_name_as_long_as_names_may_be(tmp_path, write):
+    file = tmp_path / ("n" * 251 + ".txt")
+    if write:
+        write(file, b"new")
+    else:
+        with written_beside(file) as made:
+            made.write_bytes(b"new")
+    assert file.read_bytes() == b"new"
+
+
+def test_a_new_file_has_the_permissions_of_the_umask(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_file(tmp_path / "answer.txt", b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "answer.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_while_it_is_written_nobody_else_can_read_it(tmp_path, monkeypatch):
+    seen = []
+    chmod = type(tmp_path).chmod
+    monkeypatch.setattr(
+        type(tmp_path), "chmod", lambda self, mode: (seen.append(self.stat().st_mode & 0o777), chmod(self, mode))
+    )
+    write_file(tmp_path / "answer.txt", b"new")
+    assert seen == [0o600]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        write_file(tmp_path / "file" / "answer.txt", b"new")
