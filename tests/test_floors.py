@@ -22,6 +22,7 @@ BASE = {
     "source_text",
     "users_code",
     "rank",
+    "report_checks",
     "report_json",
     "older_reports",
     "document",

@@ -16,6 +16,7 @@ from alexnet_cli import __version__
 from alexnet_cli.errors import TargetError
 from alexnet_cli.older_reports import with_natures
 from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Model, Report, Run, Totals
+from alexnet_cli.report_checks import flaw
 from alexnet_cli.tape import Tape
 
 _HOW_TO_SAVE = "save one with `alexnet summary --json -o report.json`"
@@ -97,7 +98,7 @@ def read_report(data: bytes, name: str) -> Report:
     """Read a report that `alexnet summary --json` wrote; `name` is used in errors.
 
     Raises:
-        TargetError: it is empty, not JSON, or not such a report.
+        TargetError: it is empty, not JSON, not such a report, or does not hold together.
     """
     if not data:
         raise TargetError(f"{name} is empty, not a saved report", hint=_HOW_TO_SAVE)
@@ -106,7 +107,11 @@ def read_report(data: bytes, name: str) -> Report:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(f"{name} is not a saved report: {error}", hint=_HOW_TO_SAVE) from error
     tape = with_natures(saved.tape) if saved.tape else None
-    return Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, tape)
+    report = Report(saved.generator, saved.model, saved.run, saved.error, saved.layers, saved.totals, tape)
+    wrong = flaw(report)
+    if wrong is not None:
+        raise TargetError(f"{name} is not a report as alexnet saves it: it has {wrong}", hint=_HOW_TO_SAVE)
+    return report
 
 
 def load_report(path: Path) -> Report:

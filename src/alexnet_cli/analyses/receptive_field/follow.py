@@ -101,15 +101,15 @@ class _Values:
 def _results(step: Step) -> list[Seen | None]:
     """Return what each result sees, by the operator's rule; everything where its shape does not follow from that.
 
-    Without a rule, a pointwise operator sees what is at its place, any other everything. In a damaged file, shapes need
-    not fit the operators that read them: then a rule looks for axes that are not there.
+    Without a rule, a pointwise operator sees what is at its place, any other everything. In a damaged file, shapes and
+    arguments need not fit the operators that read them: then a rule looks for axes that are not there.
     """
     every = tuple(everything(shape, step.known[0].sizes) for shape in step.made)
     default = pointwise if step.operation.nature == "pointwise" else None
     rule = RULES.get(step.operation.op.rstrip("_"), default)
     try:
         found = rule(step) if rule else every
-    except (NotFollowedError, IndexError, ValueError):
+    except (NotFollowedError, IndexError, TypeError, ValueError, ArithmeticError):
         found = every
     each = (*found, *every[len(found) :]) if isinstance(found, tuple) else (found,) * len(step.made)
     return [

@@ -71,17 +71,22 @@ class Step(Struct, frozen=True):
         given = [value] if isinstance(value, int) else value
         if not given:
             return tuple(range(rank))
-        if any(not -rank <= axis < rank for axis in given):
+        if not _are_whole(given) or any(not -rank <= axis < rank for axis in given):
             raise NotFollowedError
         return tuple(axis % rank for axis in given)
 
     def numbers(self, name: str, count: int, default: Any = _REQUIRED) -> list[int]:
         """Return an argument with a number for each spatial axis; one number, or a list of one, is meant for all."""
         value = self.argument(name, default)
-        given = [value] if isinstance(value, int) else list(value)
-        if len(given) not in (1, count):
+        given = [value] if isinstance(value, int) else value
+        if not _are_whole(given) or len(given) not in (1, count):
             raise NotFollowedError
-        return given * count if len(given) == 1 else given
+        return list(given) * count if len(given) == 1 else list(given)
+
+
+def _are_whole(given: object) -> bool:
+    """Tell whether an argument is a list of whole numbers, which in a damaged file it need not be."""
+    return isinstance(given, (list, tuple)) and all(isinstance(number, int) for number in given)
 
 
 Outcome = Seen | tuple[Seen | None, ...] | None
