@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -323,3 +324,15 @@ def test_a_batch_beyond_what_a_tensor_can_have(alexnet):
     answer = alexnet("summary", "-b", "99999999999999999999")
     assert answer.code == 2
     assert "cannot be made: a dimension is too large" in answer.err
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_model_that_forks_is_answered_once(tmp_path):
+    (tmp_path / "forks.py").write_text(
+        "import os\nfrom torch import nn\n\nclass Forks(nn.Linear):\n    def forward(self, x):\n"
+        "        os.fork()\n        return super().forward(x)\n\ndef model():\n    return Forks(4, 5)\n"
+    )
+    command = [sys.executable, "-m", "alexnet_cli", "summary", "forks.py:model", "-i", "4", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["totals"]["macs"] == 4 * 5
