@@ -10,15 +10,20 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from test_compare import layer, made, reports
 from test_floors import run_without_torch
+from torch import nn
 
-from alexnet_cli.analyses.check import LIMITS, check_baseline, check_limits, sentence
+from alexnet_cli import inspect
+from alexnet_cli.analyses.check import LIMITS, check_baseline, check_limits, check_time, sentence
+from alexnet_cli.analyses.profile import TimedAgainst
 from alexnet_cli.answers.check import CheckResult
 from alexnet_cli.cli.ci_formats import github, junit
+from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import ErrorInfo, Model, UncountedOp, UnusedModule
 from alexnet_cli.report_json import generator
@@ -97,6 +102,32 @@ def test_an_unknown_value_fails_its_check():
         "baseline-params",
         "baseline-weights",
     ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "passed", "said"),
+    [
+        ((0.9, 1.0, 1.1), True, "1.000 times the baseline's time, within 1.200; 95 % interval 0.900 to 1.100"),
+        ((1.1, 1.3, 1.5), True, "1.300 times the baseline's time, not surely more than 1.200"),
+        (
+            (1.0, 1.1, 1.3),
+            True,
+            "within 1.200; 95 % interval 1.000 to 1.300, from 7 rounds in turns; it holds the limit",
+        ),
+        ((1.21, 1.3, 1.4), False, "1.300 times the baseline's time, more than 1.200"),
+    ],
+)
+def test_noise_fails_no_limit_on_a_time(interval, passed, said):
+    low, ratio, high = interval
+    check = check_time(TimedAgainst(1.0, 7, ratio, low, high, differs=True), 1.2)
+    assert (check.passed, check.value, check.limit) == (passed, ratio, 1.2)
+    assert said in sentence(check)
+
+
+def test_a_time_that_was_not_measured_does_not_hold():
+    check = check_time(None, 1.2)
+    assert (check.passed, check.value) == (False, None)
+    assert sentence(check) == "times the baseline's time unknown, because the model was not run to its end"
 
 
 def test_flags_name_what_they_found():
@@ -202,6 +233,13 @@ def test_the_json_is_as_its_schema_says(alexnet):
         (["--tolerance", "0.1", "--max-params", "65M"], 2, "--tolerance goes with --baseline"),
         (["--baseline", "b.json", "--tolerance", "some"], 2, "invalid fraction 'some'"),
         (["--baseline", "missing.json"], 3, "cannot read missing.json"),
+        (["--max-time-ratio", "1.1", "--max-params", "65M"], 2, "needs a model as the --baseline"),
+        (["--max-time-ratio", "1.1", "--baseline", "baseline.json"], 2, "as in --baseline before.py:Net"),
+        (["--max-time-ratio", "0", "--baseline", "net.py:Net"], 2, "is no ratio"),
+        (["--max-time-ratio", "much", "--baseline", "net.py:Net"], 2, "invalid fraction 'much'"),
+        (["--max-time-ratio", "1.1", "--baseline", "net.py:Net", "--seconds", "0"], 2, "is no time"),
+        (["baseline.json", "--max-time-ratio", "1.1", "--baseline", "net.py:Net"], 2, "needs a model to run"),
+        (["--baseline", "alexnet", "-i", "3,8,8"], 3, "alexnet cannot be a baseline: its model failed"),
         (["--max-params", "65M", "--format", "github", "--json"], 2, "exclude each other"),
         (["--max-params", "65M", "--format", "teamcity"], 2, "github, junit"),
     ],
@@ -241,6 +279,57 @@ def test_every_format_shows_the_check(alexnet, name):
     assert "max-params" in answer.out.replace("{}", "")
 
 
+SLOWER = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, times=1):
+        super().__init__()
+        self.times, self.layer = times, nn.Linear(256, 256)
+
+    def forward(self, x):
+        for _ in range(self.times):
+            x = self.layer(x)
+        return x
+
+def Often():
+    return Net(40)
+"""
+
+
+@pytest.fixture
+def slower(tmp_path, monkeypatch):
+    """A module that runs one layer once, and one that runs it forty times."""
+    (tmp_path / "slower.py").write_text(SLOWER)
+    monkeypatch.chdir(tmp_path)
+    return ("-i", "64,256", "--seconds", "0.3", "--max-time-ratio")
+
+
+def test_a_time_is_limited_by_that_of_a_baseline_in_the_same_run(alexnet, slower):
+    """Forty times the work takes more than twice the time, and a fortieth of the work less than ten times."""
+    schema = json_schema("check")
+    failed = alexnet(
+        "check", "slower.py:Often", "--baseline", "slower.py:Net", "--tolerance", "100", *slower, "2", "--json"
+    )
+    assert failed.code == 1, failed.err
+    assert failed.json["checks"][-1]["name"] == "max-time-ratio"
+    assert failed.json["checks"][-1]["value"] > failed.json["checks"][-1]["limit"] == 2
+    assert "times the baseline's time, more than 2.000; 95 % interval" in failed.err
+    held = alexnet("check", "slower.py:Net", "--baseline", "slower.py:Often", *slower, "1000%", "--json")
+    assert held.code == 0, held.err
+    assert held.json["checks"][-1]["value"] < 10
+    for answer in (failed, held):
+        jsonschema.validate(answer.json, schema)
+
+
+def test_a_live_module_is_a_baseline(slower):
+    once, often = (nn.Sequential(*[nn.Linear(64, 64)] * times) for times in (1, 40))
+    looks = [inspect(model, torch.zeros(64, 64)) for model in (once, often)]
+    found = looks[0].check(baseline=looks[1], max_time_ratio=10, seconds=0.3)
+    assert found.passed
+    assert found.checks[-1].name == "max-time-ratio"
+
+
 # pyproject.toml
 
 
@@ -276,6 +365,7 @@ def test_limits_stand_in_pyproject_and_options_win(alexnet, settings):
         ("max-params = true", "invalid number True"),
         ("max-params = 6.5", "invalid number 6.5"),
         ('max-params = "many"', "invalid number 'many'"),
+        ("max-time-ratio = 1.1", "needs a model as the --baseline"),
         ('no-unused = "yes"', "no-unused must be true or false"),
         ("baseline = 3", "invalid baseline 3"),
         ('baseline = "baseline.json"\ntolerance = true', "invalid fraction 'True'"),

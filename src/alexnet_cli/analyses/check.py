@@ -16,6 +16,7 @@ from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, compare
 from alexnet_cli.analyses.findings.wiring import Problem, ddp_problems, wiring_of
 from alexnet_cli.analyses.memory import peak_of, timeline
+from alexnet_cli.analyses.profile import TimedAgainst
 from alexnet_cli.document import Unit
 from alexnet_cli.quantities import COUNT, SIZE, Quantity
 from alexnet_cli.report import Report
@@ -105,6 +106,9 @@ LIMITS = (
     Limit("ddp-safe", "count", "obstacles", None, of_step=_number("ddp-safe")),
 )
 STEP_LIMITS = frozenset(limit.name for limit in LIMITS if limit.of_step is not None)
+TIME_RATIO = "max-time-ratio"
+"""The limit on a measured time, which is no total of a report."""
+_TIMES = "times the baseline's time"
 NAMED = 3
 """How many layers a failed check names."""
 
@@ -112,12 +116,13 @@ NAMED = 3
 class Check(Struct, frozen=True):
     """A check passes if `value` is known and at most `limit`, both in `unit`.
 
-    `detail` names the layers that it comes from.
+    A measured time passes too if it is above the limit by no more than chance explains. `detail` names the layers that
+    the value comes from, or says how sure it is.
     """
 
     name: str
-    limit: int
-    value: int | None
+    limit: int | float
+    value: int | float | None
     passed: bool
     unit: str
     detail: str
@@ -147,6 +152,20 @@ def check_baseline(report: Report, baseline: Report, tolerance: Decimal) -> tupl
     return tuple(checks)
 
 
+def check_time(timed: TimedAgainst | None, most: float) -> Check:
+    """Check how many times that of a baseline a model's time is; None if it was not measured.
+
+    Noise fails no check: it does not hold if the whole 95 % interval of the ratio is above `most`.
+    """
+    if timed is None or timed.ratio is None or timed.low is None or timed.high is None:
+        return Check(TIME_RATIO, most, None, passed=False, unit=_TIMES, detail="")
+    passed = timed.low <= most
+    detail = f"95 % interval {timed.low:.3f} to {timed.high:.3f}, from {timed.rounds} rounds in turns"
+    if timed.low <= most < timed.high:
+        detail += "; it holds the limit, so that a longer measurement (--seconds) would tell more"
+    return Check(TIME_RATIO, most, timed.ratio, passed=passed, unit=_TIMES, detail=detail)
+
+
 def sentence(check: Check) -> str:
     """Describe a check's outcome in one line."""
     if check.value is None:
@@ -156,7 +175,8 @@ def sentence(check: Check) -> str:
         unit = _singular(check.unit) if check.value == 1 else check.unit
         said = _amount(check.value, check.unit) + ("" if check.unit == "bytes" else f" {unit}")
         if check.limit or check.passed:
-            said += f", {'within' if check.passed else 'more than'} {_amount(check.limit, check.unit)}"
+            within = "within" if check.value <= check.limit else "not surely more than"
+            said += f", {within if check.passed else 'more than'} {_amount(check.limit, check.unit)}"
     return f"{said}; {check.detail}" if check.detail else said
 
 
@@ -177,8 +197,10 @@ def _check(name: str, limit: Limit, most: int, value: int | None, detail: str) -
     return Check(name, most, value, value is not None and value <= most, limit.noun, detail)
 
 
-def _amount(value: int, unit: str) -> str:
+def _amount(value: float, unit: str) -> str:
     """Write a value in full, because different sizes may round to the same text."""
+    if not isinstance(value, int):
+        return f"{value:.3f}"
     full = units.count(value)
     return f"{units.size(value)} ({full} bytes)" if unit == "bytes" else full
 

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from alexnet_cli.analyses.check import LIMITS, STEP_LIMITS, Check, Limit, check_baseline, check_limits, sentence
+from alexnet_cli.analyses.check import (
+    LIMITS,
+    STEP_LIMITS,
+    TIME_RATIO,
+    Check,
+    Limit,
+    check_baseline,
+    check_limits,
+    check_time,
+    sentence,
+)
 from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
+from alexnet_cli.answers.compare import timed_in_turns
 from alexnet_cli.document import Column, Document, Note, Row, Table
 from alexnet_cli.errors import TargetError, UsageError
 from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import ErrorInfo, Report, Run
 from alexnet_cli.report_json import Envelope, load_report
 from alexnet_cli.session.how import training_step
-from alexnet_cli.session.session import Session
+from alexnet_cli.session.session import Session, is_built
 from alexnet_cli.views.parts import run_line
 
 SECTION = "[tool.alexnet.check]"
 BASELINE, TOLERANCE = "baseline", "tolerance"
-KEYS = (*(limit.name for limit in LIMITS), BASELINE, TOLERANCE)
+KEYS = (*(limit.name for limit in LIMITS), TIME_RATIO, BASELINE, TOLERANCE)
 _COLUMNS = (
     Column("name", "Check"),
     Column("passed", "Holds", priority=9),
@@ -40,15 +51,23 @@ class CheckResult(Envelope, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Asked:
-    """The limits by name, and the baseline with its tolerance."""
+    """The limits by name, and the baseline with its tolerance; `time_ratio` limits the time against the baseline's."""
 
     limits: Mapping[str, int]
-    baseline: Report | None
+    baseline: Report | Session | None
     tolerance: Decimal
+    time_ratio: float | None = None
 
 
-def read_asked(options: Mapping[str, object], settings: Mapping[str, object] | None = None) -> Asked:
+def read_asked(
+    options: Mapping[str, object],
+    settings: Mapping[str, object] | None = None,
+    *,
+    session_of: Callable[[str], Session],
+) -> Asked:
     """Read what to check; options that are not None win over settings of the same name.
+
+    `session_of` returns a session about a baseline that is a model, run as the one that is checked.
 
     Raises:
         UsageError: a limit does not parse, or nothing is to be checked.
@@ -58,6 +77,7 @@ def read_asked(options: Mapping[str, object], settings: Mapping[str, object] | N
     read = {limit.name: _limit(limit, given[limit.name]) for limit in LIMITS if limit.name in given}
     limits = {name: most for name, most in read.items() if most is not None}
     tolerance = read_fraction(str(given.get(TOLERANCE, "0")), TOLERANCE)
+    ratio = _time_ratio(given)
     if BASELINE not in given:
         if not limits:
             hint = (
@@ -66,16 +86,22 @@ def read_asked(options: Mapping[str, object], settings: Mapping[str, object] | N
             raise UsageError("nothing to check: no limit was given", hint)
         if options.get(TOLERANCE) is not None:
             raise UsageError("--tolerance goes with --baseline")
-    return Asked(limits, _baseline(given[BASELINE]) if BASELINE in given else None, tolerance)
+    return Asked(limits, _baseline(given[BASELINE], session_of) if BASELINE in given else None, tolerance, ratio)
 
 
-def check(session: Session, asked: Asked, *, optimizer: str = "sgd", amp: str | None = None) -> Answer[CheckResult]:
+def check(
+    session: Session, asked: Asked, *, optimizer: str = "sgd", amp: str | None = None, seconds: float = 10.0
+) -> Answer[CheckResult]:
     """Compare a model with limits and a baseline.
 
+    Where its time is limited, both models are run in turns for about so many `seconds` in all.
+
     Raises:
-        UsageError: the optimizer or the dtype is unknown.
-        AlexnetError: the model cannot be loaded or run.
+        UsageError: the optimizer or the dtype is unknown, or there is no time to measure in.
+        AlexnetError: the model or the baseline cannot be loaded or run.
     """
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 10")
     step = training_step(optimizer, amp)
     report = session.report()
     trained = None
@@ -85,8 +111,14 @@ def check(session: Session, asked: Asked, *, optimizer: str = "sgd", amp: str | 
             session.listener.note(f"the training step failed: {trained.error.message}")
     checks = check_limits(report, asked.limits, trained)
     if asked.baseline is not None:
-        _note_other_run(session, report.run, asked.baseline.run)
-        checks += check_baseline(report, asked.baseline, asked.tolerance)
+        before = _traced(asked.baseline) if isinstance(asked.baseline, Session) else asked.baseline
+        _note_other_run(session, report.run, before.run)
+        checks += check_baseline(report, before, asked.tolerance)
+    if asked.time_ratio is not None and isinstance(asked.baseline, Session):
+        if not session.can_run:
+            raise UsageError(f"--{TIME_RATIO} needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        timed = timed_in_turns((asked.baseline, session), seconds)[1] if report.error is None else None
+        checks += (check_time(timed, asked.time_ratio),)
     passed = report.error is None and all(each.passed for each in checks)
     result = CheckResult(**Envelope.of(report, "check"), passed=passed, checks=checks)
     missed = (ErrorInfo(NOT_HELD, f"{each.name}: {sentence(each)}") for each in checks if not each.passed)
@@ -104,12 +136,37 @@ def _limit(limit: Limit, given: object) -> int | None:
     return limit.quantity.read(str(given), limit.name)
 
 
-def _baseline(given: object) -> Report:
+def _time_ratio(given: Mapping[str, object]) -> float | None:
+    """Read how many times that of the baseline the time may be at most; a report as the baseline has none."""
+    if TIME_RATIO not in given:
+        return None
+    ratio = float(read_fraction(str(given[TIME_RATIO]), TIME_RATIO))
+    if ratio <= 0:
+        raise UsageError(f"--{TIME_RATIO} {given[TIME_RATIO]} is no ratio", "write a number above 0, as in 1.1 or 110%")
+    baseline = given.get(BASELINE)
+    if not isinstance(baseline, (str, Session)) or (isinstance(baseline, str) and not is_built(baseline)):
+        hint = "times of another day or machine say little: name what to run beside it, as in --baseline before.py:Net"
+        raise UsageError(f"--{TIME_RATIO} needs a model as the --baseline", hint)
+    return ratio
+
+
+def _baseline(given: object, session_of: Callable[[str], Session]) -> Report | Session:
+    if isinstance(given, Session):
+        return given
     if not isinstance(given, str) or not given:
-        raise UsageError(f"invalid baseline {given!r}", "name a report that `alexnet summary --json -o FILE` saved")
-    baseline = load_report(Path(given))
+        hint = "name a report that `alexnet summary --json -o FILE` saved, or a model"
+        raise UsageError(f"invalid baseline {given!r}", hint)
+    return session_of(given) if is_built(given) else _complete(load_report(Path(given)), given)
+
+
+def _traced(baseline: Session) -> Report:
+    report = baseline.report()
+    return _complete(report, report.model.target)
+
+
+def _complete(baseline: Report, name: str) -> Report:
     if baseline.error is not None:
-        raise TargetError(f"{given} cannot be a baseline: its model failed", baseline.error.message)
+        raise TargetError(f"{name} cannot be a baseline: its model failed", baseline.error.message)
     return baseline
 
 
@@ -121,11 +178,15 @@ def _note_other_run(session: Session, now: Run | None, before: Run | None) -> No
         session.listener.note("the baseline was run with another input: MACs depend on it")
 
 
+def _short(value: float | None) -> float | None:
+    return round(value, 3) if isinstance(value, float) else value
+
+
 def _document(report: Report, checks: Sequence[Check]) -> Document:
     """Show each check with its limit and its detail."""
     rows = (
         Row(
-            (check.name, "yes" if check.passed else "no", check.value, check.limit, check.unit, check.detail),
+            (check.name, "yes" if check.passed else "no", _short(check.value), check.limit, check.unit, check.detail),
             role="leaf" if check.passed else "failed",
         )
         for check in checks

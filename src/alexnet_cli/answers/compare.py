@@ -46,7 +46,7 @@ def compare(
     shown = changes_of(comparison) if only_changes else comparison
     hidden = len(comparison.layers) - len(shown.layers)
     failures = named_failures(reports)
-    timed = _timed(sessions, seconds) if profile and not failures else UNSET
+    timed = timed_in_turns(sessions, seconds) if profile and not failures else UNSET
     result = CompareResult(
         generator=generator(),
         command="compare",
@@ -57,8 +57,13 @@ def compare(
     return Answer(result, lambda: compare_document(shown, hidden=hidden, timed=timed), failures=failures)
 
 
-def _timed(sessions: Sequence[Session], seconds: float) -> tuple[TimedAgainst, ...]:
-    """Run models in turns, the one that begins changing from round to round."""
+def timed_in_turns(sessions: Sequence[Session], seconds: float) -> tuple[TimedAgainst, ...]:
+    """Run models in turns for about so many `seconds` in all, the one that begins changing from round to round.
+
+    Raises:
+        UsageError: a target is not a model, or does not run where it is to be timed.
+        AlexnetError: a model cannot be loaded or run.
+    """
     rounds = []
     for turn in range(ROUNDS):
         own: dict[int, float] = {}

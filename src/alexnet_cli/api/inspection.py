@@ -213,23 +213,28 @@ class Inspection:
     def check(
         self,
         *,
-        baseline: str | os.PathLike[str] | None = None,
+        baseline: Inspection | str | os.PathLike[str] | None = None,
         tolerance: str | None = None,
+        max_time_ratio: str | float | None = None,
+        seconds: float = 10.0,
         optimizer: str = "sgd",
         amp: str | None = None,
         **limits: str | int | bool,
     ) -> Result[CheckResult]:
         """Compare the model with limits, such as `max_params="65M"` or `no_unused=True`, and with a baseline.
 
-        A limit that does not hold is not an error: see the result's `passed` and `checks`.
+        The baseline is a saved report or a model, which `max_time_ratio` needs: both run in turns. A limit that does
+        not hold is not an error: see the result's `passed` and `checks`.
         """
         names = {limit.parameter: limit.name for limit in LIMITS}
         for name in limits:
             if name not in names:
                 raise UsageError(f"unknown limit {name!r}", nearest(name, names, most=2))
         given: dict[str, object] = {names[name]: value for name, value in limits.items()}
-        given |= {"baseline": None if baseline is None else os.fspath(baseline), "tolerance": tolerance}
-        return _result(check_answer(self.session, read_asked(given), optimizer=optimizer, amp=amp), self.notes)
+        against = baseline.session if isinstance(baseline, Inspection) else baseline and os.fspath(baseline)
+        given |= {"baseline": against, "tolerance": tolerance, "max-time-ratio": max_time_ratio}
+        asked = read_asked(given, session_of=lambda target: inspect(target).session)
+        return _result(check_answer(self.session, asked, optimizer=optimizer, amp=amp, seconds=seconds), self.notes)
 
     def page(self, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> ReportPage:
         """Write the page that `alexnet report` writes: figure, charts, layers, findings."""

@@ -23,6 +23,7 @@ Examples:
   alexnet check --max-params 65M --max-macs 1.2G            exit 1 if one does not hold
   alexnet summary net.py:Net --json -o baseline.json        save what it is today
   alexnet check net.py:Net --baseline baseline.json         check that it has not grown
+  alexnet check net.py:Net --baseline main/net.py:Net --max-time-ratio 1.1   that it has become no slower
   alexnet check net.py:Net --format github                  limits from pyproject.toml, as annotations for GitHub
   alexnet check net.py:Net --format junit -o results.xml    for other CI systems
 
@@ -33,14 +34,25 @@ names as keys: max-params = "65M", no-unused = true. Options override them.
 Baseline = Annotated[
     str | None,
     typer.Option(
-        metavar="REPORT",
-        help="A saved report: parameters, weights, MACs and the number of layers must not exceed it.",
+        metavar="TARGET",
+        help="A saved report, or a model that is run like this one: parameters, weights, MACs and the number of layers "
+        "must not exceed it.",
     ),
 ]
 Tolerance = Annotated[
     str | None,
     typer.Option(metavar="FRACTION", help="With --baseline: the growth that is allowed, as 0.01 or 1%; default 0."),
 ]
+TimeRatio = Annotated[
+    str | None,
+    typer.Option(
+        "--max-time-ratio",
+        metavar="RATIO",
+        help="Maximum time of the run as a multiple of that of the --baseline, a model; both are run here in turns. "
+        "Fails if the whole 95 % interval is above.",
+    ),
+]
+Seconds = Annotated[float, typer.Option(metavar="S", help="With --max-time-ratio: run for about so long in all.")]
 
 _HELP = {
     "max-params": "Maximum number of parameters, e.g. 65M.",
@@ -90,6 +102,8 @@ def check(
     limits: Limits,
     baseline: Baseline = None,
     tolerance: Tolerance = None,
+    max_time_ratio: TimeRatio = None,
+    seconds: Seconds = 10.0,
     optimizer: options.Optimizer = "sgd",
     amp: options.Amp = None,
     run: options.Run,
@@ -99,8 +113,9 @@ def check(
     out = page.out(extra=CI_FORMATS)
     given = asdict(limits)
     named = {limit.name: given[limit.parameter] for limit in LIMITS}
-    asked = read_asked({**named, "baseline": baseline, "tolerance": tolerance}, settings())
-    answered = answer(run.session(target), asked, optimizer=optimizer, amp=amp)
+    against = {"baseline": baseline, "tolerance": tolerance, "max-time-ratio": max_time_ratio}
+    asked = read_asked({**named, **against}, settings(), session_of=run.session)
+    answered = answer(run.session(target), asked, optimizer=optimizer, amp=amp, seconds=seconds)
     if out.format in CI_FORMATS:
         out.write(CI_FORMATS[out.format](answered.result))
         finish(answered)

@@ -19,7 +19,7 @@ from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
 from alexnet_cli.targets.onnx.beside import weights_beside
-from alexnet_cli.targets.resolve import FILES, is_stored, names_like, takes_sizes
+from alexnet_cli.targets.resolve import FILES, is_built, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
 from alexnet_cli.tracing.options import META, Parallel, Serving, TraceOptions, TrainingStep
@@ -47,6 +47,7 @@ __all__ = [
     "Session",
     "Source",
     "Variation",
+    "is_built",
     "is_on_meta",
     "is_stored",
     "names_like",

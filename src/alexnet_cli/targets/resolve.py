@@ -154,6 +154,12 @@ def is_stored(target: str) -> bool:
     return kind is not None and not kind.built
 
 
+def is_built(target: str) -> bool:
+    """Tell whether a target is a model that is built, and so can run."""
+    kind = _kind_of(target)
+    return kind is not None and kind.built
+
+
 def takes_sizes(target: str) -> bool:
     """Tell whether a target that is not run takes a batch and inputs all the same."""
     kind = _kind_of(target)
