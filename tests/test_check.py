@@ -20,7 +20,7 @@ from torch import nn
 
 from alexnet_cli import inspect
 from alexnet_cli.analyses.check import LIMITS, check_baseline, check_limits, check_time, sentence
-from alexnet_cli.analyses.profile import TimedAgainst
+from alexnet_cli.analyses.turns import TimedAgainst
 from alexnet_cli.answers.check import CheckResult
 from alexnet_cli.cli.ci_formats import github, junit
 from alexnet_cli.cli.schema import json_schema

@@ -13,14 +13,17 @@ from torch import nn
 from alexnet_cli import AlexnetError, inspect
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, measured_hardware
-from alexnet_cli.analyses.profile import in_turns, profile
+from alexnet_cli.analyses.profile import CompiledTime, Spread, profile
 from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
+from alexnet_cli.analyses.turns import in_turns
 from alexnet_cli.cli.schema import json_schema
+from alexnet_cli.document import Note
 from alexnet_cli.session.session import Named, Session
 from alexnet_cli.tape import Operation, Tape
-from alexnet_cli.timing import Bandwidth, Calibration, Pass, Passes
-from alexnet_cli.tracing import calibrate, clock
+from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Compiled, Pass, Passes
+from alexnet_cli.tracing import calibrate, compiling, events
 from alexnet_cli.tracing.options import TrainingStep
+from alexnet_cli.views.profile import profile_document
 
 MODEL = """
 import torch
@@ -104,6 +107,84 @@ def test_floors_and_rates_follow_from_the_work():
     assert (layer.floor_seconds, layer.of_floor, layer.flops_per_s) == (4.0, 2.0, 4.0)
 
 
+def test_peaks_of_the_allocator_stand_beside_the_predicted():
+    """Weights and the input are left out; the second layer was seen to hold 7 bytes more than on the tape."""
+    report = inspect(nn.Sequential(nn.ReLU(), nn.Tanh()), torch.zeros(1, 4)).report
+    timed = passes((1.0, 1.0), whole=(2.0, 2.0), seconds=2.0)
+    seen = replace(timed, allocated=Allocated((0, 1), (16, 39)))
+    found = profile(replace(report, passes=seen))
+    assert [(layer.peak_bytes, layer.predicted_peak_bytes) for layer in found.layers] == [(16, 16), (39, 32)]
+    assert (found.whole.peak_bytes, found.whole.predicted_peak_bytes) == (39, 32)
+    unseen = profile(replace(report, passes=timed))
+    assert (unseen.whole.peak_bytes, unseen.layers[0].peak_bytes, unseen.layers[0].predicted_peak_bytes) == (
+        None,
+        None,
+        16,
+    )
+
+
+def test_the_peak_of_an_operator_is_that_within_it():
+    """What is freed before an operator begins is not in its peak, and neither is what came before the run."""
+    run = events.Event(10, 100, events.RUN)
+    steps = [events.Interval(0, 10, 30, 10, ()), events.Interval(1, 30, 60, 10, ()), events.Interval(2, 60, 90, 30, ())]
+    changes = [(5, 1_000), (21, 64), (22, -60), (29, 10), (45, -10), (52, 6), (55, -6), (95, 500)]
+    assert events.highest(run, steps, changes) == (64, 10, 4)
+
+
+def test_the_allocator_holds_what_the_tape_says():
+    """Of 4 samples each layer makes 4 · 256 or 4 · 64 floats, and torch keeps its input until it has its output."""
+    model = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64))
+    found = inspect(model, torch.zeros(4, 64)).profile(seconds=0.05)
+    expected = [4 * 256 * 4, 2 * 4 * 256 * 4, 4 * 256 * 4 + 4 * 64 * 4]
+    assert [layer.predicted_peak_bytes for layer in found.layers] == expected
+    assert [layer.peak_bytes for layer in found.layers] == expected
+
+
+def test_compiled_times_stand_beside_the_plain():
+    report = inspect(nn.Sequential(nn.ReLU()), torch.zeros(1, 4)).report
+    timed = passes((1.0,), whole=(4.0, 4.0), seconds=4.0)
+    found = profile(replace(report, passes=replace(timed, compiled=Compiled(9.0, (1.0, 2.0, 3.0), 2, 1))))
+    assert found.compiled == CompiledTime(Spread(2.0, 1.5, 2.5), 0.5, 9.0, 2, 1)
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+def test_a_run_is_compiled(net, monkeypatch, backward):
+    monkeypatch.setattr(compiling, "BACKEND", "aot_eager")  # graphs without kernels, which take long to be made
+    found = inspect(net, input_size=4).profile(seconds=0.05, compile=True, backward=backward)
+    assert (found.compiled.graphs, found.compiled.breaks) == (1, 0)
+    assert found.compiled.time.seconds > 0
+    jsonschema.validate(json.loads(found.json()), json_schema("profile"))
+    assert "Compiled" in str(found)
+
+
+def test_why_a_run_is_not_compiled(net, monkeypatch):
+    def refuse(graph, inputs):
+        raise RuntimeError("no such kernel\nand more")
+
+    monkeypatch.setattr(compiling, "BACKEND", refuse)
+    with pytest.raises(AlexnetError, match=r"torch.compile fails on this model: .*no such kernel") as caught:
+        inspect(net, input_size=4).profile(seconds=0.05, compile=True)
+    assert caught.value.exit_code == 4
+
+    missing = type("InvalidCxxCompiler", (RuntimeError,), {})
+    failure = RuntimeError("the backend failed")
+    failure.__cause__ = missing("none")
+    run = compiling.CompiledRun(None, None)
+    with pytest.raises(AlexnetError, match=r"needs a C\+\+ compiler, and torch found none") as caught, run.explained():
+        raise failure
+    assert "install g++" in caught.value.hint
+
+
+def test_layers_that_do_not_add_up_are_told():
+    report = inspect(nn.Sequential(nn.ReLU()), torch.zeros(1, 4)).report
+    for step, told in ((4.0, False), (1.0, True)):
+        timed = replace(report, passes=passes((step,), whole=(4.0, 4.0), seconds=4.0))
+        notes = [
+            block.text for block in profile_document(timed, [profile(timed)], None).blocks if isinstance(block, Note)
+        ]
+        assert any("add up to 1.00 s of 4.00 s" in note for note in notes) is told
+
+
 def test_caches_bound_small_work_only():
     """A copy of 1 KB is slower than one of 4 KB, as its call takes longer than its bytes: caches do more."""
     bandwidths = (Bandwidth(1_000, 50.0), Bandwidth(4_000, 100.0), Bandwidth(100_000, 10.0))
@@ -124,9 +205,9 @@ def test_each_operator_of_the_tape_is_found(net, step):
 
 def test_operators_that_only_the_tape_has_keep_their_own_time():
     """A plain `max_pool1d` runs where the tape has other operators; `conv1d` calls `convolution`, which unsqueezes."""
-    run = clock._Event(0, 100, clock._RUN)
+    run = events.Event(0, 100, events.RUN)
     seen = [
-        clock._Event(*event)
+        events.Event(*event)
         for event in [
             *((1, 40, "aten::conv1d"), (2, 39, "aten::convolution"), (3, 4, "aten::unsqueeze")),
             (41, 60, "aten::max_pool1d"),
@@ -138,7 +219,7 @@ def test_operators_that_only_the_tape_has_keep_their_own_time():
         *(("squeeze", "view"), ("convolution", "compute")),
     ]
     operations = tuple(Operation(op, at, nature=nature) for at, (op, nature) in enumerate(natures))
-    found = clock._pass(run, seen, Tape(operations, (), (), (), ()))
+    found = events.pass_of(run, seen, Tape(operations, (), (), (), ()))
     assert found.positions == (0, 2, 4)
     assert found.steps == pytest.approx((39e-9, 22e-9, 37e-9))  # to 39, to where conv1d begins at 61, to 98
     assert found.kernels == pytest.approx((37e-9, 19e-9, 36e-9))  # of convolution, max_pool1d, convolution

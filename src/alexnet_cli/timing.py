@@ -25,10 +25,34 @@ class Pass(Struct, frozen=True):
     rest_events: int
 
 
+class Allocated(Struct, frozen=True):
+    """The most bytes that torch's allocator held while each of the operators at `positions` ran.
+
+    What it held before the run, as the weights, is not counted.
+    """
+
+    positions: tuple[int, ...]
+    bytes: tuple[int, ...]
+
+
+class Compiled(Struct, frozen=True):
+    """The same run compiled: the seconds of the first, in which it was compiled, and of those after it.
+
+    `graphs` is how many were compiled, and `breaks` at how many places of the code one ended; null if torch does not
+    tell.
+    """
+
+    first_seconds: float
+    whole: tuple[float, ...]
+    graphs: int | None
+    breaks: int | None
+
+
 class Passes(Struct, frozen=True):
     """One run that was repeated: the seconds of runs as they are, and those under the profiler.
 
-    `settled` tells whether the runs as they are varied little; otherwise the time was up.
+    `settled` tells whether the runs as they are varied little; otherwise the time was up. `allocated` is null where the
+    profiler does not see the allocator, `compiled` where the run was not to be compiled.
     """
 
     device_name: str
@@ -36,6 +60,8 @@ class Passes(Struct, frozen=True):
     whole: tuple[float, ...]
     passes: tuple[Pass, ...]
     settled: bool
+    allocated: Allocated | None = None
+    compiled: Compiled | None = None
 
 
 class Bandwidth(Struct, frozen=True):

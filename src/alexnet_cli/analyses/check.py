@@ -16,7 +16,7 @@ from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, compare
 from alexnet_cli.analyses.findings.wiring import Problem, ddp_problems, wiring_of
 from alexnet_cli.analyses.memory import peak_of, timeline
-from alexnet_cli.analyses.profile import TimedAgainst
+from alexnet_cli.analyses.turns import TimedAgainst
 from alexnet_cli.document import Unit
 from alexnet_cli.quantities import COUNT, SIZE, Quantity
 from alexnet_cli.report import Report

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from math import exp, log, sqrt
-from statistics import mean, median, quantiles, stdev
+from statistics import median, quantiles
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from alexnet_cli.analyses.cost import OUTSIDE, LayerCost, PhasedWork, Roof, cost, owners
-from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.memory import tape_of, timeline
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Report
-from alexnet_cli.timing import Pass, Passes
+from alexnet_cli.timing import Compiled, Pass, Passes
 
 _LAUNCH_BOUND = 0.5
 """An accelerator that works for less than this part of a layer's time waits for launches."""
@@ -39,7 +38,9 @@ class MeasuredWork(Struct, frozen=True, kw_only=True):
     `time` is measured, `share` its part of the whole run. `in_kernels` is the part of it within operators, the rest is
     Python and torch on the way. `floor_seconds` is the least time on the hardware, and `of_floor` how many times that
     the measured time is. `flops_per_s` and `bytes_per_s` are what was reached. `launched` counts kernels on an
-    accelerator, null on the CPU; `launch_bound` tells that it waited for them for half of the time.
+    accelerator, null on the CPU; `launch_bound` tells that it waited for them for half of the time. `peak_bytes` is the
+    most that torch's allocator held while it ran, `predicted_peak_bytes` the same by the lifetimes on the tape; neither
+    counts what was there before the run, as weights and inputs.
     """
 
     time: Spread
@@ -52,6 +53,8 @@ class MeasuredWork(Struct, frozen=True, kw_only=True):
     of_floor: float | None
     flops_per_s: float | None
     bytes_per_s: float | None
+    peak_bytes: int | None
+    predicted_peak_bytes: int | None
 
 
 class LayerTime(MeasuredWork, frozen=True, kw_only=True):
@@ -89,25 +92,29 @@ class Whole(Struct, frozen=True):
     samples_per_s: float | None
     floor_seconds: float | None
     of_floor: float | None
+    peak_bytes: int | None
+    predicted_peak_bytes: int | None
 
 
-class TimedAgainst(Struct, frozen=True):
-    """A model's time beside that of the first, both measured in turns.
+class CompiledTime(Struct, frozen=True):
+    """The whole run compiled: its time, and how many times that of the run as it is.
 
-    `ratio` is how many times that of the first it is: the geometric mean over `rounds` of the ratios of medians, with
-    the 95 % interval from `low` to `high`; `differs` tells whether 1 lies outside of it. They are null for the first.
+    `first_seconds` is the first run, in which it was compiled. Kernels are made of the operators of several layers, so
+    there is no time by layer. `graphs` were compiled, with `breaks` between them; null if torch does not tell.
     """
 
-    seconds: float
-    rounds: int
-    ratio: float | None = None
-    low: float | None = None
-    high: float | None = None
-    differs: bool | None = None
+    time: Spread
+    of_plain: float
+    first_seconds: float
+    graphs: int | None
+    breaks: int | None
 
 
 class Profile(Struct, frozen=True):
-    """Where the time of a run goes. `outside` is what no layer did, null if nothing; all add up to the whole."""
+    """Where the time of a run goes. `outside` is what no layer did, null if nothing; all add up to the whole.
+
+    `compiled` is null where the run was not to be compiled.
+    """
 
     batch_size: int | None
     device_name: str
@@ -116,6 +123,7 @@ class Profile(Struct, frozen=True):
     layers: tuple[LayerTime, ...]
     outside: MeasuredWork | None
     by_type: tuple[TypeTime, ...]
+    compiled: CompiledTime | None = None
 
 
 def profile(report: Report, roof: Roof | None = None, depth: int | None = None) -> Profile:
@@ -144,6 +152,7 @@ def profile(report: Report, roof: Roof | None = None, depth: int | None = None) 
     outside = _measured(taken[None], floors.outside, total, accelerated=accelerated)
     batch, floor = floors.batch_size, floors.totals.seconds
     summed = sum(layer.time.seconds for layer in layers) + outside.time.seconds
+    held = [each for each in taken.values() if each.peak is not None]
     whole = Whole(
         time=spread(passes.whole),
         layers_seconds=summed,
@@ -153,42 +162,24 @@ def profile(report: Report, roof: Roof | None = None, depth: int | None = None) 
         samples_per_s=batch / total if batch else None,
         floor_seconds=floor,
         of_floor=total / floor if floor else None,
+        peak_bytes=max((each.peak or 0 for each in held), default=None),
+        predicted_peak_bytes=max(each.predicted or 0 for each in taken.values()),
     )
     done = [*((layer.type, layer.family, layer) for layer in layers), (OUTSIDE, "other", outside)]
     by_type = _by_type(done, total) if summed else ()
-    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type)
+    compiled = None if passes.compiled is None else _compiled(passes.compiled, total)
+    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type, compiled)
+
+
+def _compiled(compiled: Compiled, plain: float) -> CompiledTime:
+    time = spread(compiled.whole)
+    return CompiledTime(time, time.seconds / plain, compiled.first_seconds, compiled.graphs, compiled.breaks)
 
 
 def spread(times: Sequence[float]) -> Spread:
     """Return the median and the quartiles of some measurements."""
     low, middle, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (times[0],) * 3
     return Spread(middle, low, high)
-
-
-ROUNDS = 7
-"""How often models are measured in turns."""
-_STUDENT_T = 2.447
-"""The two-sided 95 % quantile of Student's t with six degrees of freedom, for seven rounds."""
-
-
-def in_turns(rounds: Sequence[Sequence[float]]) -> tuple[TimedAgainst, ...]:
-    """Compare models by their seconds in each of `ROUNDS` rounds; the first is what the others are compared with.
-
-    The interval is that of the mean of the logarithms of the ratios, by Student's t: what slows a whole round down
-    cancels out in its ratio.
-    """
-    firsts, *others = zip(*rounds, strict=True)
-    found = [TimedAgainst(median(firsts), len(rounds))]
-    for seconds in others:
-        logs = [log(own / first) for own, first in zip(seconds, firsts, strict=True)]
-        middle, half = mean(logs), _STUDENT_T * stdev(logs) / sqrt(len(logs))
-        differs = abs(middle) > half
-        found.append(
-            TimedAgainst(
-                median(seconds), len(rounds), exp(middle), exp(middle - half), exp(middle + half), differs=differs
-            )
-        )
-    return tuple(found)
 
 
 class _Taken:
@@ -200,6 +191,8 @@ class _Taken:
         self.on_device = [0.0] * runs
         self.launched = 0
         self.operators = 0
+        self.peak: int | None = None
+        self.predicted: int | None = None
 
 
 def _added(passes: Passes) -> float:
@@ -224,6 +217,15 @@ def _taken(report: Report, passes: Passes, owner: Sequence[int]) -> dict[int | N
                 own.operators += 1
                 own.launched += each.launched[place]
         taken[None].seconds[at] += max(0.0, each.rest - for_event * each.rest_events)
+    before, *moments = timeline(report)
+    for operation, moment in zip(operations, moments, strict=True):
+        own = taken[None if operation.row is None else owner[operation.row]]
+        own.predicted = max(own.predicted or 0, moment.bytes - before.bytes)
+    if passes.allocated is not None:
+        for position, size in zip(passes.allocated.positions, passes.allocated.bytes, strict=True):
+            row = operations[position].row
+            own = taken[None if row is None else owner[row]]
+            own.peak = max(own.peak or 0, size)
     return taken
 
 
@@ -244,6 +246,8 @@ def _measured(taken: _Taken, work: PhasedWork | LayerCost | None, total: float, 
         of_floor=seconds.seconds / floor if floor else None,
         flops_per_s=_rate(None if work is None else work.flops, seconds.seconds),
         bytes_per_s=_rate(moved, seconds.seconds),
+        peak_bytes=taken.peak,
+        predicted_peak_bytes=taken.predicted,
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType, structs
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel
 from alexnet_cli.analyses.compare import compare as compared
 from alexnet_cli.analyses.compare import only_changes as changes_of
-from alexnet_cli.analyses.profile import ROUNDS, TimedAgainst, in_turns
+from alexnet_cli.analyses.turns import ROUNDS, TimedAgainst, in_turns
 from alexnet_cli.answers.answer import Answer
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import ErrorInfo, Input, Report, Run

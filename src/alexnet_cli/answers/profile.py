@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, find_hardware, measured_hardware
-from alexnet_cli.analyses.profile import LayerTime, MeasuredWork, Profile, TypeTime, Whole
+from alexnet_cli.analyses.profile import CompiledTime, LayerTime, MeasuredWork, Profile, TypeTime, Whole
 from alexnet_cli.analyses.profile import profile as analyse
 from alexnet_cli.analyses.slices import chrome_trace, speedscope
 from alexnet_cli.answers.answer import Answer, failures_of
@@ -37,6 +37,7 @@ class ProfileResult(Envelope, frozen=True, kw_only=True):
     layers: tuple[LayerTime, ...] = ()
     outside: MeasuredWork | None = None
     by_type: tuple[TypeTime, ...] = ()
+    compiled: CompiledTime | None = None
     hardware: Hardware | None = None
     sweep: tuple[Profile, ...] | UnsetType = UNSET
 
@@ -47,6 +48,7 @@ def profile(
     seconds: float = 5.0,
     backward: bool = False,
     amp: str | None = None,
+    compile: bool = False,  # noqa: A002 - as torch names it
     calibrate: bool = False,
     depth: int | None = None,
     trace: Path | None = None,
@@ -55,9 +57,9 @@ def profile(
 ) -> Answer[ProfileResult]:
     """Measure how long each layer takes, and hold it against the least time that the device allows.
 
-    The run is repeated for about so many `seconds`. With `backward` it is a training step. `calibrate` measures first
-    what the device can do. `trace` is a file for Perfetto, `flame` one for speedscope. Several sizes in `batch_size`
-    are compared.
+    The run is repeated for about so many `seconds`. With `backward` it is a training step. With `compile` the run is
+    measured compiled by torch as well, as a whole. `calibrate` measures first what the device can do. `trace` is a file
+    for Perfetto, `flame` one for speedscope. Several sizes in `batch_size` are compared.
 
     Raises:
         UsageError: an option does not parse, or there is no model to run.
@@ -75,7 +77,7 @@ def profile(
     sizes = tuple(batch_size or ())
     reports: list[Report] = []
     for size in sizes or (None,):
-        reports.append(session.with_batch(size).timed(seconds, step, silently=bool(reports)))
+        reports.append(session.with_batch(size).timed(seconds, step, silently=bool(reports), compiles=compile))
         if reports[-1].error is not None:
             break
         if size is not None and (run := reports[-1].run) and run.batch_size != size:

@@ -17,6 +17,7 @@ Examples:
   alexnet profile --calibrate              and the least time that this machine allows
   alexnet profile --device cuda -b 64      on a GPU
   alexnet profile --backward -b 8          a training step
+  alexnet profile --compile                what torch.compile gains on this machine
   alexnet profile -b 1,8                   latency and throughput by batch size
   alexnet profile --trace trace.json       a time line for Perfetto
   alexnet profile --json | jq .whole.time.seconds
@@ -27,6 +28,7 @@ Asked: Any = options_of(
     seconds=typer.Option(metavar="S", help="Repeat the run for about so long; less if its time varies little."),
     backward=typer.Option("--backward", help="Measure a training step: the forward and its backward."),
     amp=options.Amp,
+    compile=typer.Option("--compile", help="Measure the run compiled by torch.compile as well, as a whole."),
     calibrate=typer.Option(
         "--calibrate", help="First measure the peak and the bandwidth of the device; they are kept for later runs."
     ),

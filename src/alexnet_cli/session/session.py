@@ -154,17 +154,21 @@ class Session:
         except NothingToTrainError:
             return None
 
-    def timed(self, seconds: float, step: TrainingStep | None, *, silently: bool = False) -> Report:
+    def timed(
+        self, seconds: float, step: TrainingStep | None, *, silently: bool = False, compiles: bool = False
+    ) -> Report:
         """Return the report of a run that was repeated under a profiler, on a real device: by default the model's own.
 
+        If it `compiles`, the run is repeated compiled as well.
+
         Raises:
-            UsageError: there is no model to run.
+            UsageError: there is no model to run, or nothing that compiles it.
             AlexnetError: the model cannot be loaded or run.
         """
         subject = self._model("profile")
         device = subject.home if self.how.device == META else self.how.device
         mode = self.how.mode if step is None else "train"
-        how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds)
+        how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds, compiles=compiles)
         listener = self.listener.silenced() if silently else self.listener
         return Session(self.source, how, cache=False, listener=listener).report()
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from alexnet_cli.torch_insides.checkpoints import meta_storages_are_marked, place_in_file, sparse_tensors_unchecked
 from alexnet_cli.torch_insides.compiler import (
+    compiled_graphs,
     compiler_importable,
     compiler_is_loaded,
     imports_unwatched,
     load_compiler,
+    no_compiler,
     spare_compiler,
 )
 from alexnet_cli.torch_insides.modules import (
@@ -84,6 +86,7 @@ __all__ = [
     "all_to_all_differentiable",
     "backward_node",
     "bucket_assignment",
+    "compiled_graphs",
     "compiler_importable",
     "compiler_is_loaded",
     "ddp_buckets_given",
@@ -110,6 +113,7 @@ __all__ = [
     "local_tensor",
     "made_state",
     "meta_storages_are_marked",
+    "no_compiler",
     "operator_named",
     "overload_named",
     "own_buffers",

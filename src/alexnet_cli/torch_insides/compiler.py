@@ -102,3 +102,30 @@ def imports_unwatched() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def compiled_graphs() -> tuple[int, int] | None:
+    """Return how many graphs were compiled in this process so far, and at how many places of the code one ended.
+
+    Without the compiler's counters that is None.
+    """
+    counters: Any = getattr(sys.modules.get(f"{_COMPILER}.utils"), "counters", None)
+    if counters is None:
+        return None
+    return int(counters["stats"]["unique_graphs"]), sum(counters["graph_break"].values())
+
+
+_MISSING = {
+    "InvalidCxxCompiler": ("a C++ compiler", "install g++ or clang++, or name one in CXX"),
+    "TritonMissing": ("Triton", "pip install triton"),
+}
+"""What torch raises where a compiler of its own lacks another, by the name of the exception."""
+
+
+def no_compiler(error: BaseException | None) -> tuple[str, str] | None:
+    """Return what torch lacked to compile, and what to do about it; None if that was not why it failed."""
+    while error is not None:
+        if type(error).__name__ in _MISSING:
+            return _MISSING[type(error).__name__]
+        error = error.__cause__ or error.__context__
+    return None

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from alexnet_cli import units
 from alexnet_cli.analyses.compare import AlignedLayer, ComparedModel, Comparison
-from alexnet_cli.analyses.profile import TimedAgainst
+from alexnet_cli.analyses.turns import TimedAgainst
 from alexnet_cli.document import Block, Column, Document, Note, Row, Table
 from alexnet_cli.views.parts import Columns, run_line, table
 

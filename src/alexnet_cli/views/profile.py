@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.profile import LayerTime, Profile, Spread, TypeTime
+from alexnet_cli.analyses.profile import CompiledTime, LayerTime, Profile, Spread, TypeTime
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import flops_per_s, seconds, si
@@ -14,11 +14,21 @@ from alexnet_cli.views.parts import Columns, T, given, layer_name, look_of, run_
 
 _OF_HARDWARE = frozenset({"floor_seconds", "of_floor"})
 _MARGIN = 2.0
+_ADDS_UP = 0.1
+"""By which part of the run the sum of its layers may be off, if the machine was idle."""
 _MEASURED = (
     "Times are medians of repeated runs; the spread is the width of the middle half of all runs, as a part of the "
     "median. A layer's time goes from the end of the operator before to the end of its own last one, so that what "
     "Python and torch do on the way is part of it, and layers add up to the run. What the profiler adds is measured, "
     "by runs with and without it in turns, and taken off."
+)
+_ALLOCATED = (
+    "Peak memory is the most that torch's allocator held while the layer ran, in a run of its own under the profiler; "
+    "predicted is the same by `alexnet memory`. Neither counts weights and inputs."
+)
+_COMPILED = (
+    "torch.compile makes kernels of operators of several layers, so the layers are those of the run as it is; both "
+    "runs were measured in turns."
 )
 _FLOOR = (
     "Minimum times are those of `alexnet cost`: for each kernel, the longer of its FLOPs at the peak and its bytes at "
@@ -40,8 +50,11 @@ def profile_document(report: Report, found: Sequence[Profile], roof: Roof | None
         _roofline(report, first, roof),
         _facts(first, roof),
         Note(_MEASURED),
+        Note(_ALLOCATED) if first.whole.peak_bytes is not None else None,
+        Note(_COMPILED) if first.compiled is not None else None,
         Note(_FLOOR) if roof is not None else Note(_UNKNOWN),
         _faster(first),
+        _interrupted(first),
         None if first.whole.settled else Note("the runs varied: for steadier times give --seconds more", "warning"),
     )
     how = run_line(report.run) + "".join(f", {each.batch_size}" for each in found[1:])
@@ -64,6 +77,8 @@ def _layers(report: Report, found: Profile, roof: Roof | None) -> Table:
         Column("of_floor", "Of it", priority=7): lambda layer: _times(layer.of_floor),
         Column("flops_per_s", "FLOP/s", "flops_per_s", priority=4): lambda layer: _blank(layer.flops_per_s),
         Column("bytes_per_s", "Bytes/s", priority=3): lambda layer: _per_s(layer.bytes_per_s),
+        Column("peak_bytes", "Peak memory", "bytes", priority=3): lambda layer: layer.peak_bytes,
+        Column("predicted_peak_bytes", "Predicted", "bytes", priority=2): lambda layer: layer.predicted_peak_bytes,
         Column("in_kernels", "In kernels", "share", priority=2): lambda layer: layer.in_kernels,
         Column("operators", "Operators", "count", priority=1): lambda layer: layer.operators,
     }
@@ -94,6 +109,10 @@ def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
         Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.whole.floor_seconds,
         Column("of_floor", "Of it", priority=5): lambda each: _times(each.whole.of_floor),
     }
+    if any(each.compiled is not None for each in found):
+        columns[Column("compiled_seconds", "Compiled", "seconds", priority=6)] = lambda each: (
+            None if each.compiled is None else each.compiled.time.seconds
+        )
     return table("by_batch", _known(columns, roof), found, "By batch size")
 
 
@@ -142,6 +161,16 @@ def _faster(found: Profile) -> Note | None:
     return Note(f"faster than its minimum time: {some(paths)}; {why}", "warning")
 
 
+def _interrupted(found: Profile) -> Note | None:
+    """Say so if the layers' medians do not add up to the run's: most runs were slow, and each in another layer."""
+    whole = found.whole
+    if abs(whole.layers_seconds - whole.time.seconds) <= _ADDS_UP * whole.time.seconds:
+        return None
+    sums = f"{seconds(whole.layers_seconds)} of {seconds(whole.time.seconds)}"
+    why = "other work on this machine interrupted runs, each in another layer: measure while it is idle"
+    return Note(f"the layers' medians add up to {sums}; {why}", "warning")
+
+
 def _facts(found: Profile, roof: Roof | None) -> Facts:
     whole = found.whole
     low, high = seconds(whole.time.low), seconds(whole.time.high)
@@ -152,6 +181,10 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
     ]
     if found.outside is not None and found.outside.time.seconds:
         facts.append(Fact("outside layers", found.outside.time.seconds, "seconds", level=1))
+    facts += [] if found.compiled is None else _compiled(found.compiled)
+    if whole.peak_bytes is not None:
+        facts.append(Fact("Peak memory", whole.peak_bytes, "bytes", "measured, without weights and inputs"))
+        facts.append(Fact("predicted", whole.predicted_peak_bytes, "bytes", "by `alexnet memory`", level=1))
     if whole.samples_per_s is not None:
         facts.append(Fact("Samples per second", _rate(whole.samples_per_s), "count"))
     if roof is not None and whole.floor_seconds is not None:
@@ -160,6 +193,21 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
         facts.append(Fact("bandwidth", f"{si(roof.hardware.bandwidth_bytes_per_s)}B/s", level=1))
         facts += [Fact(f"peak in {dtype}", peak, "flops_per_s", level=1) for dtype, peak in _peaks(roof)]
     return Facts(tuple(facts))
+
+
+def _compiled(compiled: CompiledTime) -> list[Fact]:
+    low, high = seconds(compiled.time.low), seconds(compiled.time.high)
+    told = f"{_times(compiled.of_plain)} the run as it is; half of the runs from {low} to {high}"
+    facts = [
+        Fact("Compiled", compiled.time.seconds, "seconds", told),
+        Fact(
+            "first run", compiled.first_seconds, "seconds", "it was compiled in it, or read from torch's cache", level=1
+        ),
+    ]
+    if compiled.graphs is not None:
+        note = f"with {compiled.breaks} break{'s' * (compiled.breaks != 1)} between them" if compiled.breaks else ""
+        facts.append(Fact("graphs", compiled.graphs, "count", note, level=1))
+    return facts
 
 
 def _peaks(roof: Roof) -> list[tuple[str, float]]:

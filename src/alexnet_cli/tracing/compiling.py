@@ -1,0 +1,75 @@
+"""The same run with its model compiled by `torch.compile`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import nn
+
+from alexnet_cli.errors import ForwardError, UsageError
+from alexnet_cli.torch_insides import compiled_graphs, no_compiler
+from alexnet_cli.tracing.recording.runs import Forward, Step
+
+BACKEND = "inductor"
+"""What makes kernels of a graph."""
+
+
+@dataclass
+class CompiledRun:
+    """A run whose model torch compiles when it first runs; `before` is how much it had compiled until then."""
+
+    run: Forward | Step
+    before: tuple[int, int] | None
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Let compiled code run as such inside, which a trace does not."""
+        with torch.compiler.set_stance("default"):
+            yield
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Tell why what runs inside cannot be compiled.
+
+        Raises:
+            UsageError: a compiler is missing.
+            ForwardError: torch cannot compile the model.
+        """
+        try:
+            yield
+        except Exception as error:  # whatever torch's compiler, or what it calls, raises
+            missing = no_compiler(error)
+            if missing is not None:
+                raise UsageError(f"--compile needs {missing[0]}, and torch found none", missing[1]) from error
+            hint = "without --compile it is timed as it is; torch says more with TORCH_LOGS=+dynamo in the environment"
+            raise ForwardError(f"torch.compile fails on this model: {_first_sentence(error)}", hint) from error
+
+    def graphs(self) -> tuple[int | None, int | None]:
+        """Return how many graphs were compiled, and at how many places one ended; None if torch does not tell."""
+        now = compiled_graphs()
+        if now is None or self.before is None:
+            return None, None
+        return now[0] - self.before[0], now[1] - self.before[1]
+
+
+def _first_sentence(error: BaseException) -> str:
+    """Return the first line of what was said, and the next where the first is only its heading."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    first, *rest = lines or [type(error).__name__]
+    return f"{first} {rest[0]}" if rest and first.endswith(":") else first
+
+
+def compiled_run(run: Forward | Step) -> CompiledRun:
+    """Return the run with its model compiled, for its own shapes alone.
+
+    What this process compiled before is forgotten: else another batch of the same code would be compiled for all sizes.
+    """
+    torch.compiler.reset()
+    compiled = cast("nn.Module", torch.compile(run.model, dynamic=False, backend=BACKEND))
+    if isinstance(run, Forward):
+        return CompiledRun(replace(run, model=compiled), compiled_graphs() or (0, 0))
+    return CompiledRun(replace(run, forward=replace(run.forward, model=compiled)), compiled_graphs() or (0, 0))
