@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import webbrowser
@@ -18,7 +19,7 @@ from report_pages import MODELS
 from test_floors import run_without_torch
 
 from alexnet_cli.document import Axis, Plot, Series
-from alexnet_cli.graphics import bar_chart, plot_svg
+from alexnet_cli.graphics import bar_chart, plot_svg, time_lanes
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.graphics.plot_marks import Band
 from alexnet_cli.graphics.text import Style, text_width, visible
@@ -124,6 +125,43 @@ def test_a_checkpoint_page_has_only_what_weights_tell(tmp_path, alexnet):
     assert "Receptive field: a checkpoint cannot be run." in texts
     assert 'data-key="macs"' not in page
     assert ">40<" in page  # 8 · 4 + 8 parameters
+
+
+def test_measured_times_stand_beside_the_layers(alexnet):
+    page = alexnet("report", f"{MODELS}:Tower", "-i", "8:int64", "--profile", "--seconds", "0.1").out
+    texts = " ".join(" ".join(seen(page).texts).split())
+    assert "Measured times A forward took" in texts
+    assert "what this machine can do at most is not known: --calibrate measures it once" in texts
+    section = page[page.index('id="measured"') :]
+    section = section[: section.index("</section>")]
+    wide, narrow = (ET.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", section, re.DOTALL)[2:4])
+    for picture, width in ((wide, WIDE), (narrow, NARROW)):
+        blocks = [each for each in picture.iter("rect") if each.get("data-path") or each.get("data-paths")]
+        assert {"blocks.0", "head"} <= {path for each in blocks for path in _tied_to(each)}
+        assert all(0 <= float(each.get("x")) <= float(each.get("x")) + float(each.get("width")) for each in blocks)
+        assert max(float(each.get("x")) + float(each.get("width")) for each in blocks) <= width + 0.1
+
+
+def _tied_to(element) -> list[str]:
+    several = element.get("data-paths")
+    return json.loads(several) if several else [element.get("data-path")]
+
+
+def test_a_saved_report_cannot_be_timed_for_a_page(tmp_path, alexnet):
+    saved = tmp_path / "alexnet.json"
+    assert alexnet("summary", "-o", str(saved)).code == 0
+    answer = alexnet("report", str(saved), "--profile")
+    assert answer.code == 2
+    assert "profile needs a model to run" in answer.err
+
+
+def test_only_blocks_side_by_side_are_drawn_as_one():
+    """On 100 pixels for 100 s a second is a pixel: blocks of one second are too narrow, and five seconds are apart."""
+    starts = [0, 1, 7, 8, 20]
+    narrow = [time_lanes.Block(f"b{at}", "conv", at, at + 1, 0, f"b{at}", "") for at in starts]
+    drawn = time_lanes.draw([*narrow, time_lanes.Block("wide", "conv", 21, 100, 0, "wide", "")], 100)
+    paths = [_tied_to(rect) for each in drawn.elements for rect in ET.fromstring(each).iter("rect")]
+    assert paths == [["b0", "b1"], ["b7", "b8"], ["b20"], ["wide"]]
 
 
 def test_sections_without_their_data_are_left_out(report):
@@ -329,6 +367,8 @@ def test_on_a_terminal_the_page_goes_to_a_file(alexnet, tmp_path, monkeypatch):
         (["--gpu", "t5"], "unknown GPU 't5'"),
         (["--optimizer", "sdg"], "did you mean sgd?"),
         (["alexnet", "caffenet", "--gpu", "t4"], "--gpu goes with one target"),
+        (["alexnet", "caffenet", "--profile"], "--profile goes with one target"),
+        (["--profile", "--seconds", "0"], "--seconds 0 is no time"),
         (["alexnet", "caffenet", "--amp", "bf16"], "--amp goes with one target"),
         (["-b", "1", "-b", "2"], "--batch-size was given 2 times for 1 target"),
         (["alexnett"], "alexnet"),

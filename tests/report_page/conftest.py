@@ -58,6 +58,13 @@ def alexnet_page(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def measured_page(tmp_path_factory):
+    return written(
+        tmp_path_factory.mktemp("measured"), f"{MODELS}:Tower", "-i", "8:int64", "--profile", "--seconds", "0.1"
+    )
+
+
+@pytest.fixture(scope="session")
 def comparison_page(tmp_path_factory):
     return written(tmp_path_factory.mktemp("comparison"), "alexnet", "alexnet-paper")
 

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
-@pytest.mark.parametrize("name", ["alexnet_page", "comparison_page", "odd_page", "failed_page"])
+@pytest.mark.parametrize("name", ["alexnet_page", "comparison_page", "odd_page", "failed_page", "measured_page"])
 def test_pages_have_no_accessibility_violations(opened, request, name, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 

@@ -15,13 +15,17 @@ _MICRO = 1e6
 
 
 class Slice(NamedTuple):
-    """Something that ran from `start` to `end`, in seconds; `depth` 0 is a phase of the run."""
+    """Something that ran from `start` to `end`, in seconds; `depth` 0 is a phase of the run.
+
+    `row` is the position of a layer among the report's, None for a phase or an operator.
+    """
 
     name: str
     start: float
     end: float
     depth: int
     about: dict[str, Any]
+    row: int | None = None
 
 
 def slices(report: Report) -> list[Slice]:
@@ -68,7 +72,7 @@ def _opened(layers: Sequence[Layer], key: tuple[str, int], now: float, depth: in
         return Slice(phase, now, now, depth, {})
     layer = layers[row]
     about = {"type": layer.type, "output": [list(shape) for shape in layer.output_shapes], "macs": layer.macs}
-    return Slice(layer.path or layer.type, now, now, depth, about)
+    return Slice(layer.path or layer.type, now, now, depth, about, row)
 
 
 def _shapes(report: Report, values: Sequence[int]) -> list[list[int]]:
@@ -102,7 +106,7 @@ def chrome_trace(report: Report) -> bytes:
             "pid": 1,
             "tid": 1,
             "name": each.name,
-            "cat": "layer" if "type" in each.about else "operator" if each.about else "phase",
+            "cat": "layer" if each.row is not None else "operator" if each.about else "phase",
             "ts": each.start * _MICRO,
             "dur": (each.end - each.start) * _MICRO,
             "args": each.about,

@@ -83,7 +83,7 @@ def profile(
         if size is not None and (run := reports[-1].run) and run.batch_size != size:
             raise UsageError(f"the model runs with a batch of {run.batch_size}, not {size}")
     timed = [report for report in reports if report.passes is not UNSET]
-    roof = _roof(session, timed[0], anew=calibrate) if timed else None
+    roof = measured_roof(session, timed[0], anew=calibrate) if timed else None
     found = [analyse(report, roof, depth) for report in timed]
     if timed and trace is not None:
         write_file(trace, chrome_trace(timed[0]))
@@ -99,8 +99,11 @@ def profile(
     return Answer(result, lambda: profile_document(reports[0], found, roof), failures=failures_of(reports[-1]))
 
 
-def _roof(session: Session, report: Report, *, anew: bool) -> Roof | None:
-    """Return what the device that ran can do at most: by a calibration, else by the table of GPUs; None if unknown."""
+def measured_roof(session: Session, report: Report, *, anew: bool = False) -> Roof | None:
+    """Return what the device that ran can do at most: by a calibration, else by the table of GPUs; None if unknown.
+
+    Measured `anew`, what the device can do is kept for the machine.
+    """
     device = report.run.device if report.run else "cpu"
     measured = calibration(device, session.listener, anew=anew)
     if measured is not None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.findings.rules import RULES
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Recipe
+from alexnet_cli.analyses.profile import profile as analyse
 from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.answers.compare import named_failures, reports_of
+from alexnet_cli.answers.profile import measured_roof
+from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.material import Material, need_packages
+from alexnet_cli.report_page.material import Material, Measured, need_packages
 from alexnet_cli.session.changes import trace_changes
 from alexnet_cli.session.how import training_step
 from alexnet_cli.session.session import Session
@@ -26,8 +31,18 @@ class Page(Outcome, frozen=True):
     reports: tuple[Report, ...]
 
 
-def model_page(session: Session, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> Page:
+def model_page(
+    session: Session,
+    *,
+    gpu: str | None = None,
+    optimizer: str = "sgd",
+    amp: str | None = None,
+    profile: bool = False,
+    seconds: float = 5.0,
+) -> Page:
     """Write a page about one model; `gpu` is that of the roofline, `none` leaves it out.
+
+    With `profile` the forward is measured for about so many `seconds`.
 
     Raises:
         UsageError: an option does not parse, or a package is not installed.
@@ -37,11 +52,15 @@ def model_page(session: Session, *, gpu: str | None = None, optimizer: str = "sg
     from alexnet_cli.report_page import page  # needs those packages
 
     step, roof = training_step(optimizer, amp), _roof(gpu)
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 5")
     report = session.report()
+    measured = _measured(session, seconds) if profile and report.error is None else None
     trained = session.training(step) if report.error is None else None
     recipe = Recipe(step.optimizer, step.amp, step.foreach)
     changes = trace_changes(session, RULES)
-    material = Material(report, trained, recipe, _why_untrained(trained, can_run=session.can_run), roof, changes)
+    why = _why_untrained(trained, can_run=session.can_run)
+    material = Material(report, trained, recipe, why, roof, changes, measured)
     with session.listener.progress("writing", str):
         html = page.model_page(material)
     return Page(html, (report,), failures=failures_of(report))
@@ -61,6 +80,14 @@ def comparison_page(sessions: Sequence[Session]) -> Page:
     with sessions[0].listener.progress("writing", str):
         html = page.comparison_page(reports)
     return Page(html, reports, failures=named_failures(reports))
+
+
+def _measured(session: Session, seconds: float) -> Measured:
+    report = session.timed(seconds, None)
+    if report.error is not None or report.passes is UNSET:
+        raise UsageError(f"{report.model.target} runs on meta and not where it is to be timed", "leave out --profile")
+    roof = measured_roof(session, report)
+    return Measured(report, analyse(report, roof), roof)
 
 
 def _why_untrained(trained: Report | None, *, can_run: bool) -> str:

@@ -236,9 +236,18 @@ class Inspection:
         asked = read_asked(given, session_of=lambda target: inspect(target).session)
         return _result(check_answer(self.session, asked, optimizer=optimizer, amp=amp, seconds=seconds), self.notes)
 
-    def page(self, *, gpu: str | None = None, optimizer: str = "sgd", amp: str | None = None) -> ReportPage:
-        """Write the page that `alexnet report` writes: figure, charts, layers, findings."""
-        return ReportPage(model_page(self.session, gpu=gpu, optimizer=optimizer, amp=amp))
+    def page(
+        self,
+        *,
+        gpu: str | None = None,
+        optimizer: str = "sgd",
+        amp: str | None = None,
+        profile: bool = False,
+        seconds: float = 5.0,
+    ) -> ReportPage:
+        """Write the page that `alexnet report` writes: figure, charts, layers, findings; with `profile` times too."""
+        page = model_page(self.session, gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds)
+        return ReportPage(page)
 
 
 def _result(answer: Answer[R], notes: tuple[str, ...]) -> Result[R]:

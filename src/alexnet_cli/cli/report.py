@@ -27,6 +27,7 @@ Examples:
   alexnet report -o report.html                    a page about the notebook's AlexNet, in one file
   alexnet report net.py:Net --open                 the same for your own model, shown in the browser
   alexnet report net.py:Net --gpu a100 -b 64       for another GPU and another batch
+  alexnet report net.py:Net --profile              with how long each layer takes on this machine
   alexnet report alexnet alexnet-paper -o ab.html  two models side by side
 """
 
@@ -64,6 +65,8 @@ Gpu = Annotated[
         show_default=False,
     ),
 ]
+Profile = Annotated[bool, typer.Option("--profile", help="Measure also how long each layer takes here.")]
+Seconds = Annotated[float, typer.Option(metavar="S", help="With --profile: repeat the run for about so long.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 File = Annotated[
     Path | None,
@@ -101,6 +104,8 @@ def report(
     gpu: Gpu = None,
     optimizer: options.Optimizer = "sgd",
     amp: options.Amp = None,
+    profile: Profile = False,
+    seconds: Seconds = 5.0,
     *,
     sides: ReportSides,
     output: File = None,
@@ -113,9 +118,13 @@ def report(
         for name, value in (("--gpu", gpu), ("--amp", amp)):
             if value is not None:
                 raise UsageError(f"{name} goes with one target", "a comparison has no roofline and no training step")
+        if profile:
+            raise UsageError("--profile goes with one target", "alexnet compare --profile measures several in turns")
         page = comparison_page(sides.sessions(names))
     else:
-        page = model_page(sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp)
+        page = model_page(
+            sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds
+        )
     _write(page, output, show=show)
     finish(page)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 from msgspec import Struct
 
-from alexnet_cli.graphics import bar_chart, plot_svg
+from alexnet_cli.graphics import bar_chart, plot_svg, time_lanes
 from alexnet_cli.graphics.palette import BY_VARIABLES
 from alexnet_cli.graphics.svg import Drawing, inline
 
@@ -34,5 +34,5 @@ def bars(label: str, rows: Sequence[bar_chart.BarRow], panels: Sequence[bar_char
 
 def style() -> Markup:
     """Return the style rules of all charts, in the colours of the page."""
-    rules = (writer.rules(".plot", BY_VARIABLES) for writer in (plot_svg, bar_chart))
+    rules = (writer.rules(".plot", BY_VARIABLES) for writer in (plot_svg, bar_chart, time_lanes))
     return Markup("".join(f"{rule}\n" for rule in rules))  # noqa: S704 - our own text

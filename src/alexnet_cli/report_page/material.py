@@ -12,6 +12,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.cost import Cost, Roof, cost
 from alexnet_cli.analyses.findings.one_layer import Changes
 from alexnet_cli.analyses.memory import Recipe
+from alexnet_cli.analyses.profile import Profile
 from alexnet_cli.analyses.receptive_field.fields import ReceptiveFields, receptive_fields
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
@@ -28,13 +29,22 @@ def need_packages() -> None:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The report of a run that was repeated, where its time went, and what the device can do at most, if known."""
+
+    report: Report
+    profile: Profile
+    roof: Roof | None
+
+
+@dataclass(frozen=True)
 class Material:
     """What a page about one model is made from.
 
     `training` is the report of a training step by `recipe`; where it is None, `untrained` says why. `roof` is the
     hardware of the roofline, if any. `changes` has the traces of the changes that findings propose, None if the model
-    cannot be run again. Analyses that several sections need are computed once; where one is a string, it says why
-    there is no result.
+    cannot be run again, and `measured` the times of a run, if it was timed. Analyses that several sections need are
+    computed once; where one is a string, it says why there is no result.
     """
 
     report: Report
@@ -43,6 +53,7 @@ class Material:
     untrained: str = ""
     roof: Roof | None = None
     changes: Changes | None = None
+    measured: Measured | None = None
 
     @property
     def not_run(self) -> str:

@@ -26,10 +26,11 @@ from alexnet_cli.report_page.layers import layers
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.overview import MARKS, figure, findings, headline, overview, say_verdict
 from alexnet_cli.report_page.plots import memory, roofline
+from alexnet_cli.report_page.times import measured
 from alexnet_cli.views.explain import first_alike
 from alexnet_cli.views.parts import run_line
 
-SECTIONS = (overview, figure, balance, memory, roofline, receptive_field, layers, findings)
+SECTIONS = (overview, figure, balance, memory, roofline, measured, receptive_field, layers, findings)
 COMPARED = (models, figures, types, lined_up, verdicts)
 SCRIPTS = ("highlight.js", "table.js")
 

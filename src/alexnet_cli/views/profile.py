@@ -47,19 +47,23 @@ def profile_document(report: Report, found: Sequence[Profile], roof: Roof | None
         _types(first, roof),
         _batches(found, roof) if several else None,
         _against_latency(found) if several else None,
-        _roofline(report, first, roof),
+        measured_roofline(report, first, roof),
         _facts(first, roof),
         Note(_MEASURED),
         Note(_ALLOCATED) if first.whole.peak_bytes is not None else None,
         Note(_COMPILED) if first.compiled is not None else None,
-        Note(_FLOOR) if roof is not None else Note(_UNKNOWN),
-        _faster(first),
-        _interrupted(first),
-        None if first.whole.settled else Note("the runs varied: for steadier times give --seconds more", "warning"),
+        *profile_notes(first, roof),
     )
     how = run_line(report.run) + "".join(f", {each.batch_size}" for each in found[1:])
     how += "" if first.threads is None else f" · {first.threads} thread{'s' * (first.threads > 1)}"
     return Document(f"Profile of {titled(report)}", blocks, f"{how} · {first.device_name}")
+
+
+def profile_notes(found: Profile, roof: Roof | None) -> list[Note]:
+    """Return what must be said of minimum times, and of times that cannot be trusted."""
+    varied = Note("the runs varied: for steadier times give --seconds more", "warning")
+    doubts = _faster(found), _interrupted(found), None if found.whole.settled else varied
+    return [Note(_UNKNOWN if roof is None else _FLOOR), *(note for note in doubts if note is not None)]
 
 
 def _known(columns: Columns[T], roof: Roof | None) -> Columns[T]:
@@ -74,7 +78,7 @@ def _layers(report: Report, found: Profile, roof: Roof | None) -> Table:
         Column("spread", "Spread", "share", priority=5): lambda layer: _width(layer.time),
         Column("share", "Share", "share", priority=8, bar=True): lambda layer: layer.share,
         Column("floor_seconds", "Min. time", "seconds", priority=7): lambda layer: layer.floor_seconds,
-        Column("of_floor", "Of it", priority=7): lambda layer: _times(layer.of_floor),
+        Column("of_floor", "Of it", priority=7): lambda layer: times(layer.of_floor),
         Column("flops_per_s", "FLOP/s", "flops_per_s", priority=4): lambda layer: _blank(layer.flops_per_s),
         Column("bytes_per_s", "Bytes/s", priority=3): lambda layer: _per_s(layer.bytes_per_s),
         Column("peak_bytes", "Peak memory", "bytes", priority=3): lambda layer: layer.peak_bytes,
@@ -95,7 +99,7 @@ def _types(found: Profile, roof: Roof | None) -> Table:
         Column("seconds", "Time", "seconds"): lambda each: each.seconds,
         Column("share", "% of time", "share", bar=True): lambda each: each.share,
         Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.floor_seconds,
-        Column("of_floor", "Of it", priority=5): lambda each: _times(each.of_floor),
+        Column("of_floor", "Of it", priority=5): lambda each: times(each.of_floor),
     }
     return table("by_type", _known(columns, roof), found.by_type, "By type")
 
@@ -107,7 +111,7 @@ def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
         Column("spread", "Spread", "share", priority=5): lambda each: _width(each.whole.time),
         Column("samples_per_s", "Samples/s", "count"): lambda each: _rate(each.whole.samples_per_s),
         Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.whole.floor_seconds,
-        Column("of_floor", "Of it", priority=5): lambda each: _times(each.whole.of_floor),
+        Column("of_floor", "Of it", priority=5): lambda each: times(each.whole.of_floor),
     }
     if any(each.compiled is not None for each in found):
         columns[Column("compiled_seconds", "Compiled", "seconds", priority=6)] = lambda each: (
@@ -127,7 +131,7 @@ def _against_latency(found: Sequence[Profile]) -> Plot | None:
     return Plot("throughput", x, y, (line,), "Throughput against latency, by batch size")
 
 
-def _roofline(report: Report, found: Profile, roof: Roof | None) -> Plot | None:
+def measured_roofline(report: Report, found: Profile, roof: Roof | None) -> Plot | None:
     """Return what each layer reached below the roof; None if no layer can be placed."""
     placed = [
         (layer, (layer.flops_per_s / layer.bytes_per_s, layer.flops_per_s))
@@ -138,12 +142,15 @@ def _roofline(report: Report, found: Profile, roof: Roof | None) -> Plot | None:
     peak = None if roof is None else roof.peak(dtype)
     if roof is None or peak is None or not placed:
         return None
-    bandwidth = roof.hardware.bandwidth_bytes_per_s
-    ends = [x for _, (x, _) in placed] + [peak / bandwidth]
+    bandwidth, in_caches = roof.hardware.bandwidth_bytes_per_s, roof.hardware.bandwidth(0)
+    ends = [x for _, (x, _) in placed] + [peak / bandwidth, peak / in_caches]
     low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
     corners = ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak))
     lines = Series(f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", corners, "other", "line")
     clouds = []
+    if in_caches > bandwidth:
+        steeper = (low, low * in_caches), (peak / in_caches, peak)
+        clouds.append(Series(f"in caches: {si(in_caches)}B/s", steeper, "other", "line"))
     for family in dict.fromkeys(layer.family for layer, _ in placed):
         own = [each for each in placed if each[0].family == family]
         names = tuple(layer.path for layer, _ in own)
@@ -188,7 +195,7 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
     if whole.samples_per_s is not None:
         facts.append(Fact("Samples per second", _rate(whole.samples_per_s), "count"))
     if roof is not None and whole.floor_seconds is not None:
-        facts.append(Fact("Minimum time", whole.floor_seconds, "seconds", f"the run takes {_times(whole.of_floor)}"))
+        facts.append(Fact("Minimum time", whole.floor_seconds, "seconds", f"the run takes {times(whole.of_floor)}"))
         facts.append(Fact("Hardware", roof.hardware.name, note=roof.hardware.source))
         facts.append(Fact("bandwidth", f"{si(roof.hardware.bandwidth_bytes_per_s)}B/s", level=1))
         facts += [Fact(f"peak in {dtype}", peak, "flops_per_s", level=1) for dtype, peak in _peaks(roof)]
@@ -197,7 +204,7 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
 
 def _compiled(compiled: CompiledTime) -> list[Fact]:
     low, high = seconds(compiled.time.low), seconds(compiled.time.high)
-    told = f"{_times(compiled.of_plain)} the run as it is; half of the runs from {low} to {high}"
+    told = f"{times(compiled.of_plain)} the run as it is; half of the runs from {low} to {high}"
     facts = [
         Fact("Compiled", compiled.time.seconds, "seconds", told),
         Fact(
@@ -218,7 +225,8 @@ def _width(time: Spread) -> float | str:
     return (time.high - time.low) / time.seconds if time.seconds else ""
 
 
-def _times(of_floor: float | None) -> str:
+def times(of_floor: float | None) -> str:
+    """Write how many times another time a time is; empty if it is unknown."""
     if of_floor is None:
         return ""
     return f"{of_floor:.3g} ×" if of_floor < 1000 else f"{round(of_floor):,} ×"  # noqa: PLR2004 - three digits
