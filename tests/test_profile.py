@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import jsonschema
 import pytest
@@ -261,6 +262,85 @@ def test_files_for_other_programs(net, tmp_path):
         else:
             assert opened.pop() == event["frame"]
     assert opened == []
+
+
+TRACE_EVENTS = {
+    "type": "object",
+    "required": ["traceEvents"],
+    "additionalProperties": False,
+    "properties": {
+        "displayTimeUnit": {"enum": ["ms", "ns"]},
+        "traceEvents": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["ph", "name", "pid"],
+                "properties": {"name": {"type": "string", "minLength": 1}, "pid": {"type": "integer"}},
+                "oneOf": [
+                    {
+                        "properties": {
+                            "ph": {"const": "M"},
+                            "name": {"enum": ["process_name", "thread_name"]},
+                            "args": {
+                                "type": "object",
+                                "required": ["name"],
+                                "properties": {"name": {"type": "string"}},
+                            },
+                        },
+                        "required": ["args"],
+                        "not": {"anyOf": [{"required": ["ts"]}, {"required": ["dur"]}]},
+                    },
+                    {
+                        "properties": {
+                            "ph": {"const": "X"},
+                            "tid": {"type": "integer"},
+                            "cat": {"type": "string"},
+                            "ts": {"type": "number", "minimum": 0},
+                            "dur": {"type": "number", "minimum": 0},
+                            "args": {"type": "object"},
+                        },
+                        "required": ["tid", "ts", "dur"],
+                    },
+                ],
+            },
+        },
+    },
+}
+"""What the Trace Event Format says of an object with complete (X) and metadata (M) events."""
+
+
+@pytest.mark.parametrize("step", [None, TrainingStep("none")], ids=["forward", "backward"])
+def test_a_trace_keeps_to_its_format(net, step):
+    """Events are as the format says, and nested in whole nanoseconds, as Perfetto keeps them."""
+    trace = json.loads(chrome_trace(timed(net, step)), parse_constant=pytest.fail)
+    jsonschema.validate(trace, TRACE_EVENTS)
+    open_until = []
+    events = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+    for event in sorted(events, key=lambda event: (event["ts"], -event["dur"])):
+        begin, took = (event[key] * 1000 for key in ("ts", "dur"))
+        assert (begin, took) == pytest.approx((round(begin), round(took)), abs=1e-3)
+        while open_until and open_until[-1] <= round(begin):
+            open_until.pop()
+        assert not open_until or round(begin) + round(took) <= open_until[-1]
+        open_until.append(round(begin) + round(took))
+    first_to_last = [event["ts"] for event in events]
+    assert first_to_last == sorted(first_to_last)
+
+
+def test_perfetto_loads_a_trace(net, tmp_path):
+    processors = pytest.importorskip("perfetto.trace_processor", reason="the package perfetto is not installed")
+    (tmp_path / "trace.json").write_bytes(chrome_trace(timed(net)))
+    try:
+        processor = processors.TraceProcessor(trace=str(tmp_path / "trace.json"))
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"Perfetto's package downloads its processor when it is first used, and that failed: {error}")
+    with processor:
+        names = [row.name for row in processor.query("select name from slice order by ts, depth")]
+        lost = [row.value for row in processor.query("select value from stats where severity = 'error' and value > 0")]
+    assert {"forward", "Net", "blocks.0", "blocks.0.first", "blocks.1.second"} <= set(names)
+    assert names[:3] == ["forward", "Net", "blocks.0"]
+    assert lost == []
 
 
 def test_the_command_measures_and_keeps_what_a_machine_can_do(alexnet, net, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from alexnet_cli.report import Layer, Report
 from alexnet_cli.timing import Passes
 
 _MICRO = 1e6
+_NANO_IN_MICRO = 1000
 
 
 class Slice(NamedTuple):
@@ -94,6 +95,8 @@ def _ancestors(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
 def chrome_trace(report: Report) -> bytes:
     """Return the slices in the Trace Event Format, which Perfetto and Chrome read; times are in microseconds.
 
+    They are whole nanoseconds, as Perfetto keeps them: rounded apart, a part would end after its whole.
+
     https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     """
     named = [
@@ -107,13 +110,17 @@ def chrome_trace(report: Report) -> bytes:
             "tid": 1,
             "name": each.name,
             "cat": "layer" if each.row is not None else "operator" if each.about else "phase",
-            "ts": each.start * _MICRO,
-            "dur": (each.end - each.start) * _MICRO,
+            "ts": _nanoseconds(each.start) / _NANO_IN_MICRO,
+            "dur": (_nanoseconds(each.end) - _nanoseconds(each.start)) / _NANO_IN_MICRO,
             "args": each.about,
         }
         for each in slices(report)
     ]
     return json.dumps({"traceEvents": [*named, *events], "displayTimeUnit": "ms"}).encode()
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * _MICRO * _NANO_IN_MICRO)
 
 
 def speedscope(report: Report) -> bytes:

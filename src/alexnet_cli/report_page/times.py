@@ -38,8 +38,9 @@ def measured(material: Material) -> Section | LeftOut:
 
 
 def _said(found: Measured) -> str:
-    slowest = [f"The {MOST_BARS} slowest, in their order."] if len(found.profile.layers) > MOST_BARS else []
-    return " ".join([*slowest, *(["How many times the minimum it is: ×."] if found.roof is not None else [])])
+    slowest = f"The {MOST_BARS} slowest, in their order." if len(found.profile.layers) > MOST_BARS else ""
+    over = "× says how many times the minimum time it took." if found.roof is not None else ""
+    return f"{slowest} {over}".strip()
 
 
 def _by_layer(found: Measured) -> Chart:
