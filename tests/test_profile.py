@@ -19,6 +19,7 @@ from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
 from alexnet_cli.analyses.turns import in_turns
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.document import Note
+from alexnet_cli.session.machine import better
 from alexnet_cli.session.session import Named, Session
 from alexnet_cli.tape import Operation, Tape
 from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Compiled, Pass, Passes
@@ -184,6 +185,35 @@ def test_layers_that_do_not_add_up_are_told():
             block.text for block in profile_document(timed, [profile(timed)], None).blocks if isinstance(block, Note)
         ]
         assert any("add up to 1.00 s of 4.00 s" in note for note in notes) is told
+
+
+def test_no_layer_is_faster_than_its_floor(monkeypatch):
+    """The machine is measured before and after; what it reached once, it can do. Three quarters of the runs are slower.
+
+    What is measured and what runs is small, so that it is done before other work on the machine interrupts it.
+    """
+    monkeypatch.setattr(calibrate, "_DTYPES", (torch.float32,))
+    monkeypatch.setitem(calibrate._ROUNDS, "cpu", 20)
+    monkeypatch.setitem(calibrate._SIDES, "cpu", (256, 512))
+    monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", tuple(2**power for power in range(14, 25, 2)))
+    model = nn.Sequential(
+        *(nn.Conv2d(16, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 64, 3, padding=1)),
+        *(nn.Flatten(), nn.Linear(64 * 15 * 15, 64), nn.LayerNorm(64), nn.Softmax(-1)),
+    )
+    before = calibrate.calibrate(torch.device("cpu"), lambda _: None)
+    report = inspect(model, torch.zeros(2, 16, 32, 32)).session.timed(0.3, None)
+    after = calibrate.calibrate(torch.device("cpu"), lambda _: None)
+    layers = profile(report, Roof(measured_hardware(better(after, before)))).layers
+    assert {layer.type for layer in layers if layer.floor_seconds} >= {"Conv2d", "BatchNorm2d", "ReLU", "Linear"}
+    assert [layer.path for layer in layers if layer.time.high < (layer.floor_seconds or 0)] == []
+
+
+def test_of_runs_that_other_work_disturbs_little_is_taken_off():
+    """The fastest run under the profiler took 1 s more, medians are 4 s apart: 1 s is the profiler's for sure."""
+    report = inspect(nn.Sequential(nn.ReLU()), torch.zeros(1, 4)).report
+    watched = [passes((seconds,), whole=(1.0,), seconds=seconds).passes[0] for seconds in (3.0, 9.0, 9.0)]
+    timed = replace(passes((9.0,), whole=(2.0, 5.0, 5.0), seconds=9.0), passes=tuple(watched))
+    assert profile(replace(report, passes=timed)).whole.profiler_seconds == 1.0
 
 
 def test_caches_bound_small_work_only():

@@ -37,7 +37,7 @@ def calibration(device: str, listener: Listener, *, anew: bool) -> Calibration |
             nonlocal doing
             doing = text
 
-        found = _better(calibrate(where, tell), before)
+        found = better(calibrate(where, tell), before)
     if folder is not None:
         store.write(folder, key, msgspec.json.encode(found))
     return found
@@ -51,7 +51,7 @@ def _kept(folder: Path | None, key: str) -> Calibration | None:
         return None
 
 
-def _better(now: Calibration, before: Calibration | None) -> Calibration:
+def better(now: Calibration, before: Calibration | None) -> Calibration:
     """Return the best of two measurements: what a machine reached once, it can do."""
     if before is None:
         return now
