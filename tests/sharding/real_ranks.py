@@ -1,15 +1,16 @@
 """Runs the cases in real processes with gloo, as a user's own script would, and writes down what each rank does.
 
-Run as `python real_ranks.py RANKS PORT FOLDER`: it spawns so many processes, each of which writes `RANK.json`: for each
-case its collectives (operator, bytes of tensors read and made) and the peak of what torch's allocator had out.
+Run as `python real_ranks.py FOLDER`: for each number of ranks that cases have it starts so many processes, each of
+which writes `RANKS-RANK.json`: for each case its collectives (operator, bytes of tensors read and made) and the peak of
+what torch's allocator had out.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -255,18 +256,31 @@ def peak_of(profile: torch.profiler.profile) -> int:
     memory = sorted((each for each in events if each.name() == "[memory]"), key=lambda each: each.start_ns())
     threads = [each.start_thread_id() for each in memory]
     own = max(set(threads), key=threads.count)
-    apart = [
+    apart = joined(
         (each.start_ns(), each.start_ns() + each.duration_ns())
         for each in events
         if each.name().startswith("c10d::") or each.name() in KERNELS_WITH_WORKSPACE
-    ]
+    )
+    starts = [start for start, _ in apart]
     live = most = 0
     for event in memory:
         if event.start_thread_id() == own:
-            inside = any(start <= event.start_ns() <= end for start, end in apart)
+            before = bisect_right(starts, event.start_ns())
+            inside = before > 0 and event.start_ns() <= apart[before - 1][1]
             most = most if inside else max(most, live + event.nbytes())
             live += event.nbytes()
     return most
+
+
+def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans in order, those that overlap as one."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
 
 
 def pipeline(case: Case, mesh: DeviceMesh) -> tuple[nn.Module, list, Callable[[], None]]:
@@ -364,16 +378,19 @@ def run_on(case: Case, given: Tensor) -> dict:
     return {"collectives": collectives.seen, "peak": before + min(peaks)}
 
 
-def main(rank: int, ranks: int, port: str, folder: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+def main(rank: int, ranks: int, folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", rank=rank, world_size=ranks)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store-{ranks}", rank=rank, world_size=ranks)
     torch.manual_seed(0)
     found = {str(case): run(case) for case in CASES if case.ranks == ranks}
-    Path(folder, f"{rank}.json").write_text(json.dumps(found))
+    Path(folder, f"{ranks}-{rank}.json").write_text(json.dumps(found))
     dist.barrier()
     dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    torch.multiprocessing.spawn(main, args=(int(sys.argv[1]), *sys.argv[2:]), nprocs=int(sys.argv[1]))
+    how = "fork" if sys.platform == "linux" else "spawn"  # forks have what is imported here
+    with torch.device("meta"):
+        MODELS["llama"]()  # imports transformers' module
+    for ranks in sorted({case.ranks for case in CASES}):
+        torch.multiprocessing.start_processes(main, args=(ranks, sys.argv[1]), nprocs=ranks, start_method=how)

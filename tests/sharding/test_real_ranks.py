@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,28 +24,21 @@ pytestmark = pytest.mark.skipif(
 SCRIPT = Path(__file__).parent / "real_ranks.py"
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def real(tmp_path_factory) -> dict[str, list[dict]]:
     """Run all cases in two and in four processes; return what each rank of each case did."""
     found: dict[str, list[dict]] = {}
-    for ranks in sorted({case.ranks for case in CASES}):
-        folder = tmp_path_factory.mktemp(f"ranks{ranks}")
-        port = free_port()
-        done = subprocess.run(
-            [sys.executable, str(SCRIPT), str(ranks), str(port), str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        each = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(ranks)]
+    folder = tmp_path_factory.mktemp("ranks")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for ranks in {case.ranks for case in CASES}:
+        each = [json.loads((folder / f"{ranks}-{rank}.json").read_text()) for rank in range(ranks)]
         found |= {name: [rank[name] for rank in each] for name in each[0]}
     return found
 
