@@ -35,6 +35,13 @@ class Needs(Net):
         super().__init__(width)
 
 
+class OnlyOnMeta(Net):
+    def forward(self, x):
+        if x.device.type != "meta":
+            raise RuntimeError("not here")
+        return super().forward(x)
+
+
 def frozen():
     return Net().requires_grad_(False)
 
@@ -179,6 +186,17 @@ CASES = [
     ),
     Case("summary -o table.abc", "choose with (--format)", "summary -o table.abc", {"at": "at csv"}),
     Case("draw -o figure.abc", "choose with (--format)", "draw -o figure.abc", {"at": "at svg"}),
+    Case(
+        "report nets.py:OnlyOnMeta -i 3,8,8 --profile -o page.html",
+        "leave out (--profile)",
+        "report nets.py:OnlyOnMeta -i 3,8,8 -o page.html",
+        {"--profile": ""},
+    ),
+    Case(
+        "report nets.py:Net nets.py:Net -i 3,8,8 --profile -o page.html",
+        "`alexnet compare (--profile)` measures",
+        "compare nets.py:Net nets.py:Net -i 3,8,8 --seconds 1",
+    ),
     Case("memory --gpu nothing", "as in (--capacity 24GiB)", "memory"),
     Case("fit --gpu nothing", "as in (--budget 24GiB)", "fit"),
     Case("fit nets.py:frozen -i 3,8,8 --budget 1GiB", "`alexnet (memory)`", ""),

@@ -119,7 +119,7 @@ def report(
             if value is not None:
                 raise UsageError(f"{name} goes with one target", "a comparison has no roofline and no training step")
         if profile:
-            raise UsageError("--profile goes with one target", "alexnet compare --profile measures several in turns")
+            raise UsageError("--profile goes with one target", "`alexnet compare --profile` measures several in turns")
         page = comparison_page(sides.sessions(names))
     else:
         page = model_page(
