@@ -67,6 +67,9 @@ def workplace(tmp_path_factory) -> Path:
         "        self.head = nn.Linear(width, 10)\n\n"
         "    def forward(self, x):\n        return self.head(self.body(x).mean((2, 3)))\n"
     )
+    for beside in ("main", "../main"):  # an older state of the same file
+        (folder / beside).mkdir(exist_ok=True)
+        shutil.copy(folder / "net.py", folder / beside)
     (folder / "mine.py").write_text(
         "from alexnet_cli import macs_formula\n\n\n@macs_formula('relu')\ndef relu(x, **_):\n    return x.numel()\n"
     )
