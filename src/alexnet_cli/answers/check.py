@@ -26,7 +26,7 @@ from alexnet_cli.quantities import read_fraction
 from alexnet_cli.report import ErrorInfo, Report, Run
 from alexnet_cli.report_json import Envelope, load_report
 from alexnet_cli.session.how import training_step
-from alexnet_cli.session.session import Session, is_built
+from alexnet_cli.session.session import Named, Session, is_built
 from alexnet_cli.views.parts import run_line
 
 SECTION = "[tool.alexnet.check]"
@@ -63,7 +63,7 @@ def read_asked(
     options: Mapping[str, object],
     settings: Mapping[str, object] | None = None,
     *,
-    session_of: Callable[[str], Session],
+    session_of: Callable[[str], Session] = lambda target: Session(Named(target)),
 ) -> Asked:
     """Read what to check; options that are not None win over settings of the same name.
 
