@@ -263,3 +263,41 @@ def test_parameters_and_macs_are_the_same_without_schemas_and_tags():
     with_them, without = (traced_without(names, "params") for names in (set(), {"_schema", "tags"}))
     assert without["totals"]["params"] == with_them["totals"]["params"]
     assert without["totals"]["macs"] == with_them["totals"]["macs"]
+
+
+class _Hiding(nn.Linear):
+    def named_parameters(self, *args, **kwargs):
+        return (pair for pair in super().named_parameters(*args, **kwargs) if pair[0] != "bias")
+
+
+def _tied():
+    shared, first = nn.BatchNorm1d(4), nn.Linear(4, 4)
+    model = nn.Sequential(shared, first, nn.Linear(4, 4), shared, nn.Sequential(nn.LazyLinear(4), _Hiding(4, 4)))
+    model[2].weight = first.weight
+    model.register_module("absent", None)
+    model.register_parameter("missing", None)
+    model.register_buffer("again", shared.running_mean)
+    return model
+
+
+@pytest.mark.parametrize(
+    "make", [_tied, lambda: _Hiding(4, 4), lambda: nn.LSTM(3, 4, 2)], ids=["tied", "hiding", "LSTM"]
+)
+def test_what_a_model_holds_is_what_torch_says(make):
+    model = make()
+    for ours, theirs in (
+        (torch_insides.parameters_of(model), model.parameters()),
+        (torch_insides.buffers_of(model), model.buffers()),
+    ):
+        assert [id(tensor) for tensor in ours] == [id(tensor) for tensor in theirs]
+
+
+def test_filling_by_chance_is_left_out_on_meta_only():
+    weight, real = nn.Parameter(torch.empty(2, 3, device="meta")), torch.zeros(100)
+    with stand_ins.nothing_filled(), torch.no_grad():
+        writes = weight._version
+        assert nn.init.kaiming_uniform_(weight) is weight
+        assert weight._version == writes + 1
+        assert real.uniform_().unique().numel() > 1
+    assert real.uniform_(2, 3).min() >= 2
+    assert torch.empty(2, device="meta").uniform_().shape == (2,)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,45 @@ def own_buffers(module: nn.Module) -> dict[str, Tensor | None]:
 def own_modules(module: nn.Module) -> Mapping[str, nn.Module | None]:
     """Return the modules registered in a module itself, those that are None too."""
     return module._modules
+
+
+def parameters_of(model: nn.Module) -> list[nn.Parameter]:
+    """Return what `model.parameters()` yields, in half the time where the model overrides none of that."""
+    if _overrides(model, "parameters", "named_parameters"):
+        return list(model.parameters())
+    return _each_once(parameter for module in _below(model) for parameter in module._parameters.values())
+
+
+def buffers_of(model: nn.Module) -> list[Tensor]:
+    """Return what `model.buffers()` yields, in the same way."""
+    if _overrides(model, "buffers", "named_buffers"):
+        return list(model.buffers())
+    return _each_once(buffer for module in _below(model) for buffer in module._buffers.values())
+
+
+def _overrides(model: nn.Module, *names: str) -> bool:
+    walks = (*names, "named_modules", "_named_members")
+    return any(getattr(type(model), name, None) is not getattr(nn.Module, name, 0) for name in walks)
+
+
+_T = TypeVar("_T", bound=Tensor)
+
+
+def _each_once(tensors: Iterable[_T | None]) -> list[_T]:
+    return list({id(tensor): tensor for tensor in tensors if tensor is not None}.values())
+
+
+def _below(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield each module once, in the order of `nn.Module.modules`."""
+    seen: set[nn.Module] = set()
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            yield module
+            if children := module._modules:
+                waiting.extend([child for child in reversed(children.values()) if child is not None])
 
 
 def has_parts_or_hooks(module: nn.Module) -> bool:

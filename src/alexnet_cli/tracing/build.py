@@ -14,9 +14,17 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 from alexnet_cli.errors import DeviceError, TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
-from alexnet_cli.torch_insides import compiler_importable, own_buffers, own_parameters, tensors_inside
+from alexnet_cli.torch_insides import (
+    buffers_of,
+    compiler_importable,
+    own_buffers,
+    own_parameters,
+    parameters_of,
+    tensors_inside,
+)
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.meta.constants import moved_to_meta, on_meta
+from alexnet_cli.tracing.meta.stand_ins import nothing_filled
 from alexnet_cli.tracing.options import META, TraceOptions
 from alexnet_cli.tracing.undisturbed import undisturbed
 
@@ -34,7 +42,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
     """
     loaded = _load(subject, device, notify)
     inner = _unwrapped(loaded.module, notify)
-    elsewhere = any(tensor.device.type != device.type for tensor in (*inner.parameters(), *inner.buffers()))
+    elsewhere = any(tensor.device.type != device.type for tensor in (*parameters_of(inner), *buffers_of(inner)))
     updated = options.step is not None and options.step.optimizer != "none"
     model = _copied(inner, device, own_weights=updated) if loaded.shared or elsewhere else inner
     if options.dtype is not None:
@@ -48,7 +56,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
 
 def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     try:
-        with on_meta(device) if device.type == META else device, compiler_importable():
+        with on_meta(device) if device.type == META else device, compiler_importable(), nothing_filled():
             return subject.load()
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):

@@ -11,7 +11,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -88,6 +88,22 @@ def pretended_cpu(mode: Any) -> Iterator[None]:
             yield
     finally:
         log.setLevel(level)
+
+
+@contextmanager
+def nothing_filled() -> Iterator[None]:
+    """Do nothing inside where weights on `meta` are filled by chance: torch's kernel is in Python, and slow.
+
+    An older torch may not let its own kernel be replaced.
+    """
+    with ExitStack() as stack:
+        with suppress(RuntimeError):
+            stack.enter_context(kernel_replaced("uniform_", _unchanged, "Meta"))
+        yield
+
+
+def _unchanged(weight: Tensor, *_: object, **__: object) -> Tensor:
+    return weight
 
 
 @contextmanager

@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example, argument_names
-from alexnet_cli.torch_insides import DisableTorchFunction, has_parts_or_hooks, imports_unwatched
+from alexnet_cli.torch_insides import (
+    DisableTorchFunction,
+    buffers_of,
+    has_parts_or_hooks,
+    imports_unwatched,
+    parameters_of,
+)
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.meta.constants import known_values
 from alexnet_cli.tracing.meta.stand_ins import fused_attention
@@ -63,9 +69,9 @@ class Recorder:
         source: Sequence[str] | None = None,
     ) -> None:
         self.device = device
-        parameters = [] if model is None else list(model.parameters())
+        parameters = [] if model is None else parameters_of(model)
         self.watched = {id(tensor) for tensor in parameters}
-        self.purposes = Purposes(parameters, () if model is None else model.buffers())
+        self.purposes = Purposes(parameters, () if model is None else buffers_of(model))
         self.touched: set[int] = set()
         self.root: Call | None = None
         self.failed: Call | None = None

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.tape import Role
-from alexnet_cli.torch_insides import local_tensor, made_state, spare_compiler
+from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, parameters_of, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
@@ -245,7 +245,7 @@ def apart(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
     """Return what a model holds, by role."""
-    return {"parameter": model.parameters(), "buffer": model.buffers()}
+    return {"parameter": parameters_of(model), "buffer": buffers_of(model)}
 
 
 def loss_of(output: object) -> Tensor:
