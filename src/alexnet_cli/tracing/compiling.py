@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ class CompiledRun:
     @contextmanager
     def compiling(self) -> Iterator[None]:
         """Let compiled code run as such inside, which a trace does not."""
-        with torch.compiler.set_stance("default"):
+        with torch.compiler.set_stance("default"), _without_torchs_warnings():
             yield
 
     @contextmanager
@@ -56,6 +57,14 @@ class CompiledRun:
         return now[0] - self.before[0], now[1] - self.before[1]
 
 
+@contextmanager
+def _without_torchs_warnings() -> Iterator[None]:
+    """Leave out what the compiler has to say about torch's own code: nobody who compiles a model can change that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def _first_sentence(error: BaseException) -> str:
     """Return the first line of what was said, and the next where the first is only its heading."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -68,8 +77,9 @@ def compiled_run(run: Forward | Step) -> CompiledRun:
 
     What this process compiled before is forgotten: else another batch of the same code would be compiled for all sizes.
     """
-    torch.compiler.reset()
-    compiled = cast("nn.Module", torch.compile(run.model, dynamic=False, backend=BACKEND))
+    with _without_torchs_warnings():
+        torch.compiler.reset()
+        compiled = cast("nn.Module", torch.compile(run.model, dynamic=False, backend=BACKEND))
     if isinstance(run, Forward):
         return CompiledRun(replace(run, model=compiled), compiled_graphs() or (0, 0))
     return CompiledRun(replace(run, forward=replace(run.forward, model=compiled)), compiled_graphs() or (0, 0))
