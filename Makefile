@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots docs bench matrix zoo clean
+.PHONY: run test lint types check format snapshots docs site bench matrix zoo clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -32,6 +32,11 @@ snapshots: $(READY) ## rewrite the golden files; read every line of the differen
 docs: $(READY) ## rewrite the outputs in the README and docs, and the pictures
 	$(BIN)/python docs/refresh.py
 
+site: ## build the documentation as a site in build/site, in an environment of its own
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/pip install --quiet --requirement docs/site/requirements.txt
+	.venv-site/bin/python docs/site/build.py
+
 bench: ## compare with other tools, in an environment of its own; takes some minutes
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable . --requirement benchmarks/requirements.txt
@@ -45,7 +50,7 @@ zoo: ## try hundreds of architectures of other libraries; downloads several giga
 	cd benchmarks && $(PYTHON) -m zoo $(ZOO)
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-zoo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-zoo .venv-site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "alexnet needs Python 3.10 or newer, this is " + sys.version)'

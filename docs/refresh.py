@@ -13,6 +13,8 @@ import re
 import shlex
 from pathlib import Path
 
+from screencast import screencast
+
 from alexnet_cli.cli.app import run
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +22,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 PICTURE = ROOT / "docs" / "summary.svg"
+SCREENCAST = ROOT / "docs" / "screencast.svg"
 FIGURES = {
     ROOT / "docs" / name: f"draw {what} --format svg"
     for name, what in {
@@ -97,6 +100,7 @@ def main() -> None:
     """Write the pages and their pictures."""
     wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in PAGES} | {
         PICTURE: picture(),
+        SCREENCAST: screencast(answer),
         NOTEBOOK: notebook(),
     }
     wanted |= {path: figure(path) for path in FIGURES}

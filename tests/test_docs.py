@@ -2,6 +2,8 @@
 
 import re
 import sys
+import xml.etree.ElementTree as ET
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from older_torch import skip_without_pipelines
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 import refresh  # noqa: E402 - a script beside the README
+from screencast import screencast  # noqa: E402 - the same
 
 from alexnet_cli.analyses.hardware import DTYPES, HARDWARE  # noqa: E402 - after it
 from alexnet_cli.errors import ExitCode  # noqa: E402 - after it
@@ -37,6 +40,25 @@ def test_what_a_page_links_to_is_there(page):
 
 def test_the_picture_is_current():
     assert refresh.picture() == refresh.PICTURE.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_the_screencast_is_current():
+    shown = refresh.SCREENCAST.read_text(encoding="utf-8")
+    assert screencast(refresh.answer) == shown, "run `make docs`"
+    ET.fromstring(shown)
+
+
+def test_the_pages_of_the_site_link_to_one_another(tmp_path, monkeypatch):
+    spec = spec_from_file_location("build", ROOT / "docs" / "site" / "build.py")
+    build = module_from_spec(spec)
+    spec.loader.exec_module(build)
+    monkeypatch.setattr(build, "PAGES", tmp_path)
+    pages = {page.name: page.read_text(encoding="utf-8") for page in build.gather()}
+    named = re.findall(r"[\w-]+\.md", (ROOT / "docs" / "site" / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert {*named, "notes.md"} == pages.keys()
+    for text in pages.values():
+        for link in build.LINK.finditer(text):
+            assert (tmp_path / link["target"]).exists(), link["target"]
 
 
 def test_the_table_of_gpus_is_that_of_the_program():
