@@ -49,6 +49,11 @@ UNRULY = textwrap.dedent("""
             self.layer(x)
             sys.exit(3)
 
+    class Own(BaseException): pass
+
+    class RaisesNoException(One):
+        def forward(self, x): raise Own("out of it")
+
     class SaysNothing(One):
         def forward(self, x): raise ValueError
 
@@ -165,6 +170,7 @@ def test_an_exported_program_runs_as_it_was_made(alexnet, file):
     ("name", "code", "said"),
     [
         ("WalksOut", 4, "raised SystemExit: 3"),
+        ("RaisesNoException", 4, "raised Own: out of it"),
         ("SaysNothing", 4, "raised ValueError\n"),
         ("NotWritten", 4, 'missing the required "forward"'),
         ("LeftToSubclasses", 4, "raised NotImplementedError\n"),

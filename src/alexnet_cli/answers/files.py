@@ -19,8 +19,11 @@ JSON = "json"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; what is half written is removed, and the process then ends by that signal after all."""
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came, and ends a model's run as an interrupt does.
+
+    What is half written is removed, and the process then ends by that signal after all.
+    """
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -126,7 +126,9 @@ class _Source:
     def found(self) -> Any:
         try:
             module = self.code.load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise _broken(f"cannot import {self.code.file or self.code.module}", error) from error
         return _attribute(module, self.name) if self.name else _only_model(module)
 
@@ -160,7 +162,9 @@ class _Source:
             return self.found(*given, **self.arguments)
         except AlexnetError:
             raise
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise _broken(f"cannot build {self._named}", error) from error
 
     @property

@@ -281,6 +281,8 @@ def _run(path: Path) -> None:
         raise TargetError(f"no such file: {path}", "--formulas takes a Python file that registers MAC formulas")
     try:
         runpy.run_path(str(path))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         said = f"{type(error).__name__}: {error}"
         raise TargetError(f"the formulas in {path} cannot be loaded: {said}", users_frames(error)) from error

@@ -287,7 +287,9 @@ def _run(run: Forward | Step | Serve, recorder: Recorder) -> BaseException | Non
         run.record(recorder)
     except AlexnetError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if out_of_memory(error) or isinstance(error, RecursionError):
             raise
         return error

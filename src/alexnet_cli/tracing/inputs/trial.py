@@ -116,7 +116,9 @@ class Trial:
             recorder.feed(model, args, kwargs, values_said(specs))
             with torch.no_grad(), contextlib.redirect_stdout(io.StringIO()), recorder.recording():
                 model(*args, **kwargs)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's model may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the user's model may raise anything
             return error
         return None
 

@@ -38,7 +38,9 @@ def updated_by(model: nn.Module) -> Updated:
     spare_compiler()
     try:
         optimizers = _optimizers_in(make())
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
         return Updated(None, "failed", told(error))
     if not optimizers:
         return Updated(None, "failed", "it returns no optimizer")
