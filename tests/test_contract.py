@@ -363,3 +363,11 @@ def test_version_names_torch(alexnet):
     assert answer.code == 0
     assert __version__ in answer.out
     assert torch.__version__.partition("+")[0] in answer.out
+
+
+@pytest.mark.parametrize("stderr", ["2> /dev/full", "2>&-"])
+def test_an_error_that_cannot_be_told_has_its_exit_code(saved, stderr):
+    assert run_shell(f"alexnet summary nowhere {stderr}", saved).returncode == 2
+    assert run_shell(f"alexnet check REPORT --max-params 1 {stderr}", saved).returncode == 1
+    done = run_shell(f"alexnet summary nowhere --json {stderr}", saved)
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "usage")

@@ -14,7 +14,7 @@ import typer
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
 from alexnet_cli.cli.output import abandon_stdout, write_stdout
-from alexnet_cli.cli.stderr import complain
+from alexnet_cli.cli.stderr import complain, interrupted
 from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
 from alexnet_cli.errors import (
     AlexnetError,
@@ -98,7 +98,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - whatever else happens is this program's fault
         return _failed(_internal(error, arguments), arguments)
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
-        print("interrupted", file=sys.stderr)
+        interrupted()
     return int(code or 0)
 
 

@@ -36,10 +36,22 @@ def complain(error: ErrorInfo) -> None:
         _say("hint", line)
 
 
+def interrupted() -> None:
+    """Print that the user has ended it."""
+    _write("interrupted")
+
+
 def _say(label: str, text: str) -> None:
-    encoding = sys.stderr.encoding or "ascii"
-    printable = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
-    print(f"{label}: {printable}".encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    _write(f"{label}: " + "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text))
+
+
+def _write(line: str) -> None:
+    """Print a line; where stderr cannot be written the exit code has to say it all."""
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+    except (OSError, ValueError):  # a full disk; a stream that was closed
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for what comes until the end
 
 
 @contextmanager
