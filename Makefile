@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots docs site bench matrix zoo clean
+.PHONY: run test lint types check format snapshots docs site bench matrix zoo torture clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -48,6 +48,9 @@ matrix: ## run the tests with every supported torch; downloads several gigabytes
 
 zoo: ## try hundreds of architectures of other libraries; downloads several gigabytes, see CONTRIBUTING.md
 	cd benchmarks && $(PYTHON) -m zoo $(ZOO)
+
+torture: $(READY) ## try to break it: takes hours, and goes on where it was stopped; see CONTRIBUTING.md
+	cd benchmarks && ../$(BIN)/python -m torture $(TORTURE)
 
 clean:
 	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-zoo .venv-site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
