@@ -137,3 +137,29 @@ def test_an_installed_program_draws_pixels_and_gives_json(installed):
     assert installed("alexnet", "draw", "-o", "figure.png").returncode == 0
     assert (installed.here / "figure.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads(installed("alexnet", "explain", "--lang", "ko", "--json").stdout)["findings"]
+
+
+CONSUMER = """
+from alexnet_cli import AlexnetError, compare, inspect, macs_formula
+
+def parameters(target: str) -> int:
+    try:
+        return inspect(target, batch_size=2).report.totals.params
+    except AlexnetError as error:
+        raise SystemExit(error.exit_code) from None
+
+wrong: str = inspect("alexnet").report.totals.params
+"""
+
+
+def test_a_consumer_under_strict_mypy_sees_the_types(installed):
+    (installed.here / "consumer.py").write_text(CONSUMER)
+    python = installed("python", "-c", "import sys; print(sys.executable)").stdout.strip()
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python]
+    done = subprocess.run([*command, "consumer.py"], cwd=installed.here, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[:-1] == [
+        (
+            "consumer.py:10: error: Incompatible types in assignment "
+            '(expression has type "int", variable has type "str")  [assignment]'
+        )
+    ]

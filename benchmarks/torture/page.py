@@ -109,5 +109,5 @@ def _extremes(cases: Iterable[Case]) -> str:
 
 
 def _short(text: str, most: int = 300) -> str:
-    line = " ".join(text.split()).replace("`", "'").replace("|", "/")
+    line = ascii(" ".join(text.split()))[1:-1].replace("`", "'").replace("|", "/")
     return line if len(line) <= most else line[: most - 1] + "…"
