@@ -14,10 +14,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from helpers import trace_target
+from older_torch import skip_without_collectives
 from report_models import ODD_NAMES
 from report_pages import MODELS
 from test_floors import run_without_torch
 
+from alexnet_cli import units
 from alexnet_cli.document import Axis, Plot, Series
 from alexnet_cli.graphics import bar_chart, plot_svg, time_lanes
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
@@ -169,6 +171,50 @@ def test_sections_without_their_data_are_left_out(report):
     left_out = memory(Material(bare)), receptive_field(Material(bare))
     assert all(isinstance(section, LeftOut) for section in left_out)
     assert "no hardware was named" in model_page(Material(report))
+
+
+# Many GPUs
+
+
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory):
+    file = tmp_path_factory.mktemp("blocks") / "net.py"
+    file.write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    blocks = (nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 16)) for _ in range(3))\n"
+        "    return nn.Sequential(*blocks)\n"
+    )
+    return [f"{file}:net", "-i", "16", "--gpu", "h100-sxm", "--gpus", "4"]
+
+
+def test_the_page_compares_the_layouts_that_shard_finds(alexnet, blocks):
+    skip_without_collectives()
+    page = alexnet("report", *blocks, "--optimizer", "adamw")
+    assert (page.code, page.err) == (0, "")
+    layouts = alexnet("shard", *blocks, "--fit", "--optimizer", "adamw", "--no-foreach", "--json").json
+    section = page.out.partition('<section id="many-gpus"')[2].partition("</section>")[0]
+    texts = {text.strip() for text in seen(section).texts}
+    fitting = [each for each in layouts["layouts"] if each["fits"]]
+    assert len(fitting) > 1
+    for each in fitting:
+        assert {units.size(each["peak_bytes"]), units.seconds(each["step_seconds"]), units.share(each["mfu"])} <= texts
+    assert {"weight shards", "kernels", "forward", "links within a node"} <= texts
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (["--gpu", "none"], "--gpus needs a GPU"),
+        (["--gpus", "0"], "--gpus"),
+        (["alexnet"], "--gpus goes with one target"),
+    ],
+)
+def test_gpus_that_cannot_be_compared(alexnet, blocks, changed, said):
+    given = [blocks[0], "alexnet", "--gpus", "4"] if changed == ["alexnet"] else [*blocks, *changed]
+    answer = alexnet("report", *given)
+    assert answer.code == 2
+    assert said in answer.err
 
 
 def structs_replace(report, **changes):

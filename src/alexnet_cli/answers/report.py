@@ -11,14 +11,16 @@ from alexnet_cli.analyses.findings.rules import RULES
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Recipe
 from alexnet_cli.analyses.profile import profile as analyse
+from alexnet_cli.analyses.sharding.links import links_of
 from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.answers.compare import named_failures, reports_of
+from alexnet_cli.answers.layouts import search
 from alexnet_cli.answers.profile import measured_roof
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.material import Material, Measured, need_packages
+from alexnet_cli.report_page.material import Layouts, Material, Measured, need_packages
 from alexnet_cli.session.changes import trace_changes
-from alexnet_cli.session.how import training_step
+from alexnet_cli.session.how import TrainingStep, parallel, training_step
 from alexnet_cli.session.session import Session
 
 NO_GPU, USUAL_GPU = "none", "t4"
@@ -39,10 +41,11 @@ def model_page(
     amp: str | None = None,
     profile: bool = False,
     seconds: float = 5.0,
+    gpus: int | None = None,
 ) -> Page:
     """Write a page about one model; `gpu` is that of the roofline, `none` leaves it out.
 
-    With `profile` the forward is measured for about so many `seconds`.
+    With `profile` the forward is measured for about so many `seconds`; with `gpus` the layouts of so many are compared.
 
     Raises:
         UsageError: an option does not parse, or a package is not installed.
@@ -54,13 +57,18 @@ def model_page(
     step, roof = training_step(optimizer, amp), _roof(gpu)
     if not 0 < seconds < float("inf"):
         raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 5")
+    if gpus is not None and roof is None:
+        raise UsageError("--gpus needs a GPU", f"name it with --gpu, or leave out --gpu {NO_GPU}")
     report = session.report()
     measured = _measured(session, seconds) if profile and report.error is None else None
     trained = session.training(step) if report.error is None else None
     recipe = Recipe(step.optimizer, step.amp, step.foreach)
     changes = trace_changes(session, RULES)
+    layouts = None
+    if gpus is not None and roof is not None and report.error is None:
+        layouts = _layouts(session, gpus, roof, step)
     why = _why_untrained(trained, can_run=session.can_run)
-    material = Material(report, trained, recipe, why, roof, changes, measured)
+    material = Material(report, trained, recipe, why, roof, changes, measured, layouts)
     with session.listener.progress("writing", str):
         html = page.model_page(material)
     return Page(html, (report,), failures=failures_of(report))
@@ -96,6 +104,13 @@ def _why_untrained(trained: Report | None, *, can_run: bool) -> str:
     if trained is None:
         return "There is nothing to train in this model, so this is a forward."
     return "" if trained.error is None else f"This is a forward: a training step fails with “{trained.error.message}”."
+
+
+def _layouts(session: Session, gpus: int, roof: Roof, step: TrainingStep) -> Layouts:
+    """Compare the layouts of a number of GPUs, as `shard --fit` does."""
+    how = parallel(gpus=None, pp=None, ddp=None, fsdp=None, tp=None, reshard="yes")
+    found = search(session, how, step, gpus=gpus, given={}, roof=roof, links=links_of(roof.hardware.name))
+    return Layouts(roof.hardware, found.told, found.tried, None if found.shown is None else found.shown.floors)
 
 
 def _roof(gpu: str | None) -> Roof | None:

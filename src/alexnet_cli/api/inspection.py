@@ -244,9 +244,15 @@ class Inspection:
         amp: str | None = None,
         profile: bool = False,
         seconds: float = 5.0,
+        gpus: int | None = None,
     ) -> ReportPage:
-        """Write the page that `alexnet report` writes: figure, charts, layers, findings; with `profile` times too."""
-        page = model_page(self.session, gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds)
+        """Write the page that `alexnet report` writes: figure, charts, layers, findings.
+
+        With `profile` it tells times too, with `gpus` how the layouts of so many compare.
+        """
+        page = model_page(
+            self.session, gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds, gpus=gpus
+        )
         return ReportPage(page)
 
 

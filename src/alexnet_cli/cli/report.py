@@ -28,6 +28,7 @@ Examples:
   alexnet report net.py:Net --open                 the same for your own model, shown in the browser
   alexnet report net.py:Net --gpu a100 -b 64       for another GPU and another batch
   alexnet report net.py:Net --profile              with how long each layer takes on this machine
+  alexnet report net.py:Net --gpus 8 --gpu h100-sxm   what each of eight GPUs holds, and what fills a step
   alexnet report alexnet alexnet-paper -o ab.html  two models side by side
 """
 
@@ -67,6 +68,15 @@ Gpu = Annotated[
 ]
 Profile = Annotated[bool, typer.Option("--profile", help="Measure also how long each layer takes here.")]
 Seconds = Annotated[float, typer.Option(metavar="S", help="With --profile: repeat the run for about so long.")]
+Gpus = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Compare the layouts of so many GPUs, as `shard --fit` does: what each holds, and what fills a step.",
+        show_default=False,
+    ),
+]
 Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
 File = Annotated[
     Path | None,
@@ -102,6 +112,7 @@ class ReportSides(Sides):
 def report(
     targets: Targets = None,
     gpu: Gpu = None,
+    gpus: Gpus = None,
     optimizer: options.Optimizer = "sgd",
     amp: options.Amp = None,
     profile: Profile = False,
@@ -115,15 +126,23 @@ def report(
     _check_file(output)
     names = targets or ["alexnet"]
     if len(names) > 1:
-        for name, value in (("--gpu", gpu), ("--amp", amp)):
+        for name, value in (("--gpu", gpu), ("--gpus", gpus), ("--amp", amp)):
             if value is not None:
-                raise UsageError(f"{name} goes with one target", "a comparison has no roofline and no training step")
+                raise UsageError(
+                    f"{name} goes with one target", "a comparison has no roofline, layouts or training step"
+                )
         if profile:
             raise UsageError("--profile goes with one target", "`alexnet compare --profile` measures several in turns")
         page = comparison_page(sides.sessions(names))
     else:
         page = model_page(
-            sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds
+            sides.session(names[0]),
+            gpu=gpu,
+            optimizer=optimizer,
+            amp=amp,
+            profile=profile,
+            seconds=seconds,
+            gpus=gpus,
         )
     _write(page, output, show=show)
     finish(page)

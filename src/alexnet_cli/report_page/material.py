@@ -11,11 +11,15 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.cost import Cost, Roof, cost
 from alexnet_cli.analyses.findings.one_layer import Changes
+from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.memory import Recipe
 from alexnet_cli.analyses.profile import Profile
 from alexnet_cli.analyses.receptive_field.fields import ReceptiveFields, receptive_fields
+from alexnet_cli.analyses.sharding.floors import Floors
+from alexnet_cli.analyses.sharding.search import Tried
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
+from alexnet_cli.views.layouts import Searched
 
 
 def need_packages() -> None:
@@ -26,6 +30,15 @@ def need_packages() -> None:
     """
     if find_spec("jinja2") is None:
         raise UsageError("a report needs the package jinja2", "install with: pip install 'alexnet-cli[report]'")
+
+
+class Layouts(Struct, frozen=True):
+    """The layouts of many GPUs that were compared; `floors` are those of the first, None where none fits."""
+
+    hardware: Hardware
+    searched: Searched
+    tried: tuple[Tried, ...]
+    floors: Floors | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,8 @@ class Material:
 
     `training` is the report of a training step by `recipe`; where it is None, `untrained` says why. `roof` is the
     hardware of the roofline, if any. `changes` has the traces of the changes that findings propose, None if the model
-    cannot be run again, and `measured` the times of a run, if it was timed. Analyses that several sections need are
+    cannot be run again, `measured` the times of a run, if it was timed, and `layouts` are those of many GPUs, if they
+    were asked for. Analyses that several sections need are
     computed once; where one is a string, it says why there is no result.
     """
 
@@ -54,6 +68,7 @@ class Material:
     roof: Roof | None = None
     changes: Changes | None = None
     measured: Measured | None = None
+    layouts: Layouts | None = None
 
     @property
     def not_run(self) -> str:

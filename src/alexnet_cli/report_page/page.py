@@ -23,6 +23,7 @@ from alexnet_cli.report_page import charts
 from alexnet_cli.report_page.bars import balance, receptive_field
 from alexnet_cli.report_page.comparison import Sides, figures, lined_up, models, types, verdicts
 from alexnet_cli.report_page.layers import layers
+from alexnet_cli.report_page.many_gpus import many_gpus
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.overview import MARKS, figure, findings, headline, overview, say_verdict
 from alexnet_cli.report_page.plots import memory, roofline
@@ -30,7 +31,7 @@ from alexnet_cli.report_page.times import measured
 from alexnet_cli.views.explain import first_alike
 from alexnet_cli.views.parts import run_line
 
-SECTIONS = (overview, figure, balance, memory, roofline, measured, receptive_field, layers, findings)
+SECTIONS = (overview, figure, balance, memory, many_gpus, roofline, measured, receptive_field, layers, findings)
 COMPARED = (models, figures, types, lined_up, verdicts)
 SCRIPTS = ("highlight.js", "table.js")
 
@@ -51,7 +52,7 @@ def comparison_page(reports: Sequence[Report]) -> str:
     return _page("comparison.html", made, generator(), title=sides.document.title, counted=sides.notes[0].text)
 
 
-def _page(template: str, made: Sequence[Section | LeftOut], by: Generator, **values: object) -> str:
+def _page(template: str, made: Sequence[Section | LeftOut | None], by: Generator, **values: object) -> str:
     script = Markup().join(_asset(name) for name in SCRIPTS)
     return (
         _environment()

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.sharding.search import SizeTried, Tried
-from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
-from alexnet_cli.rank import HELD
+from alexnet_cli.document import Axis, Bar, Bars, Column, Document, Fact, Facts, Note, Part, Plot, Series, Table
+from alexnet_cli.rank import HELD, Held
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
 from alexnet_cli.views.parts import Columns, given, run_line, table, titled
@@ -45,8 +45,8 @@ def layouts_document(report: Report, searched: Searched, tried: Sequence[Tried],
     fitting = [each for each in tried if each.fits]
     blocks = given(
         Facts(tuple(_facts(searched, tried, hardware)), "Does it fit?"),
-        _ranked(fitting, hardware) if fitting else None,
-        _falling(tried) if len(fitting) < len(tried) else None,
+        ranked(fitting, hardware) if fitting else None,
+        falling(tried) if len(fitting) < len(tried) else None,
         memory_plot(tried[:_MOST], hardware),
         Note(_COMPARED),
     )
@@ -77,7 +77,8 @@ def name_of(tried: Tried) -> str:
     return " × ".join(f"{name} {number}" for name, number in sizes.items() if number > 1) or "one GPU"
 
 
-def _ranked(fitting: Sequence[Tried], hardware: Hardware) -> Table:
+def ranked(fitting: Sequence[Tried], hardware: Hardware) -> Table:
+    """Compare the layouts that fit, from the fastest on."""
     capacity = hardware.capacity_bytes or 1
     columns: Columns[Tried] = {
         Column("place", "#", "count"): lambda each: each.place,
@@ -96,7 +97,7 @@ def _ranked(fitting: Sequence[Tried], hardware: Hardware) -> Table:
     return table("layouts", columns, fitting[:_MOST], f"Layouts that fit, by the least time of a sample{more}")
 
 
-def _falling(tried: Sequence[Tried]) -> Table:
+def falling(tried: Sequence[Tried]) -> Table:
     """Tell why layouts fall; those that are refused for the same reason together."""
     large = [(name_of(each), _why(each)) for each in tried if each.fits is False]
     refused = sorted((each for each in tried if each.refused is not None), key=lambda each: each.refused or "")
@@ -122,11 +123,11 @@ def _why(tried: Tried) -> str:
 
 def memory_plot(tried: Sequence[Tried], hardware: Hardware) -> Plot | None:
     """Return what a GPU holds at its peak in each layout that was traced, stacked by kind; None for one alone."""
-    known = [each for each in tried if each.live_bytes]
+    known = _traced(tried)
     if len(known) < 2:  # noqa: PLR2004 - one alone is compared with nothing
         return None
     names = tuple(name_of(each) for each in known)
-    uses = [use for use in HELD if any(use in each.live_bytes for each in known)]
+    uses = _uses(known)
     areas = [
         Series(
             NAMES[use],
@@ -139,6 +140,44 @@ def memory_plot(tried: Sequence[Tried], hardware: Hardware) -> Plot | None:
     ]
     capacity = float(hardware.capacity_bytes or 0)
     limit = Series("capacity", ((0.5, capacity), (len(known) + 0.5, capacity)), "other", "line")
-    near = max(each.peak_bytes or 0 for each in known) > capacity * _NEAR
+    near = is_near(known, hardware)
     title = "What a GPU holds at its peak, by layout in the order above"
     return Plot("memory", Axis("layout"), Axis("held", "bytes"), (*areas, *([limit] if near else [])), title)
+
+
+def memory_bars(tried: Sequence[Tried], hardware: Hardware) -> Bars | None:
+    """Return what a GPU holds at its peak in each layout that was traced: a share of its memory.
+
+    Where no layout comes near that, shares are of the highest peak. None if none was traced.
+    """
+    known = _traced(tried[:_MOST])
+    if not known:
+        return None
+    highest = max(each.peak_bytes or 0 for each in known)
+    whole = max(highest, hardware.capacity_bytes or 0) if is_near(known, hardware) else highest
+    bars = (
+        Bar(
+            name_of(each),
+            "bytes",
+            tuple(
+                Part(NAMES[use], each.live_bytes[use], each.live_bytes[use] / whole, COLOURS[use])
+                for use in _uses(known)
+                if use in each.live_bytes
+            ),
+        )
+        for each in known
+    )
+    return Bars(tuple(bars), "What a GPU holds at its peak")
+
+
+def is_near(tried: Sequence[Tried], hardware: Hardware) -> bool:
+    """Tell whether the highest of some peaks is near the GPU's memory, so that a picture shows the whole of it."""
+    return max(each.peak_bytes or 0 for each in tried) > (hardware.capacity_bytes or 0) * _NEAR
+
+
+def _traced(tried: Sequence[Tried]) -> list[Tried]:
+    return [each for each in tried if each.live_bytes]
+
+
+def _uses(tried: Sequence[Tried]) -> list[Held]:
+    return [use for use in HELD if any(use in each.live_bytes for each in tried)]

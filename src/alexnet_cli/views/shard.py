@@ -32,8 +32,8 @@ NAMES: dict[Held, str] = {
 }
 COLOURS: dict[Held, str] = {
     "weights": "linear",
-    "gathered": "output",
-    "buffers": "norm",
+    "gathered": "norm",
+    "buffers": "softmax",
     "input": "embedding",
     "gradients": "conv",
     "optimizer": "attention",
@@ -101,7 +101,7 @@ def shard_document(
         *(pipeline_blocks(stages, hardware) if stages is not None else ()),
         Facts(_peak_facts(told.memory, hardware), "One GPU" if stages is None else fullest(stages)),
         Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
-        _lane_bars(told.floors) if told.floors is not None else None,
+        lane_bars(told.floors) if told.floors is not None else None,
         Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
         _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
         _layer_table(told.memory.layers),
@@ -171,7 +171,7 @@ _WORK: dict[Work, tuple[str, str]] = {
 """The name of each kind of work in a lane, and the family whose colour stands for it."""
 
 
-def _lane_bars(found: Floors) -> Bars | None:
+def lane_bars(found: Floors) -> Bars | None:
     """Draw what fills the step, each lane as long as the step."""
     step = found.step_seconds
     if not step or len(found.lanes) == 1:
