@@ -11,8 +11,8 @@ import typer
 from alexnet_cli import drawing
 from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by
 from alexnet_cli.answers.draw import draw as answer
-from alexnet_cli.answers.explore import EXPLORER, explore
 from alexnet_cli.answers.files import check_place, write_file
+from alexnet_cli.answers.model_explorer import MODEL_EXPLORER, for_model_explorer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
@@ -75,7 +75,7 @@ DrawFormat = Annotated[
         "-f",
         metavar="FORMAT",
         help="text, svg, png, pdf, dot (Graphviz), mermaid, or model-explorer (its graph JSON).",
-        autocompletion=lambda: [*drawing.FORMATS, EXPLORER],
+        autocompletion=lambda: [*drawing.FORMATS, MODEL_EXPLORER],
     ),
 ]
 
@@ -98,7 +98,7 @@ def draw(
     chosen = _format(format_name, output)
     if scale is not None and chosen != "png":
         raise UsageError(f"--scale applies only to PNG, not to {chosen}", "SVG and PDF have no pixels: see --width")
-    if chosen == EXPLORER:
+    if chosen == MODEL_EXPLORER:
         if width is not None or vars(asked) != {"style": "auto", "depth": None, "theme": "auto"}:
             raise UsageError(
                 "--style, --depth, --theme and --width apply only to figures",
@@ -122,8 +122,8 @@ def _explored(session: Session, file: Path | None) -> NoReturn:
     """Write the graph, and beside its file, if it has one, the node data."""
     session.report()
     with progress("drawing"):
-        made = explore(session)
-    Output(EXPLORER, file).write(made.graph)
+        made = for_model_explorer(session)
+    Output(MODEL_EXPLORER, file).write(made.graph)
     if file is not None:
         for name, data in made.node_data.items():
             write_file(file.with_suffix(f".{name}.json"), data)
@@ -137,7 +137,7 @@ def _format(name: str | None, file: Path | None) -> str:
     if file is not None:
         check_place(file)
     if name is not None:
-        chosen = one_of(name, (*drawing.FORMATS, EXPLORER), "format")
+        chosen = one_of(name, (*drawing.FORMATS, MODEL_EXPLORER), "format")
     elif file is None:
         chosen = "text"
     else:

@@ -10,7 +10,7 @@ import pytest
 from exported_models import INPUTS
 
 from alexnet_cli import inspect
-from alexnet_cli.drawing.explorer import Explored
+from alexnet_cli.drawing.model_explorer import Explored
 
 FILE = exported_models.__file__
 ROW = "blocks.1.conv1"
