@@ -17,6 +17,7 @@ ROOT = Path(alexnet_cli.__file__).parent
 BASE = {
     "report",
     "tape",
+    "stored",
     "wiring",
     "snapshot",
     "source_text",
@@ -45,13 +46,17 @@ MAY_IMPORT = {
     "renderers": {"graphics", "renderers"},
     "drawing": {"analyses", "graphics", "renderers", "drawing"},
     "report_page": {"analyses", "messages", "views", "graphics", "renderers", "drawing", "report_page"},
-    "api": {"session", "answers", "analyses", "drawing", "graphics", "renderers", "api"},
+    "explorer": {"analyses", "views", "graphics", "answers", "explorer"},
+    "api": {"explorer", "session", "answers", "analyses", "drawing", "graphics", "renderers", "api"},
     "session": {"cache", "models", "targets", "tracing", "analyses", "session"},
     "answers": {
         *("cache", "models", "session", "analyses", "messages", "views"),
         *("graphics", "renderers", "drawing", "report_page", "answers"),
     },
-    "cli": {"models", "session", "analyses", "messages", "graphics", "renderers", "drawing", "answers", "cli"},
+    "cli": {
+        *("models", "session", "analyses", "messages", "graphics", "renderers", "drawing"),
+        *("answers", "explorer", "cli"),
+    },
     "__main__": {"cli"},
     "__init__": {"api", "tracing"},  # what is public, by name
 }

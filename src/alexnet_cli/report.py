@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -218,7 +218,15 @@ def subtree(layers: Sequence[Layer], row: int) -> range:
     return range(row, end)
 
 
-def subtree_ends(layers: Sequence[Layer]) -> tuple[int, ...]:
+class InTree(Protocol):
+    """What stands in a tree in depth-first order."""
+
+    @property
+    def depth(self) -> int:
+        """Return how many rows it is below."""
+
+
+def subtree_ends(layers: Sequence[InTree]) -> tuple[int, ...]:
     """Return, for each row, the position just past its subtree: `subtree` of all rows, in linear time."""
     ends = [len(layers)] * len(layers)
     open_rows: list[int] = []

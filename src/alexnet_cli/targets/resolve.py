@@ -160,6 +160,12 @@ def is_built(target: str) -> bool:
     return kind is not None and kind.built
 
 
+def names_checkpoint(target: str) -> bool:
+    """Tell whether a target is a checkpoint in a file or a folder."""
+    kind = _kind_of(target)
+    return kind is not None and kind.read is _checkpoint
+
+
 def takes_sizes(target: str) -> bool:
     """Tell whether a target that is not run takes a batch and inputs all the same."""
     kind = _kind_of(target)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
 from alexnet_cli.report_json import generator
+from alexnet_cli.stored import StoredTensor
 from alexnet_cli.targets.checkpoint import GGUF, INDEX, SAFETENSORS, SUFFIXES, TORCH, distributed_metadata
 from alexnet_cli.targets.checkpoint.contents import (
     LARGEST,
@@ -19,7 +20,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     read_json,
 )
 from alexnet_cli.targets.checkpoint.distributed import read_distributed
-from alexnet_cli.targets.checkpoint.layers import module_tree, rows
+from alexnet_cli.targets.checkpoint.layers import is_buffer, module_tree, rows
 from alexnet_cli.targets.checkpoint.quantised import as_the_model_has_them, quantisation_beside
 from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
 from alexnet_cli.targets.exported import is_exported
@@ -65,6 +66,27 @@ def report_of(contents: Contents, target: str) -> Report:
     )
     about = "; ".join(filter(None, (contents.description, contents.note, known)))
     return Report(generator(), Model(target, "Checkpoint", about), None, None, layers, totals)
+
+
+def stored_tensors(path: Path) -> tuple[StoredTensor, ...]:
+    """Return the tensors of a checkpoint of any kind, in the order of its file.
+
+    Raises:
+        TargetError: as for `read_contents`.
+    """
+    return tuple(
+        StoredTensor(
+            key=key,
+            shape=held.shape,
+            dtype=held.dtype,
+            elements=held.elements,
+            bytes=held.size_bytes,
+            buffer=is_buffer(key.rpartition(".")[2], held),
+            same_as=held.same_as,
+            packed=held.packed,
+        )
+        for key, held in read_contents(path).tensors.items()
+    )
 
 
 def read_contents(path: Path) -> Contents:

@@ -71,6 +71,20 @@ def read_safetensors(path: Path) -> Contents:
     return replace(contents, values=values)
 
 
+def read_span(path: Path, key: str) -> _Span | None:
+    """Read where in a file the values of a tensor are; None if it has no such tensor.
+
+    Raises:
+        TargetError: as for `read_safetensors`.
+    """
+    with opened(path) as (file, size):
+        length = header_length(path, file.read(LENGTH_BYTES), size)
+        spans, _ = _read_header(path, file.read(length), size - LENGTH_BYTES - length)
+    begin = LENGTH_BYTES + length
+    span = spans.get(key)
+    return None if span is None else span._replace(begin=begin + span.begin, end=begin + span.end)
+
+
 def header_length(path: Path, data: bytes, size: int) -> int:
     """Return how many bytes of header follow the first `data` of a file of `size` bytes.
 

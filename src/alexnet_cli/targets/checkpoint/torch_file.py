@@ -17,7 +17,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from alexnet_cli.errors import TargetError
+from alexnet_cli.errors import TargetError, first_line
 from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, Limited, Stored, damaged, opened
 
 if TYPE_CHECKING:
@@ -65,6 +65,25 @@ def read_torch_file(path: Path) -> Contents:
     return Contents(
         tensors, f"{what}, its state_dict under {place!r}" if place else what, None if ties_known else _TIES_UNKNOWN
     )
+
+
+def mapped_tensor(path: Path, key: str) -> Tensor | None:
+    """Return a tensor of the state_dict in a file, mapped into memory; None if there is none of that key.
+
+    Raises:
+        TargetError: as for `read_torch_file`, or the file is of the older format, which cannot be mapped.
+    """
+    with opened(path) as (file, size):
+        file_format, _ = _check(path, file, size)
+    if file_format == "legacy":
+        raise TargetError(
+            f"{path} has torch's older format, of which no tensor can be read alone",
+            "save it again: torch.save(torch.load(path, weights_only=True), path)",
+        )
+    loaded, failure = _attempt(path, "mapped")
+    if failure is not None:
+        raise damaged(path, f"torch cannot map it into memory ({first_line(failure)})") from failure
+    return _state_dict(path, loaded)[1].get(key)
 
 
 def _check(path: Path, file: BinaryIO, size: int) -> tuple[_Format, int]:
