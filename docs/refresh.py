@@ -6,11 +6,13 @@ its notes and errors come after it, as in a terminal.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from screencast import screencast
@@ -34,6 +36,8 @@ FIGURES = {
     }.items()
 }
 """The figures of the README, each with the command that draws it."""
+EXPLORED = ROOT / "docs" / "explore.svg"
+_WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 _BLOCK = re.compile(r"```console\n\$ alexnet(?P<arguments>[^\n]*)\n.*?```", re.DOTALL)
 
 
@@ -57,6 +61,27 @@ def figure(path: Path) -> str:
     return answer(FIGURES[path])
 
 
+def explored() -> str:
+    """Return the screen of `explore` as a picture, with the viewer's own fonts."""
+    from alexnet_cli.answers.explore import explore
+    from alexnet_cli.explorer.app import Explorer
+    from alexnet_cli.graphics.text import Style
+    from alexnet_cli.session.how import how_to_run
+    from alexnet_cli.session.session import Named, Session
+
+    async def screen() -> str:
+        app = Explorer(explore(session, sort="macs"), Style(color=True))
+        async with app.run_test(size=(120, 34)) as pilot:
+            await pilot.press("slash", *"layer1.1.conv1", "enter", "escape")
+            await app.workers.wait_for_complete()
+            await pilot.pause()
+            return app.export_screenshot(title="alexnet explore networks.py:ResNet --sort macs")
+
+    with _among_the_examples():
+        session = Session(Named("networks.py:ResNet"), how_to_run(input_size=["3,224,224"]))
+        return _WEB_FONT.sub("", asyncio.run(screen())) + "\n"
+
+
 def notebook() -> str:
     """Return the notebook with the outputs that it has now: text and figures, without the tables' HTML."""
     import nbformat
@@ -76,14 +101,19 @@ def notebook() -> str:
 def answer(arguments: str) -> str:
     """Return what a command prints, stdout before stderr."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with _among_the_examples(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        run(shlex.split(arguments, comments=True))
+    return _text(out) + _text(err)
+
+
+@contextlib.contextmanager
+def _among_the_examples() -> Iterator[None]:
     before = Path.cwd()
-    os.chdir(ROOT / "docs")  # where the examples are
+    os.chdir(ROOT / "docs")
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            run(shlex.split(arguments, comments=True))
+        yield
     finally:
         os.chdir(before)
-    return _text(out) + _text(err)
 
 
 def _text(stream: io.TextIOWrapper) -> str:
@@ -101,6 +131,7 @@ def main() -> None:
     wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in PAGES} | {
         PICTURE: picture(),
         SCREENCAST: screencast(answer),
+        EXPLORED: explored(),
         NOTEBOOK: notebook(),
     }
     wanted |= {path: figure(path) for path in FIGURES}

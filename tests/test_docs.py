@@ -61,6 +61,11 @@ def test_the_pages_of_the_site_link_to_one_another(tmp_path, monkeypatch):
             assert (tmp_path / link["target"]).exists(), link["target"]
 
 
+def test_the_screen_of_explore_is_current():
+    assert refresh.explored() == refresh.EXPLORED.read_text(encoding="utf-8"), "run `make docs`"
+    assert "font-face" not in refresh.EXPLORED.read_text(encoding="utf-8")  # nothing is fetched to show it
+
+
 def test_the_table_of_gpus_is_that_of_the_program():
     lines = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8").splitlines()
     listed = {line.split("|")[1].strip(" `"): line for line in lines if line.startswith("| `")}

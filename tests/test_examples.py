@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from onnx_models import ANY_LENGTH, BATCH, Tokens, export
 from test_docs import ROOT, refresh
 
 from alexnet_cli.cli.commands import COMMANDS, command_module
+from alexnet_cli.explorer.app import Explorer
 from alexnet_cli.tracing import calibrate
 
 COMMENT = re.compile(r"\s+#\s.*")
@@ -126,6 +128,8 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.chdir(workplace)
     monkeypatch.setattr("webbrowser.open", lambda address: True)
     monkeypatch.setattr("alexnet_cli.cli.watch.Changes.next", interrupted)
+    monkeypatch.setattr("alexnet_cli.explorer.run", explored)
+    monkeypatch.setattr("alexnet_cli.explorer.need_terminal", lambda: None)
     monkeypatch.setattr("alexnet_cli.tracing.clock.MOST_RUNS", 5)  # that it measures is enough here
     monkeypatch.setitem(calibrate._SIDES, "cpu", (64,))
     monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", (2**14,))
@@ -152,6 +156,17 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
 
 def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def explored(exploration, style):
+    """Open what is explored without a terminal, and leave it."""
+
+    async def go():
+        app = Explorer(exploration, style)
+        async with app.run_test() as pilot:
+            await pilot.press("q")
+
+    asyncio.run(go())
 
 
 def piped(line: str) -> list[list[str]]:

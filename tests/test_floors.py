@@ -179,6 +179,22 @@ def test_so_do_other_commands(saved, command, said):
     assert said in done.stdout
 
 
+def test_a_saved_report_is_explored_without_torch(saved):
+    explored = f"""
+import sys
+from alexnet_cli.answers.explore import explore
+from alexnet_cli.explorer.app import Explorer
+from alexnet_cli.graphics.text import Style
+from alexnet_cli.session.session import Named, Session
+from alexnet_cli.views.explore import entry_facts
+exploration = explore(Session(Named({saved!r})))
+Explorer(exploration, Style())
+print(len(entry_facts(exploration.explored, 2)), {{"torch", "numpy"}} & sys.modules.keys())
+"""
+    done = subprocess.run([sys.executable, "-c", explored], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.stdout) == ("", "7 set()\n")
+
+
 def test_completion_needs_no_torch():
     done = run_without_torch(_ALEXNET_COMPLETE="complete_bash", COMP_WORDS="alexnet summary --device ", COMP_CWORD="3")
     assert done.stdout.split() == ["meta", "cpu", "cuda", "mps", "xpu"]

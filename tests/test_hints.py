@@ -213,6 +213,7 @@ CASES = [
     Case("annotate alexnet --comments --in-place", "(--comments -o FILE) writes", "annotate", {"FILE": "seen.py"}),
     Case("annotate alexnet --remove", "as in (--in-place --remove)", "annotate nets.py:Net"),
     Case("annotate alexnet --in-place", "(--in-place --remove) takes", "annotate nets.py:Net"),
+    Case("explore", "`(alexnet summary)` prints"),
     Case("memory cut.json", "`(alexnet summary --json)` saved without --depth"),
     Case("summary --top 5", "as in (--sort params --top 5)", "summary"),
     Case("summary conf.json", "`(alexnet summary --json -o report.json)`"),

@@ -40,6 +40,7 @@ COMMANDS = {
     "scale": "--until 1GiB",
     "receptive-field": "",
     "shard": "--gpus 2",
+    "explore": "--help",
     "draw": "-o figure.svg",
     "report": "-o page.html",
     "explain": "--lang ko",

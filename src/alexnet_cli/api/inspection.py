@@ -20,6 +20,7 @@ from alexnet_cli.answers.compare import compare as compare_answer
 from alexnet_cli.answers.cost import cost as cost_answer
 from alexnet_cli.answers.draw import draw as draw_answer
 from alexnet_cli.answers.explain import explain as explain_answer
+from alexnet_cli.answers.explore import explore as explore_answer
 from alexnet_cli.answers.export import export as export_answer
 from alexnet_cli.answers.fit import fit as fit_answer
 from alexnet_cli.answers.memory import memory as memory_answer
@@ -35,6 +36,8 @@ from alexnet_cli.answers.summary import summary as summary_answer
 from alexnet_cli.api.results import Drawing, R, ReportPage, Result
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.errors import ForwardError, UsageError, nearest
+from alexnet_cli.explorer import need_terminal
+from alexnet_cli.explorer import run as run_explorer
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import how_to_run
 from alexnet_cli.session.kept import Listener
@@ -187,6 +190,15 @@ class Inspection:
     ) -> Drawing:
         """Draw the architecture: blocks in perspective, a graph of modules, or bars. `width` is in CSS pixels."""
         return Drawing(draw_answer(self.session, style=style, depth=depth, theme=theme), width, scale)
+
+    def explore(self, *, columns: Sequence[str] | None = None, sort: str | None = None) -> None:
+        """Walk through the model in the terminal, until `q` is pressed.
+
+        Raises:
+            UsageError: there is no terminal, as in a notebook, or textual is not installed.
+        """
+        need_terminal()
+        run_explorer(explore_answer(self.session, columns=columns, sort=sort))
 
     def oom(
         self,

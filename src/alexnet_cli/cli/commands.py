@@ -23,6 +23,7 @@ COMMANDS = {
     "scale": "Find exact laws of how work and memory grow with input sizes.",
     "shard": "Show what one GPU of many holds and sends in a step.",
     "receptive-field": "Show how much of the input each layer sees.",
+    "explore": "Walk through a model in the terminal, or a checkpoint.",
     "draw": "Draw the architecture: a figure for a page or a slide.",
     "report": "Write an HTML page to share: figure, charts, layers, findings.",
     "explain": "Check common claims about the network, with evidence.",

@@ -72,13 +72,15 @@ class Output(Struct, frozen=True):
             rows = sum(len(block.rows) for block in page.blocks if isinstance(block, Table))
             return render(page, self.format, self.style())
 
-    def style(self) -> Style:
-        """Return the style for the place that the page goes to."""
+    def style(self, *, ascii_only: bool = False) -> Style:
+        """Return the style for the place that the page goes to; on a terminal in ASCII if that is wanted."""
         if self.file is not None:
             return Style(width=self.width)
         terminal = sys.stdout.isatty()
         plain = self.no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        return Style(self.width or _terminal_width(terminal=terminal), terminal and not plain, _can_draw())
+        return Style(
+            self.width or _terminal_width(terminal=terminal), terminal and not plain, not ascii_only and _can_draw()
+        )
 
 
 def finish(outcome: Outcome) -> NoReturn:
