@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 from test_docs import ROOT
 from test_exploring import made
 
+from alexnet_cli import explorer
 from alexnet_cli.analyses.exploring.explored import Explored
 from alexnet_cli.answers.explore import Exploration, explore
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import InternalError, UsageError
 from alexnet_cli.explorer.app import Explorer
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.session.how import how_to_run
@@ -257,6 +258,15 @@ def test_a_tensor_of_a_checkpoint_is_read_when_it_is_asked_for(checkpoint):
     assert "Bytes of Checkpoint" in play(checkpoint, "m", "b").lines[1]
 
 
+def test_a_failure_of_its_own_is_no_success(monkeypatch, checkpoint):
+    monkeypatch.setattr("alexnet_cli.explorer.need_terminal", lambda: None)
+    monkeypatch.setattr(Explorer, "run", lambda self: None)
+    explorer.run(checkpoint)
+    monkeypatch.setattr(Explorer, "return_code", 1)
+    with pytest.raises(InternalError, match="explore failed"):
+        explorer.run(checkpoint)
+
+
 def test_what_cannot_be_read_is_said(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     seen = play(explore(Session(Named(str(tmp_path / "old.pt")))), "end", "v")
@@ -353,6 +363,14 @@ def test_a_saved_report_is_walked_through(alexnet, tmp_path):
     assert "saved_bytes" not in seen.app._explored.columns
 
 
+def test_a_deep_tree_keeps_its_names_and_columns_in_sight():
+    rows = [row(".".join("x" * depth), "Deep", "container", depth=depth, params=7) for depth in range(200)]
+    explored = Explored(made(*rows))
+    seen = play(Exploration(explored=explored, columns=explored.usual, sort=None, statistics=None), "0", "end")
+    marked = next(line for line in seen.lines if line.startswith("▌"))
+    assert re.search(r"x Deep +7$", marked.rstrip(" ▇█▁▂▃▄▅▆"))
+
+
 @pytest.mark.parametrize("missing", ["terminal", "textual"])
 def test_what_is_missing_is_told_before_any_work(alexnet, monkeypatch, missing):
     if missing == "textual":
@@ -389,7 +407,7 @@ def test_in_a_real_terminal(alexnet, tmp_path, options):
     child.expect("Parameters")
     child.send("m")
     child.expect("Parameters of AlexNet")
-    child.send("q")
+    child.send("\x03" if options else "q")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0

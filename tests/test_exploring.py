@@ -193,6 +193,13 @@ def test_the_tensors_of_a_checkpoint_are_below_their_modules():
     assert explored.measures == ("params", "bytes")
 
 
+def test_a_key_with_empty_names_is_there_once():
+    rows = [at(0, "", "Checkpoint"), at(1, "", "Parameters"), at(1, "a.", "Parameters")]
+    tensors = [StoredTensor(key, (1,), "float32", 1, 4) for key in (".b", "a..b")]
+    explored = Explored(made(*rows), tensors=tensors)
+    assert [entry.tensor.key for entry in explored.outline.entries if entry.tensor] == [".b", "a..b"]
+
+
 def test_what_is_stored_is_what_the_file_holds(tmp_path):
     import torch
     from safetensors.torch import save_file

@@ -7,7 +7,7 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import InternalError, UsageError
 
 if TYPE_CHECKING:
     from alexnet_cli.answers.explore import Exploration
@@ -34,11 +34,15 @@ def run(exploration: Exploration, style: Style | None = None) -> None:
 
     Raises:
         UsageError: there is no terminal, or textual is not installed.
+        InternalError: the application failed.
     """
     need_terminal()
     from alexnet_cli.explorer.app import Explorer
 
-    Explorer(exploration, style or _usual_style()).run()
+    application = Explorer(exploration, style or _usual_style())
+    application.run()
+    if application.return_code:
+        raise InternalError("explore failed; the traceback above says where", "please report it with the command line")
 
 
 def _usual_style() -> Style:

@@ -159,8 +159,7 @@ class Rows(ScrollView, can_focus=True):
         if index >= len(self.places):
             return
         self.go(index)
-        depth = 0 if self.shown.flat else self._outline.entries[self.selected].depth
-        on_sign = 0 <= event.x - 1 - depth * _INDENT < _INDENT
+        on_sign = 0 <= event.x - 1 - self._indent(self.selected) < _INDENT
         if on_sign or event.chain == _DOUBLE:
             self.action_turn()
 
@@ -232,7 +231,7 @@ class Rows(ScrollView, can_focus=True):
         shape = "leaf"
         if self._outline.has_children(at) and not self.shown.flat:
             shape = "folded" if at in self.shown.folded and not self.shown.words else "open"
-        begin = " " * (0 if self.shown.flat else entry.depth * _INDENT)
+        begin = " " * self._indent(at)
         name = self._explored.full_name(at) if self.shown.flat else entry.name
         room = max(self._tree_width() - 1 - len(begin) - _INDENT, 1)
         text = cell(name, room, self._style).rstrip()
@@ -251,6 +250,10 @@ class Rows(ScrollView, can_focus=True):
                 Segment("  " + cell(value, width - 2, self._style, to_the_right=self._is_right(column)), plain)
             )
         return segments
+
+    def _indent(self, at: int) -> int:
+        """Return how far an entry is indented; at most to the middle, so that its name has room."""
+        return 0 if self.shown.flat else min(self._outline.entries[at].depth * _INDENT, self._tree_width() // 2)
 
     def _text(self, value: Value, unit: Unit) -> str:
         return units.text(value, unit, cross=cross(self._style))

@@ -160,7 +160,7 @@ def _entries(report: Report, tensors: Sequence[StoredTensor]) -> list[Entry]:
                 f"{tensor.key} {tensor.dtype} {tensor.packed or ''}".lower(),
                 tensor,
             )
-            for tensor in held.get(layer.path, ())
+            for tensor in held.pop(layer.path, ())
         ]
     return entries
 
