@@ -344,3 +344,15 @@ def test_the_colours_are_those_of_the_tables():
 @pytest.mark.parametrize("path", refresh.FIGURES, ids=lambda path: path.name)
 def test_the_figures_of_the_readme_are_current(path):
     assert refresh.figure(path) == path.read_text(encoding="utf-8"), "run `make docs`"
+
+
+@pytest.mark.parametrize("style", ["graph", "blocks", "bars", "auto"])
+@pytest.mark.parametrize("how", ["text", "svg", "dot", "mermaid", "model-explorer"])
+def test_what_fails_before_anything_ran_tells_the_failure(alexnet, tmp_path, style, how):
+    (tmp_path / "fails.py").write_text(
+        "from torch import nn\n\nclass Fails(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.layer = nn.Conv2d(3, 4, 3)\n\n    def forward(self):\n        return self.layer(None)\n"
+    )
+    answer = alexnet("draw", f"{tmp_path / 'fails.py'}:Fails", "--no-batch", "--style", style, "-f", how)
+    assert answer.code == (2 if how == "model-explorer" and style != "auto" else 4)
+    assert answer.code == 2 or "error: layer (Conv2d" in answer.err

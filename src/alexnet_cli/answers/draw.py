@@ -10,7 +10,7 @@ from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.drawing.plan import AnyStyle, plan
-from alexnet_cli.errors import UsageError, one_of
+from alexnet_cli.errors import ForwardError, UsageError, one_of
 from alexnet_cli.graphics.palette import Theme
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
@@ -42,12 +42,19 @@ def draw(session: Session, *, style: str = "auto", depth: int | None = None, the
 
     Raises:
         UsageError: the style or the theme is unknown, or there is nothing to draw in this style.
+        ForwardError: it failed before a layer had run.
         AlexnetError: the model cannot be loaded or run.
     """
     known = cast("AnyStyle", one_of(style, STYLES, "style"))
     colors = cast("Theme", one_of(theme, THEMES, "theme"))
     report = session.report()
-    return Figure(report, plan(report, known, depth), colors, failures=failures_of(report))
+    try:
+        return Figure(report, plan(report, known, depth), colors, failures=failures_of(report))
+    except UsageError:
+        failure = report.error
+        if failure is None or any(row.leaf for row in report.layers):
+            raise
+    raise ForwardError(failure.message, failure.hint, failure.path)  # which is why there is nothing to draw
 
 
 def format_named_by(file: Path) -> str:

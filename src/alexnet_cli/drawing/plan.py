@@ -35,10 +35,10 @@ def plan(report: Report, style: AnyStyle = "auto", depth: int | None = None) -> 
     """
     if report.run is None:
         raise UsageError("a checkpoint has no data flow to draw: nothing ran", "draw the model itself, as net.py:Net")
-    if not report.layers:
-        raise UsageError("there is nothing to draw: no layer of the model ran")
     report = with_function_settings(report)
-    whole = merge_small(dataflow(report, depth), report.layers)
+    whole = merge_small(dataflow(report, depth), report.layers) if report.layers else None
+    if whole is None or not whole.nodes:
+        raise UsageError("there is nothing to draw: no layer of the model ran")
     chosen, flow = _choose(whole, report, style, depth)
     return settle(report, flow, chosen)
 
