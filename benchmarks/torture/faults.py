@@ -276,8 +276,9 @@ def _ended(process: subprocess.Popen[bytes]) -> tuple[int, str, str | None]:
         process.communicate()
         return 0, "", f"hang beyond {LONGEST_S} s"
     err = told.decode("utf-8", "replace")
-    own = TRACEBACK not in err or (process.returncode == -signal.SIGINT and not _IN_MAIN.search(err))
-    return process.returncode, err, None if own else f"traceback: {err[-1500:]}"
+    if err.rstrip().endswith("KeyboardInterrupt") and not _IN_MAIN.search(err):
+        return -signal.SIGINT, err, None
+    return process.returncode, err, f"traceback: {err[-1500:]}" if TRACEBACK in err else None
 
 
 def _same_kind(found: bytes, new: bytes) -> bool:

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
+from alexnet_cli.cli.commands import COMMANDS
+from torture.files import KINDS as FILES
 from torture.judging import LONGEST_S
 from torture.parsers import RUN, SLOW
 
 Case = dict[str, Any]
+OTHER = "no command"
 TITLES = {"lines": "Command lines", "files": "Changed files", "modules": "Generated modules", "faults": "Faults"}
 HOW = {
     "lines": """Commands and options at random, half of them as they are meant, the others with values that nearly
@@ -64,6 +67,7 @@ def _summary(cases: list[Case], seed: int, full: Mapping[str, int]) -> str:
     run = ", ".join(f"{many[part]:,} of {size:,} {TITLES[part].lower()}" for part, size in full.items())
     defects = sum(bool(case["defect"]) for case in cases)
     return f"""Written by `make torture`. Tried with seed {seed}: {run}; **{defects} defects**.
+A case that found one is tried again once that is mended; the others stay as they ended.
 
 A case depends on the seed and its number alone: `cd benchmarks; python -m torture --case PART NUMBER` tries it again. A
 defect is a traceback, an exit code that [the README](../README.md) does not state, more than {LONGEST_S} s of CPU, a
@@ -73,13 +77,18 @@ process that dies (of memory too: it has 6 GiB of address space), or an answer w
 def _table(cases: list[Case]) -> str:
     by_kind: dict[str, list[Case]] = {}
     for case in cases:
-        by_kind.setdefault(case["kind"] or "none", []).append(case)
+        known = case["kind"] if case["part"] != "lines" or case["kind"] in COMMANDS else OTHER
+        by_kind.setdefault(known, []).append(case)
     ends = sorted({case["ended"] for case in cases}, key=_numbers_first)
     head = ["kind", "tried", *(f"exit {end}" if _is_number(end) else end for end in ends)]
     rows = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    for kind in sorted(by_kind, key=lambda kind: [*KINDS].index(kind) if kind in KINDS else -1):
+    for kind in sorted(by_kind, key=[*COMMANDS, OTHER, *FILES, *KINDS].index):
         ended = Counter(case["ended"] for case in by_kind[kind])
-        cells = [KINDS.get(kind, f"`{kind}`"), f"{len(by_kind[kind]):,}", *(f"{ended[end]:,}" for end in ends)]
+        cells = [
+            KINDS.get(kind, kind if kind == OTHER else f"`{kind}`"),
+            f"{len(by_kind[kind]):,}",
+            *(f"{ended[end]:,}" for end in ends),
+        ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

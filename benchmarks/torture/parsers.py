@@ -167,6 +167,7 @@ def terminal(text: str) -> str | None:
 
 
 def _piped(command: list[str], text: str, cwd: str | None = None) -> str | None:
-    done = subprocess.run(command, input=text.encode(), cwd=cwd, capture_output=True, check=False, timeout=60)
+    whole = ["bash", "-c", 'ulimit -v unlimited; exec "$@"', "bash", *command]
+    done = subprocess.run(whole, input=text.encode(), cwd=cwd, capture_output=True, check=False, timeout=60)
     said = done.stderr.decode("utf-8", "replace")
     return f"{command[0]} exits {done.returncode}: {said[:600]}" if done.returncode or "rror" in said else None
