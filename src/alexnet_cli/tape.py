@@ -13,7 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 Shape = tuple[int, ...]
 Phase = Literal["forward", "backward", "optimizer"]
-Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation", "cache"]
+Role = Literal["parameter", "buffer", "input", "gradient", "optimizer", "activation", "cache", "workspace"]
 Nature = Literal["compute", "view", "pointwise"]
 
 
@@ -33,7 +33,8 @@ class Storage(Struct, frozen=True, omit_defaults=True):
     """A piece of memory, allocated by operation `born` (-1: before the run), freed before operation `died` ran.
 
     `died` None: it was still there at the end. `saved_by` is the row that was first to save it for backward, `saved_in`
-    the call in the source that did.
+    the call in the source that did. A `workspace` is what a kernel allocates beside its results, for operation `born`
+    alone; `at_most` says that it is a bound.
     """
 
     bytes: int
@@ -42,6 +43,7 @@ class Storage(Struct, frozen=True, omit_defaults=True):
     died: int | None = None
     saved_by: int | None = None
     saved_in: int | None = None
+    at_most: bool = False
 
 
 class Operation(Struct, frozen=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """The memory of a forward and of a training step, from the lifetimes of the storages on the tape.
 
 A storage counts once, however many views it has, from the operator that allocates it until torch frees it. Workspaces
-that kernels allocate while they run, and the allocator's rounding, are not on the tape.
+that kernels allocate while they run are on the tape of a trace as on the CPU, the allocator's rounding is on none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.tape import Phase, Storage, Tape
 
-Kind = Literal["weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary"]
-KINDS: tuple[Kind, ...] = ("weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary")
+Kind = Literal["weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary", "workspace"]
+KINDS: tuple[Kind, ...] = (
+    *("weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary", "workspace"),
+)
 """What memory is used for.
 
 `cache` is what a language model keeps for its next token, `saved` is saved for backward, `temporary` is everything else
-that operators allocate.
+that operators allocate for others, `workspace` what kernels allocate beside their results.
 """
 
 _KIND_OF_ROLE: dict[str, Kind] = {
@@ -32,6 +34,7 @@ _KIND_OF_ROLE: dict[str, Kind] = {
     "cache": "cache",
     "gradient": "gradients",
     "optimizer": "optimizer",
+    "workspace": "workspace",
 }
 
 
@@ -81,10 +84,11 @@ class Training(Struct, frozen=True):
     peak: Peak
 
 
-class LayerMemory(Struct, frozen=True):
+class LayerMemory(Struct, frozen=True, omit_defaults=True):
     """A row's memory: the bytes that it is the first to save for backward, and those allocated for its outputs.
 
-    `row` is its position in the report's layers.
+    `row` is its position in the report's layers. `workspace_bytes` is the most that one of its kernels allocates beside
+    its results, in a trace as on the CPU, `workspace_at_most` that this is a bound.
     """
 
     row: int
@@ -93,6 +97,8 @@ class LayerMemory(Struct, frozen=True):
     family: str
     saved_bytes: int
     output_bytes: int
+    workspace_bytes: int = 0
+    workspace_at_most: bool = False
 
 
 class Recipe(Struct, frozen=True):
@@ -198,14 +204,26 @@ def peak_of(moments: tuple[Moment, ...]) -> Peak:
 def by_layer(report: Report) -> tuple[LayerMemory, ...]:
     """Return what each row saves for backward and outputs; a storage counts for the first row that saves it."""
     saved: Counter[int] = Counter()
-    for storage in tape_of(report).storages:
+    tape = tape_of(report)
+    for storage in tape.storages:
         if storage.saved_by is not None:
             saved[storage.saved_by] += storage.bytes
+    work = _workspaces(tape)
     return tuple(
-        LayerMemory(row, layer.path, layer.type, layer.family, saved[row], layer.output_bytes)
+        LayerMemory(row, layer.path, layer.type, layer.family, saved[row], layer.output_bytes, *work.get(row, ()))
         for row, layer in enumerate(report.layers)
-        if layer.leaf or saved[row]
+        if layer.leaf or saved[row] or row in work
     )
+
+
+def _workspaces(tape: Tape) -> dict[int, tuple[int, bool]]:
+    """Return the bytes of each row's largest workspace, and whether that is a bound."""
+    found: dict[int, tuple[int, bool]] = {}
+    for storage in tape.storages:
+        row = tape.operations[storage.born].row if storage.role == "workspace" else None
+        if row is not None:
+            found[row] = max(found.get(row, (0, False)), (storage.bytes, storage.at_most))
+    return found
 
 
 def tape_of(report: Report) -> Tape:

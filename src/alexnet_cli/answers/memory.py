@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
@@ -15,7 +16,7 @@ from alexnet_cli.analyses.memory import Inference, LayerMemory, Moment, Training
 from alexnet_cli.analyses.serving.held import ServingMemory
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.answers.context import Asked, context_memory
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import TrainingStep, training_step
@@ -24,13 +25,18 @@ from alexnet_cli.views.context import context_document
 from alexnet_cli.views.explain import ToldFinding, tell
 from alexnet_cli.views.memory import memory_document
 
+Device = Literal["cuda", "cpu"]
+DEVICES: tuple[Device, ...] = ("cuda", "cpu")
+
 
 class MemoryResult(Envelope, frozen=True, kw_only=True):
     """`alexnet memory --json`; `run` is that of the forward, `training` null if there is nothing to train.
 
     With a context there is `serving`, and all else is about the prompt. `wiring` are the claims about the wiring of the
-    training step that do not hold, there if a step ran.
+    training step that do not hold, there if a step ran. `predicted_for` is the device whose memory it is.
     """
+
+    predicted_for: Device
 
     inference: Inference | None
     training: Training | None
@@ -55,8 +61,12 @@ def memory(
     kv_dtype: str | None = None,
     weights_dtype: str | None = None,
     last_logits: bool = False,
+    predict_for: str | None = None,
 ) -> Answer[MemoryResult]:
     """Show what a forward and a training step hold in memory, in bytes; with a GPU or a capacity, whether they fit.
+
+    `predict_for` is `cuda`, the default, or `cpu`: as it runs on this machine's CPU, with the workspaces of oneDNN's
+    convolutions and LSTMs, which no prediction for a GPU has.
 
     With a `context`, a number of tokens, it is what a language model holds while it is used: weights, the cache by
     layer, the peaks of a prompt and of a token, and the longest context and largest batch that fit. `kv_dtype` and
@@ -68,15 +78,20 @@ def memory(
         AlexnetError: the model cannot be loaded or run.
     """
     room = _room(gpu, capacity)
+    device = _device(predict_for, gpu)
     if context is not None:
+        if predict_for == "cpu":
+            raise UsageError("--for cpu predicts a forward and a training step, not --context", "leave one of them out")
         if (optimizer, amp, foreach) != ("sgd", None, None):
             raise UsageError("--context is about a model that is used, not trained", "leave out --optimizer and --amp")
         asked = Asked(context, kv_dtype, weights_dtype, last_logits)
         return _of_context(session.with_batch(batch_size), asked, room, timeline=timeline)
     if kv_dtype is not None or weights_dtype is not None or last_logits:
         raise UsageError("--kv-dtype, --weights-dtype and --last-logits go with --context", "as in --context 8192")
-    step = training_step(optimizer, amp, foreach=room is not None if foreach is None else foreach)
+    at_once = room is not None and device == "cuda" if foreach is None else foreach
+    step = training_step(optimizer, amp, foreach=at_once)
     session = session.with_batch(batch_size)
+    session = session.as_on_cpu() if device == "cpu" else session
     report = session.report()
     trained = session.training(step) if report.error is None else None
     held = analysis.memory(report, trained, analysis.Recipe(step.optimizer, step.amp, step.foreach))
@@ -86,10 +101,11 @@ def memory(
     result = MemoryResult(
         **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
         **{**asdict(held), "timeline": held.timeline if timeline else UNSET},
+        predicted_for=device,
         fit=UNSET if fits is None else fits,
         wiring=UNSET if wiring is None else wiring,
     )
-    return Answer(result, lambda: memory_document(report, held, fits, wiring or ()), failures=failures)
+    return Answer(result, lambda: memory_document(report, held, fits, wiring or (), device), failures=failures)
 
 
 def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: bool) -> Answer[MemoryResult]:
@@ -101,6 +117,7 @@ def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: 
     held = analysis.memory(report, None) if found.memory else None
     result = MemoryResult(
         **{**Envelope.of(report, "memory"), "error": next(iter(failures), None)},
+        predicted_for="cuda",
         inference=held.inference if held else None,
         training=None,
         layers=held.layers if held else (),
@@ -108,6 +125,15 @@ def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: 
         serving=UNSET if found.memory is None else found.memory,
     )
     return Answer(result, lambda: context_document(report, found.memory), failures=failures)
+
+
+def _device(name: str | None, gpu: str | None) -> Device:
+    """Read `--for`; a GPU is for CUDA."""
+    if name == "cpu" and gpu is not None:
+        raise UsageError("--for cpu and --gpu exclude each other", "for a size of memory give --capacity")
+    if name is not None:
+        one_of(name, DEVICES, "device")
+    return "cpu" if name == "cpu" else "cuda"
 
 
 def _room(gpu: str | None, capacity: str | None) -> Room | None:

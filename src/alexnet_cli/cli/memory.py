@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from alexnet_cli.analyses.serving.assumed import FORMATS
+from alexnet_cli.answers.memory import DEVICES
 from alexnet_cli.answers.memory import memory as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
@@ -19,6 +20,7 @@ Examples:
   alexnet memory -b 128 --amp bf16               in mixed precision
   alexnet memory --gpu t4                        whether it fits, and the largest batch that does
   alexnet memory --capacity 24GiB                the same for any device
+  alexnet memory --for cpu                       as on this machine's CPU
   alexnet memory --json | jq .training.peak_bytes
   alexnet memory ./Qwen3-8B --context 8192 -b 8  a language model at work: cache, prompt and token
 """
@@ -54,6 +56,14 @@ Asked: Any = options_of(
     ),
     last_logits=typer.Option(
         "--last-logits", help="With --context: ask the model for the logits of the prompt's last token alone."
+    ),
+    predict_for=typer.Option(
+        "--for",
+        metavar="DEVICE",
+        help="Predict for cuda (the default, and with --gpu), or for this machine's cpu, with the workspaces of its "
+        "convolutions and LSTMs.",
+        show_default=False,
+        autocompletion=lambda: list(DEVICES),
     ),
     timeline=typer.Option("--timeline", help="Add to the JSON what is live while each operator runs."),
 )

@@ -122,7 +122,8 @@ class Session:
         how = variation.of(how, None if not variation.sizes or self.can_run else self.report())
         source = self.source if variation.halved is None else Halved(self.source, variation.halved, self.report())
         listener = self.listener if self._report is None else self.listener.silenced()
-        return Session(source, how, cache=self.cache, listener=listener)
+        cache = False if how.as_on_cpu else self.cache  # kernels depend on threads and CPU, which no key has
+        return Session(source, how, cache=cache, listener=listener)
 
     def once(self, variation: Variation) -> Report:
         """Return the report of the same model with one thing changed, run where it was run. It is not remembered.
@@ -140,6 +141,15 @@ class Session:
         if report.run is not None and variation.batch_size not in (None, report.run.batch_size):
             raise UsageError(f"the model runs only with a batch of {report.run.batch_size}, not {variation.batch_size}")
         return report
+
+    def as_on_cpu(self) -> Session:
+        """Return a session whose traces have the CPU's operators, and what their kernels allocate beside results.
+
+        Raises:
+            UsageError: there is no model to run.
+        """
+        self._model("--for cpu")
+        return self.vary(Variation(on_meta=True, as_on_cpu=True))
 
     def training(self, step: TrainingStep) -> Report | None:
         """Return the report of a training step on `meta`; None if there is nothing to run or to train.

@@ -15,7 +15,8 @@ class Variation(Struct, frozen=True):
 
     A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
     axes. With `source` its tape says which lines of the user's own source ran, and of the packages and places named.
-    Once the model has been run, its variations run silently.
+    With `as_on_cpu` it has the CPU's operators and what their kernels allocate. Once the model has been run, its
+    variations run silently.
     """
 
     batch_size: int | None = None
@@ -25,6 +26,7 @@ class Variation(Struct, frozen=True):
     on_meta: bool = False
     sizes: tuple[Size, ...] = ()
     source: tuple[str, ...] | None = None
+    as_on_cpu: bool = False
 
     def of(self, how: TraceOptions, graph: Report | None) -> TraceOptions:
         """Return how the model is run with it; a `graph`, which is not run, is told all its inputs."""
@@ -38,6 +40,8 @@ class Variation(Struct, frozen=True):
             how = replace(how, serving=self.serving)
         if self.source is not None:
             how = replace(how, source=self.source)
+        if self.as_on_cpu:
+            how = replace(how, as_on_cpu=True)
         if self.halved is not None:
             how = replace(how, traceback=False)
         return resized(how, self.sizes, graph) if self.sizes else how

@@ -35,6 +35,7 @@ from alexnet_cli.torch_insides.modules import (
 )
 from alexnet_cli.torch_insides.names import NAMES
 from alexnet_cli.torch_insides.operators import (
+    convolution_kernel,
     flex_attention_written_out,
     has_kernel,
     has_tag,
@@ -92,6 +93,7 @@ __all__ = [
     "compiled_graphs",
     "compiler_importable",
     "compiler_is_loaded",
+    "convolution_kernel",
     "ddp_buckets_given",
     "default_device_kept",
     "device_constructors",

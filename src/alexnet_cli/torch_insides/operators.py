@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +66,36 @@ def higher_order_kernel(func: Any) -> Any:
     """Return the function by which a higher-order operator calls plain ones; None if torch has none or hides it."""
     key = getattr(getattr(torch._C, "DispatchKey", None), "CompositeExplicitAutograd", None)
     return getattr(func, "py_kernels", {}).get(key)
+
+
+_SELECT = look_up("_C._select_conv_backend")
+
+
+def convolution_kernel(
+    given: Sequence[int],
+    weight: Sequence[int],
+    dtype: torch.dtype,
+    how: Sequence[Sequence[int]],
+    plain: tuple[bool, int],
+    *,
+    bias: bool,
+) -> str:
+    """Return torch's name for what computes a convolution on this CPU, `Mkldnn` or `Slow3d`.
+
+    `how` is stride, padding, dilation and output padding, `plain` whether it is transposed, and its groups. Where torch
+    does not tell, it is oneDNN that most convolutions run in.
+    """
+    if _SELECT is None:
+        return "Mkldnn"
+    element = torch.empty(1, dtype=dtype, device="cpu")
+    stride, padding, dilation, output_padding = map(list, how)
+    transposed, groups = plain
+    outs = weight[1] * groups if transposed else weight[0]
+    biases = (element.expand(outs), [outs]) if bias else (None, None)
+    tensors = element.expand(*given), element.expand(*weight), biases[0]
+    settings = stride, padding, dilation, transposed, output_padding, groups
+    name = str(_SELECT(*tensors, *settings, biases[1])).rpartition(".")[2]
+    return name if name.isalnum() else "MkldnnTranspose"  # the one that torch does not name
 
 
 _FLEX = ("_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", "_validate_device")

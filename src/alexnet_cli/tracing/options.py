@@ -93,7 +93,8 @@ class TraceOptions(Struct, frozen=True):
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
     `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
     other inputs that would fit: looking for these takes many runs. With `source` the trace notes which lines of the
-    user's source ran what; it names packages, modules and folders whose source counts as the user's too.
+    user's source ran what; it names packages, modules and folders whose source counts as the user's too. With
+    `as_on_cpu` a trace on `meta` has the CPU's operators, and what their kernels allocate.
     """
 
     inputs: tuple[InputSpec | InputValue, ...] | None = None
@@ -112,3 +113,4 @@ class TraceOptions(Struct, frozen=True):
     falls_back: bool = True
     advises: bool = True
     source: tuple[str, ...] | None = None
+    as_on_cpu: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -143,10 +143,27 @@ def _trace_as_asked(device: torch.device, trial: Trial, notify: Notify) -> tuple
     if fake is None:
         notify(f"torch {torch.__version__} cannot trace mixed precision without values: the step was run on the CPU")
         return _trace_on(torch.device("cpu"), trial, notify)
-    with pretended_cpu(fake):
+    with pretended_cpu(fake, as_on_cpu=options.as_on_cpu), _recurrent_layers(options):
         report, failure = _trace_on(torch.device("cpu"), trial, notify)
     run = None if report.run is None else replace(report.run, device=META, measured=None)
     return replace(report, run=run), failure
+
+
+def _assumed(options: TraceOptions) -> list[str]:
+    """Say what the CPU's kernels were picked by."""
+    if not options.as_on_cpu:
+        return []
+    from alexnet_cli.tracing.cpu.kernels import assumptions
+
+    return assumptions()
+
+
+def _recurrent_layers(options: TraceOptions) -> AbstractContextManager[None]:
+    if not options.as_on_cpu:
+        return nullcontext()
+    from alexnet_cli.tracing.cpu.recurrent import recurrent_as_on_cpu  # most runs need none of it
+
+    return recurrent_as_on_cpu("AutogradCPU")
 
 
 def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Report, BaseException | None]:
@@ -157,7 +174,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         model = build(subject, device, options, notify)
     fed = feed(model, device, trial, notify)
     taping = options.device == META or options.repeat is not None
-    recorder = Recorder(device, model, taping=taping, source=options.source)
+    recorder = Recorder(device, model, taping=taping, source=options.source, as_on_cpu=options.as_on_cpu)
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     step = options.step
@@ -167,7 +184,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     with users_formulas(options.formulas, notify, operator.cache_clear):
         failure = _run(run, recorder)
     runs_again = failure is not None and device.type == META and needs_values(failure)
-    for note in () if runs_again else recorder.notes:
+    for note in () if runs_again else [*recorder.notes, *_assumed(options)]:
         notify(note)
     if failure is not None and options.traceback:
         traceback.print_exception(failure)

@@ -22,6 +22,7 @@ _SHOWN: dict[Kind, tuple[str, str]] = {
     "optimizer": ("optimiser state", "attention"),
     "saved": ("saved for backward", "pool"),
     "temporary": ("temporary", "activation"),
+    "workspace": ("kernel workspaces", "softmax"),
 }
 """The name of each kind of memory, and the family whose colour stands for it."""
 NAMES = {kind: name for kind, (name, _) in _SHOWN.items()}
@@ -33,14 +34,19 @@ _OPTIMIZERS = {
     "none": "no optimiser",
 }
 _CONVENTION = (
-    "Predicted from the lifetimes of the tensors' storages, each counted once. Kernel workspaces, allocator rounding "
-    "and the device's context add to it."
+    "Predicted for CUDA from the lifetimes of the tensors' storages, each counted once. Kernel workspaces, allocator "
+    "rounding and the device's context add to it."
 )
+_CONVENTION_CPU = (
+    "Predicted for the CPU from the lifetimes of the tensors' storages, each counted once, and the layouts of oneDNN's "
+    "kernels for convolutions and LSTMs. Memory that other kernels take outside torch's allocator adds to it."
+)
+_BOUNDS = "a workspace that is marked at most is a bound: its kernel is one whose sizes are not derived"
 
 _NOT_TRAINED = "no training step: there is nothing to train, it failed, or the target cannot be run"
 _RECURRENT = (
-    "recurrent layers are predicted operator by operator; cuDNN's and oneDNN's kernels allocate a workspace of "
-    "undocumented size instead"
+    "recurrent layers are predicted operator by operator; cuDNN's kernels allocate a workspace of undocumented size "
+    "instead; --for cpu has that of oneDNN"
 )
 
 _DROPOUT = (
@@ -49,8 +55,11 @@ _DROPOUT = (
 )
 
 
-def memory_document(report: Report, held: Memory, fit: Fit | None, wiring: Sequence[ToldFinding] = ()) -> Document:
+def memory_document(
+    report: Report, held: Memory, fit: Fit | None, wiring: Sequence[ToldFinding] = (), device: str = "cuda"
+) -> Document:
     """Show the peaks and their parts, memory over time, what each layer saves, what fits, and what is wired wrongly."""
+    on_cpu = device == "cpu"
     training, inference = held.training, held.inference
     what = f"Live memory over {'a training step' if training else 'a forward'}, operator by operator"
     recurrent = any(layer.family == "recurrent" for layer in report.layers)
@@ -63,9 +72,11 @@ def memory_document(report: Report, held: Memory, fit: Fit | None, wiring: Seque
         _layer_table(held.layers, training.saved_activation_bytes) if training else None,
         Note(_NOT_TRAINED, "warning") if inference and not training else None,
         *(Note(text, "warning") for finding in wiring for text in told_of(finding)),
-        Note(_RECURRENT, "warning") if recurrent else None,
-        Note(_DROPOUT, "warning") if training and dropout else None,
-        Note(_CONVENTION),
+        _workspace_table(held.layers) if on_cpu else None,
+        Note(_RECURRENT, "warning") if recurrent and not on_cpu else None,
+        Note(_DROPOUT, "warning") if training and dropout and not on_cpu else None,
+        Note(_BOUNDS, "warning") if any(layer.workspace_at_most for layer in held.layers) else None,
+        Note(_CONVENTION_CPU if on_cpu else _CONVENTION),
     )
     return Document(f"Memory of {titled(report)}", blocks, run_line(report.run))
 
@@ -139,3 +150,16 @@ def _layer_table(layers: Sequence[LayerMemory], saved: int) -> Table:
     }
     caption = "Saved for backward, by the layer that saves it first"
     return table("by_layer", columns, layers, caption)
+
+
+def _workspace_table(layers: Sequence[LayerMemory]) -> Table | None:
+    """Show the largest workspace of each layer that has one."""
+    columns: Columns[LayerMemory] = {
+        Column("layer", "Layer"): lambda layer: layer.type,
+        Column("path", "Path", priority=5): lambda layer: layer.path,
+        Column("workspace_bytes", "Workspace", "bytes"): lambda layer: layer.workspace_bytes,
+        Column("known", "Known", priority=6): lambda layer: "at most" if layer.workspace_at_most else "derived",
+    }
+    working = [layer for layer in layers if layer.workspace_bytes]
+    caption = "Kernel workspaces, the largest of each layer's kernels"
+    return table("workspaces", columns, working, caption) if working else None

@@ -25,14 +25,30 @@ _WRITTEN_OUT = operator_named("_scaled_dot_product_attention_math")
 _FUSED = operator_named("_scaled_dot_product_flash_attention_for_cpu")
 
 
-def fused_attention(key: str = "AutogradMeta") -> AbstractContextManager[None]:
+def fused_attention(key: str = "AutogradMeta", *, dropout: bool = True) -> AbstractContextManager[None]:
     """Run attention as one operator inside; `key` is torch's dispatch key for the traced device.
 
+    Without `dropout` attention that drops scores is written out, as on the CPU.
     If torch has renamed these operators, attention stays decomposed.
     """
     if _WRITTEN_OUT is None or _FUSED is None:
         return nullcontext()
-    return kernel_replaced("scaled_dot_product_attention", _attention, key)
+    kernel = _attention if dropout else _attention_of_cpu
+    return kernel_replaced("scaled_dot_product_attention", kernel, key)
+
+
+def _attention_of_cpu(  # noqa: PLR0917 - torch's signature
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,  # noqa: FBT001, FBT002 - the same
+    **how: Any,
+) -> Any:
+    if dropout_p:
+        return _WRITTEN_OUT(query, key, value, attn_mask, dropout_p, is_causal, **how)[0]
+    return _attention(query, key, value, attn_mask, dropout_p, is_causal, **how)
 
 
 def _attention(  # noqa: PLR0917 - torch's signature
@@ -73,20 +89,25 @@ def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 @contextmanager
-def pretended_cpu(mode: Any) -> Iterator[None]:
+def pretended_cpu(mode: Any, *, as_on_cpu: bool = False) -> Iterator[None]:
     """Make tensors that claim to be on the CPU but hold no values; `mode` is torch's `FakeTensorMode`.
 
-    Autocast decides by a tensor's device and has no rules for `meta`.
+    Autocast decides by a tensor's device and has no rules for `meta`. Unless it is `as_on_cpu`, attention with dropout
+    is fused as on CUDA.
     """
     log = logging.getLogger("torch._subclasses.fake_tensor")
     level = log.level
     log.setLevel(logging.CRITICAL)  # we report what a model raises
     grouped = kernel_replaced("_grouped_mm", grouped_mm, "Meta") if operator_named("_grouped_mm") else nullcontext()
+    fake, attention = mode(allow_non_fake_inputs=True), fused_attention("AutogradCPU", dropout=not as_on_cpu)
+    forget = getattr(mode, "cache_clear", lambda: None) if as_on_cpu else lambda: None
+    forget()  # it keeps results by operator, whatever kernel gave them
     try:
-        with warnings.catch_warnings(), fused_attention("AutogradCPU"), grouped, mode(allow_non_fake_inputs=True):
+        with warnings.catch_warnings(), attention, grouped, fake:
             warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor")  # torch's deepcopy
             yield
     finally:
+        forget()
         log.setLevel(level)
 
 

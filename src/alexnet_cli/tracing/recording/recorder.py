@@ -55,7 +55,8 @@ class Recorder:
 
     `touched` holds the ids of the parameters that operators read, `purposes` what they are used for. `failed` is the
     innermost module call that raised, `failed_function` the function in it; with `taping`, `tape` has every operator.
-    With `source`, `source` has the calls that the user's own source made.
+    With `source`, `source` has the calls that the user's own source made; `as_on_cpu` runs the CPU's operators and
+    notes what these allocate.
     """
 
     operator_mode: ClassVar[type[OperatorMode]] = OperatorMode
@@ -67,8 +68,10 @@ class Recorder:
         *,
         taping: bool = False,
         source: Sequence[str] | None = None,
+        as_on_cpu: bool = False,
     ) -> None:
         self.device = device
+        self.as_on_cpu = as_on_cpu
         parameters = [] if model is None else parameters_of(model)
         self.watched = {id(tensor) for tensor in parameters}
         self.purposes = Purposes(parameters, () if model is None else buffers_of(model))
@@ -90,7 +93,11 @@ class Recorder:
         self._edge = Recorder._watching.__code__  # until modules run: no frame has it
 
     def _taping(self) -> TapeRecorder:
-        return TapeRecorder(self._where)
+        if not self.as_on_cpu:
+            return TapeRecorder(self._where)
+        from alexnet_cli.tracing.cpu.kernels import workspace_of  # most runs need none of it
+
+        return TapeRecorder(self._where, workspace_of)
 
     @property
     def operators(self) -> int:
@@ -133,7 +140,11 @@ class Recorder:
             stack.enter_context(room_for_our_calls())
             stack.enter_context(plain_kernels())
             if self.device.type == META:
-                stack.enter_context(fused_attention())
+                stack.enter_context(fused_attention(dropout=not self.as_on_cpu))
+            if self.device.type == META and self.as_on_cpu:
+                from alexnet_cli.tracing.cpu.recurrent import recurrent_as_on_cpu
+
+                stack.enter_context(recurrent_as_on_cpu())
             stack.enter_context(wrapped_module_call(self._watching))
             stack.enter_context(self._modes())
             yield

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from alexnet_cli.tape import Nature, Operation, Phase, Role, Source, State, Tape, Value
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
+from alexnet_cli.tracing.cpu.workspace import Workspace
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.tensors import StorageTable, distinct_bytes, tensors_among, tensors_in
@@ -30,6 +31,9 @@ _ALIAS = "alias"
 _STRIDED = torch.strided
 _IN_PLACE_UNWATCHED = frozenset({"add", "scatter", "scatter_add", "index_add"})
 _NOT_OPERATORS = ("profiler::", "prim::")
+
+
+WorkspaceOf = Callable[[str, Mapping[str, Any], Sequence[Tensor]], Workspace]
 
 
 class Place(NamedTuple):
@@ -66,13 +70,14 @@ class Draft:
 class TapeRecorder:
     """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model.
 
-    With `lines` it notes the line of code that ran each operator of the forward. `again` has the positions of the
-    operations that checkpoints run again.
+    With `lines` it notes the line of code that ran each operator of the forward, with `workspace_of` what each one's
+    kernel allocates beside its results. `again` has the positions of the operations that checkpoints run again.
     """
 
-    def __init__(self, where: Callable[[], Place]) -> None:
+    def __init__(self, where: Callable[[], Place], workspace_of: WorkspaceOf | None = None) -> None:
         self.phase: Phase = "forward"
         self.where = where
+        self.workspace_of = workspace_of
         self.inputs: tuple[int, ...] = ()
         self.outputs: tuple[int, ...] = ()
         self.state: State | UnsetType = UNSET
@@ -163,6 +168,9 @@ class TapeRecorder:
         makes = [self._make(tensor, position) for tensor in results]
         if op.written:
             makes += self._write(op, named, {id(tensor) for tensor in results}, position)
+        if self.workspace_of is not None:
+            work = self.workspace_of(op.name, named, results)
+            self.storages.work(work.bytes, position, exact=work.exact)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
         line = NO_LINE if self.lines is None or self.phase != "forward" else self.lines.here(inspect.currentframe())
         self._drafts.append(

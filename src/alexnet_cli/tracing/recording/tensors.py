@@ -140,6 +140,7 @@ class _Seen:
     born: int
     died: int | None = None
     saved_by: object | None = None
+    at_most: bool = False
 
 
 class _Watch(weakref.ref[Any]):
@@ -233,6 +234,11 @@ class StorageTable:
         if seen.saved_by is None and seen.role in ("activation", "input"):
             seen.saved_by = by
 
+    def work(self, size: int, position: int, *, exact: bool) -> None:
+        """Note what a kernel allocates while operation `position` runs, at most so many bytes if not `exact`."""
+        if size:
+            self._seen.append(_Seen(size, "workspace", position, position + 1, at_most=not exact))
+
     def hand_over(self, old: int, new: int, position: int) -> None:
         """Let the storage made by operation `position` reuse the memory of one that was freed right after it."""
         before, after = self._seen[old], self._seen[new]
@@ -248,7 +254,7 @@ class StorageTable:
         self._watches.clear()
         self._numbers.clear()
         return tuple(
-            Storage(seen.bytes, seen.role, seen.born, seen.died)
+            Storage(seen.bytes, seen.role, seen.born, seen.died, at_most=seen.at_most)
             if seen.saved_by is None
             else Storage(seen.bytes, seen.role, seen.born, seen.died, row_of(seen.saved_by), call_of(seen.saved_by))
             for seen in self._seen
