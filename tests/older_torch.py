@@ -23,6 +23,3 @@ exports_norms_to_onnx = pytest.mark.skipif(
     torch.__version__ < "2.7",  # compares as versions, not as text
     reason="the ONNX exporter of torch 2.6 fails on batch norms",
 )
-
-FREED_LATER = 0 if torch.__version__ >= "2.7" else 64
-"""How many bytes torch 2.6 lets go of at another moment where blocks are run again for several micro-batches."""

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 import torch
-from older_torch import FREED_LATER
+from msgspec.structs import replace
 from small import NETWORKS, Language, uneven
 from torch import nn
 
@@ -14,11 +14,15 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting import choose
 from alexnet_cli.analyses.fitting.chain import chain_of
 from alexnet_cli.analyses.fitting.choose import compose, regular
+from alexnet_cli.analyses.fitting.halves import split
 from alexnet_cli.analyses.fitting.work import step_work, work_again
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.session.how import TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
+
+FREED_LATER = 64
+"""How many bytes torch lets go of now earlier, now later, where several micro-batches run blocks again; 2.6 always."""
 
 ROOF = Roof(find_hardware("a100-80gb"))
 
@@ -35,6 +39,9 @@ class Steps:
     def step(self, choice):
         blocks = tuple(block.paths for block, own in zip(self.chain, choice, strict=True) if own)
         step = TrainingStep("sgd", checkpoint=blocks, micro_batches=self.micro_batches)
+        return self.traced(step)
+
+    def traced(self, step):
         return self.session.once(Variation(step=step, on_meta=True))
 
     def peak(self, choice):
@@ -177,3 +184,19 @@ def test_a_model_is_left_as_it_was():
     session = Session(Live(model), how_to_run(input_size=["64:int64"], batch_size=4))
     session.once(Variation(step=TrainingStep(checkpoint=(("blocks.0",),), micro_batches=2), on_meta=True))
     assert {name: vars(module) for name, module in model.named_modules()} == before
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum", "adamw"])
+def test_a_step_is_the_sum_of_its_halves(optimizer):
+    """What leads to the gradients was traced with one optimiser or none, the update with other gradients."""
+    steps = Steps(uneven(), "64:int64", 16)
+    blocks = tuple(block.paths for block in steps.chain[::2])
+    for foreach, number in ((True, 1), (False, 4), (True, 4)):
+        update = split(steps.traced(TrainingStep(optimizer, foreach=foreach)), ROOF)[1]
+        changed = TrainingStep("none", amp="bf16", checkpoint=blocks, micro_batches=number)
+        gradients = split(steps.traced(changed), ROOF, number)[0]
+        whole = steps.traced(replace(changed, optimizer=optimizer, foreach=foreach))
+        moments = timeline(whole)
+        assert update.peak_with(gradients) == peak_of(moments).bytes
+        assert update.bytes_after(gradients) == max(at.bytes for at in moments if at.phase == "optimizer")
+        assert gradients.work.plus(update.work) == step_work(whole, ROOF, number)

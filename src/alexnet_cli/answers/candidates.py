@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose, regular
+from alexnet_cli.analyses.fitting.halves import Gradients, Update, split
 from alexnet_cli.analyses.fitting.parts import Choice
 from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
@@ -27,6 +28,8 @@ _KEPT = 8
 class Candidates:
     """Steps of a model, by what was changed in them; `tried` has those that were shown, in that order.
 
+    A step is put together of its two halves, each of which is traced once. `traces` is how many steps were run.
+
     Raises:
         UsageError: there is nothing to train, or no model to run.
         AlexnetError: the step itself fails.
@@ -42,10 +45,12 @@ class Candidates:
         self.budget = budget
         self.roof = roof
         self._known: dict[TrainingStep, Tried | None] = {}
-        self._updates: dict[TrainingStep, int] = {}
+        self._updates: dict[tuple[str, bool], Update] = {}
+        self._gradients: dict[TrainingStep, Gradients] = {}
         self._shown: dict[TrainingStep, None] = {}
         self._reports: OrderedDict[TrainingStep, Report] = OrderedDict()
         self._composed: dict[TrainingStep, Composed | None] = {}
+        self.traces = 0
         try:
             report = self._trace(step)
         except NothingToTrainError:
@@ -56,24 +61,22 @@ class Candidates:
         self.chain = chain_of(report) if checkpoints else ()
         self.batch = None if report.run is None else report.run.batch_size
         self.statistics = any("BatchNorm" in layer.type for layer in report.layers)
+        until = _until_update(step)
+        self._gradients[until], self._updates[step.optimizer, step.foreach] = split(report, roof)
         self._base = step_work(report, roof)
-        self._asked_peak = _peak(report)
-        self._note(step, report)
-        self._shown[step] = None
+        self._asked_peak = peak_of(timeline(report)).bytes
+        self.run(step)
 
     @property
     def tried(self) -> tuple[Tried, ...]:
         """What was traced as a candidate, in that order."""
         return tuple(each for step in self._shown if (each := self._known[step]) is not None)
 
-    @property
-    def traces(self) -> int:
-        """How many steps were traced."""
-        return len(self._known)
-
-    def update_bytes(self, step: TrainingStep) -> int:
-        """Return the peak of a step's update, 0 before it was run."""
-        return self._updates.get(step, 0)
+    def update_fits(self, step: TrainingStep, *, outputs: bool) -> bool:
+        """Tell whether a step's update fits, with or without the outputs that are live while it runs."""
+        gradients, update = self._gradients[_until_update(self.asked)], self._update(step)
+        beside = gradients.end_bytes if outputs else gradients.fixed_bytes
+        return beside + update.held_bytes + update.extra_bytes <= self.budget
 
     def divisors(self) -> list[int]:
         """Return into how many equal parts the batch can be cut."""
@@ -90,19 +93,21 @@ class Candidates:
 
     def compose(self, start: TrainingStep) -> Composed | None:
         """Return what a step takes with any choice of blocks; None if it has none that can be run again."""
-        if start not in self._composed:
-            self._composed[start] = self._composed_of(start)
-        return self._composed[start]
+        until = _until_update(start)
+        if until not in self._composed:
+            self._composed[until] = self._composed_of(until)
+        composed = self._composed[until]
+        if composed is None:
+            return None
+        update = self._update(start)
+        return composed.updated(update.held_bytes, update.bytes_after(self._gradients[until]))
 
-    def _composed_of(self, start: TrainingStep) -> Composed | None:
+    def _composed_of(self, until: TrainingStep) -> Composed | None:
         if not self.chain:
             return None
 
         def step(choice: Choice) -> Report:
-            changed = replace(start, checkpoint=self.chosen(choice))
-            report = self._trace(changed)
-            self._note(changed, report)
-            return report
+            return self._traced(replace(until, checkpoint=self.chosen(choice)))
 
         def again(report: Report, chain: Sequence[Block]) -> list[Work]:
             return work_again(report, chain, self.roof)
@@ -116,29 +121,46 @@ class Candidates:
         """Trace a step as a candidate; None if it cannot be run like this."""
         if step not in self._known:
             try:
-                self._note(step, self._trace(step))
+                self._known[step] = self._weighed(step)
             except AlexnetError:
                 self._known[step] = None
         self._shown[step] = None
         return self._known[step]
 
-    def _trace(self, step: TrainingStep) -> Report:
-        """Trace a step; the last few reports are kept, as blocks are chosen by some steps that are shown too."""
-        if step not in self._reports:
-            self._reports[step] = self.session.once(Variation(step=step, on_meta=True))
+    def _update(self, step: TrainingStep) -> Update:
+        """Return what a step's optimiser holds and takes, from the step as asked with that optimiser."""
+        key = step.optimizer, step.foreach
+        if key not in self._updates:
+            whole = replace(self.asked, optimizer=step.optimizer, foreach=step.foreach)
+            self._updates[key] = split(self._trace(whole), self.roof)[1]
+        return self._updates[key]
+
+    def _until(self, step: TrainingStep) -> Gradients:
+        """Return what a step takes until it has its gradients."""
+        until = _until_update(step)
+        if until not in self._gradients:
+            self._traced(until)
+        return self._gradients[until]
+
+    def _traced(self, until: TrainingStep) -> Report:
+        """Trace a step without its update; the last few reports are kept, as some are asked for again."""
+        if until not in self._reports:
+            report = self._reports[until] = self._trace(until)
+            self._gradients[until] = split(report, self.roof, until.micro_batches)[0]
             if len(self._reports) > _KEPT:
                 self._reports.popitem(last=False)
-        return self._reports[step]
+        return self._reports[until]
 
-    def _note(self, step: TrainingStep, report: Report) -> None:
-        if step in self._known:
-            return
-        work, moments = step_work(report, self.roof, step.micro_batches), timeline(report)
-        peak = peak_of(moments).bytes
-        self._updates[step] = max((at.bytes for at in moments if at.phase == "optimizer"), default=0)
+    def _trace(self, step: TrainingStep) -> Report:
+        self.traces += 1
+        return self.session.once(Variation(step=step, on_meta=True))
+
+    def _weighed(self, step: TrainingStep) -> Tried:
+        gradients, update = self._until(step), self._update(step)
+        work, peak = gradients.work.plus(update.work), update.peak_with(gradients)
         kinds = tuple(self._kinds(step))
         changes_result = {"amp", "optimizer"} | ({"micro_batches"} if self.statistics else set())
-        self._known[step] = Tried(
+        return Tried(
             change=" + ".join(self._said(step)) or "as asked",
             kinds=kinds,
             same_result=not changes_result.intersection(kinds),
@@ -188,5 +210,5 @@ def _ratio(work: StepWork, base: StepWork) -> float:
     return now / before if before else 1.0
 
 
-def _peak(report: Report) -> int:
-    return peak_of(timeline(report)).bytes
+def _until_update(step: TrainingStep) -> TrainingStep:
+    return replace(step, optimizer="none", foreach=False)

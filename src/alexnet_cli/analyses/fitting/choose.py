@@ -11,7 +11,7 @@ may have cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 
 from alexnet_cli import units
@@ -58,6 +58,15 @@ class Composed:
             most = max(most, kept + level.peak)
             kept, before = kept + level.kept, own
         return max(most, kept + self.tail[before])
+
+    def updated(self, held: int, peak: int) -> Composed:
+        """Return the memory with an optimiser that holds so many bytes, and the peak of its update with them."""
+        return replace(
+            self,
+            parts=tuple({pair: Level(at.kept, at.peak + held) for pair, at in part.items()} for part in self.parts),
+            tail=(self.tail[0] + held, self.tail[1] + held),
+            fixed=max(self.fixed + held, peak),
+        )
 
     def best(self, budget: int) -> Best | None:
         """Return the choice with the least work whose peak is within the budget; of equal ones that with least kept."""

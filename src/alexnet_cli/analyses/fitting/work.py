@@ -28,9 +28,19 @@ class StepWork(Struct, frozen=True):
         """What steps are compared by."""
         return (float(self.flops), float(self.bytes)) if self.seconds is None else (self.seconds,)
 
+    def plus(self, other: StepWork) -> StepWork:
+        """Return the work of both, one after the other."""
+        seconds = None if self.seconds is None or other.seconds is None else self.seconds + other.seconds
+        return StepWork(self.flops + other.flops, self.bytes + other.bytes, seconds)
+
 
 def step_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> StepWork:
-    """Return what a traced step does, its update included, which passes over all parameters once.
+    """Return what a traced step does, its update included."""
+    return gradient_work(report, roof, micro_batches).plus(update_work(report, roof))
+
+
+def gradient_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> StepWork:
+    """Return what a traced step does until it has all gradients.
 
     Of several micro-batches the first two were run, and all further ones do what the second does.
     """
@@ -39,8 +49,13 @@ def step_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> Step
     done = list(units(tape, {at for at, turn in enumerate(turns) if turn > 0}))
     if micro_batches > 1:
         done += (micro_batches - 1) * list(units(tape, {at for at, turn in enumerate(turns) if turn == 0}))
-    last = update(tape)
-    return _sum([*done, *([] if last is None else [last])], roof)
+    return _sum(done, roof)
+
+
+def update_work(report: Report, roof: Roof | None) -> StepWork:
+    """Return what the update of a traced step does, which passes over all parameters once."""
+    last = update(tape_of(report))
+    return _sum([] if last is None else [last], roof)
 
 
 def work_again(report: Report, chain: Sequence[Block], roof: Roof | None) -> list[Work]:
@@ -61,6 +76,6 @@ def _only_again(tape: Tape) -> tuple[Tape, set[int]]:
 
 
 def _sum(done: Sequence[Unit], roof: Roof | None) -> StepWork:
-    flops = sum(2 * sum(unit.macs.values()) for unit in done)
+    flops = sum(2 * sum(unit.macs.values()) for unit in done if unit.macs)
     moved = sum(unit.bytes_read + unit.bytes_written for unit in done)
     return StepWork(flops, moved, None if roof is None else work_seconds(done, roof).kernels)

@@ -67,7 +67,8 @@ class Step:
 
     The loss is the model's output if that is one number, otherwise the sum of its outputs. `batch` is how many samples
     the arguments hold, None if unknown. `made` has watched the model being made; `wiring` is what the step has shown,
-    None before it, and of a step that is run in parts or with blocks again, as it is that of the whole step.
+    None before it, and of a step that is run in parts or with blocks again, as it is that of the whole step. `results`
+    are the output and the loss, which whoever trains holds until the step is over.
     """
 
     forward: Forward
@@ -75,6 +76,7 @@ class Step:
     batch: int | None = None
     made: Making | None = None
     wiring: Wiring | None = None
+    results: object = None
 
     @property
     def model(self) -> nn.Module:
@@ -108,9 +110,9 @@ class Step:
             for part in parts:
                 if part is not self.forward:
                     recorder.feed(self.model, part.args, part.kwargs)
-                results = self._backward(replace(self, forward=part), recorder)
+                self.results = self._backward(replace(self, forward=part), recorder)
                 if len(parts) > 1:
-                    del results  # whoever cuts a batch lets go of what each part gave
+                    self.results = None  # whoever cuts a batch lets go of what each part gave
         if optimizer is not None:
             self._update(optimizer, recorder, lazy=lazy)
         if tape is not None and whole:
