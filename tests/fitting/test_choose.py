@@ -97,8 +97,11 @@ def test_what_is_composed_of_four_steps_is_what_any_other_takes(name):
 
 def test_it_holds_for_the_second_of_several_micro_batches():
     steps = Steps(uneven(), "64:int64", 16, micro_batches=4)
+    whole = Steps(uneven(), "64:int64", 16).composed
+    fewer = compose(steps.chain, steps.step, lambda report, chain: work_again(report, chain, ROOF), (whole, 4))
     for choice in ((True, False, False, True, True), (False, True, True, False, False)):
         assert steps.composed.peak(choice) == pytest.approx(steps.peak(choice), abs=FREED_LATER)
+        assert fewer.peak(choice) == pytest.approx(steps.peak(choice), abs=FREED_LATER)
 
 
 def test_states_that_are_taken_together_cost_no_more_than_is_said(monkeypatch):

@@ -112,8 +112,10 @@ class Candidates:
         def again(report: Report, chain: Sequence[Block]) -> list[Work]:
             return work_again(report, chain, self.roof)
 
+        parts = until.micro_batches
+        whole = self._composed.get(replace(until, micro_batches=1)) if parts > 1 else None
         try:
-            return compose(self.chain, step, again)
+            return compose(self.chain, step, again, None if whole is None else (whole, parts))
         except AlexnetError:
             return None
 

@@ -161,23 +161,36 @@ def _rounded(states: list[_State], step: int) -> list[_State]:
 
 
 def compose(
-    chain: Sequence[Block], step: Callable[[Choice], Report], work_of: Callable[[Report, Sequence[Block]], list[Work]]
+    chain: Sequence[Block],
+    step: Callable[[Choice], Report],
+    work_of: Callable[[Report, Sequence[Block]], list[Work]],
+    whole: tuple[Composed, int] | None = None,
 ) -> Composed:
     """Trace the steps of four choices and put together what they tell of each block.
 
-    `work_of` returns the work that each block does twice in a step in which all are run again.
+    `work_of` returns the work that each block does twice in a step in which all are run again. With what the `whole`
+    batch takes, and into how many parts it is cut, two choices are enough: what passes between two blocks of which one
+    is run again shrinks with the batch.
     """
     count = len(chain)
     even = tuple(at % 2 == 0 for at in range(count))
     odd = tuple(at % 2 == 1 for at in range(count))
-    choices = dict.fromkeys(((False,) * count, (True,) * count, even, odd))
+    alike = ((False,) * count, (True,) * count)
+    choices = dict.fromkeys(alike if whole else (*alike, even, odd))
     reports = {choice: step(choice) for choice in choices}
     seen = {choice: levels(report, chain) for choice, report in reports.items()}
 
     def level(at: int, pair: tuple[bool, bool]) -> Level:
         before, own = pair
+        same = seen[(own,) * count].parts[at]
         if before == own or at == 0:
-            return seen[(own,) * count].parts[at]
+            return same
+        if whole:
+            parts, number = whole[0].parts[at], whole[1]
+            kept, peak = (
+                (getattr(parts[pair], name) - getattr(parts[own, own], name)) // number for name in ("kept", "peak")
+            )
+            return Level(same.kept + kept, same.peak + peak)
         return seen[even if even[at] == own else odd].parts[at]
 
     return Composed(
