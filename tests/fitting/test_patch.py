@@ -13,8 +13,10 @@ from small import NETWORKS
 from torch import Tensor, nn
 
 from alexnet_cli import inspect
+from alexnet_cli.analyses.fitting.halves import split
 from alexnet_cli.analyses.fitting.tried import Changed
-from alexnet_cli.session.how import AMP_DTYPES
+from alexnet_cli.session.how import AMP_DTYPES, TrainingStep, how_to_run
+from alexnet_cli.session.session import Live, Session, Variation
 from alexnet_cli.views.patch import patch_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -191,3 +193,24 @@ def test_names_cannot_break_out_of_the_code():
     assert code["BLOCKS"] == step.checkpoint
     assert "\x1b" not in text
     assert "\r" not in text
+
+
+def test_adam_of_8_bits_holds_what_torchao_holds():
+    """Blocks of 256 values in bytes, with a scale each; what is small or no multiple of a block stays as it is."""
+    pytest.importorskip("torchao.optim", exc_type=ImportError)
+    model = nn.Sequential(nn.Linear(96, 96), nn.Linear(96, 43, bias=False))  # 9,216 and 4,128 values
+    session = Session(Live(model), how_to_run(input_size=["96"], batch_size=4))
+    update = split(session.once(Variation(step=TrainingStep("adamw-8bit"), on_meta=True)), None)[1]
+    code = emitted(replace(SGD, optimizer="adamw-8bit"))
+    optimizer = code["optimizer_of"](model, lr=1e-3)
+    with torch.compiler.set_stance("force_eager"):
+        code["training_step"](model, optimizer, torch.rand(4, 96))
+    state = [value for entry in optimizer.state.values() for value in entry.values()]
+    parts = [
+        part
+        for value in state
+        for part in ((value.codes, value.scale, value.qmap) if hasattr(value, "codes") else (value,))
+    ]
+    assert update.held_bytes == sum(part.nbytes for part in parts)
+    assert update.held_bytes == 2 * (9216 + 4 * 9216 // 256 + 4 * 256) + 2 * 4 * (96 + 4128) + 3 * 4
+    assert update.extra_bytes == 2 * 4 * (9216 + 9216 // 256)

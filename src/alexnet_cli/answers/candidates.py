@@ -21,7 +21,15 @@ from alexnet_cli.session.how import TrainingStep
 from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.units import count
 
-NAMES = {"sgd": "SGD", "sgd-momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW", "none": "no update"}
+NAMES = {
+    "sgd": "SGD",
+    "sgd-momentum": "SGD with momentum",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adam-8bit": "8-bit Adam",
+    "adamw-8bit": "8-bit AdamW",
+    "none": "no update",
+}
 _KEPT = 8
 
 
@@ -77,6 +85,11 @@ class Candidates:
         gradients, update = self._gradients[_until_update(self.asked)], self._update(step)
         beside = gradients.end_bytes if outputs else gradients.fixed_bytes
         return beside + update.held_bytes + update.extra_bytes <= self.budget
+
+    def with_optimizer(self, optimizer: str, amp: str | None) -> TrainingStep:
+        """Return the step as asked with another optimiser; one with 8 bits updates parameters one by one."""
+        foreach = self.asked.foreach and not optimizer.endswith("-8bit")
+        return replace(self.asked, optimizer=optimizer, amp=amp, foreach=foreach)
 
     def divisors(self) -> list[int]:
         """Return into how many equal parts the batch can be cut."""
@@ -184,7 +197,7 @@ class Candidates:
             yield "checkpoint"
         if step.micro_batches > 1:
             yield "micro_batches"
-        if step.foreach != asked.foreach:
+        if step.foreach != asked.foreach and not step.optimizer.endswith("-8bit"):
             yield "foreach"
         if step.amp != asked.amp:
             yield "amp"

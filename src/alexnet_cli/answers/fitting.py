@@ -13,7 +13,11 @@ from alexnet_cli.answers.candidates import Candidates
 from alexnet_cli.session.how import Block, TrainingStep
 from alexnet_cli.session.session import Session
 
-CHEAPER = {"adamw": ("sgd-momentum", "sgd"), "adam": ("sgd-momentum", "sgd"), "sgd-momentum": ("sgd",)}
+CHEAPER = {
+    "adamw": ("adamw-8bit", "sgd-momentum", "sgd"),
+    "adam": ("adam-8bit", "sgd-momentum", "sgd"),
+    "sgd-momentum": ("sgd",),
+}
 """The optimisers that hold less than another."""
 _ROUNDS = 4
 _WORTH = 1.01
@@ -69,7 +73,7 @@ class Search:
         if step.amp is None and self._may_mix:
             yield replace(step, amp="bf16")
         for name in self._cheaper:
-            yield replace(step, optimizer=name)
+            yield self.steps.with_optimizer(name, step.amp)
 
     def _starts(self) -> Iterator[TrainingStep]:
         """Yield the steps from which on blocks and micro-batches are chosen, those first that change least.
@@ -79,7 +83,7 @@ class Search:
         for optimizer in (self.asked.optimizer, *self._cheaper):
             kinds = dict.fromkeys((self.asked.amp, "bf16" if self._may_mix else self.asked.amp))
             for amp in kinds if optimizer == self.asked.optimizer else reversed(kinds):
-                step = replace(self.asked, optimizer=optimizer, amp=amp)
+                step = self.steps.with_optimizer(optimizer, amp)
                 self.steps.run(step)
                 if step.foreach and "foreach" not in self.without and not self.steps.update_fits(step, outputs=True):
                     step = replace(step, foreach=False)
@@ -177,7 +181,7 @@ class Search:
         optimizer = (self.asked.optimizer, *self._cheaper)[-1]
         divisors = self._cuts
         parts = divisors[-1] if divisors else 1
-        start = replace(self.asked, optimizer=optimizer, micro_batches=parts)
+        start = replace(self.steps.with_optimizer(optimizer, self.asked.amp), micro_batches=parts)
         start = start if "foreach" in self.without else replace(start, foreach=False)
         for amp in dict.fromkeys((start.amp, "bf16" if self._may_mix else start.amp)):
             step = replace(start, amp=amp)

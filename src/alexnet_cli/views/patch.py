@@ -6,7 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from alexnet_cli.analyses.fitting.tried import Changed
 
-_CLASSES = {"sgd": "SGD", "sgd-momentum": "SGD", "adam": "Adam", "adamw": "AdamW"}
+_CLASSES = {
+    "sgd": "torch.optim.SGD",
+    "sgd-momentum": "torch.optim.SGD",
+    "adam": "torch.optim.Adam",
+    "adamw": "torch.optim.AdamW",
+    "adam-8bit": "torchao.optim.Adam8bit",
+    "adamw-8bit": "torchao.optim.AdamW8bit",
+}
 
 
 def patch_of(step: Changed, about: Iterable[str], *, autocast: str | None, statistics: bool, cached: bool) -> str:
@@ -43,6 +50,8 @@ def _imports(step: Changed, *, statistics: bool) -> Iterator[str]:
         yield "from functools import partial"
         yield ""
     yield "import torch"
+    if step.optimizer.endswith("-8bit"):
+        yield "import torchao.optim  # pip install torchao"
     if step.checkpoint:
         yield "from torch.utils.checkpoint import checkpoint"
 
@@ -131,11 +140,12 @@ def _changed(*, cached: bool) -> str:
 
 def _optimizer(step: Changed) -> str:
     momentum = ", momentum=0.9" if step.optimizer == "sgd-momentum" else ""
+    foreach = "" if _CLASSES[step.optimizer].startswith("torchao") else f", foreach={step.foreach}"
     return f'''
 def optimizer_of(model, **settings):
     """Return the optimiser; the learning rate and the like are yours to set."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.{_CLASSES[step.optimizer]}(trained{momentum}, foreach={step.foreach}, **settings)
+    return {_CLASSES[step.optimizer]}(trained{momentum}{foreach}, **settings)
 '''
 
 

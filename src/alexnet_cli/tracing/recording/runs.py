@@ -20,6 +20,7 @@ from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers the
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.checkpoints import Checkpoints
+from alexnet_cli.tracing.recording.eight_bit import Adam8bit
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
 from alexnet_cli.tracing.wiring.making import Making
@@ -186,6 +187,8 @@ class Step:
                 return torch.optim.Adam(groups, foreach=self.how.foreach)
             case "adamw":
                 return torch.optim.AdamW(groups, foreach=self.how.foreach)
+            case "adam-8bit" | "adamw-8bit":
+                return Adam8bit(groups)
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
                 return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)
