@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -312,6 +313,22 @@ def test_a_hint_names_what_was_within_reach(tmp_path, alexnet):
     answer = alexnet("oom", path, "alexnet", "-b", "64")
     assert "alexnet memory alexnet --capacity 1200MiB" in " ".join(answer.out.split())
     assert alexnet("memory", "alexnet", "--capacity", "1200MiB", "--json").json["fit"]["capacity_bytes"] == reach
+
+
+def test_a_hint_names_the_command_that_makes_the_step_fit(alexnet):
+    """Its budget is what was within reach, without what nobody predicted; what it finds fits there."""
+    given = ["alexnet", "-b", "64", "--optimizer", "adam"]
+    answer = alexnet("oom", str(DOCS), *given)
+    said = re.search(r"alexnet fit (.* --budget \d+MiB)", " ".join(answer.out.split()))
+    assert said is not None
+    command = said[1].split()
+    assert command[:-2] == given
+    predicted = alexnet("oom", str(DOCS), *given, "--json").json["predicted"]
+    beside = predicted["workspace_bytes"] + predicted["unpredicted_bytes"]
+    assert command[-1] == f"{(1200 * MIB - beside) // MIB}MiB"
+    found = alexnet("fit", *command, "--json")
+    assert found.code == 0
+    assert found.json["chosen"]["peak_bytes"] <= 1200 * MIB - beside
 
 
 @pytest.mark.parametrize(

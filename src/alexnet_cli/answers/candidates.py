@@ -12,7 +12,7 @@ from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose, regular
 from alexnet_cli.analyses.fitting.halves import Gradients, Update, split
 from alexnet_cli.analyses.fitting.parts import Choice
-from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried
+from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, has_8_bits
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
@@ -88,7 +88,7 @@ class Candidates:
 
     def with_optimizer(self, optimizer: str, amp: str | None) -> TrainingStep:
         """Return the step as asked with another optimiser; one with 8 bits updates parameters one by one."""
-        foreach = self.asked.foreach and not optimizer.endswith("-8bit")
+        foreach = self.asked.foreach and not has_8_bits(optimizer)
         return replace(self.asked, optimizer=optimizer, amp=amp, foreach=foreach)
 
     def divisors(self) -> list[int]:
@@ -197,7 +197,7 @@ class Candidates:
             yield "checkpoint"
         if step.micro_batches > 1:
             yield "micro_batches"
-        if step.foreach != asked.foreach and not step.optimizer.endswith("-8bit"):
+        if step.foreach != asked.foreach and not has_8_bits(step.optimizer):
             yield "foreach"
         if step.amp != asked.amp:
             yield "amp"

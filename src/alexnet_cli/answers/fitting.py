@@ -60,8 +60,11 @@ class Search:
             self.steps.run(step)
         for start in self._starts():
             self._make_fit(start)
-            if best_of(self.tried) is not None:
+            best, own = best_of(self.tried), self.steps.run(start)
+            if best is not None and own is not None and best.change_of_result <= own.change_of_result:
                 return
+        if best_of(self.tried) is not None:
+            return
         self._least()
 
     def _singles(self, step: TrainingStep) -> Iterator[TrainingStep]:

@@ -63,4 +63,5 @@ def oom(
     envelope = {**Envelope.of(trained or report, "oom"), "error": next(iter(failures), None)}
     result = OomResult(**envelope, snapshot=snapshot, failure=seen, predicted=predicted)
     about: Report = trained or report
-    return Answer(result, lambda: oom_document(snapshot, seen, about, predicted), failures=failures)
+    options = f"--optimizer {optimizer}{'' if amp is None else f' --amp {amp}'}{'' if foreach else ' --no-foreach'}"
+    return Answer(result, lambda: oom_document(snapshot, seen, about, predicted, options), failures=failures)

@@ -25,7 +25,7 @@ _TIMED = "Time is the roofline floor of a step, its update included, relative to
 _WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU it is the least time."
 _RESULT = (
     "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
-    "them, updates one by one. Mixed precision and other optimisers train differently."
+    "them, updates one by one. Then those that round: mixed precision, 8 bits. Other optimisers train differently."
 )
 _ROUNDED = (
     "There were too many choices of blocks to look at each: those that keep almost the same were taken together. Any "
@@ -120,8 +120,8 @@ def _why(tried: Tried, chosen: Tried | None) -> str:
         return f"too large by {size(tried.over_bytes)}"
     if chosen is None or tried == chosen:
         return "chosen"
-    if chosen.same_result and not tried.same_result:
-        return "fits, changes the result"
+    if chosen.change_of_result < tried.change_of_result:
+        return "fits, changes the result" if chosen.same_result else "fits, changes more"
     return "fits, slower" if tried.slowdown > chosen.slowdown * _SAME else "fits, takes as long"
 
 

@@ -37,9 +37,12 @@ _MIB = 2**20
 
 
 def oom_document(
-    snapshot: str, seen: Failure, report: Report | None = None, predicted: Matched | None = None
+    snapshot: str, seen: Failure, report: Report | None = None, predicted: Matched | None = None, options: str = ""
 ) -> Document:
-    """Show the request, what was reserved and live, and with a model which layers' tensors were live."""
+    """Show the request, what was reserved and live, and with a model which layers' tensors were live.
+
+    `options` are those of the command line that the training step was asked for with.
+    """
     unknown = all(place.kind == "unknown" for place in seen.places)
     blocks = given(
         _request(seen),
@@ -49,7 +52,7 @@ def oom_document(
         None if unknown else _places(seen.places, seen.allocated_bytes, "live", "Live memory, by what asked for it"),
         *([] if report is None or predicted is None else _predicted(report, predicted, seen)),
         Note("no training step was traced to hold it against", "warning") if report and predicted is None else None,
-        _advice(seen, report),
+        _advice(seen, report, predicted, options),
     )
     return Document(f"Memory in {PurePath(snapshot).name}", blocks, "" if report is None else run_line(report.run))
 
@@ -144,13 +147,23 @@ def _cut(count: int) -> str:
     return f": {MOST_ROWS} of {count:,}, --json has all" if count > MOST_ROWS else ""
 
 
-def _advice(seen: Failure, report: Report | None) -> Note | None:
+def _advice(seen: Failure, report: Report | None, predicted: Matched | None, options: str) -> Note | None:
+    """Say what was within reach, and the commands that tell what would have fitted in it."""
     if seen.device_free_bytes is None:
         return None
-    target = report.model.target if report is not None else "TARGET"
     reach = seen.reserved_bytes + seen.device_free_bytes
+    said = f"{size(reach)} were within reach of this process"
     capacity = f"{reach // _MIB}MiB"
+    if report is None or predicted is None:
+        target = report.model.target if report is not None else "TARGET"
+        return Note(f"{said}: alexnet memory {target} --capacity {capacity} tells the largest batch that fits")
+    target = report.model.target
+    beside = predicted.workspace_bytes + predicted.unpredicted_bytes
+    left = f", {size(beside)} of it for what nobody predicts" if beside else ""
+    budget = f"{(reach - beside) // _MIB}MiB"
+    batch = report.run.batch_size if report.run is not None else None
+    step = " ".join(word for word in (f"-b {batch}" if batch else "", options) if word)
     return Note(
-        f"{size(reach)} were within reach of this process: alexnet memory {target} --capacity {capacity} tells the "
-        "largest batch that fits"
+        f"{said}{left}: alexnet fit {target} {step} --budget {budget} finds what would have made this step fit, and "
+        f"alexnet memory {target} --capacity {capacity} the largest batch that fits"
     )

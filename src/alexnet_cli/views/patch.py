@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from alexnet_cli.analyses.fitting.tried import Changed
+from alexnet_cli.analyses.fitting.tried import Changed, has_8_bits
 
 _CLASSES = {
     "sgd": "torch.optim.SGD",
@@ -50,7 +50,7 @@ def _imports(step: Changed, *, statistics: bool) -> Iterator[str]:
         yield "from functools import partial"
         yield ""
     yield "import torch"
-    if step.optimizer.endswith("-8bit"):
+    if has_8_bits(step.optimizer):
         yield "import torchao.optim  # pip install torchao"
     if step.checkpoint:
         yield "from torch.utils.checkpoint import checkpoint"
@@ -140,7 +140,7 @@ def _changed(*, cached: bool) -> str:
 
 def _optimizer(step: Changed) -> str:
     momentum = ", momentum=0.9" if step.optimizer == "sgd-momentum" else ""
-    foreach = "" if _CLASSES[step.optimizer].startswith("torchao") else f", foreach={step.foreach}"
+    foreach = "" if has_8_bits(step.optimizer) else f", foreach={step.foreach}"
     return f'''
 def optimizer_of(model, **settings):
     """Return the optimiser; the learning rate and the like are yours to set."""

@@ -20,6 +20,11 @@ KINDS: dict[str, Kind] = {
 """The kinds of changes by the names that they have on the command line."""
 
 
+def has_8_bits(optimizer: str) -> bool:
+    """Tell whether an optimiser keeps its state in 8 bits."""
+    return optimizer.endswith("-8bit")
+
+
 class Changed(Struct, frozen=True):
     """How a step is run: what `TrainingStep` says of it, as plain values. `checkpoint` has the paths of each block."""
 
@@ -54,10 +59,17 @@ class Tried(Struct, frozen=True):
     step: Changed
 
     @property
-    def order(self) -> tuple[bool, tuple[float, ...], int]:
+    def change_of_result(self) -> int:
+        """How much the training's result changes: 0 not at all, 1 by rounding or statistics, 2 by other updates."""
+        if self.same_result:
+            return 0
+        return 2 if "optimizer" in self.kinds and not has_8_bits(self.step.optimizer) else 1
+
+    @property
+    def order(self) -> tuple[int, tuple[float, ...], int]:
         """What those that fit are ranked by: first the training's result, then the time, then the memory."""
         work = StepWork(self.flops, self.bytes_moved, self.seconds_floor)
-        return not self.same_result, work.order, self.peak_bytes
+        return self.change_of_result, work.order, self.peak_bytes
 
 
 def best_of(tried: Sequence[Tried]) -> Tried | None:
