@@ -22,6 +22,7 @@ SECTIONS = {
     "Exact laws": "laws",
     "A model larger than the machine": "large_model",
     "Memory": "memory",
+    "Steps made to fit": "fits",
     "Correctness": "correctness",
     "Measured times": "profiles",
 }

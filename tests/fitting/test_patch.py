@@ -10,7 +10,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 from small import NETWORKS
-from torch import Tensor, nn
+from torch import nn
 
 from alexnet_cli import inspect
 from alexnet_cli.analyses.fitting.halves import split
@@ -20,51 +20,14 @@ from alexnet_cli.session.session import Live, Session, Variation
 from alexnet_cli.views.patch import patch_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from memory_models import bytes_of, most_allocated
+from fits import SHARES, loaded, real_peak, tensors_of
 
 APART = 0.03
 """How far a real peak may be from the prediction; what is asked for leaves that much of the budget free."""
 
 
-IMAGES = 4
-"""Dimensions of what has its channels last here: else oneDNN's convolutions copy what they read and what they make."""
-
-
-def tensors_of(name: str, batch: int) -> Tensor:
-    _, shape, _ = NETWORKS[name]
-    sizes, _, dtype = shape.partition(":")
-    whole = (batch, *map(int, sizes.split(",")))
-    return torch.randint(200, whole) if dtype else torch.rand(whole)
-
-
-def loaded(text: str) -> dict:
-    code: dict = {}
-    exec(compile(text, "patch.py", "exec"), code)
-    return code
-
-
-def real_peak(code: dict, model: nn.Module, given: Tensor) -> int:
-    """Return the bytes at the peak of a step that is not the first, run by the emitted code."""
-    model.train()
-    if given.dim() == IMAGES:
-        model, given = (each.to(memory_format=torch.channels_last) for each in (model, given))
-    model = code["changed"](model) if "changed" in code else model
-    optimizer = code["optimizer_of"](model)
-
-    def step():
-        code["training_step"](model, optimizer, given)
-
-    step()
-    optimizer.zero_grad(set_to_none=True)
-    state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
-    return bytes_of([*model.parameters(), *model.buffers(), given, *state]) + most_allocated(step)
-
-
-BUDGETS = ((0.85, ["amp"]), (0.5, ["micro-batches", "amp"]), (0.3, ["amp"]))
-"""Parts of what lies between weights with gradients, which no block or micro-batch makes smaller, and the step.
-
-Each with the kinds of changes that are left out: the middle one is for blocks alone.
-"""
+WITHOUT = (["amp"], ["micro-batches", "amp"], ["amp"])
+"""The kinds of changes that are left out for each budget: the middle one is for blocks alone."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +47,7 @@ def test_the_emitted_code_takes_what_was_predicted_and_stays_below_the_budget(na
     asked = looks[name].fit(budget="1TiB", **HOW).chosen
     held = 2 * sum(each.nbytes for each in build().parameters())
     done = set()
-    for share, without in BUDGETS:
+    for share, without in zip(SHARES, WITHOUT, strict=True):
         budget = int(held + share * (asked.peak_bytes - held))
         file = tmp_path / "patch.py"
         found = looks[name].fit(budget=f"{int(budget / (1 + APART))}B", emit=file, without=without, **HOW)

@@ -1,0 +1,100 @@
+"""What `alexnet fit` predicts for ten small networks, against real steps of the code that it writes, on the CPU.
+
+The networks are those of `tests/fitting/small.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from memory_models import bytes_of, most_allocated
+from torch import Tensor, nn
+
+from alexnet_cli import inspect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "fitting"))
+from small import NETWORKS
+
+SHARES = (0.85, 0.5, 0.3)
+"""Parts of what lies between weights with gradients, which no block or micro-batch makes smaller, and the step."""
+_IMAGES = 4
+"""Dimensions of what has its channels last here: else oneDNN's convolutions copy what they read and what they make."""
+
+
+def tensors_of(name: str, batch: int) -> Tensor:
+    """Return an input of a network."""
+    _, shape, _ = NETWORKS[name]
+    sizes, _, dtype = shape.partition(":")
+    whole = (batch, *map(int, sizes.split(",")))
+    return torch.randint(200, whole) if dtype else torch.rand(whole)
+
+
+def loaded(text: str) -> dict[str, Any]:
+    """Return the names that the written code defines."""
+    code: dict[str, Any] = {}
+    exec(compile(text, "patch.py", "exec"), code)  # noqa: S102 - the code is the program's own
+    return code
+
+
+def real_peak(code: dict[str, Any], model: nn.Module, given: Tensor) -> int:
+    """Return the bytes at the peak of a step that is not the first, run by the written code."""
+    model.train()
+    if given.dim() == _IMAGES:
+        model, given = (each.to(memory_format=torch.channels_last) for each in (model, given))
+    model = code["changed"](model) if "changed" in code else model
+    optimizer = code["optimizer_of"](model)
+
+    def step() -> None:
+        code["training_step"](model, optimizer, given)
+
+    step()
+    optimizer.zero_grad(set_to_none=True)
+    state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
+    return bytes_of([*model.parameters(), *model.buffers(), given, *state]) + most_allocated(step)
+
+
+def table() -> str:
+    """Return the results as Markdown."""
+    lines = [
+        "Ten small networks and three budgets each, with SGD in float32; only micro-batches that batch norms see train",
+        "otherwise. The code that `--emit` writes ran a step on the CPU, measured by the allocator's events. `time`",
+        "is that of the answer; `traces` are the steps that were run on shapes for it. Others used the two cores too.",
+        "",
+        "| network | budget (MB) | change | predicted (MB) | measured (MB) | error | traces | time (s) |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, (build, shape, batch) in NETWORKS.items():
+        look = inspect(build(), input_size=shape, batch_size=batch)
+        how: dict[str, Any] = {"optimizer": "sgd", "foreach": False}
+        asked = look.fit(budget="1TiB", **how).chosen
+        held = 2 * sum(each.nbytes for each in build().parameters())
+        lines += (_line(name, look, int(held + share * (asked.peak_bytes - held)), how) for share in SHARES)
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, look: Any, budget: int, how: dict[str, Any]) -> str:
+    build, _, batch = NETWORKS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "patch.py"
+        began = time.perf_counter()
+        found = look.fit(budget=f"{budget}B", emit=file, without=["amp"], **how)
+        took = time.perf_counter() - began
+        if found.chosen is None:
+            least = f"nothing fits: {found.lower_bound_bytes / 1e6:.2f} is the least"
+            return f"| {name} | {budget / 1e6:.2f} | {least} |  |  |  | {found.traces} | {took:.1f} |"
+        real = real_peak(loaded(file.read_text(encoding="utf-8")), build(), tensors_of(name, batch))
+    peak = found.chosen.peak_bytes
+    return (
+        f"| {name} | {budget / 1e6:.2f} | {found.chosen.change} | {peak / 1e6:.2f} | {real / 1e6:.2f} | "
+        f"{peak / real - 1:+.1%} | {found.traces} | {took:.1f} |"
+    )
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    print(table())
