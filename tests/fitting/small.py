@@ -205,9 +205,9 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
     "vision": (Vision, "3,64,64", 16),
     "language": (Language, "64:int64", 16),
     "llama": (llama, "64:int64", 16),
-    "mamba": (mamba, "24,16", 64),
-    "lstm": (lstm, "16,32", 128),
+    "mamba": (mamba, "10,16", 96),
+    "lstm": (lstm, "8,32", 128),
     "detector": (Detector, "3,64,64", 8),
-    "speech": (Speech, "1,32,40", 16),
+    "speech": (Speech, "1,32,12", 32),
 }
 """Each with the shape of an input and a batch."""

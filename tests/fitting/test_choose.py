@@ -21,9 +21,6 @@ from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.session.how import TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
 
-FREED_LATER = 64
-"""How many bytes torch lets go of now earlier, now later, where several micro-batches run blocks again; 2.6 always."""
-
 ROOF = Roof(find_hardware("a100-80gb"))
 
 
@@ -100,8 +97,8 @@ def test_it_holds_for_the_second_of_several_micro_batches():
     whole = Steps(uneven(), "64:int64", 16).composed
     fewer = compose(steps.chain, steps.step, lambda report, chain: work_again(report, chain, ROOF), (whole, 4))
     for choice in ((True, False, False, True, True), (False, True, True, False, False)):
-        assert steps.composed.peak(choice) == pytest.approx(steps.peak(choice), abs=FREED_LATER)
-        assert fewer.peak(choice) == pytest.approx(steps.peak(choice), abs=FREED_LATER)
+        assert steps.composed.peak(choice) == steps.peak(choice)
+        assert fewer.peak(choice) == steps.peak(choice)
 
 
 def test_states_that_are_taken_together_cost_no_more_than_is_said(monkeypatch):

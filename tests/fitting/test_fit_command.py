@@ -82,6 +82,17 @@ def test_without_a_gpu_work_is_counted_in_flops(alexnet):
         assert each["slowdown"] == pytest.approx(each["flops"] / asked["flops"])
 
 
+def test_for_the_cpu_peaks_are_those_of_memory_with_workspaces(alexnet):
+    cuda, cpu = (
+        alexnet("fit", "-b", "4", "--budget", "8GiB", "--no-foreach", *words, "--json").json
+        for words in ((), ("--for", "cpu"))
+    )
+    assert (cuda["predicted_for"], cpu["predicted_for"]) == ("cuda", "cpu")
+    held = alexnet("memory", "-b", "4", "--no-foreach", "--for", "cpu", "--json").json
+    assert cpu["chosen"]["peak_bytes"] == held["training"]["peak_bytes"] > cuda["chosen"]["peak_bytes"]
+    assert "for the CPU" in alexnet("fit", "-b", "4", "--budget", "8GiB", "--for", "cpu").out
+
+
 def test_the_code_is_written_and_named(alexnet, tmp_path):
     file = tmp_path / "patch.py"
     answer = alexnet("fit", *BATCH, "--emit", str(file), "--json")
@@ -98,6 +109,8 @@ def test_the_code_is_written_and_named(alexnet, tmp_path):
         ([], "--budget 24GiB"),
         (["--gpu", "h1000"], "did you mean h100-sxm"),
         (["--budget", "24"], "24GiB"),
+        (["--gpu", "t4", "--for", "cpu"], "give --budget"),
+        (["--budget", "1GiB", "--for", "gpu"], "known: cuda, cpu"),
         (["--gpu", "apple-m1"], "--budget"),
         (["--gpu", "t4", "--optimizer", "adma"], "did you mean adam?"),
         (["--gpu", "t4", "--amp", "int8"], "known: bf16, fp16"),

@@ -15,6 +15,7 @@ from torch import nn
 from alexnet_cli import inspect
 from alexnet_cli.analyses.fitting.halves import split
 from alexnet_cli.analyses.fitting.tried import Changed
+from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.session.how import AMP_DTYPES, TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
 from alexnet_cli.views.patch import patch_of
@@ -38,7 +39,7 @@ def looks():
     }
 
 
-HOW = {"optimizer": "sgd", "foreach": False}
+HOW = {"optimizer": "sgd", "foreach": False, "predict_for": "cpu"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -61,6 +62,17 @@ def test_the_emitted_code_takes_what_was_predicted_and_stays_below_the_budget(na
             real = real_peak(loaded(file.read_text()), build(), tensors_of(name, batch))
             assert real == pytest.approx(found.chosen.peak_bytes, rel=APART)
             assert real <= budget
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_micro_batches_of_convolutions_take_what_their_kernels_take_on_the_cpu(number):
+    """The gradient of a convolution's weights is there in oneDNN's layout too, while the sum of those before is."""
+    build, shape, batch = NETWORKS["unet"]
+    session = Session(Live(build()), how_to_run(input_size=[shape], batch_size=batch)).as_on_cpu()
+    step = TrainingStep("sgd", foreach=False, micro_batches=number)
+    peak = peak_of(timeline(session.once(Variation(step=step, on_meta=True)))).bytes
+    code = emitted(Changed(batch, "sgd", None, foreach=False, micro_batches=number, checkpoint=()))
+    assert peak == pytest.approx(real_peak(code, build(), tensors_of("unet", batch)), rel=1e-3)
 
 
 class Noisy(nn.Module):

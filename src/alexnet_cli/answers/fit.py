@@ -18,6 +18,7 @@ from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
 from alexnet_cli.answers.candidates import NAMES
 from alexnet_cli.answers.files import check_place, write_file
 from alexnet_cli.answers.fitting import Search
+from alexnet_cli.answers.memory import Device, device_of
 from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report import ErrorInfo
@@ -43,10 +44,12 @@ class FitResult(Envelope, frozen=True, kw_only=True):
 
     `chosen` is the first of them if it fits, else null; `lower_bound_bytes` is then the least peak that was reached.
     `rounded_bytes` is not 0 where there were too many choices of blocks to look at each: none with less work needs so
-    much less than the budget. `traces` is how many steps were run in all, `emitted` the file that was written.
+    much less than the budget. `predicted_for` is the device whose memory the peaks are. `traces` is how many steps were
+    run in all, `emitted` the file that was written.
     """
 
     step: AskedStep
+    predicted_for: Device
     budget_bytes: int
     gpu: str | None
     hardware: Hardware | None
@@ -69,6 +72,7 @@ def fit(
     foreach: bool = True,
     without: Sequence[str] | None = None,
     emit: str | PathLike[str] | None = None,
+    predict_for: str | None = None,
 ) -> Answer[FitResult]:
     """Find what makes a training step fit: each change is traced, and the cheapest that fits comes first.
 
@@ -76,25 +80,30 @@ def fit(
     checkpoint, micro-batches, foreach, amp, optimizer. `emit` names a Python file to write: functions that apply the
     chosen change to a model and run a step. The answer holds if something fits.
 
+    `predict_for` is `cuda`, the default, or `cpu`: peaks are then those on this machine's CPU, with the workspaces of
+    oneDNN's convolutions and LSTMs.
+
     Raises:
         UsageError: an option does not parse, or there is nothing to train.
         OutputError: the file cannot be written.
         AlexnetError: the model cannot be loaded or run.
     """
     hardware = None if gpu is None else find_hardware(gpu, "for any other device give --budget, as in --budget 24GiB")
+    device = device_of(predict_for, gpu, "--budget")
     room = _room(hardware, budget)
     file = None if emit is None else _file(emit)
     kinds = [KINDS[one_of(name, KINDS, "change")] for name in without or ()]
     step = training_step(optimizer, amp, foreach=foreach)
     session = session.with_batch(batch_size)
+    session = session.as_on_cpu() if device == "cpu" else session
     report = session.report()
     if report.error is not None:
-        result = _result(session, None, _asked(step, None), room, hardware)
+        result = _result(session, None, _asked(step, None), room, hardware, device=device)
         return Answer(result, lambda: fit_failed_document(report), failures=failures_of(report))
     with session.listener.tracing("trying changes"):
         search = Search(session, step, room.bytes, None if hardware is None else Roof(hardware), kinds)
         search.search()
-    result = _result(session, search, _asked(step, search.steps.batch), room, hardware)
+    result = _result(session, search, _asked(step, search.steps.batch), room, hardware, device=device)
     if file is not None and result.chosen is not None:
         result = replace(result, emitted=str(file))
         write_file(file, _patch(session, search, result).encode())
@@ -107,6 +116,7 @@ def fit(
         rounded_bytes=result.rounded_bytes,
         optimizer=NAMES[optimizer],
         emitted=result.emitted,
+        device=device,
     )
     missed = () if result.chosen is not None else (ErrorInfo(NOT_HELD, _missed(result)),)
     return Answer(result, lambda: fit_document(search.steps.report, told), failures=missed)
@@ -117,7 +127,13 @@ def _asked(step: TrainingStep, batch: int | None) -> AskedStep:
 
 
 def _result(
-    session: Session, search: Search | None, step: AskedStep, room: Room, hardware: Hardware | None
+    session: Session,
+    search: Search | None,
+    step: AskedStep,
+    room: Room,
+    hardware: Hardware | None,
+    *,
+    device: Device,
 ) -> FitResult:
     tried = () if search is None else ranked(search.tried)
     chosen = best_of(tried)
@@ -125,6 +141,7 @@ def _result(
     return FitResult(
         **Envelope.of(session.report(), "fit"),
         step=step,
+        predicted_for=device,
         budget_bytes=room.bytes,
         gpu=room.gpu,
         hardware=hardware,

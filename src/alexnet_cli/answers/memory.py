@@ -78,7 +78,7 @@ def memory(
         AlexnetError: the model cannot be loaded or run.
     """
     room = _room(gpu, capacity)
-    device = _device(predict_for, gpu)
+    device = device_of(predict_for, gpu, "--capacity")
     if context is not None:
         if predict_for == "cpu":
             raise UsageError("--for cpu predicts a forward and a training step, not --context", "leave one of them out")
@@ -127,10 +127,14 @@ def _of_context(session: Session, asked: Asked, room: Room | None, *, timeline: 
     return Answer(result, lambda: context_document(report, found.memory), failures=failures)
 
 
-def _device(name: str | None, gpu: str | None) -> Device:
-    """Read `--for`; a GPU is for CUDA."""
+def device_of(name: str | None, gpu: str | None, instead: str) -> Device:
+    """Read `--for`; a GPU is for CUDA, a size of memory, which the option `instead` gives, for either.
+
+    Raises:
+        UsageError: there is no such device, or a GPU is named too.
+    """
     if name == "cpu" and gpu is not None:
-        raise UsageError("--for cpu and --gpu exclude each other", "for a size of memory give --capacity")
+        raise UsageError("--for cpu and --gpu exclude each other", f"for a size of memory give {instead}")
     if name is not None:
         one_of(name, DEVICES, "device")
     return "cpu" if name == "cpu" else "cuda"

@@ -9,6 +9,7 @@ import typer
 
 from alexnet_cli.analyses.fitting.tried import KINDS
 from alexnet_cli.answers.fit import fit as answer
+from alexnet_cli.answers.memory import DEVICES
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 
@@ -19,6 +20,7 @@ Examples:
   alexnet fit -b 256 --optimizer adamw --budget 1.5GiB  for any memory; with --gpu too, the time is that GPU's
   alexnet fit -b 1024 --gpu gtx-580 --emit patch.py     the change as code, with a training step
   alexnet fit -b 1024 --gpu gtx-580 --without amp --without optimizer
+  alexnet fit -b 64 --budget 600MiB --for cpu           as on this machine's CPU
   alexnet fit -b 1024 --gpu gtx-580 --json | jq .chosen.change
 """
 
@@ -39,6 +41,14 @@ Asked: Any = options_of(
             autocompletion=lambda: list(KINDS),
         ),
     ],
+    predict_for=typer.Option(
+        "--for",
+        metavar="DEVICE",
+        help="Predict for cuda (the default, and with --gpu), or for this machine's cpu, with the workspaces of its "
+        "convolutions and LSTMs.",
+        show_default=False,
+        autocompletion=lambda: list(DEVICES),
+    ),
     emit=Annotated[
         Path | None,
         typer.Option(metavar="FILE.py", help="Write the chosen change as Python code: functions and a training step."),

@@ -21,6 +21,10 @@ _PREDICTED = (
     "Each row was traced with its change made. Kernel workspaces, allocator rounding and the device's context add to "
     "the peaks: a budget below the GPU's memory leaves room for them."
 )
+_PREDICTED_CPU = (
+    "Each row was traced with its change made, for the CPU with what oneDNN's kernels for convolutions and LSTMs "
+    "allocate. Memory that other kernels take outside torch's allocator adds to the peaks."
+)
 _TIMED = "Time is the roofline floor of a step, its update included, relative to the step as asked."
 _WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU it is the least time."
 _RESULT = (
@@ -44,6 +48,7 @@ class Fitting(Struct, frozen=True):
     rounded_bytes: int
     optimizer: str
     emitted: str | None
+    device: str
 
 
 def fit_document(report: Report, found: Fitting) -> Document:
@@ -56,7 +61,7 @@ def fit_document(report: Report, found: Fitting) -> Document:
         Note(_TIMED if found.hardware else _WORK) if len(found.tried) > 1 else None,
         Note(_RESULT) if len(found.tried) > 1 else None,
         Note(_ROUNDED.format(size=size(found.rounded_bytes))) if found.rounded_bytes else None,
-        Note(_PREDICTED),
+        Note(_PREDICTED_CPU if found.device == "cpu" else _PREDICTED),
     )
     where = "" if found.hardware is None else f" on {found.hardware.name}"
     return Document(f"Fitting a training step of {titled(report)}{where}", blocks, run_line(report.run))
