@@ -79,6 +79,39 @@ class Layout(Struct, frozen=True, kw_only=True):
             return self.fsdp // self.ep, self.ep * self.tp
         return self.sizes[group], prod(self.sizes[name] for name in DIMENSIONS[DIMENSIONS.index(group) + 1 :])
 
+    def passes(self, stage: int) -> list[tuple[Phase, int]]:
+        """Return in which order a pipeline stage runs its micro-batches forward and backward.
+
+        GPipe runs all forwards first. 1F1B runs one for each stage from this one on, then a backward and a forward in
+        turns, and at last the backwards that are left.
+        """
+        ahead = self.ahead(stage)
+        steady: list[tuple[Phase, int]] = [
+            each
+            for number in range(self.micro_batches - ahead)
+            for each in (("backward", number), ("forward", ahead + number))
+        ]
+        first: list[tuple[Phase, int]] = [("forward", number) for number in range(ahead)]
+        return [*first, *steady, *(("backward", n) for n in range(self.micro_batches - ahead, self.micro_batches))]
+
+    def ahead(self, stage: int) -> int:
+        """Return how many micro-batches run forward before the first runs backward; stages have one part each."""
+        return self.micro_batches if self.schedule == "gpipe" else min(self.micro_batches, self.pp - stage)
+
+    def shortened(self, stage: int) -> tuple[Layout, int]:
+        """Return a pipeline of fewer stages and micro-batches in which a stage does all that it does here, and where.
+
+        Of four forwards in a row one runs after one that is not the first, and before another; of two turns of a
+        backward and a forward the second runs after one that is not the first.
+        """
+        if self.pp == 1 or self.schedule == "interleaved":
+            return self, stage
+        ahead = self.ahead(stage)
+        few, turns = min(ahead, 4), min(self.micro_batches - ahead, 2)
+        place = min(stage, 1)
+        stages = place + 1 + (stage < self.pp - 1) if self.schedule == "gpipe" else place + few
+        return replace(self, pp=stages, micro_batches=few + turns), place
+
     @property
     def shards(self) -> int:
         """How many ranks FSDP shards the state among."""
@@ -135,10 +168,24 @@ class Repeated(Struct, frozen=True):
         return path[:start] + number + path[start + len(str(block)) :]
 
 
+class Pass(Struct, frozen=True):
+    """A micro-batch that runs forward or backward, from the operation at `start` to that of the next pass."""
+
+    phase: Phase
+    micro_batch: int
+    start: int
+
+
+Run = tuple[int, int]
+"""A stretch of a tape: the position of its first operation, and that after its last."""
+
+
 class Rank(Struct, frozen=True):
     """One rank's step: its rows and tape, the collectives, and for each storage of the tape its use and its row.
 
-    `again` are the positions of the operations that a checkpoint runs again.
+    `again` are the positions of the operations that a checkpoint runs again. Of a pipeline stage `passes` tells where
+    on the tape micro-batches run. Where the step has more micro-batches than the tape, `runs` are the stretches of the
+    tape that it runs, in order, those of a micro-batch as often as there are such.
     """
 
     layout: Layout
@@ -147,6 +194,8 @@ class Rank(Struct, frozen=True):
     held: tuple[Held, ...]
     owners: tuple[int | None, ...]
     again: tuple[int, ...] = ()
+    passes: tuple[Pass, ...] = ()
+    runs: tuple[Run, ...] = ()
 
     def among(self, ddp: int) -> Rank:
         """Return what the rank does among another number of replicas, above 1 as here: only their messages differ.

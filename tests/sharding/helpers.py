@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from sharding.models import MODELS, inputs_of
 
-from alexnet_cli.rank import Layout, Rank
+from alexnet_cli.analyses.sharding.runs import runs_of
+from alexnet_cli.rank import Layout, Rank, Sent
 from alexnet_cli.session.session import Example, Live, Session
 from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
@@ -50,7 +51,12 @@ def stages_of_named(name: str, layout: Layout, step: TrainingStep = TrainingStep
     return stages_of(model, inputs_of(name), layout, step, **how)
 
 
+def sent_in_order(rank: Rank) -> list[Sent]:
+    """Return what a rank sends, that of micro-batches which do the same as often as there are such."""
+    return [sent for start, stop in runs_of(rank) for sent in rank.sent if start <= sent.operation < stop]
+
+
 def sent_by(rank: Rank) -> list[tuple[str, int]]:
     """Return the operators of a rank's collectives and their bytes."""
     assert rank.report.tape is not None
-    return [(rank.report.tape.operations[sent.operation].op, sent.bytes) for sent in rank.sent]
+    return [(rank.report.tape.operations[sent.operation].op, sent.bytes) for sent in sent_in_order(rank)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import jsonschema
 import pytest
 import torch
 from older_torch import skip_without_pipelines
-from sharding.helpers import stages_of, stages_of_named
+from sharding.helpers import sent_in_order, stages_of, stages_of_named
 from sharding.models import TOKENS, WIDTH, Encoder, Feed
 from torch import nn
 
@@ -35,7 +37,7 @@ def feeds(depth: int) -> nn.Module:
 def most_under_way(rank: Rank) -> int:
     """Return the most micro-batches that the next stage has been sent and has not sent back, by the order of both."""
     under_way = most = 0
-    for sent in rank.sent:
+    for sent in sent_in_order(rank):
         if (sent.kind, sent.phase) == ("send", "forward"):
             under_way += 1
         elif (sent.kind, sent.phase) == ("recv", "backward"):
@@ -59,9 +61,11 @@ def test_each_micro_batch_passes_each_cut_once_forth_and_back():
     """Between stages goes what a block returns: samples × tokens × width."""
     first, middle, last = stages_of_named("encoder", Layout(pp=3, micro_batches=4))
     message = FLOAT * TOKENS * WIDTH
-    assert {(sent.bytes, sent.group) for rank in (first, middle, last) for sent in rank.sent} == {(message, "pp")}
+    assert {(sent.bytes, sent.group) for rank in (first, middle, last) for sent in sent_in_order(rank)} == {
+        (message, "pp")
+    }
     counts = [
-        {way: sum((sent.kind, sent.phase) == way for sent in rank.sent) for way in PASSES}
+        {way: sum((sent.kind, sent.phase) == way for sent in sent_in_order(rank)) for way in PASSES}
         for rank in (first, middle, last)
     ]
     assert [list(count.values()) for count in counts] == [[4, 0, 0, 4], [4, 4, 4, 4], [0, 4, 4, 0]]
@@ -83,7 +87,10 @@ def test_interleaved_parts_go_around():
     """Four parts on two GPUs: the first has parts 0 and 2, so that it sends twice in each direction but one."""
     layout = Layout(pp=2, schedule="interleaved", micro_batches=4, chunks=2)
     first, last = stages_of(feeds(4), torch.zeros(4, TOKENS, WIDTH, requires_grad=True), layout)
-    counts = [[sum((sent.kind, sent.phase) == way for sent in rank.sent) for way in PASSES] for rank in (first, last)]
+    counts = [
+        [sum((sent.kind, sent.phase) == way for sent in sent_in_order(rank)) for way in PASSES]
+        for rank in (first, last)
+    ]
     assert counts == [[8, 4, 4, 8], [4, 8, 8, 4]]
 
 
@@ -107,6 +114,33 @@ def test_a_step_takes_the_slowest_stage_and_the_way_to_it():
     assert found.floors is not None
     assert found.floors.step_seconds == found.pipeline.step_seconds
     assert found.floors.samples_per_s == pytest.approx(8 / found.pipeline.step_seconds)
+
+
+def test_sixteen_stages_of_thirty_two_micro_batches():
+    """Llama 3 405B on 8,192 GPUs (arXiv:2407.21783, table 4) has as many, here of small blocks.
+
+    Equal stages idle for 15 of 32 + 15 passes. A micro-batch saves, for each block, the input and two statistics of its
+    norm, and the inputs of its layers, of which the second is four times as wide; what the first block is given lies
+    in what was received. That many are held in flight, all but what the backward at the peak has freed of one. FSDP
+    gathers each block for the forwards ahead of the first backward; that one keeps it for the forward that follows.
+    With the backwards, that is once for each micro-batch and once more. Gradients are reduced once.
+    """
+    layout = Layout(pp=16, fsdp=2, micro_batches=32)
+    assert bubble(layout) == 15 / 47
+    ranks = stages_of(feeds(30), torch.zeros(32, TOKENS, WIDTH, requires_grad=True), layout)
+    depths = [2] * 14 + [1] * 2
+    for stage, (rank, depth) in enumerate(zip(ranks, depths, strict=True)):
+        saved = FLOAT * TOKENS * (depth * (WIDTH + 2 + WIDTH + 4 * WIDTH) - WIDTH)
+        memory, ahead = rank_memory(rank), 16 - stage
+        assert in_flight(layout, stage) == ahead
+        assert memory.saved_activation_bytes == 32 * saved
+        assert (ahead - 1) * saved <= memory.peak.live_bytes["saved"] <= ahead * saved
+        sent = Counter((each.kind, each.group) for each in sent_in_order(rank))
+        assert sent["all_gather", "fsdp"] == depth * (32 + 1)
+        assert sent["reduce_scatter", "fsdp"] == depth
+        assert (sent["send", "pp"], sent["recv", "pp"]) == (32 * ((stage < 15) + (stage > 0)),) * 2
+        blocks = [layer.path for layer in rank.report.layers if layer.type == "Feed"]
+        assert blocks[-depth:] == [str(at) for at in range(sum(depths[:stage]), sum(depths[: stage + 1]))]
 
 
 class Skips(nn.Module):

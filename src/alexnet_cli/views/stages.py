@@ -10,7 +10,7 @@ from alexnet_cli.views.parts import Columns, table
 _SCHEDULES = {"gpipe": "GPipe", "1f1b": "1F1B", "interleaved": "interleaved 1F1B"}
 PIPELINE_CONVENTION = (
     "Predicted by running torch's own pipeline schedules, FSDP and tensor parallelism over a process group that sends "
-    "nothing, each stage apart with all its micro-batches. The buffers of NCCL, the allocator's fragmentation and the "
+    "nothing, each stage apart. The buffers of NCCL, the allocator's fragmentation and the "
     "device's context add to the memory."
 )
 

@@ -6,12 +6,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.cost import Roof, work_seconds
+from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.sharding.kernels import kernels_of, seconds_of
 from alexnet_cli.analyses.sharding.lanes import Lane, lanes
 from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.runs import counts_of
 from alexnet_cli.analyses.sharding.traffic import LinkTime, is_exposed, link_times
-from alexnet_cli.analyses.traffic import Unit, units, update
 from alexnet_cli.rank import Rank
 
 StepBound = Literal["compute", "memory", "within", "between"]
@@ -53,9 +54,9 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
         UsageError: a network is needed that is not known.
     """
     tape = tape_of(rank.report)
-    kernels = _kernels(rank)
-    whole = work_seconds(kernels, roof)
-    useful = work_seconds(_kernels(rank, frozenset(rank.again)), roof)
+    kernels = kernels_of(rank)
+    whole = seconds_of(kernels, roof)
+    useful = seconds_of(kernels_of(rank, frozenset(rank.again)), roof)
     awaited = [sent for sent in rank.sent if is_exposed(rank, sent)]
     waited = link_times(rank, links, awaited)
     hidden = link_times(rank, links, [sent for sent in rank.sent if sent not in awaited])
@@ -64,7 +65,8 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
     busiest = max(every, key=lambda link: link.seconds, default=None)
     on_links = 0.0 if busiest is None else busiest.seconds
     step = max(whole.kernels + exposed, on_links)
-    flops = 2 * sum(operation.macs or 0 for operation in tape.operations)
+    times = counts_of(rank)
+    flops = 2 * sum((each.macs or 0) * count for each, count in zip(tape.operations, times, strict=True))
     trained = any(operation.phase == "backward" for operation in tape.operations)
     batch = None if rank.report.run is None else rank.report.run.batch_size
     parts: dict[StepBound, float] = {"compute": whole.compute, "memory": whole.memory}
@@ -79,7 +81,7 @@ def floors(rank: Rank, roof: Roof, links: Links) -> Floors:
         step_seconds=step,
         bound=max(parts, key=lambda part: parts[part]),
         flops=flops,
-        flops_again=2 * sum(tape.operations[at].macs or 0 for at in rank.again),
+        flops_again=2 * sum((tape.operations[at].macs or 0) * times[at] for at in rank.again),
         mfu=useful.compute / step if trained and step and useful.known else None,
         samples_per_s=batch * rank.layout.replicas / step if batch and step else None,
         lanes=lanes(rank, kernels, roof, links, step=step, waiting=exposed),
@@ -90,17 +92,4 @@ def passes_seconds(rank: Rank, roof: Roof) -> float:
     """Return the least time of the kernels of a rank's forwards and backwards, without the optimiser's update."""
     tape = tape_of(rank.report)
     aside = {at for at, operation in enumerate(tape.operations) if operation.phase == "optimizer"}
-    return work_seconds(_kernels(rank, frozenset(aside), update_too=False), roof).kernels
-
-
-_COPIES_ASIDE = "fsdp::all_gather_copy_in"
-"""FSDP's copy into what it sends, which runs on a stream of its own."""
-
-
-def _kernels(rank: Rank, again: frozenset[int] = frozenset(), *, update_too: bool = True) -> list[Unit]:
-    """Return a rank's kernels, the optimiser's update as one, without collectives and what runs beside the others."""
-    tape = tape_of(rank.report)
-    aside = {at for at, operation in enumerate(tape.operations) if operation.op == _COPIES_ASIDE}
-    aside |= {sent.operation for sent in rank.sent} | again
-    changed = update(tape) if update_too else None
-    return [*units(tape, aside), *([changed] if changed is not None else [])]
+    return seconds_of(kernels_of(rank, frozenset(aside), update_too=False), roof).kernels

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.cost import Roof, work_seconds
+from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.sharding.kernels import Kernels, phase_of, seconds_of
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.traffic import Scope, link_times
-from alexnet_cli.analyses.traffic import Unit
 from alexnet_cli.rank import CollectiveKind, Rank
 from alexnet_cli.tape import Phase
 
@@ -30,14 +29,10 @@ class Lane(Struct, frozen=True):
     idle_seconds: float
 
 
-def lanes(
-    rank: Rank, kernels: Sequence[Unit], roof: Roof, links: Links, *, step: float, waiting: float
-) -> tuple[Lane, ...]:
+def lanes(rank: Rank, kernels: Kernels, roof: Roof, links: Links, *, step: float, waiting: float) -> tuple[Lane, ...]:
     """Return the lanes of a step that takes `step` seconds at least, `waiting` of them for collectives."""
     phases: tuple[Phase, ...] = ("forward", "backward", "optimizer")
-    done: dict[Work, float] = {
-        phase: work_seconds([unit for unit in kernels if unit.phase == phase], roof).kernels for phase in phases
-    }
+    done: dict[Work, float] = {phase: seconds_of(phase_of(kernels, {phase}), roof).kernels for phase in phases}
     found = [_lane("kernels", {**done, "waiting": waiting}, step)]
     carried: dict[Scope, dict[Work, float]] = {"within": {}, "between": {}}
     for kind in dict.fromkeys(sent.kind for sent in rank.sent):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
 
 from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.sharding.runs import counts_of, runs_of
 from alexnet_cli.rank import HELD, Held, Rank
 from alexnet_cli.tape import Phase
 
@@ -55,26 +57,75 @@ class RankMemory(Struct, frozen=True, kw_only=True):
 
 def rank_memory(rank: Rank) -> RankMemory:
     """Return the memory of a rank."""
-    moments = timeline(rank)
-    peak = max(moments, key=lambda moment: moment.bytes)
+    most = _most(rank)
+    peak = _moment(rank, *most.peak)
     kept = Counter[Held]()
-    for use, storage in zip(rank.held, tape_of(rank.report).storages, strict=True):
-        kept[use] += storage.bytes
+    for use, storage, times in zip(rank.held, tape_of(rank.report).storages, _times(rank), strict=True):
+        kept[use] += storage.bytes * times
     return RankMemory(
         peak_bytes=peak.bytes,
         peak=peak,
         weights_bytes=kept["weights"],
-        gradient_bytes=max(moment.live_bytes.get("gradients", 0) for moment in moments),
+        gradient_bytes=most.of["gradients"],
         optimizer_bytes=kept["optimizer"],
         saved_activation_bytes=kept["saved"],
-        most_gathered_bytes=max(moment.live_bytes.get("gathered", 0) for moment in moments),
-        most_communication_bytes=max(moment.live_bytes.get("communication", 0) for moment in moments),
+        most_gathered_bytes=most.of["gathered"],
+        most_communication_bytes=most.of["communication"],
         layers=_by_layer(rank),
     )
 
 
 def timeline(rank: Rank) -> tuple[RankMoment, ...]:
     """Return what is live before the step and during each operator."""
+    live = _live(rank)
+    found = [_moment(rank, None, live[0])]
+    now = live[0]
+    for start, stop in runs_of(rank):
+        found += (_moment(rank, at, _added(now, live[start], live[at + 1])) for at in range(start, stop))
+        now = _added(now, live[start], live[stop])
+    return tuple(found)
+
+
+_Amounts = tuple[int, ...]
+"""Bytes of each use of memory, in the order of `HELD`."""
+
+
+class _Most(Struct, frozen=True):
+    """The operation at the peak, None before the step, with what is live then, and the most of each use."""
+
+    peak: tuple[int | None, _Amounts]
+    of: dict[Held, int]
+
+
+def _most(rank: Rank) -> _Most:
+    """Return the peaks of a step: each stretch of the tape adds the same to what is live, whenever it runs."""
+    live = _live(rank)
+    within = {(start, stop): _most_within(live, start, stop) for start, stop in set(runs_of(rank))}
+    now, most = live[0], live[0]
+    peak: tuple[int | None, _Amounts] = None, live[0]
+    for start, stop in runs_of(rank):
+        if stop > start:
+            at, highest = within[start, stop]
+            there = _added(now, live[start], live[at + 1])
+            if sum(there) > sum(peak[1]):
+                peak = at, there
+            most = tuple(map(max, most, _added(now, live[start], highest)))
+        now = _added(now, live[start], live[stop])
+    return _Most(peak, dict(zip(HELD, most, strict=True)))
+
+
+def _most_within(live: Sequence[_Amounts], start: int, stop: int) -> tuple[int, _Amounts]:
+    """Return the operation of a stretch during which most is live, and the most of each use."""
+    at = max(range(start, stop), key=lambda at: sum(live[at + 1]), default=start)
+    return at, tuple(map(max, zip(*live[start + 1 : stop + 1], strict=True)))
+
+
+def _added(now: _Amounts, before: _Amounts, after: _Amounts) -> _Amounts:
+    return tuple(here + new - old for here, old, new in zip(now, before, after, strict=True))
+
+
+def _live(rank: Rank) -> list[_Amounts]:
+    """Return what is live before the tape's first operation and during each of them."""
     tape = tape_of(rank.report)
     steps = len(tape.operations)
     changes = {use: [0] * (steps + 2) for use in HELD}
@@ -82,20 +133,26 @@ def timeline(rank: Rank) -> tuple[RankMoment, ...]:
         changes[use][storage.born + 1] += storage.bytes
         if storage.died is not None:
             changes[use][storage.died + 1] -= storage.bytes
-    moments = []
     live = zip(*(accumulate(changes[use]) for use in HELD), strict=True)
-    for done, held in zip((None, *tape.operations), live, strict=False):
-        row = None if done is None else done.row
-        moments.append(
-            RankMoment(
-                None if done is None else done.op,
-                "forward" if done is None else done.phase,
-                None if row is None else rank.report.layers[row].path,
-                sum(held),
-                {use: size for use, size in zip(HELD, held, strict=True) if size},
-            )
-        )
-    return tuple(moments)
+    return [held for held, _ in zip(live, range(steps + 1), strict=False)]
+
+
+def _moment(rank: Rank, at: int | None, held: _Amounts) -> RankMoment:
+    done = None if at is None else tape_of(rank.report).operations[at]
+    row = None if done is None else done.row
+    return RankMoment(
+        None if done is None else done.op,
+        "forward" if done is None else done.phase,
+        None if row is None else rank.report.layers[row].path,
+        sum(held),
+        {use: size for use, size in zip(HELD, held, strict=True) if size},
+    )
+
+
+def _times(rank: Rank) -> Iterator[int]:
+    """Yield how often each storage of the tape is made."""
+    times = counts_of(rank)
+    return (1 if storage.born < 0 else times[storage.born] for storage in tape_of(rank.report).storages)
 
 
 _KEPT: dict[Held, str] = {"weights": "weights_bytes", "optimizer": "optimizer_bytes", "saved": "saved_bytes"}
@@ -110,11 +167,12 @@ def _by_layer(rank: Rank) -> tuple[LayerShare, ...]:
     kept: dict[int, Counter[str]] = defaultdict(Counter)
     spans: dict[tuple[int, str], Counter[int]] = defaultdict(Counter)
     end = len(tape_of(rank.report).operations) + 1
-    for use, row, storage in zip(rank.held, rank.owners, tape_of(rank.report).storages, strict=True):
+    every = zip(rank.held, rank.owners, tape_of(rank.report).storages, _times(rank), strict=True)
+    for use, row, storage, times in every:
         if row is None:
             continue
         if use in _KEPT:
-            kept[row][_KEPT[use]] += storage.bytes
+            kept[row][_KEPT[use]] += storage.bytes * times
         elif use in _AT_ONCE:
             span = spans[row, _AT_ONCE[use]]
             span[storage.born] += storage.bytes

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.sharding.links import Links
+from alexnet_cli.analyses.sharding.runs import counts_of
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import CollectiveKind, GroupName, Layout, Rank, Sent
 from alexnet_cli.tape import Phase
@@ -144,11 +145,12 @@ def collectives(rank: Rank, links: Links | None) -> tuple[Collective, ...]:
     for sent in rank.sent:
         key = (sent.kind, sent.group, sent.bytes, sent.row, sent.phase, is_exposed(rank, sent))
         together.setdefault(key, []).append(sent)
-    return tuple(_collective(rank, alike, links) for alike in together.values())
+    times = counts_of(rank)
+    return tuple(_collective(rank, alike, times, links) for alike in together.values())
 
 
-def _collective(rank: Rank, alike: Sequence[Sent], links: Links | None) -> Collective:
-    sent, count = alike[0], len(alike)
+def _collective(rank: Rank, alike: Sequence[Sent], times: Sequence[int], links: Links | None) -> Collective:
+    sent, count = alike[0], sum(times[each.operation] for each in alike)
     layer = None if sent.row is None else rank.report.layers[sent.row]
     reach = Reach(sent.ranks, sent.ranks) if links is None else reach_of(rank.layout, sent.group, links.gpus_per_node)
     return Collective(
@@ -171,12 +173,14 @@ def link_times(rank: Rank, links: Links, among: Iterable[Sent]) -> tuple[LinkTim
     """Return the least time that some of a rank's collectives take on each kind of link that they use."""
     bytes_by: dict[Scope, float] = {"within": 0.0, "between": 0.0}
     seconds_by: dict[Scope, float] = {"within": 0.0, "between": 0.0}
+    times = counts_of(rank)
     for sent in among:
         reach = reach_of(rank.layout, sent.group, links.gpus_per_node)
-        bytes_by["within"] += sent_by(sent.kind, sent.ranks, sent.bytes) if reach.local > 1 else 0.0
-        bytes_by["between"] += brought_in(sent.kind, reach, sent.bytes)
+        count = times[sent.operation]
+        bytes_by["within"] += count * sent_by(sent.kind, sent.ranks, sent.bytes) if reach.local > 1 else 0.0
+        bytes_by["between"] += count * brought_in(sent.kind, reach, sent.bytes)
         for scope, seconds in times_of(sent.kind, reach, sent.bytes, links).items():
-            seconds_by[scope] += seconds
+            seconds_by[scope] += count * seconds
     names: dict[Scope, str] = {"within": links.within_name, "between": links.between_name or ""}
     return tuple(
         LinkTime(scope, names[scope], round(bytes_by[scope]), seconds_by[scope]) for scope in names if bytes_by[scope]

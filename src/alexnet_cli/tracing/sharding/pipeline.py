@@ -33,16 +33,17 @@ class _Stage(PipelineStage):
 
     recorder: RankRecorder | None = None
 
-    def forward_one_chunk(self, *args: Any, **kwargs: Any) -> Any:
-        self._phase("forward")
+    def forward_one_chunk(self, fwd_chunk_id: int, *args: Any, **kwargs: Any) -> Any:
         if self.recorder is None:
-            return super().forward_one_chunk(*args, **kwargs)
+            return super().forward_one_chunk(fwd_chunk_id, *args, **kwargs)
+        self.recorder.rank_tape.begin_pass("forward", fwd_chunk_id)
         with saved_tensors_hooks(self.recorder.rank_tape.saved, lambda tensor: tensor):
-            return super().forward_one_chunk(*args, **kwargs)
+            return super().forward_one_chunk(fwd_chunk_id, *args, **kwargs)
 
-    def backward_one_chunk(self, *args: Any, **kwargs: Any) -> Any:
-        self._phase("backward")
-        return super().backward_one_chunk(*args, **kwargs)
+    def backward_one_chunk(self, bwd_chunk_id: int, *args: Any, **kwargs: Any) -> Any:
+        if self.recorder is not None:
+            self.recorder.rank_tape.begin_pass("backward", bwd_chunk_id)
+        return super().backward_one_chunk(bwd_chunk_id, *args, **kwargs)
 
     def get_fwd_recv_ops(self, fwd_chunk_id: int) -> Any:
         return self._passing(super().get_fwd_recv_ops(fwd_chunk_id), "forward")
@@ -55,10 +56,6 @@ class _Stage(PipelineStage):
 
     def get_bwd_send_ops(self, bwd_chunk_id: int) -> Any:
         return self._passing(super().get_bwd_send_ops(bwd_chunk_id), "backward")
-
-    def _phase(self, phase: Phase) -> None:
-        if self.recorder is not None:
-            self.recorder.rank_tape.phase = phase
 
     def _passing(self, ops: Any, phase: Phase) -> Any:
         if self.recorder is not None:
@@ -156,7 +153,7 @@ class PipelineRun:
         args, kwargs = (forward.args, forward.kwargs) if self.stage == 0 else ([], {})
         last = self.stage == self.layout.pp - 1
         quiet = {"return_outputs": False} if "return_outputs" in inspect.signature(schedule.step).parameters else {}
-        target = {"target": torch.zeros(self.layout.micro_batches)} if last else {}
+        target = {"target": torch.zeros(1).expand(self.layout.micro_batches)} if last else {}
         with nullcontext() if amp is None else torch.autocast("cpu", getattr(torch, AMP_DTYPES[amp])):
             schedule.step(*args, **kwargs, **target, **quiet)
         with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call

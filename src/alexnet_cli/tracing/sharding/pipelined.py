@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.shortened import of_blocks
 from alexnet_cli.tracing.sharding.stages import Chain, chain_of, stage_forward, staged
 from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
 from alexnet_cli.tracing.trace import feed
@@ -39,7 +41,10 @@ _CPU = torch.device("cpu")
 
 @dataclass
 class _Cut:
-    """A model's chain of blocks, as it is for a micro-batch, and the inputs of the model for the whole batch."""
+    """A model's chain of blocks, as it is for a micro-batch, and the inputs of the model for the whole batch.
+
+    `spans` are the blocks of each part, or those of a stage; `share` are the samples of a micro-batch.
+    """
 
     chain: Chain
     fed: Fed
@@ -49,6 +54,9 @@ class _Cut:
 
 def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Iterator[Rank]:
     """Run the training step of the first rank of each pipeline stage, one after the other.
+
+    With `how.at_most` stages are run in the shortest pipeline in which they do the same, and those alike once: their
+    rank then has the layout of that.
 
     Raises:
         TargetError: the model cannot be built, or fails as one of these ranks.
@@ -65,9 +73,18 @@ def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify:
         if not runs_pipelines():
             said = f"torch {torch.__version__} cannot run pipeline stages on shapes"
             raise AlexnetError(said, "install 2.13 or newer")
+        known: dict[object, tuple[Rank, list[str]]] = {}
         for stage in range(how.layout.pp):
-            with fake_ranks(how.layout.gpus, stage * (how.layout.gpus // how.layout.pp)):
-                yield _trace(subject, options, replace(how, stage=stage), cut, mode)
+            layout, place = (how.layout, stage) if how.at_most is None else how.layout.shortened(stage)
+            spans = cut.spans[stage :: how.layout.pp]
+            key = layout, place, *map(len, spans)
+            blocks = [cut.chain.blocks[at] for span in spans for at in span]
+            if key not in known:
+                with fake_ranks(layout.gpus, place * (layout.gpus // layout.pp)):
+                    there = replace(how, layout=layout, stage=place)
+                    rank = _trace(subject, options, there, dataclasses.replace(cut, spans=spans), mode)
+                known[key] = rank, blocks
+            yield of_blocks(*known[key], blocks)
 
 
 def _built(subject: Subject, options: TraceOptions, notify: Notify) -> nn.Module:
@@ -86,7 +103,7 @@ def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Paralle
     share = micro_batches_of(how.layout, fed.batch_size)
     amp = None if options.step is None or options.step.amp is None else getattr(torch, AMP_DTYPES[options.step.amp])
     by_engine = amp is not None and how.layout.fsdp > 1
-    args, kwargs = _micro_batch(fed, share)
+    args, kwargs = _first_of(fed, share)
     if amp is not None and by_engine:
         args, kwargs = _as_gathered(model, amp, args, kwargs)
     with torch.autocast("cpu", amp) if amp is not None and not by_engine else nullcontext():
@@ -111,11 +128,11 @@ def _as_gathered(model: nn.Module, dtype: torch.dtype, args: Any, kwargs: Any) -
     return tree_map(as_cast, args), tree_map(as_cast, kwargs)
 
 
-def _micro_batch(fed: Fed, share: int) -> tuple[list[Any], dict[str, Any]]:
-    """Return the inputs of the first micro-batch: torch's schedules split all tensors along their first dimension."""
+def _first_of(fed: Fed, samples: int) -> tuple[list[Any], dict[str, Any]]:
+    """Return the inputs of the first samples: torch's schedules split all tensors along their first dimension."""
 
     def part(value: Any) -> Any:
-        return value[:share] if isinstance(value, Tensor) else value
+        return value[:samples] if isinstance(value, Tensor) else value
 
     return tree_map(part, list(fed.args)), tree_map(part, dict(fed.kwargs))
 
@@ -125,9 +142,8 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
     mesh = mesh_of(layout)
     assert mesh is not None  # noqa: S101 - there are several stages
     by_engine = step.amp if layout.fsdp > 1 else None
-    spans = cut.spans[how.stage :: layout.pp]
     spreads = []
-    for span in spans:
+    for span in cut.spans:
         model = _built(subject, options, _silent)
         plan = plan_for(model, how) if layout.tp > 1 else None
         blocks = staged(model, cut.chain, span)
@@ -135,17 +151,18 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
         spreads.append(spread(model, mesh, how, kept, by_engine, blocks=blocks))
     whole = spreads[0].model if len(spreads) == 1 else nn.ModuleList([each.model for each in spreads])
     with pretended_cpu(mode), one_sequence_each():
-        args, kwargs = _micro_batch(cut.fed, cut.share)
+        args, kwargs = _first_of(cut.fed, cut.share)
         parts = []
-        for span, each in zip(spans, spreads, strict=True):
+        for span, each in zip(cut.spans, spreads, strict=True):
             given_memory(each.model)
             stage_forward(each.model, cut.chain, span, args, kwargs)
             received = None if span.start == 0 else cut.chain.passed
             parts.append(Part(each.model, received, cut.chain.passed))
-        forward = Forward(whole, cut.fed.args, cut.fed.kwargs)
+        batch = cut.share * layout.micro_batches
+        forward = Forward(whole, *_first_of(cut.fed, batch))
         trained = replace(step, amp=None) if by_engine else step
         group = mesh.get_group("pp")
-        run = PipelineRun(parts, whole, Step(forward, trained), layout, how.stage, group, cut.fed.batch_size or 1)
+        run = PipelineRun(parts, whole, Step(forward, trained), layout, how.stage, group, batch)
         units = {key: unit for each in spreads for key, unit in each.units.items()}
         groups = groups_of(mesh, layout)
         recorder = run.record(lambda: RankRecorder(_CPU, whole, groups, units))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from alexnet_cli.rank import CollectiveKind, Held, Sent
+from alexnet_cli.rank import CollectiveKind, Held, Pass, Sent
 from alexnet_cli.tape import Phase, Role, Tape
 from alexnet_cli.torch_insides import (
     distributed_classes,
@@ -55,6 +55,7 @@ class RankTape(TapeRecorder):
         self._uses: dict[int, Held] = {}
         self._passed: dict[int, Phase] = {}
         self._received: set[int] = set()
+        self.micro_batches: list[Pass] = []
         self._owners: dict[int, Call] = {}
 
     def own(self, module: nn.Module, tensors: Iterable[Tensor]) -> None:
@@ -76,6 +77,11 @@ class RankTape(TapeRecorder):
         """Note that stages pass these tensors to each other: activations in the forward, gradients in the backward."""
         for tensor in tensors:
             self._passed[self.storages.number(local_tensor(tensor))] = phase
+
+    def begin_pass(self, phase: Phase, micro_batch: int) -> None:
+        """Note that a micro-batch runs forward or backward from here on."""
+        self.phase = phase
+        self.micro_batches.append(Pass(phase, micro_batch, len(self._drafts)))
 
     def receives_into(self, tensors: Iterable[Tensor]) -> None:
         """Note that some memory is there to receive into all along."""

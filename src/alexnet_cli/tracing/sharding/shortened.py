@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.rank import Repeated
+from alexnet_cli.rank import Rank, Repeated
+from alexnet_cli.report import Layer
 from alexnet_cli.torch_insides import hooks_of, own_buffers, own_modules, own_parameters
 
 _LISTS = (nn.ModuleList, nn.Sequential)
@@ -38,6 +40,30 @@ def shorten(model: nn.Module, blocks: Sequence[nn.Module], kept: int) -> Repeate
     first = longest[0]
     del holder[first + kept : first + len(longest)]
     return Repeated(path, first, kept, left_out)
+
+
+def of_blocks(rank: Rank, old: Sequence[str], new: Sequence[str]) -> Rank:
+    """Return what a rank does with other blocks, by path, that are like those it was traced with."""
+    if old == new:
+        return rank
+    paths = dict(zip(old, new, strict=True))
+    return replace(rank, report=replace(rank.report, layers=tuple(_moved(each, paths) for each in rank.report.layers)))
+
+
+def _moved(layer: Layer, paths: Mapping[str, str]) -> Layer:
+    block = next((old for old in paths if f"{layer.path}.".startswith(f"{old}.")), None)
+    if block is None:
+        return layer
+    place, other = (path.rpartition(".")[2] for path in (block, paths[block]))
+    settings = {
+        name: int(other) if name in _POSITIONS and str(value) == place else value
+        for name, value in layer.settings.items()
+    }
+    path, reuses = (
+        each and (paths[block] + each[len(block) :] if f"{each}.".startswith(f"{block}.") else each)
+        for each in (layer.path, layer.reuses)
+    )
+    return replace(layer, path=path or "", reuses=reuses, settings=settings)
 
 
 def _holds(module: nn.Module, blocks: Sequence[nn.Module]) -> bool:

@@ -147,6 +147,7 @@ def rank_of(layout: Layout, report: Report, tape: RankTape, rows: RowBuilder, mo
         tuple(_held(storage, uses.get(at)) for at, storage in enumerate(storages)),
         tuple(owners.get(at, storage.saved_by) for at, storage in enumerate(storages)),
         tuple(tape.again),
+        tuple(tape.micro_batches),
     )
 
 
