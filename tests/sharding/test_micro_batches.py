@@ -33,6 +33,7 @@ def feeds(depth: int) -> nn.Module:
 
 CASES = {
     "1f1b": (feeds, FEEDS, Layout(pp=5, micro_batches=8), TrainingStep("adamw"), {}),
+    "autocast": (feeds, FEEDS, Layout(pp=2, micro_batches=6), TrainingStep("adamw", "bf16", foreach=True), {}),
     "1f1b as many as stages": (feeds, FEEDS, Layout(pp=5, micro_batches=5), TrainingStep("sgd"), {}),
     "1f1b one more": (feeds, FEEDS, Layout(pp=5, micro_batches=6), TrainingStep("sgd"), {}),
     "gpipe": (feeds, FEEDS, Layout(pp=3, schedule="gpipe", micro_batches=6), TrainingStep("adam", foreach=True), {}),

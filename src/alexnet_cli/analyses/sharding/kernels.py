@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof, WorkSeconds, work_seconds
 from alexnet_cli.analyses.memory import tape_of
-from alexnet_cli.analyses.sharding.runs import counts_of
+from alexnet_cli.analyses.sharding.runs import runs_of
 from alexnet_cli.analyses.traffic import Unit, units, update
 from alexnet_cli.rank import Rank
 from alexnet_cli.tape import Tape
@@ -26,10 +27,10 @@ def kernels_of(rank: Rank, again: frozenset[int] = frozenset(), *, update_too: b
     tape = _by_pass(rank)
     aside = {at for at, operation in enumerate(tape.operations) if operation.op == _COPIES_ASIDE}
     aside |= {sent.operation for sent in rank.sent} | again
-    times = counts_of(rank)
+    every = range(len(tape.operations))
     found: Kernels = [
-        (units(tape, aside | {at for at, each in enumerate(times) if each != count}), count)
-        for count in sorted({*times} - {0})
+        (units(tape, aside | {*every[:start], *every[stop:]}), count)
+        for (start, stop), count in Counter(runs_of(rank)).items()
     ]
     changed = update(tape) if update_too else None
     return found if changed is None else [*found, ((changed,), 1)]
