@@ -1,7 +1,8 @@
 """Llama 3 405B in the layouts of its report, on shapes alone, beside the MFU that was measured: rows of a table.
 
 The layouts, batches, and measured MFU are those of "The Llama 3 Herd of Models", arXiv:2407.21783, table 4, the first
-two rows. Give `none` or `full` for what blocks run again in the backward, and numbers of GPUs for some rows only:
+two rows, with sequence parallelism as in Megatron. Give `none` or `full` for what blocks run again in the backward,
+numbers of GPUs for some rows only, and `--no-sp` for tensor parallelism alone:
 
     python published_layouts.py none 8192
 """
@@ -25,8 +26,8 @@ from alexnet_cli.rank import Layout
 from alexnet_cli.session.session import Example, Live, Session
 from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
-ROWS = {8192: (Layout(pp=16, fsdp=64, tp=8, micro_batches=32), 0.43)}
-ROWS[16384] = (Layout(pp=16, fsdp=128, tp=8, micro_batches=16), 0.41)
+ROWS = {8192: (Layout(pp=16, fsdp=64, tp=8, sp=True, micro_batches=32), 0.43)}
+ROWS[16384] = (Layout(pp=16, fsdp=128, tp=8, sp=True, micro_batches=16), 0.41)
 TOKENS, PARTS = 8192, 8
 GPU = find_hardware("h100-sxm")
 
@@ -46,12 +47,13 @@ def llama() -> torch.nn.Module:
         return LlamaForCausalLM(config)
 
 
-def row(gpus: int, checkpoint: str) -> str:
+def row(gpus: int, checkpoint: str, *, sp: bool) -> str:
     """Return a row: peaks of the fullest and the emptiest stage, bubble and MFU with 1F1B and with interleaved parts.
 
     The latter is that of the same stages, which fill as much sooner as a part is smaller.
     """
     layout, measured = ROWS[gpus]
+    layout = replace(layout, sp=sp)
     samples = layout.micro_batches
     example = Example((torch.zeros(samples, TOKENS, dtype=torch.long, device="meta"),), {})
     session = Session(Live(llama(), example), TraceOptions(batch_size=samples), cache=False)
@@ -69,7 +71,7 @@ def row(gpus: int, checkpoint: str) -> str:
     bubbles = bubble(layout), bubble(replace(layout, chunks=PARTS))
     cells = [
         f"{gpus:,}",
-        f"TP {layout.tp}, PP {layout.pp}, DP {layout.fsdp}",
+        f"TP {layout.tp}{' with SP' if sp else ''}, PP {layout.pp}, DP {layout.fsdp}",
         checkpoint,
         f"{max(peaks) / 2**30:.1f} GiB",
         f"{min(peaks) / 2**30:.1f} GiB",
@@ -82,6 +84,7 @@ def row(gpus: int, checkpoint: str) -> str:
 
 
 if __name__ == "__main__":
-    checkpoint, *chosen = sys.argv[1:] or ["full"]
+    given = [each for each in sys.argv[1:] if each != "--no-sp"]
+    checkpoint, *chosen = given or ["full"]
     for gpus in map(int, chosen or ROWS):
-        print(row(gpus, checkpoint), flush=True)
+        print(row(gpus, checkpoint, sp="--no-sp" not in sys.argv), flush=True)

@@ -43,6 +43,9 @@ class Layout(Struct, frozen=True, kw_only=True):
     the same shard their state. The `cp` ranks that share sequences shard the state too, with those of `fsdp`. So
     torchtitan and transformers lay them out.
 
+    With `sp` the `tp` ranks also share sequences: each has a part of what is outside of matrix products (sequence
+    parallelism).
+
     With `reshard` FSDP frees the weights that it gathered for a forward, and gathers them again for the backward; a
     number keeps them sharded among so many ranks in between. With pipeline stages the batch runs as `micro_batches` by
     the `schedule`; each stage has `chunks` parts of the model, more than one if they are interleaved.
@@ -54,6 +57,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     cp: int = 1
     tp: int = 1
     ep: int = 1
+    sp: bool = False
     reshard: bool | int = True
     schedule: Schedule = "1f1b"
     micro_batches: int = 1

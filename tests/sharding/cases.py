@@ -26,6 +26,7 @@ class Case:
     chunks: int = 1
     ep: int = 1
     cp: int = 1
+    sp: bool = False
 
     @property
     def shards(self) -> int:
@@ -42,6 +43,7 @@ class Case:
             *([self.amp] if self.amp else []),
             *([self.checkpoint] if self.checkpoint != "none" else []),
         ]
+        said += ["sp"] if self.sp else []
         said += [f"pp{self.pp}", self.schedule] if self.pp > 1 else []
         return "-".join([self.model, *said, *how, *([] if self.reshard else ["kept"])])
 
@@ -61,6 +63,10 @@ _ALL = (
     Case("llama", tp=2, optimizer="sgd", checkpoint="full"),
     Case("llama", fsdp=2, tp=2),
     Case("llama", fsdp=2, tp=2, optimizer="sgd", checkpoint="full", amp="bf16"),
+    Case("llama", tp=2, sp=True),
+    Case("llama", tp=2, sp=True, optimizer="sgd", checkpoint="full"),
+    Case("llama", fsdp=2, tp=2, sp=True, amp="bf16"),
+    Case("llama", pp=2, tp=2, sp=True, micro_batches=4, optimizer="sgd"),
     Case("encoder", ddp=2, fsdp=2, optimizer="sgd"),
     Case("encoder", fsdp=4),
     Case("encoder", fsdp=2, checkpoint="selective"),

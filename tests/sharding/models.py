@@ -233,7 +233,7 @@ class LlamaStage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.model.embed_tokens is not None:
             x = self.model.embed_tokens(x)
-        positions = torch.arange(x.shape[1]).unsqueeze(0)
+        positions = torch.arange(TOKENS).unsqueeze(0)  # of whole sequences, of which a stage may be sent a part
         angles = self.model.rotary_emb(x, position_ids=positions)
         for layer in self.model.layers:
             x = layer(x, position_embeddings=angles, position_ids=positions)

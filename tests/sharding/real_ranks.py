@@ -26,7 +26,13 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
 from torch.distributed.tensor import DTensor, Replicate, Shard
 from torch.distributed.tensor.experimental import context_parallel
-from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    PrepareModuleInput,
+    RowwiseParallel,
+    SequenceParallel,
+    parallelize_module,
+)
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -87,6 +93,29 @@ def llama_plan(model: nn.Module) -> dict:
         plan |= {f"{at}.self_attn.{name}_proj": ColwiseParallel() for name in "qkv"}
         plan |= {f"{at}.mlp.{name}_proj": ColwiseParallel() for name in ("gate", "up")}
         plan |= {f"{at}.self_attn.o_proj": RowwiseParallel(), f"{at}.mlp.down_proj": RowwiseParallel()}
+    return plan
+
+
+def sequence_parallel_plan(model: nn.Module) -> dict:
+    """Split Llama as torchtitan does."""
+    part, whole = Shard(1), Replicate()
+    plan = llama_plan(model)
+    if model.model.embed_tokens is not None:  # positions are made of the length of the embedding's result
+        plan["model.embed_tokens"] = RowwiseParallel(input_layouts=whole, output_layouts=part, use_local_output=False)
+        plan["model.layers.0"] = PrepareModuleInput(
+            input_layouts=part, desired_input_layouts=part, use_local_output=True
+        )
+    if model.lm_head is not None:
+        plan["model.norm"] = SequenceParallel(use_local_output=True)
+        plan["lm_head"] = ColwiseParallel(input_layouts=part, output_layouts=whole)
+    for number in range(len(model.model.layers)):
+        at = f"model.layers.{number}"
+        plan |= {f"{at}.{name}_layernorm": SequenceParallel() for name in ("input", "post_attention")}
+        plan[f"{at}.self_attn"] = PrepareModuleInput(
+            input_kwarg_layouts={"hidden_states": part}, desired_input_kwarg_layouts={"hidden_states": whole}
+        )
+        plan[f"{at}.mlp"] = PrepareModuleInput(input_layouts=part, desired_input_layouts=whole)
+        plan |= {f"{at}.{name}": RowwiseParallel(output_layouts=part) for name in ("self_attn.o_proj", "mlp.down_proj")}
     return plan
 
 
@@ -213,7 +242,7 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
     if span is not None:
         model = (LlamaStage if case.model == "llama" else Stage)(model, span)
     if case.tp > 1:
-        parallelize_module(model, mesh["tp"], llama_plan(model))
+        parallelize_module(model, mesh["tp"], sequence_parallel_plan(model) if case.sp else llama_plan(model))
     if case.ep > 1:
         share_experts(case, model)
     parts = blocks(case.model, model)
@@ -292,7 +321,8 @@ def pipeline(case: Case, mesh: DeviceMesh) -> tuple[nn.Module, list, Callable[[]
     spans = [range(*starts[at : at + 2]) for at in range(rank, count, case.pp)]
     models = [spread(case, mesh, span)[0] for span in spans]
     given = inputs_of(case.model)
-    passed = torch.empty(len(given) // case.micro_batches, TOKENS, WIDTH, requires_grad=True)
+    tokens = TOKENS // case.tp if case.sp else TOKENS
+    passed = torch.empty(len(given) // case.micro_batches, tokens, WIDTH, requires_grad=True)
     if case.amp and case.fsdp > 1:
         passed = passed.to(torch.bfloat16)
     stages = [

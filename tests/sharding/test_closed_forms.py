@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from sharding.helpers import rank_of, rank_of_named
-from sharding.models import TOKENS, WIDTH, Encoder, Feed, inputs_of
+from sharding.models import TOKENS, WIDTH, WORDS, Encoder, Feed, inputs_of
 from torch import nn
 from torch.distributed.tensor import Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, PrepareModuleInput, RowwiseParallel
 
 from alexnet_cli.analyses.sharding.memory import rank_memory
-from alexnet_cli.analyses.sharding.traffic import is_exposed
+from alexnet_cli.analyses.sharding.traffic import is_exposed, sent_by
 from alexnet_cli.rank import Layout, Rank
 from alexnet_cli.tracing.options import TrainingStep
 
@@ -160,6 +162,46 @@ def test_of_gradients_that_are_summed_the_first_need_not_be_waited_for():
     assert len(waited) == 1 + 2 * (5 - 2)
     hidden = [sent.row for sent in rank.sent if sent.phase == "forward" and not is_exposed(rank, sent)]
     assert [rank.report.layers[row].path for row in hidden if row is not None] == ["model.embed_tokens"]
+
+
+def test_sequence_parallelism_gathers_and_scatters_in_place_of_reductions():
+    """Korthikanti et al., arXiv:2205.05198, figure 5: attention and MLP each gather sequences and scatter their sums.
+
+    So a block has two all-gathers and two reduce-scatters in the forward, and as many in the backward, in which those
+    of the forward change places. The embedding scatters its sums, and gathers their gradients; the head gathers
+    sequences, and scatters their gradients. Each message is of batch × tokens × width elements, as an all-reduce is
+    without it, of which each rank sends (n - 1)/n, an all-reduce 2(n - 1)/n: two are as much as one. The head's result
+    is gathered, of batch × tokens × words. Each norm's gradient is a sum over the sequence, of which each rank has a
+    part until the optimiser asks for it: SGD does so once.
+    """
+    pytest.importorskip("transformers")
+    ranks, blocks, batch = 2, 2, 4
+    rank = rank_of_named("llama", Layout(tp=ranks, sp=True), TrainingStep("sgd"))
+    hidden, words = FLOAT * batch * TOKENS * WIDTH, FLOAT * batch * TOKENS * WORDS
+    sent = Counter((each.phase, each.kind, each.bytes) for each in rank.sent)
+    assert sent == {
+        ("forward", "all_gather", hidden): 2 * blocks + 1,
+        ("forward", "reduce_scatter", hidden): 2 * blocks + 1,
+        ("forward", "all_gather", words): 1,
+        ("backward", "all_gather", hidden): 2 * blocks + 1,
+        ("backward", "reduce_scatter", hidden): 2 * blocks + 1,
+        ("optimizer", "all_reduce", FLOAT * WIDTH): 2 * blocks + 1,
+    }
+    block = [each for each in rank.sent if each.row is not None and "layers.0." in rank.report.layers[each.row].path]
+    travels = sum(sent_by(each.kind, ranks, each.bytes) for each in block)
+    assert travels == 4 * 2 * hidden * (ranks - 1) / ranks  # Megatron's four all-reduces
+
+
+def test_sequence_parallelism_keeps_a_part_of_what_norms_save():
+    """A rank has 1/n of the sequence, and so of the float32 copies that Llama's norms save."""
+    pytest.importorskip("transformers")
+    saved = []
+    for layout in (Layout(tp=2), Layout(tp=2, sp=True)):
+        rank = rank_of_named("llama", layout)
+        shares = {share.path: share.saved_bytes for share in rank_memory(rank).layers}
+        saved.append(sum(size for path, size in shares.items() if path.endswith("norm")))
+    assert saved[0] > 0
+    assert saved[1] == saved[0] / 2
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 8])

@@ -46,6 +46,7 @@ CASES = {
     ),
     "fsdp kept": (feeds, FEEDS, Layout(pp=3, fsdp=2, reshard=False, micro_batches=6), TrainingStep("sgd"), {}),
     "tp": (llama, WORDS, Layout(pp=2, tp=2, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
+    "sp": (llama, WORDS, Layout(pp=2, tp=2, sp=True, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
 }
 
 

@@ -51,7 +51,8 @@ def case(request) -> Case:
 @pytest.fixture(scope="module")
 def predicted(case) -> tuple[Rank, ...]:
     """Return the first rank of each pipeline stage, of which most cases have one."""
-    layout = Layout(ddp=case.ddp, fsdp=case.fsdp, tp=case.tp, ep=case.ep, cp=case.cp, reshard=case.reshard)
+    names = ("ddp", "fsdp", "tp", "ep", "cp", "sp", "reshard")
+    layout = Layout(**{name: getattr(case, name) for name in names})
     step = TrainingStep(case.optimizer, case.amp, case.foreach)
     if case.pp == 1:
         return (rank_of_named(case.model, layout, step, checkpoint=case.checkpoint),)

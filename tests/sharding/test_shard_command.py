@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import ClassVar
 
 import jsonschema
 import pytest
 import torch
-from sharding.helpers import rank_of_named
-from sharding.models import Encoder
+from sharding.helpers import rank_of, rank_of_named
+from sharding.models import Encoder, inputs_of, llama
 from torch import nn
 
 from alexnet_cli import AlexnetError, inspect
@@ -116,6 +117,9 @@ def test_the_same_from_python():
         (["--gpus", "8", "--fsdp", "2", "--cp", "2"], "fsdp 2 × cp 2 = 4 GPUs, not 8"),
         (["--ddp", "2", "--tp", "2"], "not supported yet: --ddp with --tp"),
         (["--tp", "2"], "brings no plan"),
+        (["--sp"], "--sp goes with --tp"),
+        (["--sp", "--tp", "2"], "brings no plan"),
+        (["--sp", "--tp", "2", "--plan", "net.py:plan"], "not with --plan"),
         (["--fsdp", "4", "--reshard", "3"], "--reshard '3'"),
         (["--fsdp", "4", "--wrap", "Fed"], "the model has no Fed"),
         (["--fsdp", "4", "--checkpoint", "some"], "unknown checkpoint 'some'"),
@@ -164,6 +168,35 @@ def test_heads_that_do_not_divide():
     pytest.importorskip("transformers")
     with pytest.raises(AlexnetError, match="2 key and value heads do not divide among 4 ranks"):
         rank_of_named("llama", Layout(tp=4))
+
+
+class Planned(Encoder):
+    """Names layers to split, in blocks that are not made of attention, MLP and norms."""
+
+    tp_plan: ClassVar = {"embed": "embedding_rowwise", "layers.*.linear1": "colwise", "layers.*.linear2": "rowwise"}
+
+
+def test_sequence_parallelism_refuses_what_it_cannot_split():
+    pytest.importorskip("transformers")
+    layout = Layout(tp=2, sp=True)
+    with pytest.raises(AlexnetError, match=r"--sp with this model: layers.0 \(TransformerEncoderLayer\) takes several"):
+        rank_of(Planned(), inputs_of("encoder"), layout)
+    with torch.device("meta"):
+        model = llama()
+    with pytest.raises(AlexnetError, match="a sequence of 15 does not divide among 2 tensor parallel ranks"):
+        rank_of(model, inputs_of("llama")[:, 1:], layout)
+    model.tp_plan.pop("lm_head")
+    with pytest.raises(AlexnetError, match=r"--sp with this model: lm_head \(Linear\) is no norm, and its tp_plan"):
+        rank_of(model, inputs_of("llama"), layout)
+
+
+def test_the_search_splits_sequences_among_tensor_parallel_ranks():
+    pytest.importorskip("transformers")
+    with torch.device("meta"):
+        look = inspect(llama(), inputs_of("llama"))
+    found = look.shard(fit=True, gpus=2, fsdp=1, ddp=1, sp=True, gpu="h100-sxm")
+    assert (found.layout.tp, found.layout.sp) == (2, True)
+    assert {each.kind for each in found.collectives} == {"all_gather", "reduce_scatter", "all_reduce"}
 
 
 def test_a_second_mesh_sends_by_its_own_groups():

@@ -55,7 +55,7 @@ def search(
     resharded = bool(how.layout.reshard)
 
     def layouts(number: int) -> list[Layout]:
-        return layouts_of(number, given, per_node, reshard=resharded)
+        return layouts_of(number, given, per_node, sp=how.layout.sp, reshard=resharded)
 
     held = kept(session.report(), None if step is None else step.optimizer)
     tries = Search(
@@ -75,7 +75,8 @@ def search(
     told = Searched(gpus, found.gpus, found.smaller, tries.traces, how.checkpoint, None if step is None else step.amp)
     if best is None:
         first = found.tried[0]
-        layout = Layout(pp=first.pp, ddp=first.ddp, fsdp=first.fsdp, tp=first.tp, reshard=resharded)
+        split = how.layout.sp and first.tp > 1
+        layout = Layout(pp=first.pp, ddp=first.ddp, fsdp=first.fsdp, tp=first.tp, sp=split, reshard=resharded)
         return Found(found.tried, told, layout, None)
     shown = Shown(best.rank, best.memory, collectives(best.rank, links), best.floors)
     return Found(found.tried, told, best.rank.layout, shown)

@@ -30,7 +30,8 @@ from alexnet_cli.views.shard import Shown, shard_document
 class ShardLayout(Struct, frozen=True):
     """How many GPUs share each kind of work, and how: their product without `ep` is `gpus`.
 
-    The `ep` ranks that share experts are among those of `fsdp`.
+    The `ep` ranks that share experts are among those of `fsdp`. With `sp` the `tp` ranks share sequences
+    outside of matrix products.
     """
 
     gpus: int
@@ -40,6 +41,7 @@ class ShardLayout(Struct, frozen=True):
     cp: int
     tp: int
     ep: int
+    sp: bool
     reshard: bool | int
     checkpoint: str
     optimizer: str | None
@@ -94,6 +96,7 @@ def shard(
     micro_batches: int | None = None,
     ep: int | None = None,
     cp: int | None = None,
+    sp: bool = False,
     reshard: str = "yes",
     gpu: str | None = None,
     link: str | None = None,
@@ -128,6 +131,7 @@ def shard(
         tp=tp,
         ep=ep,
         cp=cp,
+        sp=sp,
         reshard=reshard,
         wrap=wrap or (),
         plan=plan,
@@ -167,6 +171,7 @@ def shard(
             layout.cp,
             layout.tp,
             layout.ep,
+            layout.sp,
             layout.reshard,
             how.checkpoint,
             None if step is None else step.optimizer,

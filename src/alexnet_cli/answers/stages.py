@@ -20,6 +20,8 @@ def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
     if layout.ep > 1 and (layout.pp > 1 or layout.tp > 1):
         other = "pp" if layout.pp > 1 else "tp"
         raise UsageError(f"not supported yet: --ep with --{other}", "--ep with --fsdp and --ddp is")
+    if layout.sp and layout.tp == 1 and not fit:
+        raise UsageError("--sp goes with --tp, whose ranks share the sequences", "give a number of ranks, as in --tp 8")
     if layout.cp > 1 and fit:
         raise UsageError("not supported yet: --fit with --cp", "one layout with --cp is")
     if layout.cp > 1 and (layout.pp > 1 or layout.ep > 1):

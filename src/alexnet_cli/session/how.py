@@ -124,6 +124,7 @@ def parallel(
     checkpoint: str = "none",
     schedule: str | None = None,
     micro_batches: int | None = None,
+    sp: bool = False,
 ) -> Parallel:
     """Read the options that say how a model is spread over ranks; what `gpus` leaves over is for FSDP.
 
@@ -146,6 +147,9 @@ def parallel(
         raise UsageError(f"{said} = {product} GPUs, not {gpus}", "the sizes must multiply to --gpus, or leave one out")
     if checkpoint not in CHECKPOINTS:
         raise UsageError(f"unknown checkpoint {checkpoint!r}", f"known: {', '.join(CHECKPOINTS)}")
+    if sp and plan is not None:
+        said = "let the plan name SequenceParallel and what gathers sequences, and leave out --sp"
+        raise UsageError("--sp goes with the model's own tp_plan, not with --plan", said)
     chosen = next(known for known in CHECKPOINTS if known == checkpoint)
     sizes = {name: size or 1 for name, size in given.items()}
     if sizes["fsdp"] % (ep or 1):
@@ -153,7 +157,7 @@ def parallel(
             f"--ep {ep} does not divide the {sizes['fsdp']} ranks of FSDP, which share the experts",
             f"choose an --fsdp that is a multiple of {ep}",
         )
-    layout = structs.replace(Layout(), **sizes, ep=ep or 1, reshard=_reshard(reshard, sizes["fsdp"]))
+    layout = structs.replace(Layout(), **sizes, ep=ep or 1, sp=sp, reshard=_reshard(reshard, sizes["fsdp"]))
     return Parallel(_scheduled(layout, schedule, micro_batches), tuple(wrap), plan, chosen)
 
 

@@ -50,6 +50,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "tp": "shards of the layers (tensor parallel)",
 }
 _EXPERTS = "shards of the experts"
+_SEQUENCES = "sequence parallel outside of matrix products"
 _KINDS = {
     "all_gather": "all-gather",
     "reduce_scatter": "reduce-scatter",
@@ -113,7 +114,11 @@ def shard_document(
 
 def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
     experts = [Fact(_EXPERTS, layout.ep, "count", "each expert is sent as many tokens", 2)] if layout.ep > 1 else []
-    parts = [Fact(_DIMENSIONS[name], size, "count", level=1) for name, size in layout.sizes.items() if size > 1]
+    parts = [
+        Fact(_DIMENSIONS[name], size, "count", _SEQUENCES if layout.sp and name == "tp" else "", 1)
+        for name, size in layout.sizes.items()
+        if size > 1
+    ]
     frees = {True: "freed after each forward", False: "kept until the backward"}
     how = frees[layout.reshard] if isinstance(layout.reshard, bool) else f"kept among {layout.reshard} GPUs meanwhile"
     reshard = [Fact("Gathered weights", how)] if layout.shards > 1 else []

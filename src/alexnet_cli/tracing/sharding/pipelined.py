@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from alexnet_cli.errors import AlexnetError
-from alexnet_cli.rank import Rank
+from alexnet_cli.rank import Layout, Rank
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters, runs_pipelines
 from alexnet_cli.tracing.build import Notify, build
@@ -31,8 +31,9 @@ from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
 from alexnet_cli.tracing.sharding.shortened import of_blocks
-from alexnet_cli.tracing.sharding.stages import Chain, chain_of, stage_forward, staged
+from alexnet_cli.tracing.sharding.stages import Chain, Looks, chain_of, stage_forward, staged
 from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
 from alexnet_cli.tracing.trace import feed
 
@@ -50,6 +51,11 @@ class _Cut:
     fed: Fed
     spans: list[range]
     share: int
+
+    def passed(self, layout: Layout) -> Looks:
+        """Return the looks of what a rank sends to the next stage, which may be a part of the sequences."""
+        shape, dtype = self.chain.passed
+        return ((shape[0], shape[1] // layout.tp, *shape[2:]), dtype) if layout.sp else (shape, dtype)
 
 
 def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Iterator[Rank]:
@@ -101,6 +107,8 @@ def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Paralle
     given_memory(model)
     fed = feed(model, _CPU, Trial(subject, options), notify)
     share = micro_batches_of(how.layout, fed.batch_size)
+    if how.layout.sp:
+        check_sequence(fed.args, fed.kwargs, how.layout.tp)
     amp = None if options.step is None or options.step.amp is None else getattr(torch, AMP_DTYPES[options.step.amp])
     by_engine = amp is not None and how.layout.fsdp > 1
     args, kwargs = _first_of(fed, share)
@@ -152,12 +160,11 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
     whole = spreads[0].model if len(spreads) == 1 else nn.ModuleList([each.model for each in spreads])
     with pretended_cpu(mode), one_sequence_each():
         args, kwargs = _first_of(cut.fed, cut.share)
-        parts = []
+        parts, passed = [], cut.passed(layout)
         for span, each in zip(cut.spans, spreads, strict=True):
             given_memory(each.model)
             stage_forward(each.model, cut.chain, span, args, kwargs)
-            received = None if span.start == 0 else cut.chain.passed
-            parts.append(Part(each.model, received, cut.chain.passed))
+            parts.append(Part(each.model, None if span.start == 0 else passed, passed))
         batch = cut.share * layout.micro_batches
         forward = Forward(whole, *_first_of(cut.fed, batch))
         trained = replace(step, amp=None) if by_engine else step

@@ -13,6 +13,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, Ro
 from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.targets.python_code import python_plan
 from alexnet_cli.tracing.options import Parallel
+from alexnet_cli.tracing.sharding.sequence_parallel import sequence_parallel
 
 _STYLES: dict[str, Callable[[], ParallelStyle]] = {
     "colwise": ColwiseParallel,
@@ -33,7 +34,8 @@ def plan_for(model: nn.Module, how: Parallel) -> Mapping[str, Any]:
     """Return a plan for `parallelize_module`: the paths of layers and how each is split.
 
     Raises:
-        UsageError: there is no plan, it is not one, or heads do not divide among the ranks.
+        UsageError: there is no plan, it is not one, heads do not divide among the ranks, or the model has layers that
+            sequence parallelism does not know.
     """
     _check_heads(model, how.layout.tp)
     if how.plan is not None:
@@ -50,7 +52,10 @@ def plan_for(model: nn.Module, how: Parallel) -> Mapping[str, Any]:
             f"not supported yet: tensor parallelism by {', '.join(map(repr, unknown))} of the model's tp_plan",
             "give a plan with --plan file.py:plan",
         )
-    return _matched(model, {path: _STYLES[style] for path, style in own.items() if style in _STYLES})
+    matched = _matched(model, {path: style for path, style in own.items() if style in _STYLES})
+    if how.layout.sp:
+        return sequence_parallel(model, matched)
+    return {path: _STYLES[style]() for path, style in matched.items()}
 
 
 def _users(name: str, model: nn.Module) -> Mapping[str, Any]:
@@ -71,12 +76,9 @@ def _own_plan(model: nn.Module) -> dict[str, str]:
     return {str(path): str(style) for path, style in plan.items()} if isinstance(plan, Mapping) else {}
 
 
-def _matched(model: nn.Module, plan: Mapping[str, Callable[[], ParallelStyle]]) -> Mapping[str, Any]:
-    """Return a style of its own for each layer that a path with `*` names, without parameters and absent layers."""
-    found = {}
-    for path, style in plan.items():
-        for name in _matches(model, path):
-            found[name] = style()
+def _matched(model: nn.Module, plan: Mapping[str, str]) -> dict[str, str]:
+    """Return the style of each layer that a path with `*` names, without parameters and absent layers."""
+    found = {name: style for path, style in plan.items() for name in _matches(model, path)}
     if not found:
         raise AlexnetError("the model's plan for tensor parallelism names no layer that it has")
     return found

@@ -25,6 +25,19 @@ _HALVES = 2
 _ATTENTION = "scaled_dot_product_attention"
 
 
+def sequence_length(args: Any, kwargs: Any, option: str) -> int:
+    """Return the length of the sequences: the second axis of the first tensor that has one.
+
+    Raises:
+        UsageError: none has; `option` names what needs it.
+    """
+    length = next((tensor.shape[1] for tensor in tensors_in([args, kwargs]) if tensor.dim() > 1), None)
+    if length is None:
+        said = f"{option} needs sequences, and no input has a second axis"
+        raise UsageError(said, "inputs begin with batch and sequence")
+    return length
+
+
 def part_of(args: list[Any], kwargs: dict[str, Any], ranks: int) -> tuple[list[Any], dict[str, Any]]:
     """Return arguments with the part of the sequences that each rank has.
 
@@ -34,9 +47,7 @@ def part_of(args: list[Any], kwargs: dict[str, Any], ranks: int) -> tuple[list[A
     Raises:
         UsageError: there is no sequence, or it does not divide.
     """
-    length = next((tensor.shape[1] for tensor in tensors_in([args, kwargs]) if tensor.dim() > 1), None)
-    if length is None:
-        raise UsageError("--cp needs sequences, and no input has a second axis", "inputs begin with batch and sequence")
+    length = sequence_length(args, kwargs, "--cp")
     if length % ranks:
         raise UsageError(
             f"a sequence of {length} does not divide among {ranks} ranks", f"choose a length that {ranks} divides"

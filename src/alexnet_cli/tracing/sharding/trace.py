@@ -35,6 +35,7 @@ from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
 from alexnet_cli.tracing.sharding.replicas import replicated
 from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
+from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
 from alexnet_cli.tracing.sharding.shortened import shorten
 from alexnet_cli.tracing.sharding.step import RankStep
 from alexnet_cli.tracing.trace import feed
@@ -107,6 +108,8 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
         fed = feed(model, _CPU, Trial(subject, options), notify)
         groups = groups_of(mesh, how.layout, ranks, sequence)
         args, kwargs = (fed.args, fed.kwargs) if sequence is None else part_of(fed.args, fed.kwargs, how.layout.cp)
+        if how.layout.sp:
+            check_sequence(args, kwargs, how.layout.tp)
         forward = Forward(model, args, kwargs)
         trained = step or TrainingStep("none")
         autocast = replace(trained, amp=None) if by_engine else trained
