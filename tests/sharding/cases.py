@@ -86,6 +86,7 @@ _ALL = (
     Case("llama", cp=2, checkpoint="full"),
     Case("llama", fsdp=2, cp=2, amp="bf16"),
     Case("llama", cp=2, tp=2, optimizer="sgd"),
+    Case("llama", cp=2, tp=2, sp=True),
 )
 
 CASES = tuple(case for case in _ALL if case.pp == 1 or runs_pipelines())
