@@ -138,13 +138,13 @@ class Unit(Struct, frozen=True):
         return sum(self.written.values())
 
 
-def units(tape: Tape, without: Collection[int] = ()) -> tuple[Unit, ...]:
+def units(tape: Tape, without: Collection[int] = (), within: range | None = None) -> tuple[Unit, ...]:
     """Return the units of forward and backward in the order they started; the optimiser's update is left out.
 
-    The operations at the positions `without` are left out too.
+    The operations at the positions `without` are left out too, as are all outside of the stretch `within`.
     """
     flow = _Flow(tape)
-    groups = _grouped(tape.operations, frozenset(without))
+    groups = _grouped(tape.operations, frozenset(without), within)
     return tuple(flow.unit(group) for group in groups if any(tape.operations[at].nature != "view" for at in group))
 
 
@@ -163,8 +163,10 @@ def update(tape: Tape) -> Unit | None:
     return _Flow(tape).unit(positions) if positions else None
 
 
-def _grouped(operations: Sequence[Operation], without: Collection[int] = ()) -> list[list[int]]:
-    """Return the positions of each unit's operations, but for those `without`.
+def _grouped(
+    operations: Sequence[Operation], without: Collection[int] = (), within: range | None = None
+) -> list[list[int]]:
+    """Return the positions of each unit's operations, but for those `without`; `within` a stretch if one is given.
 
     Where one call of a function did all of a row's MACs, as for an LSTM, one kernel can do all of its backward too,
     however many nodes that has. What a checkpoint runs again is a forward of its own.
@@ -174,7 +176,8 @@ def _grouped(operations: Sequence[Operation], without: Collection[int] = ()) -> 
         if operation.phase == "forward" and operation.macs != 0 and position not in without:
             at_work[operation.row].add(operation.unit)
     groups: dict[object, list[int]] = {}
-    for position, operation in enumerate(operations):
+    for position in range(len(operations)) if within is None else within:
+        operation = operations[position]
         if operation.phase != "optimizer" and position not in without:
             known = operation.phase == "backward" and operation.row is not None and not operation.again
             whole = known and len(at_work[operation.row]) == 1

@@ -27,11 +27,7 @@ def kernels_of(rank: Rank, again: frozenset[int] = frozenset(), *, update_too: b
     tape = _by_pass(rank)
     aside = {at for at, operation in enumerate(tape.operations) if operation.op == _COPIES_ASIDE}
     aside |= {sent.operation for sent in rank.sent} | again
-    every = range(len(tape.operations))
-    found: Kernels = [
-        (units(tape, aside | {*every[:start], *every[stop:]}), count)
-        for (start, stop), count in Counter(runs_of(rank)).items()
-    ]
+    found: Kernels = [(units(tape, aside, range(*run)), count) for run, count in Counter(runs_of(rank)).items()]
     changed = update(tape) if update_too else None
     return found if changed is None else [*found, ((changed,), 1)]
 
