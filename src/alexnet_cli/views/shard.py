@@ -50,7 +50,7 @@ _DIMENSIONS: dict[Dimension, str] = {
     "tp": "shards of the layers (tensor parallel)",
 }
 _EXPERTS = "shards of the experts"
-_SEQUENCES = "sequence parallel outside of matrix products"
+_SEQUENCES = "with sequence parallelism"
 _KINDS = {
     "all_gather": "all-gather",
     "reduce_scatter": "reduce-scatter",
