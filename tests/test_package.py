@@ -110,5 +110,6 @@ def test_ci_on_other_systems_runs_what_ci_runs_here():
     recipes = [
         re.search(rf"^{name}:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)[1] for name in ("lint", "types", "check")
     ]
-    commands = [line.strip().removeprefix("$(BIN)/") for line in "".join(recipes).splitlines()]
+    lines = "".join(recipes).replace("$(BIN)/", "").splitlines()
+    commands = [line.partition(" #")[0].strip() for line in lines]
     assert steps[-1].strip().splitlines()[1:] == commands

@@ -109,13 +109,13 @@ def _lay(
     row: Sequence[int], sizes: Sequence[float], scale: float, left: Rectangle, found: dict[int, Rectangle]
 ) -> Rectangle:
     """Place a row along the shorter side, and return what is left beside it."""
-    area = sum(sizes[at] for at in row) * scale
+    whole = sum(sizes[at] for at in row)
     tall = left.height <= left.width
-    side = left.height if tall else left.width
-    depth = area / side if side else 0.0
+    side, most = (left.height, left.width) if tall else (left.width, left.height)
+    depth = min(whole * scale / side, most) if side else 0.0
     along = left.y if tall else left.x
     for at in row:
-        length = sizes[at] * scale / depth if depth else 0.0
+        length = side * sizes[at] / whole  # not of the areas: a sliver's depth is what rounding left of a large number
         found[at] = Rectangle(left.x, along, depth, length) if tall else Rectangle(along, left.y, length, depth)
         along += length
     if tall:

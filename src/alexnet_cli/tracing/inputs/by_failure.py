@@ -9,9 +9,11 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import chain, count, islice, permutations, product
 from linecache import getline
+from pathlib import Path
 from traceback import walk_tb
 from typing import Generic, TypeVar
 
+import torch
 from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
@@ -20,6 +22,7 @@ from alexnet_cli.tracing.inputs.by_kind import of_another_kind
 from alexnet_cli.tracing.inputs.by_name import Guesser
 from alexnet_cli.tracing.inputs.pictures import patches
 from alexnet_cli.tracing.inputs.senses import recounted
+from alexnet_cli.users_code import is_ours
 
 Inputs = tuple[InputSpec, ...]
 Progress = tuple[int, ...]
@@ -75,8 +78,16 @@ class Suggestions(Generic[Origin]):
             heappush(self._waiting, (tuple(-line for line in progress), next(self._count), others, origin))
 
 
+_TORCH = str(Path(torch.__file__).parent)
+
+
 def _progress(failure: BaseException) -> Progress:
-    return tuple(line for _, line in walk_tb(failure.__traceback__))
+    """Return the lines that the model's code had come to, caller before callee.
+
+    Lines of this program and of torch tell nothing about how far that is.
+    """
+    frames = ((frame.f_code.co_filename, line) for frame, line in walk_tb(failure.__traceback__))
+    return tuple(line for file, line in frames if not (is_ours(file) or file.startswith(_TORCH)))
 
 
 def mended(specs: Inputs, failure: BaseException, guesser: Guesser) -> Iterator[Inputs]:
