@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
@@ -33,7 +32,8 @@ from alexnet_cli.answers.report import model_page
 from alexnet_cli.answers.scale import scale as scale_answer
 from alexnet_cli.answers.shard import shard as shard_answer
 from alexnet_cli.answers.summary import summary as summary_answer
-from alexnet_cli.api.results import Drawing, R, ReportPage, Result
+from alexnet_cli.api.arguments import Shape, arguments_said, check_module, shapes_said
+from alexnet_cli.api.results import Drawing, R, ReportPage, Result, result_of
 from alexnet_cli.drawing.page import Width
 from alexnet_cli.errors import ForwardError, UsageError, nearest
 from alexnet_cli.explorer import need_terminal
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 P = ParamSpec("P")
-
-Shape = str | int | Sequence[int]
-"""An input's shape without the batch, as numbers or as the command line takes it: `"3,224,224"`, `"128:int64"`."""
 
 
 def inspect(
@@ -91,7 +88,7 @@ def inspect(
         raise UsageError(f"both inputs and {other} were given", "give one of them")
     batch = batch_size if batch_size is not None or example is None else example.batch_size
     how = how_to_run(
-        input_size=None if input_size is None else _shapes(input_size),
+        input_size=None if input_size is None else shapes_said(input_size),
         inputs_from=inputs_from,
         batch_size=batch,
         no_batch=no_batch or (example is not None and batch is None),
@@ -103,12 +100,12 @@ def inspect(
     notes: list[str] = []
     listener = Listener(note=notes.append)
     if isinstance(model, (str, os.PathLike)):
-        source = Named(os.fspath(model), _arguments(arg or {}), example, trust_remote_code)
+        source = Named(os.fspath(model), arguments_said(arg or {}), example, trust_remote_code)
         kept = False if example is not None else cache
         return Inspection(Session(source, how, cache=kept, listener=listener), notes)
     if arg:
         raise UsageError("arg goes with a class or a function, not with a module", "pass a target, or build the module")
-    _check_module(model)
+    check_module(model)
     return Inspection(Session(Live(model, example), how, cache=False, listener=listener), notes)
 
 
@@ -124,7 +121,7 @@ def compare(
         raise UsageError(f"compare takes two models or more, not {len(models)}", "as in compare(before, after)")
     looks = [model if isinstance(model, Inspection) else inspect(model) for model in models]
     sessions = [look.session for look in looks]
-    return _result(compare_answer(sessions, only_changes=only_changes, profile=profile, seconds=seconds), ())
+    return result_of(compare_answer(sessions, only_changes=only_changes, profile=profile, seconds=seconds), ())
 
 
 def _asks(answer: Callable[Concatenate[Session, P], Answer[R]]) -> Callable[Concatenate[Inspection, P], Result[R]]:
@@ -132,7 +129,7 @@ def _asks(answer: Callable[Concatenate[Session, P], Answer[R]]) -> Callable[Conc
 
     @wraps(answer)
     def method(look: Inspection, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
-        return _result(answer(look.session, *args, **kwargs), look.notes)
+        return result_of(answer(look.session, *args, **kwargs), look.notes)
 
     told = signature(answer)
     returned = str(told.return_annotation).replace("Answer", "Result")
@@ -210,7 +207,7 @@ class Inspection:
     ) -> Result[OomResult]:
         """Tell which layers' tensors filled a GPU when memory ran out, from a snapshot of it."""
         answer = oom_answer(self.session, os.fspath(snapshot), optimizer=optimizer, amp=amp, foreach=foreach)
-        return _result(answer, self.notes)
+        return result_of(answer, self.notes)
 
     def compare(
         self,
@@ -246,7 +243,7 @@ class Inspection:
         against = baseline.session if isinstance(baseline, Inspection) else baseline and os.fspath(baseline)
         given |= {"baseline": against, "tolerance": tolerance, "max-time-ratio": max_time_ratio}
         asked = read_asked(given, session_of=lambda target: inspect(target).session)
-        return _result(check_answer(self.session, asked, optimizer=optimizer, amp=amp, seconds=seconds), self.notes)
+        return result_of(check_answer(self.session, asked, optimizer=optimizer, amp=amp, seconds=seconds), self.notes)
 
     def page(
         self,
@@ -268,18 +265,6 @@ class Inspection:
         return ReportPage(page)
 
 
-def _result(answer: Answer[R], notes: tuple[str, ...]) -> Result[R]:
-    """Return an answer's result.
-
-    Raises:
-        ForwardError: a model failed while it ran.
-    """
-    error = answer.result.error
-    if error is not None:
-        raise ForwardError(error.message, error.hint, error.path)
-    return Result(answer, notes)
-
-
 def _whole(report: Report) -> Report:
     """Return a report of a forward that ran to its end.
 
@@ -291,29 +276,3 @@ def _whole(report: Report) -> Report:
     error = ForwardError(report.error.message, report.error.hint, report.error.path)
     error.report = report
     raise error
-
-
-def _shapes(given: Shape | Sequence[Shape]) -> list[str]:
-    """Write shapes as the command line takes them: numbers are one shape, anything else is one for each argument."""
-    if isinstance(given, (str, int)):
-        return [str(given)]
-    if all(isinstance(size, int) for size in given):
-        return [",".join(map(str, given))]
-    return [text for shape in given for text in _shapes(shape)]
-
-
-def _arguments(given: Mapping[str, Any]) -> tuple[str, ...]:
-    try:
-        return tuple(f"{name}={json.dumps(value)}" for name, value in given.items())
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"arg takes what JSON can hold: {error}", "or build the module and pass that") from None
-
-
-def _check_module(model: object) -> None:
-    from torch import nn
-
-    if not isinstance(model, nn.Module):
-        kind = type(model).__name__
-        raise UsageError(
-            f"inspect takes a module or a target, not a {kind}", 'as in inspect(model, x), inspect("net.py:Net")'
-        )

@@ -14,6 +14,7 @@ from alexnet_cli.answers.files import JSON, check_place, format_of, write_file
 from alexnet_cli.answers.report import Page
 from alexnet_cli.document import Document, Note
 from alexnet_cli.drawing.page import Width
+from alexnet_cli.errors import ForwardError
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.renderers import render
 from alexnet_cli.report import Report
@@ -72,6 +73,18 @@ class Result(Generic[R]):
     def _document(self) -> Document:
         document = self._answer.document()
         return replace(document, blocks=(*document.blocks, *(Note(text) for text in self.notes)))
+
+
+def result_of(answer: Answer[R], notes: tuple[str, ...]) -> Result[R]:
+    """Return an answer's result.
+
+    Raises:
+        ForwardError: a model failed while it ran.
+    """
+    error = answer.result.error
+    if error is not None:
+        raise ForwardError(error.message, error.hint, error.path)
+    return Result(answer, notes)
 
 
 class Drawing:
