@@ -21,9 +21,10 @@ from alexnet_cli.targets.onnx.beside import WRITTEN_BY
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import out_of_memory
+from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.options import TraceOptions
-from alexnet_cli.tracing.trace import SEED, feed
+from alexnet_cli.tracing.trace import SEED
 from alexnet_cli.tracing.undisturbed import undisturbed
 
 _ONE_FILE = 2_000_000_000

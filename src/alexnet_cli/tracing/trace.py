@@ -22,16 +22,15 @@ from alexnet_cli.errors import (
 )
 from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
-from alexnet_cli.targets.example import Example, example_of
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.timing import Passes
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
 from alexnet_cli.tracing.formulas import users_formulas
-from alexnet_cli.tracing.inputs.context import by_name, is_prompt, of_length, text_of
-from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, from_example, from_specs, model_dtype, settle_sides
-from alexnet_cli.tracing.inputs.said import check_names, from_said
+from alexnet_cli.tracing.inputs.context import by_name, text_of
+from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, model_dtype
+from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
 from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
 from alexnet_cli.tracing.narrowing import Refusal
@@ -226,68 +225,6 @@ def _seed(device: torch.device) -> None:
         torch.default_generator.manual_seed(SEED)
         if device.type == "cuda":
             torch.cuda.manual_seed(SEED)
-
-
-def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
-    """Return what forward is called with: what was asked for or given, what the model is known to take, or found.
-
-    The prompt of a language model at work is as long as it was asked to be; other arguments that were given are as
-    they are.
-    """
-    fed, options = _feed(model, device, trial, notify), trial.options
-    if not options.sizes:
-        return fed
-    from alexnet_cli.tracing.inputs.resized import with_sizes
-
-    given = options.inputs is None and (options.inputs_from is not None or trial.subject.example is not None)
-    return with_sizes(fed, options.sizes, model, device, given=given)
-
-
-def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
-    subject, options = trial.subject, trial.options
-    asked, batch, found = options.serving, options.batch_size, False
-    if options.inputs is not None:
-        fed = from_said(settle_sides(options.inputs, model, subject.inputs), batch, model, device)
-        if asked is None or not fed.specs:
-            return fed
-        specs = fed.specs
-    elif (example := _example(model, subject, options)) is not None:
-        check_names(list(example.kwargs), model)
-        fed = from_example(example, batch, model, device)
-        if asked is None or options.inputs_from is not None or not is_prompt(example, model):
-            return fed
-        specs, batch = fed.specs, fed.batch_size
-    elif subject.inputs is not None:
-        specs, batch = list(subject.inputs), _batch(subject, options, notify)
-    else:
-        specs, found = list(trial.search().specs), True
-    if asked is None:
-        return from_specs(specs, batch, model, device, found=found)
-    fed = from_specs(of_length(specs, model, asked), batch, model, device, found=found)
-    return replace(fed, is_prompt=True)
-
-
-def _example(model: nn.Module, subject: Subject, options: TraceOptions) -> Example | None:
-    """Return what the caller gave forward, or what `--inputs` names; None if neither."""
-    if options.inputs_from is None:
-        return subject.example
-    from alexnet_cli.targets.python_code import python_value
-
-    return example_of(python_value(options.inputs_from), model)
-
-
-def _batch(subject: Subject, options: TraceOptions, notify: Notify) -> int | None:
-    """Return the batch that was asked for, or the nearest one that the model runs with; without one the least."""
-    if subject.batches is None:
-        return options.batch_size
-    least, most = subject.batches
-    if options.batch_size is None:
-        return least
-    batch = min(max(options.batch_size, least), most)
-    if batch != options.batch_size:
-        takes = f"a batch of {least} only" if least == most else f"batches from {least:,} to {most:,}"
-        notify(f"the model was made for {takes}: it was run with {batch:,}, not {options.batch_size:,}")
-    return batch
 
 
 def _said_of(found: FoundInputs) -> str:

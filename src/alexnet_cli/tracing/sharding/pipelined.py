@@ -19,6 +19,7 @@ from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters, runs_pipelines
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.inputs.feed import Fed
+from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.meta.stand_ins import one_sequence_each, pretended_cpu
 from alexnet_cli.tracing.options import AMP_DTYPES, META, Parallel, TraceOptions, TrainingStep
@@ -35,7 +36,6 @@ from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
 from alexnet_cli.tracing.sharding.shortened import of_blocks
 from alexnet_cli.tracing.sharding.stages import Chain, Looks, chain_of, stage_forward, staged
 from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
-from alexnet_cli.tracing.trace import feed
 
 _CPU = torch.device("cpu")
 

@@ -22,6 +22,7 @@ from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.inputs.feed import Fed, model_dtype
+from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.meta.stand_ins import one_sequence_each, pretended_cpu
 from alexnet_cli.tracing.options import META, Parallel, TraceOptions, TrainingStep
@@ -38,7 +39,6 @@ from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
 from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
 from alexnet_cli.tracing.sharding.shortened import shorten
 from alexnet_cli.tracing.sharding.step import RankStep
-from alexnet_cli.tracing.trace import feed
 from alexnet_cli.tracing.undisturbed import undisturbed
 from alexnet_cli.users_code import users_frames
 
