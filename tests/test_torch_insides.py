@@ -20,7 +20,8 @@ from alexnet_cli import torch_insides
 from alexnet_cli.errors import AlexnetError
 from alexnet_cli.tracing import formulas
 from alexnet_cli.tracing.meta import backward_rules, rules, stand_ins  # noqa: F401 - registers rules
-from alexnet_cli.tracing.recording import recorder
+from alexnet_cli.tracing.recording import conditions
+from alexnet_cli.tracing.recording.recorder import Recorder
 
 
 def test_this_torch_has_every_private_name():
@@ -216,8 +217,8 @@ def test_what_an_import_of_the_compiler_runs_is_recorded_only_without_the_names_
     monkeypatch.delitem(sys.modules, "stand_in_compiler", raising=False)
     module = insides_without({hidden})
     monkeypatch.setattr(module.compiler, "_COMPILER", "stand_in_compiler")
-    monkeypatch.setattr(recorder, "imports_unwatched", module.imports_unwatched)
-    recording, ran = recorder.Recorder(torch.device("cpu")), []
+    monkeypatch.setattr(conditions, "imports_unwatched", module.imports_unwatched)
+    recording, ran = Recorder(torch.device("cpu")), []
     monkeypatch.setattr(recording, "_look_at", lambda op, args, output: ran.append(op.name))
     with recording.recording():
         importlib.import_module("stand_in_compiler")

@@ -21,7 +21,7 @@ from alexnet_cli.torch_insides import imports_unwatched
 from alexnet_cli.tracing.compiling import CompiledRun, compiled_run
 from alexnet_cli.tracing.devices import device_name
 from alexnet_cli.tracing.events import RUN, Event, by_run, highest, pass_of, profiled, steps_of
-from alexnet_cli.tracing.recording.modes import calm_collector, plain_kernels
+from alexnet_cli.tracing.recording.conditions import calm_collector, plain_kernels
 from alexnet_cli.tracing.recording.runs import Forward, Step, loss_of
 
 LEAST_RUNS, MOST_RUNS = 5, 200

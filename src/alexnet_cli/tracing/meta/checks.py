@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from alexnet_cli.targets.example import Example, argument_names
 from alexnet_cli.tracing.meta.assumed import Assumptions
+from alexnet_cli.tracing.meta.constants import known_values
 from alexnet_cli.tracing.meta.elements import Elements
 
 _MATRIX_OPERANDS = {"mm": (0, 1), "bmm": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2)}
@@ -30,6 +32,23 @@ class MetaChecks:
         self.largest: dict[int, int] = {}
         self.assumed = Assumptions(storage_of)
         self.elements = Elements(self.assumed, storage_of)
+
+    def feed(
+        self, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], given: Example | None = None
+    ) -> None:
+        """Assume what is ordinary of the values of a model's inputs; `given` may have them."""
+        names = argument_names(model)
+        named = _by_name({**dict(zip(names, args, strict=False)), **kwargs})
+        real = {} if given is None else _by_name({**dict(zip(names, given.args, strict=False)), **given.kwargs})
+        values = {name: tensor for name, tensor in real.items() if not tensor.is_meta}
+        self.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
+        for tensor in named.values():
+            self.forget(tensor)  # its memory may be that of a range in a run before
+        for tensor, value in known_values():
+            self.elements.keep(tensor, value)
+        for name, value in values.items():
+            if name in named:
+                self.elements.keep(named[name], _for_all(value, named[name]))
 
     def before(self, name: str, args: Any) -> None:
         """Raise what the CPU would raise.
@@ -105,3 +124,15 @@ def _check_channels(given: Tensor, weight: Tensor, groups: int, *, transposed: b
 
 def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _by_name(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors among named arguments, and those that a dict among them holds."""
+    inside = [value for value in arguments.values() if isinstance(value, dict)]
+    pairs = [(str(name), value) for each in (arguments, *inside) for name, value in each.items()]
+    return {name: value for name, value in pairs if isinstance(value, Tensor)}
+
+
+def _for_all(value: Tensor, tensor: Tensor) -> Tensor:
+    """Return the values of a batch, where those of one sample are given."""
+    return value.expand(tensor.shape) if value.shape == tensor.shape[1:] else value

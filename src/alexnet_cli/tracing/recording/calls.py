@@ -12,7 +12,7 @@ from torch.nn.modules import activation, padding, pooling
 
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Shape
-from alexnet_cli.torch_insides import ConvNd, DropoutNd, NormBase, own_parameters
+from alexnet_cli.torch_insides import ConvNd, DropoutNd, NormBase, has_parts_or_hooks, own_parameters
 from alexnet_cli.tracing.recording.operators import Operator, row_family
 
 _SOFTMAX = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.AdaptiveLogSoftmaxWithLoss)
@@ -148,9 +148,17 @@ def call_family(call: Call) -> Family:
     return row_family(call.operators, {*named, *(("attention",) if call.attends else ())})
 
 
-def is_torchs_own(cls: type[nn.Module]) -> bool:
+def _is_torchs_own(cls: type[nn.Module]) -> bool:
     """Tell whether a class is one of torch's own layers, not derived from one."""
     return cls.__module__.startswith("torch.nn.") and module_family(cls) is not None
+
+
+def is_torch_leaf(module: nn.Module) -> bool:
+    """Tell whether a module is one of torch's layers and calls no other, so that its functions' work is its own.
+
+    Known before it runs, this saves a `Call` for each of its functions.
+    """
+    return not has_parts_or_hooks(module) and _is_torchs_own(type(module))
 
 
 def module_settings(module: nn.Module) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache, wraps
 from typing import Any, NamedTuple
 
@@ -15,9 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from alexnet_cli.torch_insides import (
     DispatchMode,
-    compiler_is_loaded,
     device_constructors,
-    flex_attention_written_out,
     has_tag,
     higher_order_kernel,
     is_higher_order,
@@ -33,10 +29,6 @@ from alexnet_cli.tracing.recording.operators import Operator, higher_order, oper
 Saw = Callable[[Operator, Any, dict[str, Any], Any], None]
 RunFunction = Callable[[Callable[..., Any], Any, dict[str, Any]], Any]
 ModuleCall = Callable[..., Any]
-_NESTED_CALLS = 4 if sys.version_info < (3, 12) else 3
-"""How much of Python's recursion limit a nested module takes: three calls, before 3.12 also the step through C."""
-_CALLS_AT_THE_BOTTOM = 30
-"""What the modes add where an operator runs."""
 
 
 class _Overload(NamedTuple):
@@ -206,44 +198,6 @@ def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[No
         yield
     finally:
         nn.Module.__call__ = original  # type: ignore[method-assign]
-
-
-@contextmanager
-def room_for_our_calls() -> Iterator[None]:
-    """Raise the recursion limit to make up for our wrapper, which adds a call per module."""
-    limit = sys.getrecursionlimit()
-    raised = limit + limit // _NESTED_CALLS + _CALLS_AT_THE_BOTTOM
-    sys.setrecursionlimit(raised)
-    try:
-        yield
-    finally:
-        if sys.getrecursionlimit() == raised:  # unless the model's own code changed it
-            sys.setrecursionlimit(limit)
-
-
-@contextmanager
-def plain_kernels() -> Iterator[None]:
-    """Run attention and compiled code operator by operator, instead of in fused kernels that hide the work."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        stance = torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext()
-        with stance, flex_attention_written_out():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
-@contextmanager
-def calm_collector() -> Iterator[None]:
-    """Stop the garbage collector for one run, as it would walk all of torch's objects again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @lru_cache(maxsize=1024)

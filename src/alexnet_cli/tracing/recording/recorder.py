@@ -9,37 +9,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from threading import get_ident
 from types import FrameType
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.example import Example, argument_names
-from alexnet_cli.torch_insides import (
-    DisableTorchFunction,
-    buffers_of,
-    has_parts_or_hooks,
-    imports_unwatched,
-    parameters_of,
-)
+from alexnet_cli.targets.example import Example
+from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, parameters_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
-from alexnet_cli.tracing.meta.constants import known_values
-from alexnet_cli.tracing.meta.stand_ins import fused_attention
 from alexnet_cli.tracing.options import META
-from alexnet_cli.tracing.recording.calls import Call, call_settings, is_torchs_own, module_family
-from alexnet_cli.tracing.recording.modes import (
-    FunctionMode,
-    OperatorMode,
-    calm_collector,
-    function_name,
-    plain_kernels,
-    room_for_our_calls,
-    wrapped_module_call,
-)
+from alexnet_cli.tracing.recording.calls import Call, call_settings, is_torch_leaf, module_family
+from alexnet_cli.tracing.recording.conditions import recording_conditions
+from alexnet_cli.tracing.recording.modes import FunctionMode, OperatorMode, function_name, wrapped_module_call
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.purposes import Purposes
 from alexnet_cli.tracing.recording.sources import SourceRecorder
@@ -80,7 +65,9 @@ class Recorder:
         self.failed: Call | None = None
         self.failed_function: Call | None = None
         self.tape = self._taping() if taping else None
-        self.source = None if source is None or model is None or not taping else SourceRecorder(model, source)
+        self.source: SourceRecorder | None = None
+        if self.tape is not None and model is not None and source is not None:
+            self.source = SourceRecorder(model, source, self.tape)
         self._stack: list[Call] = []
         self._current: Call | None = None  # the call that the operators running now belong to
         self._in_function = False
@@ -115,38 +102,14 @@ class Recorder:
         self, model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], given: Example | None = None
     ) -> None:
         """Assume what is ordinary of the values of a model's inputs, which `meta` lacks; `given` may have them."""
-        if self.checks is None:
-            return
-        names = argument_names(model)
-        named = _by_name({**dict(zip(names, args, strict=False)), **kwargs})
-        real = {} if given is None else _by_name({**dict(zip(names, given.args, strict=False)), **given.kwargs})
-        values = {name: tensor for name, tensor in real.items() if not tensor.is_meta}
-        self.checks.assumed.assume((name, tensor, values.get(name)) for name, tensor in named.items())
-        for tensor in named.values():
-            self.checks.forget(tensor)  # its memory may be that of a range in a run before
-        for tensor, value in known_values():
-            self.checks.elements.keep(tensor, value)
-        for name, value in values.items():
-            if name in named:
-                self.checks.elements.keep(named[name], _for_all(value, named[name]))
+        if self.checks is not None:
+            self.checks.feed(model, args, kwargs, given)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Watch everything that runs inside."""
-        with ExitStack() as stack:
-            stack.enter_context(under_way(self))
-            stack.enter_context(calm_collector())
-            stack.enter_context(imports_unwatched())
-            stack.enter_context(room_for_our_calls())
-            stack.enter_context(plain_kernels())
-            if self.device.type == META:
-                stack.enter_context(fused_attention(dropout=not self.as_on_cpu))
-            if self.device.type == META and self.as_on_cpu:
-                from alexnet_cli.tracing.cpu.recurrent import recurrent_as_on_cpu
-
-                stack.enter_context(recurrent_as_on_cpu())
-            stack.enter_context(wrapped_module_call(self._watching))
-            stack.enter_context(self._modes())
+        conditions = recording_conditions(self.device, as_on_cpu=self.as_on_cpu)
+        with under_way(self), conditions, wrapped_module_call(self._watching), self._modes():
             yield
 
     @contextmanager
@@ -173,24 +136,25 @@ class Recorder:
             with DisableTorchFunction():  # our function mode would take looking at a tensor for a call
                 call = Call(module, type(module).__name__, self._clock, shapes_of_arguments(args, kwargs))
             call.training = getattr(module, "training", True)
-            around = None if self.source is None else self._asked(sys._getframe(1))  # noqa: SLF001 - as above
+            source = self.source
+            around = None if source is None else self._asked(sys._getframe(1))  # noqa: SLF001 - what there is to see frames
             self._enter(call)
             outer = self._current, self._in_function
-            self._current, self._in_function = call if _is_closed(module) else None, False
+            self._current, self._in_function = call if is_torch_leaf(module) else None, False
             try:
                 output = original(module, *args, **kwargs)
                 with DisableTorchFunction():
                     self._finish(call, output)
-                if self.source is not None:
-                    self._answered(around, output)
+                if source is not None:
+                    source.end(around, output)
             except BaseException:
                 self.failed = self.failed or call
                 raise
             finally:
                 self._stack.pop()
                 self._current, self._in_function = outer
-                if self.source is not None:
-                    self._left(around)
+                if source is not None:
+                    source.leave(around)
             return output
 
         self._edge = run_module.__code__
@@ -198,21 +162,9 @@ class Recorder:
 
     def _asked(self, frame: FrameType | None, operator: str | None = None) -> int | None:
         """Note that the user's source may have made a call, outside of which is nothing; return the call around it."""
-        if self.source is None or self.tape is None:
+        if self.source is None:
             return None
-        if not self._stack or self.tape.phase != "forward":
-            return self.source.current
-        return self.source.begin(frame, self._edge, self.tape.position, operator)
-
-    def _answered(self, around: int | None, output: object) -> None:
-        """Note what the call returned that the user's source made, if it did."""
-        if self.source is not None and self.tape is not None:
-            self.source.end(around, self.tape.position, output, self.tape.numbers)
-
-    def _left(self, around: int | None) -> None:
-        """Go back to the call around."""
-        if self.source is not None and self.tape is not None:
-            self.source.leave(around, self.tape.position)
+        return self.source.begin(frame, self._edge, operator) if self._stack else self.source.current
 
     @contextmanager
     def within(self, module: nn.Module) -> Iterator[None]:
@@ -243,12 +195,12 @@ class Recorder:
         self._in_function = True
         closed = self._current
         call = self._current = closed or Call(None, function_name(function), self._clock)
-        noting = self.source is not None and closed is None
-        around = self._asked(sys._getframe(1)) if noting else None  # noqa: SLF001 - what there is to see frames
+        source = self.source if closed is None else None
+        around = None if source is None else self._asked(sys._getframe(1))  # noqa: SLF001 - as above
         try:
             output = function(*args, **kwargs)
-            if noting:
-                self._answered(around, output)
+            if source is not None:
+                source.end(around, output)
         except BaseException:
             shapes = shapes_of_arguments(args, kwargs)
             self.failed_function = Call(None, function_name(function), self._clock, shapes)
@@ -256,8 +208,8 @@ class Recorder:
         finally:
             self._in_function = False
             self._current = closed
-            if noting:
-                self._left(around)
+            if source is not None:
+                source.leave(around)
         if closed is None and call.operators:
             call.input_shapes = shapes_of_arguments(args, kwargs)
             call.settings = call_settings(kwargs) if kwargs else None
@@ -271,12 +223,12 @@ class Recorder:
         self._look_at(op, args, output)
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
-            alone = self.source is not None and self._current is None and not self._in_function
-            around = self._asked(sys._getframe(1), op.name) if alone else None  # noqa: SLF001 - as above
+            source = None if self._current is not None or self._in_function else self.source
+            around = None if source is None else self._asked(sys._getframe(1), op.name)  # noqa: SLF001 - as above
             self.tape.saw(op, args, kwargs, output, macs if macs is not None or op.uncounted else 0)
-            if alone:
-                self._answered(around, output)
-                self._left(around)
+            if source is not None:
+                source.end(around, output)
+                source.leave(around)
         call = self._current or self._direct_call(op, args, kwargs)
         if call is None:
             return
@@ -339,23 +291,3 @@ class Recorder:
         if call.module is None or call.calls_modules:
             return False
         return call is not self.root or module_family(type(call.module)) is not None
-
-
-def _by_name(arguments: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors among named arguments, and those that a dict among them holds."""
-    inside = [value for value in arguments.values() if isinstance(value, dict)]
-    pairs = [(str(name), value) for each in (arguments, *inside) for name, value in each.items()]
-    return {name: value for name, value in pairs if isinstance(value, Tensor)}
-
-
-def _is_closed(module: nn.Module) -> bool:
-    """Tell whether a module is one of torch's layers and calls no other, so that its functions' work is its own.
-
-    Known before it runs, this saves a `Call` for each of its functions.
-    """
-    return not has_parts_or_hooks(module) and is_torchs_own(type(module))
-
-
-def _for_all(value: Tensor, tensor: Tensor) -> Tensor:
-    """Return the values of a batch, where those of one sample are given."""
-    return value.expand(tensor.shape) if value.shape == tensor.shape[1:] else value

@@ -114,7 +114,7 @@ class _Watch:
         self.arguments = {str(key): value for key, value in (*enumerate(call.args), *call.kwargs.items())}
         self.before = {key: self._values(value) for key, value in self.arguments.items()}
         self.tensors = self._tensors()
-        self.held = dict(zip(self.tensors, tape.values(self.tensors.values()), strict=True))
+        self.held = dict(zip(self.tensors, tape.values.numbers(self.tensors.values()), strict=True))
 
     def end(self, output: Any) -> None:
         """Note the state before and after on the tape; `output` is what the model returned."""
@@ -137,12 +137,12 @@ class _Watch:
     def _changed(self, output: Any) -> Iterator[tuple[int, int]]:
         """Yield, before and after, what was written to in place or is continued by something longer."""
         tape = self.tape
-        written = set(tape.storages.held_before(tape.written()))
+        written = set(tape.storages.held_before(tape.values.written()))
         for key, tensor in self.tensors.items():
-            if tape.storages_of([self.held[key]]) <= written:
-                yield self.held[key], tape.values([tensor])[0]
+            if tape.values.storages_of([self.held[key]]) <= written:
+                yield self.held[key], tape.values.numbers([tensor])[0]
         known = {*self.held.values(), *(value for values in self.before.values() for value in values)}
-        yield from tape.continued(known, tape.values([*tensors_in(output), *self._tensors().values()]))
+        yield from tape.continued(known, tape.values.numbers([*tensors_in(output), *self._tensors().values()]))
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return the tensors that the model holds beside its parameters, and those among its arguments."""
@@ -153,7 +153,7 @@ class _Watch:
         return found
 
     def _values(self, value: Any) -> tuple[int, ...]:
-        return self.tape.values(_whole(tensors_within(value)))
+        return self.tape.values.numbers(_whole(tensors_within(value)))
 
 
 def _whole(tensors: list[Tensor]) -> list[Tensor]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from alexnet_cli.source_text import digest_of, read_source
 from alexnet_cli.tape import Shape, Source, SourceCall, SourceFile, Spot, Step
 from alexnet_cli.torch_insides import DisableTorchFunction
+from alexnet_cli.tracing.recording.taping import TapeRecorder
 from alexnet_cli.tracing.recording.tensors import tensors_in
 from alexnet_cli.users_code import is_ours, is_users_file
 
@@ -57,14 +58,15 @@ class SourceRecorder:
     """Notes the calls that the user's code makes; `current` is the innermost one that has not ended.
 
     The user's code is what is neither installed nor this program's, the file of the model's class wherever that is, and
-    what `also` names: packages, modules, files, folders.
+    what `also` names: packages, modules, files, folders. `tape` notes the operations of the calls.
     """
 
-    def __init__(self, model: nn.Module, also: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, also: Sequence[str], tape: TapeRecorder) -> None:
         self.current: int | None = None
         self._model_files = _files_of(type(model))
         self._modules = tuple(also)
         self._folders = tuple(Path(each).resolve() for each in also if Path(each).exists())
+        self._tape = tape
         self._calls: list[_Call] = []
         self._files: dict[str, int | None] = {}
         self._paths: list[str] = []
@@ -73,20 +75,21 @@ class SourceRecorder:
         self._kept: list[Spot] = []
         self._marks = 0
 
-    def begin(self, frame: FrameType | None, edge: CodeType, start: int, operator: str | None = None) -> int | None:
-        """Note a call made by a frame, if the user's code led to it; return the call around it.
+    def begin(self, frame: FrameType | None, edge: CodeType, operator: str | None = None) -> int | None:
+        """Note a call made by a frame, if the user's code led to it in the forward; return the call around it.
 
-        `edge` is the code that runs each module: there the trail ends. `start` is how many operations ran so far. An
-        `operator` was asked for by no torch function: by a scripted function, whose operators are one call until the
-        first of them comes again.
+        `edge` is the code that runs each module: there the trail ends. An `operator` was asked for by no torch
+        function: by a scripted function, whose operators are one call until the first of them comes again.
         """
         around = self.current
+        if self._tape.phase != "forward":
+            return around
         trail = self._trail(frame, edge, len(self._calls), is_operator=operator is not None)
         if trail and operator is not None and self._goes_on(trail, operator):
             self.current = len(self._calls) - 1
         elif trail:
             self.current = len(self._calls)
-            self._calls.append(_Call(trail, start, around, operator=operator))
+            self._calls.append(_Call(trail, self._tape.position, around, operator=operator))
         return around
 
     def _goes_on(self, trail: tuple[Step, ...], operator: str) -> bool:
@@ -96,22 +99,22 @@ class SourceRecorder:
             return False
         return list(map(_numbers, last.trail)) == list(map(_numbers, trail))
 
-    def end(self, around: int | None, stop: int, output: object, numbers: Any) -> None:
-        """Note what the current call returned; `numbers` gives the numbers of tensors' values, -1 for one without."""
+    def end(self, around: int | None, output: object) -> None:
+        """Note what the current call returned, if one began inside the call around."""
         if self.current != around and self.current is not None:
             call = self._calls[self.current]
             with DisableTorchFunction():
                 returned: list[Tensor] = tensors_in(output)
                 call.shapes = tuple(tuple(tensor.shape) for tensor in returned)
-                call.makes = tuple(numbers(returned))
-            call.stop = stop
+                call.makes = tuple(self._tape.values.known(returned))
+            call.stop = self._tape.position
 
-    def leave(self, around: int | None, stop: int) -> None:
+    def leave(self, around: int | None) -> None:
         """Go back to the call around, also after a failure; a call that did and returned nothing is forgotten."""
         if self.current != around and self.current is not None:
             call = self._calls[self.current]
-            call.stop = stop
-            if call.start == stop and not call.shapes and self.current == len(self._calls) - 1:
+            call.stop = self._tape.position
+            if call.start == call.stop and not call.shapes and self.current == len(self._calls) - 1:
                 self._calls.pop()
         self.current = around
 

@@ -5,33 +5,28 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import isfinite
 from typing import Any, NamedTuple
 
-import torch
 from msgspec import UNSET, UnsetType
 from torch import Tensor
 
-from alexnet_cli.tape import Nature, Operation, Phase, Role, Source, State, Tape, Value
+from alexnet_cli.tape import Nature, Operation, Phase, Role, Source, State, Tape
 from alexnet_cli.torch_insides import DisableTorchFunction, backward_node, is_view, sequence_number
 from alexnet_cli.tracing.cpu.workspace import Workspace
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import Operator
-from alexnet_cli.tracing.recording.tensors import StorageTable, distinct_bytes, tensors_among, tensors_in
+from alexnet_cli.tracing.recording.tensors import StorageTable, tensors_among, tensors_in
+from alexnet_cli.tracing.recording.values import ValueTable
 from alexnet_cli.tracing.wiring.lines import NO_LINE, Lines
 
 _ALIAS = "alias"
 """A pseudo-operator: a tensor is read again whose storage was written through another tensor."""
-
-
-_STRIDED = torch.strided
 _IN_PLACE_UNWATCHED = frozenset({"add", "scatter", "scatter_add", "index_add"})
 _NOT_OPERATORS = ("profiler::", "prim::")
-
 
 WorkspaceOf = Callable[[str, Mapping[str, Any], Sequence[Tensor]], Workspace]
 
@@ -84,12 +79,10 @@ class TapeRecorder:
         self.lines: Lines | None = None
         self.source: Source | UnsetType = UNSET
         self.storages = StorageTable()
+        self.values = ValueTable(self.storages, self._alias)
         self.again: list[int] = []
         self._packed: Mapping[int, Tensor] = {}
         self._drafts: list[Draft] = []
-        self._values: list[Value] = []
-        self._current: dict[tuple[Any, ...], int] = {}
-        self._writes: dict[int, list[int]] = {}
         self._units: dict[object, int] = {}
         self._forward_marks: list[int] = []
         self._forward_places: list[Place] = []
@@ -112,25 +105,12 @@ class TapeRecorder:
         self.storages.register(self._packed.values(), "parameter")
         inputs = list(given)
         self.storages.register(inputs, "input")
-        self.inputs = tuple(self._value(tensor) for tensor in inputs)
+        self.inputs = tuple(self.values.number(tensor) for tensor in inputs)
 
     def end_forward(self, output: object) -> None:
         """Note what the model returned."""
         with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
-            self.outputs = tuple([self._value(tensor) for tensor in tensors_in(output)])
-
-    def values(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
-        """Return the numbers of tensors' current values."""
-        with DisableTorchFunction():
-            return tuple([self._value(tensor) for tensor in tensors])
-
-    def storages_of(self, values: Iterable[int]) -> set[int]:
-        """Return the numbers of the storages that values are in."""
-        return {self._values[value].storage for value in values}
-
-    def written(self) -> list[int]:
-        """Return the numbers of the storages that an operator wrote to in place."""
-        return list(self._writes)
+            self.outputs = self.values.numbers(tensors_in(output))
 
     def continued(self, known: Collection[int], results: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Yield those known values that are part of a result as long in all dimensions but one, with that result."""
@@ -139,12 +119,12 @@ class TapeRecorder:
             made = next((value for value in draft.makes if value in wanted), None)
             if made is not None and draft.nature != "view":
                 parts = (value for value in draft.reads if value in known)
-                yield from ((part, made) for part in parts if _is_longer(self._values[made], self._values[part]))
+                yield from ((part, made) for part in parts if self.values.is_longer(made, part))
 
     def end_state(self, before: Iterable[int], after: Iterable[int]) -> None:
         """Note which values a language model keeps from one token to the next."""
         self.state = State(tuple(dict.fromkeys(before)), tuple(dict.fromkeys(after)))
-        self.storages.mark(self.storages_of((*self.state.before, *self.state.after)), "cache")
+        self.storages.mark(self.values.storages_of((*self.state.before, *self.state.after)), "cache")
         self.outputs = tuple(value for value in self.outputs if value not in self.state.after)
 
     def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
@@ -161,13 +141,14 @@ class TapeRecorder:
         read = tensors_among(named.values())
         if op.packs:
             read += self._packed_here()
-        reads = tuple([self._value(tensor) for tensor in read])
+        reads = tuple([self.values.number(tensor) for tensor in read])
         position = self.storages.clock = len(self._drafts)  # reading may have added an alias
         place, unit = self._whose()
         results = tensors_in(output)
-        makes = [self._make(tensor, position) for tensor in results]
+        makes = [self.values.make(tensor, position) for tensor in results]
         if op.written:
-            makes += self._write(op, named, {id(tensor) for tensor in results}, position)
+            written = tensors_among(named[name] for name in op.written if name in named)
+            makes += self.values.write(written, {id(tensor) for tensor in results}, position)
         if self.workspace_of is not None:
             work = self.workspace_of(op.name, named, results)
             self.storages.work(work.bytes, position, exact=work.exact)
@@ -189,12 +170,6 @@ class TapeRecorder:
     def position(self) -> int:
         """How many operations were noted so far."""
         return len(self._drafts)
-
-    def numbers(self, tensors: Iterable[Tensor]) -> list[int]:
-        """Return the numbers of tensors' values as they are known, -1 for one that no operation made."""
-        known = [self.storages.known(tensor) for tensor in tensors]
-        keys = zip(tensors, known, strict=True)
-        return [-1 if number is None else self._current.get(_key(tensor, number), -1) for tensor, number in keys]
 
     def saved(self, tensor: Tensor) -> Tensor:
         """Note that autograd saves a tensor for backward; a hook for `saved_tensors_hooks`."""
@@ -227,7 +202,7 @@ class TapeRecorder:
             for at, d in enumerate(self._drafts)
         )
         storages = self.storages.finish(row, lambda place: place.call)
-        return Tape(operations, tuple(self._values), storages, self.inputs, self.outputs, self.state, self.source)
+        return Tape(operations, self.values.finish(), storages, self.inputs, self.outputs, self.state, self.source)
 
     @property
     def drafts(self) -> Sequence[Draft]:
@@ -251,7 +226,7 @@ class TapeRecorder:
         writer = {value: draft for draft in self._drafts if draft.phase == "backward" for value in draft.makes}
         for position in self._sums:
             draft = self._drafts[position]
-            target, made = self._values[draft.reads[0]], self._values[draft.makes[0]]
+            target, made = self.values[draft.reads[0]], self.values[draft.makes[0]]
             before = writer.get(draft.reads[0])
             alike = (target.shape, target.dtype, target.bytes) == (made.shape, made.dtype, made.bytes)
             if alike and before is not None and (before.unit == draft.unit) == (draft.op != "add"):
@@ -280,57 +255,10 @@ class TapeRecorder:
     def _unit(self, key: object) -> int:
         return self._units.setdefault(key, len(self._units))
 
-    def _value(self, tensor: Tensor) -> int:
-        """Return the number of a tensor's current value."""
-        number = self.storages.number(tensor)
-        key = _key(tensor, number)
-        known = self._current.get(key)
-        writes = self._writes.get(number)
-        if known is not None and (writes is None or writes[-1] <= known):
-            return known
-        value = self._current[key] = self._new(tensor, number)
-        if writes is not None:
-            reads = tuple(writes) if known is None else (known, *writes[bisect_right(writes, known) :])
-            draft = Draft(_ALIAS, self._unit(_ALIAS), self.where(), self.phase, 0, reads, (value,), {}, "view")
-            self._drafts.append(draft)
-        return value
-
-    def _make(self, tensor: Tensor, position: int) -> int:
-        number = self.storages.number(tensor, position)
-        value = self._current[_key(tensor, number)] = self._new(tensor, number)
-        return value
-
-    def _write(self, op: Operator, named: dict[str, Any], results: set[int], position: int) -> list[int]:
-        """Return the new values of what an operator wrote to, without those among its results."""
-        written = tensors_among(named[name] for name in op.written if name in named)
-        others = [self._make(tensor, position) for tensor in written if id(tensor) not in results]
-        for tensor in written:
-            number = self.storages.number(tensor)
-            insort(self._writes.setdefault(number, []), self._current[_key(tensor, number)])
-        return others
-
-    def _new(self, tensor: Tensor, number: int) -> int:
-        self._values.append(Value(tuple(tensor.shape), _name(tensor.dtype), number, distinct_bytes(tensor)))
-        return len(self._values) - 1
-
-
-def _is_longer(value: Value, part: Value) -> bool:
-    """Tell whether a value has the shape of a part but for one dimension, in which it is longer."""
-    alike = len(value.shape) == len(part.shape) and value.dtype == part.dtype
-    longer = [size - before for size, before in zip(value.shape, part.shape, strict=False) if size != before]
-    return alike and len(longer) == 1 and longer[0] > 0
-
-
-def _key(tensor: Tensor, number: int) -> tuple[Any, ...]:
-    """Identify the part of a storage that a tensor shows: tensors with equal keys hold the same value."""
-    if tensor.layout is not _STRIDED:
-        return (number,)
-    return number, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
-
-
-@cache
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    def _alias(self, reads: tuple[int, ...], value: int) -> None:
+        """Note that a value is read again that was written to through other tensors; `reads` are what it comes from."""
+        unit = self._unit(_ALIAS)
+        self._drafts.append(Draft(_ALIAS, unit, self.where(), self.phase, 0, reads, (value,), {}, "view"))
 
 
 def _is_plain(value: Any) -> bool:

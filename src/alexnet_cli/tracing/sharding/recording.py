@@ -128,7 +128,7 @@ class RankTape(TapeRecorder):
         """Return the tape; what a collective made is, once it has been waited for, the same memory."""
         for position, draft in enumerate(self._drafts):
             if draft.op == _WAITS and draft.reads and draft.makes:
-                old, new = (self._values[each[0]].storage for each in (draft.reads, draft.makes))
+                old, new = (self.values[each[0]].storage for each in (draft.reads, draft.makes))
                 self.storages.hand_over(old, new, position)
         return super().finish(row_of)
 

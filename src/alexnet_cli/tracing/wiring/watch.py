@@ -105,9 +105,9 @@ class Watch:
 
 def _line_of(held: Held, tape: TapeRecorder) -> str | None:
     """Return the line that made the last of these tensors in the step."""
-    last = tape.storages_of(tape.values(held.tensors[-1:]))
+    last = tape.values.storages_of(tape.values.numbers(held.tensors[-1:]))
     texts = tape.lines.texts() if tape.lines is not None else ()
-    made = [draft.line for draft in tape.drafts if not last.isdisjoint(tape.storages_of(draft.makes))]
+    made = [draft.line for draft in tape.drafts if not last.isdisjoint(tape.values.storages_of(draft.makes))]
     return next((texts[line] for line in reversed(made) if line != NO_LINE), None)
 
 
