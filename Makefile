@@ -20,7 +20,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 check: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile # each core has its worker already
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder # each core has its worker already
 
 format: $(READY) ## fix what can be fixed automatically
 	$(BIN)/ruff check --fix .

@@ -106,6 +106,7 @@ def workplace(tmp_path_factory) -> Path:
         inspect("net.py:Net", input_size=(3, 32, 32)).export("net.pt2")
         if all(map(find_spec, ("transformers", "diffusers", "peft"))):
             save_llama(Path("Qwen3-8B"))
+            shutil.copytree("Qwen3-8B", "Llama-3.1-8B")
             save_pipeline(Path("stable-diffusion"))
             save_adapter(Path("my-lora"), Path("Qwen3-8B"))
     finally:

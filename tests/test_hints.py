@@ -313,6 +313,8 @@ SHARDING = (
     "choose a --tp that divides",
     "choose an --ep that divides",
     "choose an --fsdp that is a multiple",
+    "a plan of your own can split it",
+    "give a number of ranks",
     "give a number of stages",
     "give a plan with --plan",
     "give its bandwidth for each GPU with --network",

@@ -64,6 +64,8 @@ def test_fifty_edits_and_files_that_break_vanish_and_are_replaced(folder, watchi
     for width in range(17, 67):
         helper.write_text(f"WIDTH = {width}\n")  # of the same size, often within the same second
         shown = watched.answer()
+        while "cannot import name 'WIDTH'" in shown:  # on a busy machine it may be read before it is written
+            shown = watched.answer()
         assert f"{params(width):,}" in shown
         assert "helper.py: +11 parameters, +10 MACs, peak +" in shown
         memory.append(watched.kilobytes())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -129,13 +131,14 @@ def test_invalid_options_are_refused_with_what_to_do(alexnet, arguments, said):
     assert answer.out == ""
 
 
-def test_the_page_shows_the_code_that_is_written(alexnet, tmp_path, monkeypatch):
+def test_the_page_shows_the_code_that_is_written(tmp_path):
     docs = Path(__file__).parents[2] / "docs"
     page = (docs / "fit.md").read_text()
     *_, command = re.findall(r"^\$ alexnet (fit .*)$", page, re.MULTILINE)
-    monkeypatch.chdir(docs)
-    assert alexnet(*command.split(), "--emit", str(tmp_path / "patch.py")).code == 0
-    assert f"```python\n{(tmp_path / 'patch.py').read_text()}```" in page
+    words = [sys.executable, "-m", "alexnet_cli", *command.split(), "--emit", str(tmp_path / "patch.py")]
+    subprocess.run(words, cwd=docs, capture_output=True, check=True)
+    [shown] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert (tmp_path / "patch.py").read_text() == shown
 
 
 def test_what_has_no_step_is_refused(alexnet, tmp_path):

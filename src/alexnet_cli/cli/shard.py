@@ -23,7 +23,7 @@ Examples:
   alexnet shard Qwen3-8B --pp 2 --micro-batches 16 -b 16    pipeline stages, with 1F1B
   alexnet shard ./Mixtral-8x7B --fsdp 16 --ep 8 --amp bf16  experts among 8 of 16 GPUs
   alexnet shard Qwen3-8B --fsdp 4 --cp 2 -i 32768:int64     sequences in two parts
-  alexnet shard Llama-3.1-8B --tp 8 --sp --gpu h100-sxm     tensor and sequence parallel
+  alexnet shard Llama-3.1-8B --tp 2 --sp --gpu h100-sxm     tensor and sequence parallel
   alexnet shard networks.py:Encoder --tp 4 --plan networks.py:plan   tensor parallel by your own plan
   alexnet shard Qwen3-8B --fit --gpu h100-sxm --amp bf16    the fewest GPUs that it fits
   alexnet shard Qwen3-8B --fit --gpus 64 --gpu h100-sxm     the layouts of 64 GPUs, the fastest first

@@ -44,6 +44,9 @@ COMMANDS = (
 READ = ("--weights", "--formulas", "--baseline", "--plan", "--inputs")
 """Options that name a file that is read."""
 
+_SETTLED_S = 0.01
+"""Files that stay as they are for so long have been written."""
+
 _TOGETHER_MS = 40
 """Changes that follow one another this closely are one."""
 
@@ -191,7 +194,7 @@ class Changes:
         """Take the files as they are for unchanged: a run begins that reads them."""
         self._began_ns = time.time_ns()
         self._news.clear()
-        self._stamps = {file: _stamp(file) for file in self._watched()}
+        self._stamps = self._now()
 
     def pending(self) -> bool:
         """Tell whether a file changed; quick while nothing happens."""
@@ -202,10 +205,16 @@ class Changes:
 
     def next(self) -> frozenset[Path]:
         """Wait until files have changed, and return them."""
-        while not (changed := self.found()):
+        while not self.found():
             self._news.wait(1)
             self._news.clear()
-        return changed
+        before = None
+        while before != (before := self._now()):  # whoever empties a file before writing it may be in the middle
+            time.sleep(_SETTLED_S)
+        return self.found()
+
+    def _now(self) -> dict[Path, Stamp | None]:
+        return {file: _stamp(file) for file in self._watched()}
 
     def found(self) -> frozenset[Path]:
         """Return the files that changed since the run began."""
