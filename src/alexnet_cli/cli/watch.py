@@ -47,7 +47,7 @@ READ = ("--weights", "--formulas", "--baseline", "--plan", "--inputs")
 _SETTLED_S = 0.01
 """Files that stay as they are for so long have been written."""
 
-_TOGETHER_MS = 40
+_TOGETHER_MS = 20
 """Changes that follow one another this closely are one."""
 
 Words = Annotated[
