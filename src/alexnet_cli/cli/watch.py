@@ -36,7 +36,7 @@ SETTINGS = {"allow_interspersed_args": False}
 """What follows the target belongs to the command that runs."""
 
 COMMANDS = (
-    *("summary", "params", "cost", "profile", "memory", "annotate", "scale", "shard"),
+    *("summary", "params", "cost", "profile", "memory", "fit", "annotate", "scale", "shard"),
     *("receptive-field", "draw", "explain", "compare", "check"),
 )
 """Those whose first argument is the model."""
@@ -150,7 +150,7 @@ def _clear() -> None:
 
 def _named(target: str, words: Sequence[str]) -> frozenset[Path]:
     """Return the files that a command line names to be read."""
-    names = [target.rpartition(":")[0] or target]
+    names = [target, target.rpartition(":")[0] or target]
     names += [word for option, word in pairwise(words) if option in READ]
     names += [word.partition("=")[2] for word in words if word.startswith(tuple(f"{name}=" for name in READ))]
     return frozenset(Path(name).absolute() for name in names if Path(name).exists())
@@ -208,10 +208,11 @@ class Changes:
         while not self.found():
             self._news.wait(1)
             self._news.clear()
-        before = None
-        while before != (before := self._now()):  # whoever empties a file before writing it may be in the middle
+        while True:
+            before = self._now()
             time.sleep(_SETTLED_S)
-        return self.found()
+            if self._now() == before:  # else somebody has emptied a file and is about to write it
+                return self.found()
 
     def _now(self) -> dict[Path, Stamp | None]:
         return {file: _stamp(file) for file in self._watched()}
