@@ -13,7 +13,7 @@ WHY_SKIPPED = "there is no Chromium to open the report in: install Debian's pack
 SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, Playwright's event loop runs: no other file may find one running
 def browser():
     if CHROMIUM is None:
         pytest.skip(WHY_SKIPPED)
