@@ -13,6 +13,7 @@ from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.report import Layer, Totals
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.checkpoints import parameters
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.params import params_document
 
@@ -45,7 +46,7 @@ def params(
         raise UsageError("--top goes with --by-layer")
     if depth is not None and "module" not in groupings:
         raise UsageError("--depth goes with --by-module")
-    report = session.parameters()
+    report = parameters(session)
     types = shares.by_type(report) if "type" in groupings else None
     layers = shares.by_layer(report, top) if "layer" in groupings else None
     tree = shares.by_module(report, depth) if "module" in groupings else None

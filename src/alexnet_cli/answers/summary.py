@@ -18,6 +18,7 @@ from alexnet_cli.document import Block, Column, Role, Row, Table, Value
 from alexnet_cli.errors import UsageError, nearest
 from alexnet_cli.report import Layer, Report, Totals
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.checkpoints import compared
 from alexnet_cli.session.how import TrainingStep
 from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.tape import Tape
@@ -66,7 +67,7 @@ def summary(
     if lines and session.can_run:
         session = session.vary(Variation(source=()))
     report = session.report()
-    match = session.weights(Path(weights) if weights else None)
+    match = compared(session, Path(weights) if weights else None)
     result = summary_result(report, depth, match)
     shown = partial(layer_blocks, report, depth, all_rows=all_rows)
     if chosen is not None:

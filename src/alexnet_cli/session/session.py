@@ -26,7 +26,6 @@ from alexnet_cli.tracing.options import META, Parallel, Serving, TraceOptions, T
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
-    from alexnet_cli.analyses.weights import WeightsMatch
     from alexnet_cli.rank import Rank
     from alexnet_cli.targets.checkpoint.contents import Contents
 
@@ -86,6 +85,11 @@ class Session:
     def can_run(self) -> bool:
         """Tell whether the target is a model: a saved report, a checkpoint or an ONNX file is not."""
         return isinstance(self.resolved, Subject)
+
+    @property
+    def is_traced(self) -> bool:
+        """Tell whether the report is there already."""
+        return self._report is not None
 
     @property
     def is_given(self) -> bool:
@@ -299,45 +303,6 @@ class Session:
         except TargetError as error:
             self.listener.note(f"the model's weights were left aside: {error.message}")
             return None
-
-    def parameters(self) -> Report:
-        """Return a report with the parameters: by the headers of the model's checkpoint if it has one, else a trace.
-
-        Raises:
-            AlexnetError: as for `report`.
-        """
-        subject, as_it_is = self.resolved, self.how == TraceOptions() and not self.source.key
-        if not isinstance(subject, Subject) or not as_it_is or self._report is not None or self.own_weights is None:
-            return self.report()
-        from alexnet_cli.targets.checkpoint.read import report_of
-
-        return report_of(self.own_weights, subject.target)
-
-    def weights(self, checkpoint: Path | None = None) -> WeightsMatch | None:
-        """Compare the names and shapes in a checkpoint with the model's; None if there is no checkpoint.
-
-        By default it is the model's own, which may leave out tensors that are tied to others: its library ties them.
-
-        Raises:
-            UsageError: the target is not a model.
-            TargetError: the checkpoint cannot be read.
-        """
-        if checkpoint is None and self.own_weights is None:
-            return None
-        if not isinstance(self.resolved, Subject):
-            raise UsageError("--weights needs a model, not a saved report or a checkpoint")
-        from alexnet_cli.analyses.weights import compare_weights
-        from alexnet_cli.targets.checkpoint.read import read_contents
-
-        contents = read_contents(checkpoint) if checkpoint is not None else self.own_weights
-        from alexnet_cli.tracing.build import state_shapes  # imports torch
-
-        state = state_shapes(self.resolved, self.how)
-        held = contents.tensors if contents else {}
-        shapes = {key: tensor.shape_beside(state.shapes.get(key)) for key, tensor in held.items()}
-        tied = {key for key, others in state.ties.items() if key not in shapes and not others.isdisjoint(shapes)}
-        left_out = tied if checkpoint is None else set()
-        return compare_weights({key: each for key, each in state.shapes.items() if key not in left_out}, shapes)
 
     def export(self, path: Path) -> dict[str, int]:
         """Write the model to a file, exported with the inputs that were found or given.
