@@ -20,6 +20,7 @@ DISTURBED = textwrap.dedent("""
 
     event, how, file, many = sys.argv[1], getattr(signal, sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "many"
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     once = []
 
     def heard(name, given):

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.tape import Role, Shape, Storage
 from alexnet_cli.torch_insides import (
     DisableTorchFunction,
+    local_tensor,
     packed_below,
     packed_bytes,
     packed_tensors,
@@ -97,8 +98,11 @@ def shapes_of_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
 def storage_of(tensor: Tensor) -> int:
     """Return the identity of a tensor's storage, which its views share; on `meta` too.
 
-    Tensors without an accessible storage (sparse, batched by vmap) have their own identity.
+    Tensors without an accessible storage (sparse, batched by vmap) have their own identity. A distributed tensor has
+    the storage of its part on this rank: its own holds nothing.
     """
+    if type(tensor) is not Tensor:
+        tensor = local_tensor(tensor)
     try:
         return storage_identity(tensor.untyped_storage())  # type: ignore[no-any-return] # an int
     except (RuntimeError, NotImplementedError):
