@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ Written by `make matrix`: the whole test suite with each torch, in an environmen
 | torch | Python | passed | failed | skipped | date |
 |---|---|---|---|---|---|
 """
-_PINNED_WITH_TORCH = re.compile(r"(torch|sympy|networkx|fsspec|filelock|setuptools|numpy)==")
+_PINNED_WITH_TORCH = re.compile(r"(torch|torchao|compressed-tensors|sympy|networkx|fsspec|filelock|setuptools|numpy)==")
 _ROW = re.compile(r"\| (?P<torch>[0-9][^ ]*) \| (?P<python>[0-9.]+) \|.*\|")
 
 
@@ -66,9 +67,10 @@ def tested(program: Path, arguments: list[str]) -> tuple[str, str, dict[str, int
     versions = json.loads(subprocess.run([str(program), "-c", code], check=True, capture_output=True).stdout)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
-        how = ["-p", "no:cacheprovider", "--numprocesses", "auto", "--dist", "loadfile", f"--junit-xml={report}"]
-        command = [str(program), "-m", "pytest", *how, *arguments]
-        subprocess.run(command, cwd=ROOT, check=False)
+        how = ["-p", "no:cacheprovider", "--numprocesses", "auto", "--dist", "loadfile", "--no-loadscope-reorder"]
+        command = [str(program), "-m", "pytest", *how, f"--junit-xml={report}", *arguments]
+        alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in the Makefile: each core has its worker already
+        subprocess.run(command, cwd=ROOT, env=alone, check=False)
         suite = ET.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
     counts = {key: int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")}
     failed = counts["failures"] + counts["errors"]
