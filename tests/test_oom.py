@@ -240,8 +240,9 @@ def test_what_is_no_snapshot_is_refused(tmp_path, content, said, alexnet):
     assert "it ran" not in answer.out + answer.err
 
 
-def test_lists_that_repeat_a_list_are_not_followed_forever(tmp_path):
+def test_lists_that_repeat_a_list_are_not_followed_forever(tmp_path, monkeypatch):
     """A file of some kilobytes with 10,000 segments of 10,000 blocks, all the same list."""
+    monkeypatch.setattr("alexnet_cli.targets.snapshot_file.MOST", 1_000_000)
     block = {"size": 0, "address": 0, "state": "inactive", "frames": []}
     blocks = [block] * 10_000
     segment = {"address": 0, "total_size": 1, "blocks": blocks}

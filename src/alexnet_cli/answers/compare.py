@@ -65,6 +65,7 @@ def timed_in_turns(sessions: Sequence[Session], seconds: float) -> tuple[TimedAg
         AlexnetError: a model cannot be loaded or run.
     """
     rounds = []
+    sessions = [session.built_once() for session in sessions]
     for turn in range(ROUNDS):
         own: dict[int, float] = {}
         for place in (*range(turn % len(sessions), len(sessions)), *range(turn % len(sessions))):

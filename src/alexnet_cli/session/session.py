@@ -13,7 +13,7 @@ from alexnet_cli.errors import AlexnetError, ForwardError, NothingToTrainError, 
 from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.session.how import as_found
 from alexnet_cli.session.kept import Listener, is_on_meta, traced
-from alexnet_cli.session.sources import Halved, Live, Named, Source
+from alexnet_cli.session.sources import Built, Halved, Live, Named, Source
 from alexnet_cli.session.variation import Variation
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.exported import is_exported
@@ -185,6 +185,15 @@ class Session:
         how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds, compiles=compiles)
         listener = self.listener.silenced() if silently else self.listener
         return Session(self.source, how, cache=False, listener=listener).report()
+
+    def built_once(self) -> Session:
+        """Return a session whose runs on a device share one instance of the model, which stays in memory.
+
+        Raises:
+            UsageError: there is no model to run.
+        """
+        source = Built.once(self._model("profile"), self.source.key)
+        return Session(source, self.how, cache=False, listener=self.listener)
 
     def _model(self, command: str) -> Subject:
         if not isinstance(self.resolved, Subject):

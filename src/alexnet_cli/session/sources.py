@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from alexnet_cli.report import Report
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.resolve import parse_arguments, resolve
-from alexnet_cli.targets.subject import Subject, live_subject
+from alexnet_cli.targets.subject import Loaded, Subject, live_subject
 from alexnet_cli.tracing.narrowing.narrow import narrowed
 from alexnet_cli.tracing.options import TraceOptions
 
@@ -68,6 +69,23 @@ class Live(Struct, frozen=True):
         """Return the module as it is; a trace works on a copy that shares its weights or has none."""
         del how
         return live_subject(self.module, self.example)
+
+
+class Built(Struct, frozen=True):
+    """A model as it was resolved, built by the first run and kept for the others, which are on the same device."""
+
+    subject: Subject
+    key: tuple[str, ...] = ()
+
+    @classmethod
+    def once(cls, subject: Subject, key: tuple[str, ...]) -> Built:
+        """Return the source of a model whose runs get copies that share the weights of one instance."""
+        return cls(replace(subject, load=cache(lambda: Loaded(subject.load().module, shared=True))), key)
+
+    def resolve(self, how: TraceOptions) -> Subject:
+        """Return the model as it was resolved."""
+        del how
+        return self.subject
 
 
 class Halved(Struct, frozen=True):
