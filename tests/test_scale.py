@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,15 @@ from alexnet_cli.views.summary import summary_document
 
 HERE = Path(__file__)
 OURS = str(Path(alexnet_cli.__file__).parent)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_other_tests_left_is_not_looked_at() -> Iterator[None]:
+    """Collect once what is garbage by now: `steps` collects before it counts, which takes seconds with all of torch."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def traced(make: Callable[[], nn.Module], **options) -> Report:
