@@ -157,8 +157,9 @@ def test_a_folder_of_gpt_oss_fits_its_model(alexnet, tmp_path):
     config.architectures = ["GptOssForCausalLM"]
     config.save_pretrained(tmp_path)
     del config.quantization_config
+    model_class = transformers.GptOssForCausalLM  # imports the compiler, which torch 2.6 cannot do on meta
     with torch.device("meta"):
-        model = transformers.GptOssForCausalLM(config)
+        model = model_class(config)
     tensors = {key: ("F32", tuple(value.shape)) for key, value in model.state_dict().items()}
     for name in ("gate_up_proj", "down_proj"):
         experts, inputs, outputs = tensors.pop(f"model.layers.0.mlp.experts.{name}")[1]
@@ -214,7 +215,8 @@ def compress(scheme, folder):
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.filterwarnings("ignore")
 def test_what_compressed_tensors_saves(alexnet, tmp_path, scheme):
-    pytest.importorskip("compressed_tensors")
+    newer = "0.16" if scheme == "W8A16" else None  # before, that is a scale for each row
+    pytest.importorskip("compressed_tensors", minversion=newer)
     compress(scheme, tmp_path)
     answer = alexnet("params", str(tmp_path), "--by-type", "--json")
     assert answer.code == 0

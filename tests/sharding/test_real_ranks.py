@@ -63,6 +63,8 @@ def predicted(case) -> tuple[Rank, ...]:
 
 def stages(case: Case, real) -> list[list[dict]]:
     """Return the real ranks of each stage."""
+    if str(case) not in real:
+        pytest.skip("before torch 2.10 there is no ring attention with the CPU's kernel")
     ranks, alike = real[str(case)], case.ranks // case.pp
     return [ranks[at : at + alike] for at in range(0, case.ranks, alike)]
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 from alexnet_cli.torch_insides.checkpoints import meta_storages_are_marked, place_in_file, sparse_tensors_unchecked
 from alexnet_cli.torch_insides.compiler import (
     compiled_graphs,
-    compiler_importable,
     compiler_is_loaded,
     imports_unwatched,
-    load_compiler,
     no_compiler,
     spare_compiler,
 )
@@ -91,7 +89,6 @@ __all__ = [
     "bucket_assignment",
     "buffers_of",
     "compiled_graphs",
-    "compiler_importable",
     "compiler_is_loaded",
     "convolution_kernel",
     "ddp_buckets_given",
@@ -114,7 +111,6 @@ __all__ = [
     "is_view",
     "kernel_of",
     "kernel_replaced",
-    "load_compiler",
     "local_tensor",
     "made_state",
     "meta_storages_are_marked",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -35,38 +34,6 @@ def spare_compiler() -> None:
                 plain.__dynamo_disable = plain
 
 
-_COMPILER_LOADS_ANYWHERE = tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 9)
-
-
-def load_compiler() -> None:
-    """Import the compiler on the CPU, where torch cannot do it while `meta` is the default device."""
-    if not _COMPILER_LOADS_ANYWHERE:
-        with torch.device("cpu"):
-            import_module(_COMPILER)
-
-
-@contextmanager
-def compiler_importable() -> Iterator[None]:
-    """Let a model's code call `torch.compile` while `meta` is the default device: torch 2.6 imports the compiler then.
-
-    That import reads values of tensors, which fails on `meta` and leaves the compiler half imported.
-    """
-    if _COMPILER_LOADS_ANYWHERE or compiler_is_loaded():
-        yield
-        return
-    compiled = torch.compile
-
-    def import_and_compile(*args: Any, **options: Any) -> Any:
-        load_compiler()
-        return compiled(*args, **options)
-
-    torch.compile = import_and_compile
-    try:
-        yield
-    finally:
-        torch.compile = compiled
-
-
 class _ImportedWithoutModes(MetaPathFinder):
     """Imports the compiler with no mode active: it tries operators out, which would be recorded, or fail on `meta`."""
 
@@ -90,6 +57,9 @@ class _ImportedWithoutModes(MetaPathFinder):
 @contextmanager
 def imports_unwatched() -> Iterator[None]:
     """Keep the modes that are active from seeing what an import of the compiler runs, if one happens inside.
+
+    That import reads values of tensors, which before torch 2.9 fails where `meta` is the default device, and leaves the
+    compiler half imported.
 
     Without torch's functions for its stack of modes they see it.
     """

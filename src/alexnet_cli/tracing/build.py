@@ -16,7 +16,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.torch_insides import (
     buffers_of,
-    compiler_importable,
+    imports_unwatched,
     own_buffers,
     own_parameters,
     parameters_of,
@@ -56,7 +56,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
 
 def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     try:
-        with on_meta(device) if device.type == META else device, compiler_importable(), nothing_filled():
+        with on_meta(device) if device.type == META else device, imports_unwatched(), nothing_filled():
             return subject.load()
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):

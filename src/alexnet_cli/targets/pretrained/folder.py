@@ -241,9 +241,6 @@ def imported(name: str, extra: str) -> ModuleType:
     Raises:
         TargetError: it is not installed, or cannot be imported.
     """
-    from alexnet_cli.torch_insides import load_compiler  # imports torch
-
-    load_compiler()  # these libraries compile some functions when they are imported
     try:
         with on_the_cpu(), without_logs():
             return import_module(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -71,6 +72,17 @@ class Constants(DeviceMode or object):  # type: ignore[misc] # one mode instead 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self._kept: set[int] = set()
+
+    def __enter__(self) -> None:
+        """Come on top of the modes that are active, as `with torch.device(…)` does.
+
+        The class that this one is of goes below them, and torch 2.6 does not leave it while there is another.
+        """
+        TorchFunctionMode.__enter__(self)  # type: ignore[no-untyped-call] # torch leaves it untyped
+
+    def __exit__(self, *raised: object) -> None:
+        """Leave the modes that were active before."""
+        TorchFunctionMode.__exit__(self, *raised)  # type: ignore[no-untyped-call] # as above
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
