@@ -58,6 +58,7 @@ from alexnet_cli.torch_insides.ranks import (
     pipeline_stages_know_shapes,
     ring_attention,
     runs_pipelines,
+    shapes_worked_out_unseen,
 )
 from alexnet_cli.torch_insides.running import (
     DeviceMode,
@@ -131,6 +132,7 @@ __all__ = [
     "runs_pipelines",
     "schema_of",
     "sequence_number",
+    "shapes_worked_out_unseen",
     "spare_compiler",
     "sparse_tensors_unchecked",
     "storage_identity",

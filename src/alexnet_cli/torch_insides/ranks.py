@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from alexnet_cli.torch_insides.modules import ScriptObject
 from alexnet_cli.torch_insides.operators import has_kernel
+from alexnet_cli.torch_insides.running import no_dispatch_modes
 
 
 def fake_store() -> Any:
@@ -43,6 +44,31 @@ def forget_shardings() -> None:
     clear = getattr(torch._C, "_clear_DTensor_sharding_propagator_cache", None)  # since torch 2.10
     if clear is not None:
         clear()
+
+
+@contextmanager
+def shapes_worked_out_unseen() -> Iterator[None]:
+    """Keep what is recorded free of the operators by which distributed tensors work out the shapes of results.
+
+    Before torch 2.10 they run in a mode of their own on top of those that are active, which see them as work.
+    """
+    propagation: Any = sys.modules.get("torch.distributed.tensor._sharding_prop")
+    method = "_propagate_tensor_meta_non_cached"
+    propagator = getattr(propagation, "ShardingPropagator", None)
+    if not hasattr(propagator, method) or hasattr(propagation, "detect_fake_mode"):
+        yield
+        return
+    work_out = getattr(propagator, method)
+
+    def unseen(*args: Any, **kwargs: Any) -> Any:
+        with no_dispatch_modes():
+            return work_out(*args, **kwargs)
+
+    setattr(propagator, method, unseen)
+    try:
+        yield
+    finally:
+        setattr(propagator, method, work_out)
 
 
 def group_name(group: Any) -> str | None:

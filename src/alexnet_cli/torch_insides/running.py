@@ -137,7 +137,7 @@ _DEVICE_HOLDERS: Any = look_up("_GLOBAL_DEVICE_CONTEXT"), look_up("utils._device
 MODES_KNOWN = None not in (_function_modes, _push_mode, _pop_mode)
 """Whether torch's functions for its stack of function modes are there. Without them no mode is switched off."""
 
-_no_dispatch_modes: Any = look_up("utils._python_dispatch._disable_current_modes", nullcontext)
+no_dispatch_modes: Any = look_up("utils._python_dispatch._disable_current_modes", nullcontext)
 """Switches all dispatch modes off. Without it the operators that an import runs may be recorded."""
 
 
@@ -154,7 +154,7 @@ def no_modes() -> Iterator[None]:
     modes = _function_modes()
     _set_function_modes([])
     try:
-        with _no_dispatch_modes():
+        with no_dispatch_modes():
             yield
     finally:
         _set_function_modes(modes)

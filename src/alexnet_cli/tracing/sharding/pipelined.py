@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_map
 from alexnet_cli.errors import AlexnetError
 from alexnet_cli.rank import Layout, Rank
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters, runs_pipelines
+from alexnet_cli.torch_insides import fake_tensor_mode, own_parameters, runs_pipelines, shapes_worked_out_unseen
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.inputs.feed import Fed
 from alexnet_cli.tracing.inputs.resolve import feed
@@ -74,7 +74,7 @@ def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify:
         raise AlexnetError(f"torch {torch.__version__} cannot run a step without values")
     with running(subject, options, how):
         model = _built(subject, options, notify)
-        with pretended_cpu(mode), one_sequence_each():
+        with pretended_cpu(mode), one_sequence_each(), shapes_worked_out_unseen():
             cut = _cut(model, subject, options, how, notify)
         if not runs_pipelines():
             said = f"torch {torch.__version__} cannot run pipeline stages on shapes"
@@ -158,7 +158,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
         kept = {path: style for path, style in (plan or {}).items() if _is_there(model, path)}
         spreads.append(spread(model, mesh, how, kept, by_engine, blocks=blocks))
     whole = spreads[0].model if len(spreads) == 1 else nn.ModuleList([each.model for each in spreads])
-    with pretended_cpu(mode), one_sequence_each():
+    with pretended_cpu(mode), one_sequence_each(), shapes_worked_out_unseen():
         args, kwargs = _first_of(cut.fed, cut.share)
         parts, passed = [], cut.passed(layout)
         for span, each in zip(cut.spans, spreads, strict=True):
