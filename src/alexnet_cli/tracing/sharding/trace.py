@@ -52,7 +52,7 @@ _HELD: dict[Role, Held] = {
 _CPU = torch.device("cpu")
 
 _CHECKED_SINCE, _LATE_CHECKED_SINCE = "2.9", "2.13"
-"""With torch 2.9, experts' gradients are sent in another order, and sequence parallelism takes up to 6 % more memory."""
+"""With torch 2.9, experts' gradients are sent in another order, sequence parallelism takes up to 6 % more memory."""
 
 
 def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> tuple[Rank, Repeated | None]:
