@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytest.importorskip("gguf")
 pytest.importorskip("onnxscript")
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-SIZES = {"lines": 20, "files": 22, "modules": 2, "faults": 10}
+SIZES = {"lines": 20, "files": 22, "modules": 2, "faults": 5}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,10 @@ def torture(tmp_path_factory):
     return run
 
 
+@pytest.mark.skipif(
+    torch.__version__ < "2.10",  # compares as versions, not as text
+    reason="torch 2.6 cannot export the material to ONNX, and 2.9 writes files of its own, which are disturbed too",
+)
 def test_a_slice_finds_nothing_and_goes_on_where_it_was(torture):
     done, cases, page = torture()
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
