@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any
 
 import pytest
-from helpers import trace_target
 from hypothesis import settings
 
 from alexnet_cli.report import Report
@@ -65,4 +64,6 @@ def cache_folder(_users_cache_is_left_alone, tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="session")
 def report() -> Report:
     """The notebook's AlexNet as `alexnet summary` traces it."""
+    from helpers import trace_target  # imports torch, which some tests do without
+
     return trace_target()

@@ -27,6 +27,26 @@ from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.views.explain import tell
 
 HERE = Path(wiring_models.__file__)
+RUNS_ONCE = """
+from torch import nn
+
+
+class Own(BaseException):
+    pass
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 5)
+        self.kept = []
+
+    def forward(self, x):
+        self.kept.append(self.fc(x))
+        if len(self.kept) > 1:
+            raise RAISED
+        return self.kept[0]
+"""
 BATCH, WIDTH, FLOAT = 4, 8, 4
 PICTURE, VECTOR, TOKENS = "3,8,8", "8", "16:int64"
 DEFECTS = {
@@ -350,3 +370,11 @@ def test_random_operators_are_never_the_same_twice():
         and any(torch.Tag.pointwise in getattr(overload, each).tags for each in overload.overloads())
     ]
     assert [name for name in random if not _RANDOM.search(name)] == []
+
+
+@pytest.mark.parametrize(("raised", "told"), [("Own", True), ("GeneratorExit", True), ("KeyboardInterrupt", False)])
+def test_a_forward_that_cannot_run_twice_is_told_from_the_step_that_ran(alexnet, tmp_path, raised, told):
+    (tmp_path / "net.py").write_text(RUNS_ONCE.replace("RAISED", raised), encoding="utf-8")
+    answer = alexnet("memory", f"{tmp_path / 'net.py'}:Net", "-i", "4")
+    assert (answer.code, answer.err) == ((0, "") if told else (130, "interrupted\n"))
+    assert told == ("training step" in answer.out)

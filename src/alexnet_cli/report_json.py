@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from alexnet_cli.report import SCHEMA_VERSION, ErrorInfo, Generator, Layer, Mode
 from alexnet_cli.report_checks import flaw
 from alexnet_cli.tape import Tape
 
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _HOW_TO_SAVE = "save one with `alexnet summary --json -o report.json`"
 _TORCH = re.compile(r"torch-(?P<version>[^-]+)\.dist-info")
 
@@ -103,7 +105,7 @@ def read_report(data: bytes, name: str) -> Report:
     if not data:
         raise TargetError(f"{name} is empty, not a saved report", hint=_HOW_TO_SAVE)
     try:
-        saved = msgspec.json.decode(data, type=SavedReport)
+        saved = msgspec.json.decode(_as_utf8(data), type=SavedReport)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(f"{name} is not a saved report: {error}", hint=_HOW_TO_SAVE) from error
     tape = with_natures(saved.tape) if saved.tape else None
@@ -112,6 +114,14 @@ def read_report(data: bytes, name: str) -> Report:
     if wrong is not None:
         raise TargetError(f"{name} is not a report as alexnet saves it: it has {wrong}", hint=_HOW_TO_SAVE)
     return report
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Return JSON in UTF-8 without a mark: Windows PowerShell's `>` writes UTF-16, and some editors add a mark."""
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding).encode()
+    return data
 
 
 def load_report(path: Path) -> Report:

@@ -107,8 +107,9 @@ def _removed(hidden: Path) -> None:
         import shutil  # only where there is a folder
 
         shutil.rmtree(hidden, ignore_errors=True)
-    else:
-        hidden.unlink(missing_ok=True)
+    elif hidden.exists():
+        hidden.chmod(0o600)  # Windows removes no file that is read-only
+        hidden.unlink()
 
 
 def _mode(place: Path) -> int:

@@ -1,6 +1,7 @@
 """A command line run in a process of its own, for `watch`: what it printed, its numbers, and the files it loaded.
 
-Where there is `fork`, the process starts as a copy of this one, with torch loaded; elsewhere it starts from nothing.
+Where that is safe, the process is forked: a copy of this one, with torch loaded. Elsewhere it starts from nothing: on
+Windows, and on macOS, whose own libraries may crash in a fork of a process that has used them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
@@ -26,7 +28,8 @@ from alexnet_cli.cli import output
 from alexnet_cli.errors import ExitCode
 from alexnet_cli.users_code import files_ever_loaded, is_installed
 
-FORKS = hasattr(os, "fork")
+FORKS = hasattr(os, "fork") and sys.platform != "darwin"
+_GROUPS = hasattr(os, "killpg")
 _POLL_S = 0.004
 _OUT, _ERR, _TOLD = "stdout", "stderr", "told.json"
 
@@ -73,6 +76,7 @@ class Child:
 
     def __init__(self, words: Sequence[str], screen: Screen, folder: Path) -> None:
         self.folder = folder
+        self._encoding = screen.encoding
         for name in (_OUT, _ERR, _TOLD):
             (folder / name).unlink(missing_ok=True)
         self._process: Process = _forked(words, screen, folder) if FORKS else _spawned(words, screen, folder)
@@ -90,7 +94,7 @@ class Child:
     def end(self) -> None:
         """End the process and everything that it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if FORKS:
+            if _GROUPS:
                 os.killpg(self._process.pid, signal.SIGKILL)
             else:
                 self._process.kill()  # type: ignore[attr-defined] # a Popen
@@ -101,7 +105,7 @@ class Child:
         told = Told(code)
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             told = msgspec.json.decode((self.folder / _TOLD).read_bytes(), type=Told)
-        out, err = (_text(self.folder / name) for name in (_OUT, _ERR))
+        out, err = (_text(self.folder / name, self._encoding) for name in (_OUT, _ERR))
         if code < 0:
             err += f"error: the process was ended by signal {signal.Signals(-code).name}\n"
         return Ran(told, out, err)
@@ -115,9 +119,9 @@ def load(modules: Sequence[str]) -> None:
                 importlib.import_module(name)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, encoding: str) -> str:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding=encoding, errors="replace")
     except OSError:
         return ""
 
@@ -141,7 +145,9 @@ class _Forked:
 def _forked(words: Sequence[str], screen: Screen, folder: Path) -> _Forked:
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the thread that watches files holds no lock
+        pid = os.fork()
     if pid == 0:
         _run_forked(words, screen, folder)
     with contextlib.suppress(OSError):  # the child does it too: whoever comes first
@@ -168,7 +174,9 @@ def _spawned(words: Sequence[str], screen: Screen, folder: Path) -> subprocess.P
     here = f"from {__name__} import *; import sys; sys.exit(spawned(sys.argv[1:]))"
     command = [sys.executable, "-c", here, msgspec.json.encode(screen).decode(), str(folder), *words]
     with (folder / _OUT).open("wb") as out, (folder / _ERR).open("wb") as err:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)  # noqa: S603 - this program
+        return subprocess.Popen(  # noqa: S603 - this program
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=_GROUPS
+        )
 
 
 def spawned(arguments: Sequence[str]) -> int:

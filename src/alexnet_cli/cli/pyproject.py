@@ -29,7 +29,7 @@ def settings(path: Path = PYPROJECT) -> dict[str, Any]:
     if b"alexnet" not in data:
         return {}
     try:
-        section: dict[str, Any] = _toml_reader().loads(data.decode())
+        section: dict[str, Any] = _toml_reader().loads(data.decode("utf-8-sig"))
     except ValueError as error:  # TOML and UTF-8 errors are both ValueErrors
         raise UsageError(f"cannot parse {path}: {error}") from error
     for name in ("tool", "alexnet", "check"):

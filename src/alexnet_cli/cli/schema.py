@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import msgspec
@@ -37,4 +38,7 @@ def json_schema(command: str | None = None) -> dict[str, Any]:
     chosen = [known[name] for name in ([command] if command else known)]
     schemas, definitions = msgspec.json.schema_components(chosen, ref_template="#/$defs/{name}")
     top = schemas[0] if command else {"anyOf": list(schemas)}
+    for each in definitions.values():
+        if "description" in each:
+            each["description"] = cleandoc(each["description"])  # older msgspec leaves indentation in it
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": definitions}

@@ -60,7 +60,7 @@ def watch(target: options.Target, words: Words = None) -> None:
     """Answer again whenever a file of the model changes, and say what changed."""
     command, rest = _command(words or [])
     if not FORKS:
-        note("this system cannot fork: each run loads torch anew")
+        note("on this system each run loads torch anew")
     with tempfile.TemporaryDirectory(prefix="alexnet-") as folder, closing(_changes()) as source, _ended_by_signals():
         Watch(target, (command, target, *rest), Path(folder), source).run()
 

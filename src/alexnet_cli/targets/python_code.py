@@ -245,6 +245,8 @@ def _broken(what: str, error: BaseException) -> TargetError:
     hints = [users_frames(error)]
     if isinstance(error, ImportError) and "no known parent package" in str(error):
         hints.append("name it as package.module:NAME from the folder above, or add an __init__.py to its folder")
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in sys.modules:
+        hints.append(f"alexnet runs by {sys.executable}, which does not have {error.name.partition('.')[0]}")
     return TargetError(f"{what}: {said}", "\n".join(filter(None, hints)) or None)
 
 

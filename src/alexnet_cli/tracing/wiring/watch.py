@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import CodeType
 
 import torch
@@ -73,7 +73,7 @@ class Watch:
         found = {name: (held, held.bytes, _line_of(held, tape)) for name, held in larger.items()}
         again = Recorder(recorder.device)
         again.checks = recorder.checks
-        with suppress(Exception, SystemExit), again.recording():
+        with _whatever_it_raises(), again.recording():
             self.again()
         twice = held_by(self.model)
         return tuple(
@@ -93,14 +93,27 @@ class Watch:
         if evaluated.tape is None:
             return found
         evaluated.tape.lines = Lines(self.below)
-        with suppress(Exception, SystemExit):
-            self.model.eval()
-            with torch.no_grad(), evaluated.recording():
-                self.again()
-            found += modes.in_eval(evaluated.tape)
-        for module in self.model.modules():
-            module.training = before.get(id(module), True)
+        try:
+            with _whatever_it_raises():
+                self.model.eval()
+                with torch.no_grad(), evaluated.recording():
+                    self.again()
+                found += modes.in_eval(evaluated.tape)
+        finally:
+            for module in self.model.modules():
+                module.training = before.get(id(module), True)
         return found
+
+
+@contextmanager
+def _whatever_it_raises() -> Iterator[None]:
+    """Go on where the model cannot run once more, as its step has run; only an interrupt ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001, S110 - the user's model may raise anything
+        pass
 
 
 def _line_of(held: Held, tape: TapeRecorder) -> str | None:
