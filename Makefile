@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?= summary
 
-.PHONY: run test lint types check format snapshots docs site bench matrix zoo torture clean
+.PHONY: run test lint types check format snapshots docs site bench matrix pythons zoo torture clean
 
 run: $(READY) ## show the notebook's AlexNet; other commands: make run ARGS="params --by-type"
 	@$(BIN)/alexnet $(ARGS)
@@ -46,6 +46,9 @@ bench: ## compare with other tools, in an environment of its own; takes some min
 matrix: ## run the tests with every supported torch; downloads several gigabytes for each, see CONTRIBUTING.md
 	$(PYTHON) benchmarks/matrix.py $(MATRIX)
 
+pythons: ## run what needs no torch by every Python from 3.10 to 3.14 that is there
+	$(PYTHON) benchmarks/pythons.py $(PYTHONS)
+
 zoo: ## try hundreds of architectures of other libraries; downloads several gigabytes, see CONTRIBUTING.md
 	cd benchmarks && $(PYTHON) -m zoo $(ZOO)
 
@@ -53,7 +56,7 @@ torture: $(READY) ## try to break it: takes hours, and goes on where it was stop
 	cd benchmarks && ../$(BIN)/python -m torture $(TORTURE)
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-zoo .venv-site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-torch-* .venv-python-* .venv-zoo .venv-site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "alexnet needs Python 3.10 or newer, this is " + sys.version)'
