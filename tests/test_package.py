@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -46,13 +47,26 @@ def test_wheel_and_sdist_are_the_same_bytes_when_built_again(tmp_path):
     assert first == second
 
 
-def test_all_that_the_project_requires_stands_among_the_licences():
+@pytest.fixture
+def third_party(monkeypatch):
     pytest.importorskip("tomllib")
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        import third_party
-    finally:
-        sys.path.pop(0)
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import third_party
+
+    return third_party
+
+
+def test_pip_downloads_at_most_15_megabytes_beside_torch(third_party):
+    """Also numpy is left out: torch does without declaring it, and needs it, as its own source says."""
+    packages = third_party.beside_torch()
+    assert {"alexnet-cli", "typer", "rich", "msgspec"} <= set(packages)
+    assert all(packages.values())
+    assert sum(map(third_party.packed, packages.values())) <= 15_000_000
+    timer = Path(torch.__path__[0]) / "utils" / "benchmark" / "utils"
+    assert any("import numpy" in path.read_text(encoding="utf-8") for path in timer.glob("*.py"))
+
+
+def test_all_that_the_project_requires_stands_among_the_licences(third_party):
     page = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
     for extra, names in third_party.declared().items():
         assert not extra or f"| `{extra}` |" in page

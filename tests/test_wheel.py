@@ -105,6 +105,13 @@ def test_the_installed_program_is_the_one_in_the_wheel(installed):
     assert str(SOURCE) not in place
 
 
+def test_nothing_but_its_own_environment_is_needed(installed):
+    """As pipx installs it: no current folder, no user's packages, no variables of Python's."""
+    done = installed("python", "-I", "-m", "alexnet_cli", "summary", "alexnet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == installed("alexnet", "summary", "alexnet").stdout
+
+
 def test_the_installed_environment_refuses_the_network(installed):
     done = installed("python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')")
     assert done.stderr.startswith("socket.")
