@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from effort import runs
 from torch import Tensor, nn
 
 from alexnet_cli import Inspection, inspect
 from alexnet_cli.__main__ import RARELY
 
-RUNS = 7
+RUNS = runs(7)
 Case = tuple[str, Callable[[], Inspection], str]
 
 
@@ -102,7 +103,8 @@ def table() -> str:
     gc.set_threshold(*RARELY)
     rows = [f"| {name} | {over} | {multiple(look, over):.1f} |" for name, look, over in cases()]
     head = "| model | over | one forward and one step, times |\n|---|---|---|"
-    said = "CPU time of `look.scale(over=…)` over that of `look.cost()` and `look.memory()`, in turns; medians."
+    said = "CPU time of `look.scale(over=…)` over that of `look.cost()` and `look.memory()`, in turns; medians.\n"
+    said += "No peer has such laws."
     return "\n".join([f"{said}\n", head, *rows])
 
 

@@ -11,6 +11,8 @@ from contextlib import nullcontext
 import torch
 import torchinfo
 import torchsummary
+import vram_check
+from kitsune.predict import predict_memory
 from memory_models import BATCH, OPTIMIZERS
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -57,3 +59,36 @@ def by_torchsummary(make: Callable[[], nn.Module], shape: Sequence[int]) -> int:
     found = _TOTAL.search(printed.getvalue())
     assert found is not None  # noqa: S101 - it always prints it
     return round(float(found[1]) * 2**20)
+
+
+def by_kitsune(
+    make: Callable[[], nn.Module], shape: Sequence[int], optimizer: str | None, amp: str | None = None
+) -> int:
+    """Return kitsune's peak of a forward or a step.
+
+    Raises:
+        NotSaidError: it has no mixed precision.
+    """
+    if amp is not None:
+        raise NotSaidError
+    said = predict_memory(make(), tuple(shape), BATCH, optimizer=optimizer or "none", training=optimizer is not None)
+    return int(said.total_bytes)
+
+
+def by_vram_check(
+    make: Callable[[], nn.Module], shape: Sequence[int], optimizer: str | None, amp: str | None = None
+) -> int:
+    """Return vram-check's total for a forward or a step, which it takes from the number of parameters alone.
+
+    Raises:
+        NotSaidError: it has no mixed precision.
+    """
+    del shape
+    if amp is not None:
+        raise NotSaidError
+    said = vram_check.analyze(make(), BATCH, optimizer=optimizer or "none", training=optimizer is not None)
+    return int(said["estimate"].total_bytes)
+
+
+class NotSaidError(Exception):
+    """The tool has no answer."""

@@ -12,6 +12,8 @@ from itertools import pairwise
 from statistics import median
 
 import torch
+from apart import apart
+from effort import QUICK, runs
 from memory_models import Residual
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -19,8 +21,9 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from alexnet_cli import inspect
 from alexnet_cli.models.alexnet import AlexNet
 
-SECONDS = 4.0
-_RUNS = 15
+SECONDS = 0.5 if QUICK else 4.0
+_RUNS = runs(15)
+_TRACES = runs(3)
 _SLOWEST = 5
 
 
@@ -134,17 +137,41 @@ def slowest_by_torch(model: nn.Module, given: Tensor) -> list[str]:
     return sorted(times, key=lambda path: -median(times[path]))[:_SLOWEST]
 
 
+def slowest_by_torchlens(name: str) -> list[str]:
+    """Return the paths of the modules without parts that take longest, by the times that TorchLens has of functions."""
+    import torchlens  # changes torch for all that comes after it
+
+    torch.set_num_threads(1)
+    build, make = NETWORKS[name]
+    model, given = build().eval(), make()
+    parts = {path for path, module in model.named_modules() if not any(module.children())}
+    seen: dict[str, list[float]] = {}
+    torch.backends.mha.set_fastpath_enabled(False)  # as above
+    with torch.no_grad():
+        for _ in range(_TRACES):
+            times: dict[str, float] = {}
+            for function in torchlens.trace(model, given).layer_list:
+                path = str(function.module or "").rpartition(":")[0]
+                if path in parts:
+                    times[path] = times.get(path, 0.0) + float(function.func_duration)
+            for path, taken in times.items():
+                seen.setdefault(path, []).append(taken)
+    return sorted(seen, key=lambda path: -median(seen[path]))[:_SLOWEST]
+
+
 def table() -> str:
     """Return the section of RESULTS.md."""
     torch.manual_seed(0)
+    by_torchlens = {name: apart(slowest_by_torchlens, name) for name in NETWORKS}  # before this process has threads
+    torch.set_num_threads(1)
     lines = [
         "`alexnet profile` on the CPU, one thread: the layers' times together against the whole run, the part of a run",
         "that the profiler added and that was taken off, the five slowest layers in their order against torch.profiler",
         "with a range around each module, and how far the whole run's median was off when measured again, beside the",
-        "width of the middle half of its runs.",
+        f"width of the middle half of its runs. The last column: {_TRACES} traces of TorchLens against the profiler.",
         "",
-        "| network | whole run | layers together | profiler added | five slowest equal | again | spread |",
-        "|---|---|---|---|---|---|---|",
+        "| network | whole run | layers together | profiler added | five slowest equal | again | spread | TorchLens |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, (build, make) in NETWORKS.items():
         model, given = build().eval(), make()
@@ -160,14 +187,18 @@ def table() -> str:
             f"{1e3 * time.seconds:.2f} ms",
             f"{first.whole.layers_seconds / time.seconds:.1%}",
             f"{first.whole.profiler_seconds / time.seconds:.1%}",
-            "yes" if by_us == by_torch else f"no: {', '.join(by_us)} / {', '.join(by_torch)}",
+            _compared(by_us, by_torch),
             f"{again:.1%}",
             f"{(time.high - time.low) / time.seconds:.1%}",
+            _compared(by_torchlens[name], by_torch),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def _compared(paths: list[str], by_torch: list[str]) -> str:
+    return "yes" if paths == by_torch else f"no: {', '.join(paths)} / {', '.join(by_torch)}"
+
+
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     print(table())

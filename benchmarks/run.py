@@ -1,4 +1,9 @@
-"""All measurements, written to RESULTS.md: `make bench`."""
+"""All measurements, written to RESULTS.md: `make bench`. Takes about a quarter of an hour on two idle cores.
+
+Names of modules as arguments measure these sections only. What others write into RESULTS.md (`make zoo`, `make matrix`)
+or what is written there by hand stays as it is. A section whose measurement fails stays too, and the exit code is 1.
+With `ALEXNET_BENCH_QUICK=1` each thing is measured once and RESULTS.md is not written, to see that everything runs.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +11,30 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
-import matrix
 import results
-from zoo import table as zoo
+from effort import QUICK
 
-PACKAGES = ("torch", "torchsummary", "torchinfo", "fvcore", "ptflops", "thop", "torchlens", "typer", "rich")
+PACKAGES = (
+    *("torch", "torchsummary", "torchinfo", "fvcore", "ptflops", "thop", "torchlens", "torch-kitsune", "vram-check"),
+    *("typer", "rich"),
+)
 HERE = Path(__file__).parent
 NOTES = HERE / "notes.md"
+HEAD = "# Benchmark results\n\nWritten by `make bench`. Medians; ratios are within one run, tools in turns."
 SECTIONS = {
-    "Start-up": "startup",
-    "Deep models": "scale",
-    "Exact laws": "laws",
-    "A model larger than the machine": "large_model",
-    "Memory": "memory",
-    "Steps made to fit": "fits",
-    "Correctness": "correctness",
-    "Measured times": "profiles",
+    "watch": "Watching",
+    "profiles": "Measured times",
+    "startup": "Start-up",
+    "scale": "Deep models",
+    "laws": "Exact laws",
+    "large_model": "A model larger than the machine",
+    "memory": "Memory",
+    "fits": "Steps made to fit",
+    "correctness": "Correctness",
 }
 
 
@@ -35,22 +45,40 @@ def machine() -> str:
     return f"{system}, Python {platform.python_version()}; {versions}."
 
 
-def table(module: str) -> str:
+def table(module: str) -> str | None:
     """Return one section, measured in a process of its own: a child's peak memory includes its parent's."""
     code = f"import {module}; print({module}.table())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    print(f"{SECTIONS[module]}: ", end="", file=sys.stderr, flush=True)
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=False)
+    failed = f", failed:\n{done.stderr}" if done.returncode else ""
+    print(f"{time.perf_counter() - start:.0f} s{failed}", file=sys.stderr)
+    return None if done.returncode else done.stdout.strip()
 
 
-def main() -> None:
-    """Measure everything and write the results."""
-    sections = {title: table(module) for title, module in SECTIONS.items()}
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
-    head = "# Benchmark results\n\nWritten by `make bench`. Medians; ratios are within one run, tools in turns.\n"
-    kept = [results.section(title) for title in (matrix.TITLE, zoo.TITLE)]
-    parts = [head, machine(), *kept, body, NOTES.read_text(encoding="utf-8")]
-    results.RESULTS.write_text("\n\n".join(part.strip() for part in parts if part) + "\n", encoding="utf-8")
+def merged(old: str, measured: dict[str, str], notes: str) -> str:
+    """Return RESULTS.md with what was measured and the notes in their old places, what is new before the notes."""
+    parts, remarks = results.sections(old), results.sections(notes)
+    remarks.pop("")
+    kept = {title: text for title, text in parts.items() if title not in remarks}
+    return results.joined({**kept, "": f"{HEAD}\n\n{machine()}", **measured, **remarks})
+
+
+def main(modules: list[str]) -> int:
+    """Measure all sections or some, and write the results."""
+    unknown = set(modules) - set(SECTIONS)
+    if unknown:
+        print(f"there is no section {', '.join(sorted(unknown))}: {', '.join(SECTIONS)}", file=sys.stderr)
+        return 2
+    tables = {module: table(module) for module in modules or SECTIONS}
+    measured = {SECTIONS[module]: text for module, text in tables.items() if text is not None}
+    text = merged(results.RESULTS.read_text(encoding="utf-8"), measured, NOTES.read_text(encoding="utf-8"))
+    if QUICK:
+        print(text)
+    else:
+        results.RESULTS.write_text(text, encoding="utf-8")
+    return int(len(measured) < len(tables))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

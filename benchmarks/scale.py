@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import io
 import statistics
@@ -13,7 +14,12 @@ from typing import Any
 import torch
 import torchinfo
 import torchsummary
+import vram_check
+from apart import apart
+from effort import QUICK, runs
+from kitsune.predict import predict_memory
 from torch import Tensor, nn
+from torch.distributed._tools.mem_tracker import MemTracker
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,9 +27,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from alexnet_cli.__main__ import RARELY
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.rows import RowBuilder
+from alexnet_cli.tracing.recording.runs import Forward
 
-BLOCKS = (300, 3000)
-RUNS = 5
+BLOCKS = (30, 300) if QUICK else (300, 3000)
+RUNS = runs(5)
+SLOW = 1.5
+"""Seconds from which a run is not repeated; a tool that takes them for the smaller model does not get the larger."""
 SIZES = {
     (8, 8): "Blocks of 8 channels, 8×8: a bare forward is little more than torch's own calls",
     (32, 16): "Blocks of 32 channels, 16×16: the convolutions compute for about half of a bare forward",
@@ -82,16 +91,19 @@ def empty(model: nn.Module, images: Tensor) -> None:
 
 
 def ours(model: nn.Module, images: Tensor) -> None:
-    """Trace the model and build its rows."""
-    recorder = Recorder(torch.device("cpu"), model)
-    with torch.no_grad(), recorder.recording():
-        model(images)
-    RowBuilder(model, recorder.touched, recorder.purposes).build(recorder.root)
+    """Trace the model and build its rows; on `meta` also the tape, as in the program."""
+    recorder = Recorder(images.device, model, taping=images.is_meta)
+    recorder.feed(model, [images], {})
+    Forward(model, [images], {}).record(recorder)
+    rows = RowBuilder(model, recorder.touched, recorder.purposes)
+    rows.build(recorder.root)
+    if recorder.tape is not None:
+        recorder.tape.finish(rows.row_of)
 
 
 def by_torchinfo(model: nn.Module, images: Tensor) -> None:
     """Summarise the model with torchinfo."""
-    torchinfo.summary(model, input_data=images, verbose=0, device="cpu")
+    torchinfo.summary(model, input_data=images, verbose=0, device=images.device)
 
 
 def by_torchsummary(model: nn.Module, images: Tensor) -> None:
@@ -105,17 +117,53 @@ def by_torch(model: nn.Module, images: Tensor) -> None:
         model(images)
 
 
-TOOLS: dict[str, Callable[[nn.Module, Tensor], None]] = {
+def by_kitsune(model: nn.Module, images: Tensor) -> None:
+    """Predict the model's memory with kitsune."""
+    predict_memory(model, tuple(images.shape[1:]), training=False)
+
+
+def by_vram_check(model: nn.Module, images: Tensor) -> None:
+    """Predict the model's memory with vram-check, which runs nothing."""
+    del images
+    vram_check.analyze(model, training=False)
+
+
+def by_mem_tracker(model: nn.Module, images: Tensor) -> None:
+    """Track the model's memory with torch's MemTracker."""
+    tracker = MemTracker()
+    tracker.track_external(model, images)
+    with torch.no_grad(), tracker:
+        model(images)
+
+
+def by_torchlens(model: nn.Module, images: Tensor) -> None:
+    """Trace the model with TorchLens."""
+    import torchlens  # changes torch for all that comes after it
+
+    torchlens.trace(model, images)
+
+
+Tool = Callable[[nn.Module, Tensor], None]
+TOOLS: dict[str, Tool] = {
     "bare forward": bare,
     "empty modes": empty,
     "alexnet": ours,
     "torchinfo": by_torchinfo,
     "FlopCounterMode": by_torch,
     "torchsummary": by_torchsummary,
+    "MemTracker": by_mem_tracker,
+    "kitsune": by_kitsune,
+    "vram-check": by_vram_check,
+    "bare forward, meta": bare,
+    "alexnet, meta": ours,
+    "torchinfo, meta": by_torchinfo,
+    "FlopCounterMode, meta": by_torch,
 }
+ALONE: dict[str, Tool] = {"TorchLens": by_torchlens}
+"""Tools that change torch: each runs in a process of its own."""
 
 
-def seconds(run: Callable[[nn.Module, Tensor], None], model: nn.Module, images: Tensor) -> float:
+def seconds(run: Tool, model: nn.Module, images: Tensor) -> float:
     """Return the seconds of one run, after collecting the garbage of earlier ones."""
     gc.collect()
     start = time.perf_counter()
@@ -124,32 +172,68 @@ def seconds(run: Callable[[nn.Module, Tensor], None], model: nn.Module, images: 
     return time.perf_counter() - start
 
 
-def measured(channels: int, side: int) -> dict[str, list[float]]:
-    """Return the median of each tool for the smaller and the larger model; the tools run in turns."""
+def material(channels: int, side: int) -> tuple[list[nn.Module], Tensor]:
+    """Return the smaller and the larger model, and an input."""
     models = [nn.Sequential(*[Block(channels) for _ in range(count)]).eval() for count in BLOCKS]
-    images = torch.rand(1, channels, side, side)
-    times: dict[str, list[list[float]]] = {name: [[] for _ in models] for name in TOOLS}
+    return models, torch.rand(1, channels, side, side)
+
+
+def alone(name: str, channels: int, side: int) -> list[list[float]]:
+    """Return the seconds of a tool that changes torch for both models, none for the larger if the smaller is slow."""
+    torch.set_num_threads(1)
+    models, images = material(channels, side)
+    times: list[list[float]] = []
+    for model in models:
+        times.append([seconds(ALONE[name], model, images)])
+        if times[-1][0] > SLOW:
+            break
+        times[-1] = [seconds(ALONE[name], model, images) for _ in range(RUNS)]  # the first was to warm up
+    return times
+
+
+def measured(channels: int, side: int) -> dict[str, list[float]]:
+    """Return the median of each tool for the smaller and, unless that is slow, the larger model.
+
+    The tools run in turns.
+    """
+    times = {name: apart(alone, name, channels, side) for name in ALONE}  # before this process has threads
+    models, images = material(channels, side)
+    on_meta = [copy.deepcopy(model).to("meta") for model in models], images.to("meta")
     for turn in range(RUNS + 1):
         for name, run in TOOLS.items():
-            for place, model in enumerate(models):
-                taken = seconds(run, model, images)
-                if turn:  # the first is to warm up
-                    times[name][place].append(taken)
-    return {name: [statistics.median(runs) for runs in found] for name, found in times.items()}
+            found = times.setdefault(name, [[] for _ in models])
+            where, given = on_meta if name.endswith("meta") else (models, images)
+            for place, model in enumerate(where):
+                if found[place] and found[place][0] > SLOW:
+                    break
+                taken = seconds(run, model, given)
+                if turn or taken > SLOW:  # the first is to warm up
+                    found[place].append(taken)
+                if taken > SLOW:
+                    break
+    return {name: [statistics.median(each) for each in times[name] if each] for name in (*TOOLS, *ALONE)}
 
 
 def table() -> str:
     """Return the results as Markdown tables."""
     gc.set_threshold(*RARELY)  # as in the program; it helps the others too
+    torch.set_num_threads(1)
     few, many = (f"{count:,} blocks" for count in BLOCKS)
-    lines = []
+    lines = [
+        "One thread, on the CPU or, where it says so, on `meta`, where `alexnet` runs by default; all is compared",
+        f"with the bare forward on the CPU. What takes over {SLOW} s is run once, and a tool that takes as",
+        f"long for {few} is not run for more.",
+        "",
+    ]
     for (channels, side), title in SIZES.items():
         found = measured(channels, side)
         base = found["bare forward"]
         lines += [f"{title}.", "", f"| | {few} | against bare | {many} | against bare | ten times the blocks |"]
         lines += ["|---|---|---|---|---|---|"]
-        for name, (short, long) in found.items():
-            cells = (name, f"{short:.3f} s", f"{short / base[0]:.1f}", f"{long:.2f} s", f"{long / base[1]:.1f}")
-            lines.append(f"| {' | '.join(cells)} | {long / short:.1f} |")
+        for name, (short, *long) in found.items():
+            cells = [name, f"{short:.3f} s", f"{short / base[0]:.1f}"]
+            more = [f"{each:.2f} s | {each / base[1]:.1f} | {each / short:.1f}" for each in long]
+            cells += more or ["not run", "", ""]
+            lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).rstrip()

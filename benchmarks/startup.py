@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from effort import runs
+
 NOTEBOOK = Path(__file__).parent.parent / "tests"
 ALEXNET = str(Path(sys.executable).parent / "alexnet")
 IMPORT_TORCH = "import torch"
@@ -27,6 +29,17 @@ PEERS = {
     "print(flop_count_table(FlopCountAnalysis(Net(), torch.rand(1, 3, 227, 227))))",
     "ptflops, CPU": f"{NET}; import ptflops; print(ptflops.get_model_complexity_info(Net(), (3, 227, 227)))",
     "thop, CPU": f"{NET}; import torch, thop; print(thop.profile(Net(), (torch.rand(1, 3, 227, 227),)))",
+    "FlopCounterMode, meta": f"{NET}; import torch; from torch.utils.flop_counter import FlopCounterMode\n"
+    "with torch.device('meta'), torch.no_grad(), FlopCounterMode(): Net()(torch.rand(1, 3, 227, 227))",
+    "MemTracker, fake tensors": f"{NET}; import torch; from torch._subclasses.fake_tensor import FakeTensorMode\n"
+    "from torch.distributed._tools.mem_tracker import MemTracker; tracker = MemTracker()\n"
+    "with FakeTensorMode():\n"
+    "    net, images = Net(), torch.rand(1, 3, 227, 227); tracker.track_external(net, images)\n"
+    "    with tracker: net(images).sum().backward()\n"
+    "tracker.display_snapshot('peak')",
+    "kitsune, memory": f"{NET}; from kitsune.predict import predict_memory\n"
+    "print(predict_memory(Net(), (3, 227, 227)))",
+    "vram-check, memory": f"{NET}; import vram_check; print(vram_check.analyze(Net())['summary'])",
     "TorchLens, CPU": f"{NET}; import torch, torchlens\nprint(torchlens.trace(Net(), torch.rand(1, 3, 227, 227)))",
 }
 
@@ -77,7 +90,7 @@ def measure(rounds: int) -> list[tuple[str, float, float, float, bool]]:
     return rows
 
 
-def table(rounds: int = 5) -> str:
+def table(rounds: int = runs(5)) -> str:
     """Return the results as a Markdown table."""
     lines = ["| whole process | seconds | against `import torch` | peak memory (MiB) |", "|---|---|---|---|"]
     for name, seconds, ratio, peak, ran in measure(rounds):

@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import results
+from effort import QUICK, runs
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from watched import Watched  # noqa: E402 - a script beside the tests
 
-EDITS = 20
+EDITS = 4 if QUICK else 20
 TITLE = "## Watching"
 TARGET = ("net.py:AlexNet", "-i", "3,227,227")
 BUILD = (
@@ -56,30 +57,31 @@ def cold(folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    """Measure, and write the section into RESULTS.md."""
+def table() -> str:
+    """Measure, and return the section of RESULTS.md."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = ROOT / "src" / "alexnet_cli" / "models" / "alexnet.py"
         (folder / "net.py").write_text(model.read_text(encoding="utf-8"), encoding="utf-8")
         saved = edited(folder)
-        build = statistics.median(built(folder) for _ in range(5))
-        start = statistics.median(cold(folder) for _ in range(5))
+        build = statistics.median(built(folder) for _ in range(runs(5)))
+        start = statistics.median(cold(folder) for _ in range(runs(5)))
     middle, worst = statistics.median(saved), sorted(saved)[-2]
-    section = f"""{TITLE}
-
-`alexnet watch net.py:AlexNet` in a pseudo-terminal, {EDITS} edits of a width, from the save to the last character of
-the new answer. Written by `python benchmarks/watch.py`.
+    return f"""`alexnet watch net.py:AlexNet` in a pseudo-terminal, {EDITS} edits of a width, from the save to the last
+character of the new answer. `python benchmarks/watch.py` writes this section alone.
 
 | | seconds | against a cold start |
 |---|---|---|
 | a cold `alexnet summary` | {start:.2f} | 1 |
 | from a save to the new answer, median | {middle:.3f} | {middle / start:.2f} |
 | the same, second longest | {worst:.3f} | {worst / start:.2f} |
-| of which building the model | {build:.3f} | {build / start:.2f} |
-"""
-    results.put(TITLE, section)
-    print(section)
+| of which building the model | {build:.3f} | {build / start:.2f} |"""
+
+
+def main() -> None:
+    """Measure, and write the section into RESULTS.md."""
+    results.put(TITLE, f"{TITLE}\n\n{table()}\n")
+    print(results.section(TITLE))
 
 
 if __name__ == "__main__":
