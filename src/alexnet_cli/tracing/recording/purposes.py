@@ -3,12 +3,15 @@
 Both are followed through the operators of a run, by storage. A parameter is followed through what is computed of
 parameters alone (views, casts, weight norm, a table read at fixed places) to the function in which it meets the data.
 The scores of attention are followed through a softmax to the product with the values.
+
+Most models need none of it: their parameters lie in layers that say what they are for, and nothing attends. So a run
+only notes which storages each operator read and made, and they are followed once somebody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from msgspec import Struct
 from torch import Tensor
@@ -17,13 +20,13 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.report import Family
 from alexnet_cli.tracing.recording.calls import Call, call_family
 from alexnet_cli.tracing.recording.operators import Operator
-from alexnet_cli.tracing.recording.tensors import storage_of, tensors_among, tensors_in
+from alexnet_cli.tracing.recording.tensors import storage_of
 
 _SOFTMAX = frozenset({"_softmax", "_safe_softmax"})
 _CONSTANTS = frozenset({"lift", "lift_fresh"})  # what `torch.tensor` makes of numbers
 _LOOKS_UP = frozenset({"index", "_unsafe_index", "index_select", "gather", "take"})
 _PUTS = frozenset({"where", "index_put", "_unsafe_index_put", "index_copy", "masked_scatter", "scatter"})
-_ADDS = frozenset({"add", "sub"})
+_ADDS = frozenset({"add", "sub", "add_", "sub_"})
 _SAYS_LITTLE: tuple[Family, ...] = ("container", "other", "reshape")
 
 
@@ -51,6 +54,23 @@ class _Use(Struct, frozen=True):
     part: bool
 
 
+class _Ran(NamedTuple):
+    """An operator of a call that ran: the storages that it read and made; `dims` as `_dimensions` has them."""
+
+    op: Operator
+    read: Sequence[int]
+    dims: Sequence[int]
+    made: Sequence[int]
+    call: Call
+
+
+class _Registered(NamedTuple):
+    """A parameter that got its memory during the run."""
+
+    parameter: int
+    storage: int
+
+
 class Purposes:
     """Follows the parameters and buffers that a model holds; of other tensors that nobody made here, all is data."""
 
@@ -62,23 +82,40 @@ class Purposes:
             if is_lazy(parameter):
                 self._lazy.add(id(parameter))
             else:
-                self._register(parameter)
+                self._register(id(parameter), storage_of(parameter))
+        self._noted: list[_Ran | _Registered] = []
+        self._scores = False  # whether a softmax ran
 
-    def follow(self, op: Operator, args: Any, kwargs: dict[str, Any], output: object, call: Call) -> None:
-        """Note what an operator of a call read and made."""
+    def note(self, op: Operator, read: Sequence[Tensor], made: Sequence[int], call: Call) -> None:
+        """Note that an operator of a call read tensors and made storages."""
         if op.view:
             return  # its results have the storage of what it read
-        given = tensors_among((*args, *kwargs.values()) if kwargs else args)
-        for tensor in given if self._lazy else ():
+        for tensor in read if self._lazy else ():
             if id(tensor) in self._lazy:  # it has become a parameter like any other
                 self._lazy.discard(id(tensor))
-                self._register(tensor)
-        made = _CONSTANT if op.name in _CONSTANTS else self._combined(op, given, call)
-        for tensor in tensors_in(output):
-            if made is not _DATA:
-                self._trails[storage_of(tensor)] = made
-            elif self._trails:
-                self._trails.pop(storage_of(tensor), None)
+                self._noted.append(_Registered(id(tensor), storage_of(tensor)))
+        dims = _dimensions(read) if op.name in _ADDS else ()
+        self._noted.append(_Ran(op, [storage_of(tensor) for tensor in read], dims, made, call))
+        self._scores = self._scores or op.name in _SOFTMAX
+
+    def find_attention(self) -> None:
+        """Mark the calls that attend, which a run without a softmax has none of."""
+        if self._scores:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Follow what was noted since the last time."""
+        noted, self._noted = self._noted, []
+        for each in noted:
+            if isinstance(each, _Registered):
+                self._register(*each)
+                continue
+            made = _CONSTANT if each.op.name in _CONSTANTS else self._combined(each)
+            for storage in each.made:
+                if made is not _DATA:
+                    self._trails[storage] = made
+                elif self._trails:
+                    self._trails.pop(storage, None)
 
     def family(self, parameter: Tensor, holder: Family) -> Family:
         """Return the family that a parameter counts under: its holder's, or that of the function that uses it.
@@ -86,44 +123,52 @@ class Purposes:
         The holder's says little if it only contains others. Of several uses the one with the most MACs counts; a
         parameter that becomes part of the data, as a position embedding that is added to it, is an embedding.
         """
+        if holder not in _SAYS_LITTLE:
+            return holder
+        self._follow()
         uses = self._uses.get(id(parameter))
-        if holder not in _SAYS_LITTLE or not uses:
+        if not uses:
             return holder
         use = max(uses, key=lambda use: use.call.macs)
         family = call_family(use.call)
         return "embedding" if use.part and family in _SAYS_LITTLE else family
 
-    def _register(self, parameter: Tensor) -> None:
-        storage = storage_of(parameter)
+    def _register(self, parameter: int, storage: int) -> None:
         others = self._trails.get(storage, _CONSTANT).parameters  # two may be views of one memory
-        self._trails[storage] = _Trail(others | {id(parameter)})
+        self._trails[storage] = _Trail(others | {parameter})
 
-    def _combined(self, op: Operator, given: Sequence[Tensor], call: Call) -> _Trail:
-        """Return the trail of what an operator makes of tensors, and note the parameters that it uses."""
-        trails = [self._trails.get(storage_of(tensor), _DATA) for tensor in given]
+    def _combined(self, ran: _Ran) -> _Trail:
+        """Return the trail of what an operator makes, and note the parameters that it uses."""
+        op, call = ran.op, ran.call
+        trails = [self._trails.get(storage, _DATA) for storage in ran.read]
         if trails and trails.count(_DATA) == len(trails):  # the common case
             return _Trail(data=True, product=call) if op.family == "linear" and len(trails) > 1 else _DATA
         of_data = [trail.data for trail in trails].count(True)
         if not of_data:
             parameters = frozenset[int]().union(*(trail.parameters for trail in trails))
             return _Trail(parameters) if parameters else _CONSTANT
-        for tensor, trail in zip(given, trails, strict=True):
+        for place, trail in enumerate(trails):
             if trail.parameters and of_data > trail.data:
-                use = _Use(call, _becomes_part(op, tensor))
+                use = _Use(call, _becomes_part(ran, place))
                 for parameter in trail.parameters:
                     self._uses.setdefault(parameter, []).append(use)
         return _after(op, trails, of_data, call)
 
 
-def _becomes_part(op: Operator, parameter: Tensor) -> bool:
-    """Tell whether a parameter becomes data: joined to it, put or looked up into it, or added place by place.
+def _dimensions(tensors: Sequence[Tensor]) -> list[int]:
+    """Return how many dimensions of each tensor are longer than 1."""
+    return [sum(size > 1 for size in tensor.shape) for tensor in tensors]
+
+
+def _becomes_part(ran: _Ran, place: int) -> bool:
+    """Tell whether what was read in a place becomes data: joined to it, put or looked up into it, or added to it.
 
     Added with a single dimension it is a bias.
     """
-    name = op.name.rstrip("_")
+    name = ran.op.name.rstrip("_")
     if name in _ADDS:
-        return sum(size > 1 for size in parameter.shape) > 1
-    return op.family == "reshape" or name in _PUTS or name in _LOOKS_UP
+        return ran.dims[place] > 1
+    return ran.op.family == "reshape" or name in _PUTS or name in _LOOKS_UP
 
 
 def _after(op: Operator, trails: Sequence[_Trail], of_data: int, call: Call) -> _Trail:
@@ -131,7 +176,8 @@ def _after(op: Operator, trails: Sequence[_Trail], of_data: int, call: Call) -> 
     attended = next((trail.attends for trail in trails if trail.attends), None)
     if op.family == "linear":
         if attended is not None and of_data > 1:  # scores may also be features, for a layer with weights
-            attended.row.attends = call.row.attends = True
+            for part in (attended, call):
+                part.attends = part.row.attends = True
         return _Trail(data=True, product=call) if of_data > 1 else _DATA
     product = next((trail.product for trail in trails if trail.product), None)
     if op.name in _SOFTMAX:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example
@@ -220,7 +220,9 @@ class Recorder:
     def _saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note that an operator ran in the current call."""
         self._clock += 1
-        self._look_at(op, args, output)
+        read, made = tensors_among((*args, *kwargs.values()) if kwargs else args), tensors_in(output)
+        storages = [storage_of(tensor) for tensor in made]
+        self._look_at(op, read, storages)
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
             source = None if self._current is not None or self._in_function else self.source
@@ -240,18 +242,18 @@ class Recorder:
             call.counted = True
         elif op.uncounted:
             call.uncounted.append(op.name)
-        self.purposes.follow(op, args, kwargs, output, call)
+        self.purposes.note(op, read, storages, call)
         if call is not self._current:
             self._finish(call, output)
 
-    def _look_at(self, op: Operator, args: Any, output: Any) -> None:
+    def _look_at(self, op: Operator, read: Sequence[Tensor], made: Sequence[int]) -> None:
         """Note which parameters an operator read, and which storages it created."""
-        for given in tensors_among(args) if op.lists else args:
-            if id(given) in self.watched:
-                self.touched.add(id(given))
+        for tensor in read:
+            if id(tensor) in self.watched:
+                self.touched.add(id(tensor))
         if op.fresh:
-            for tensor in tensors_in(output):
-                self._births[storage_of(tensor)] = self._clock
+            for storage in made:
+                self._births[storage] = self._clock
 
     def _where(self) -> Place:
         function = self._functions if self._in_function else None

@@ -60,6 +60,7 @@ class RowBuilder:
 
     def build(self, root: Call | None) -> tuple[tuple[Layer, ...], Totals]:
         """Return the rows in the order they ran, containers first, and the totals."""
+        self.purposes.find_attention()
         if root is not None:
             self._visit(root, None)
         unused = self._settle_uncalled()
