@@ -14,19 +14,21 @@ from torch import nn
 from alexnet_cli import AlexnetError, inspect
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, measured_hardware
-from alexnet_cli.analyses.profile import CompiledTime, Spread, profile
+from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, Spread, profile
 from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
 from alexnet_cli.analyses.turns import in_turns
 from alexnet_cli.cli.schema import json_schema
-from alexnet_cli.document import Note
+from alexnet_cli.document import Facts, Note
 from alexnet_cli.session.machine import better
 from alexnet_cli.session.session import Named, Session
 from alexnet_cli.tape import Operation, Tape
-from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Compiled, Pass, Passes
+from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Captured, Compiled, Pass, Passes
 from alexnet_cli.tracing import calibrate, compiling, events
+from alexnet_cli.tracing.capturing import captured
 from alexnet_cli.tracing.options import TrainingStep
 from alexnet_cli.views.profile import profile_document
 
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 MODEL = """
 import torch
 from torch import nn
@@ -453,7 +455,62 @@ def test_compare_times_models(alexnet, net):
     assert "Measured in turns" in alexnet("compare", net, net, "-i", "4", "--profile", "--seconds", "0.2").out
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_times_of_a_cuda_graph_stand_beside_the_plain():
+    report = inspect(nn.Sequential(nn.ReLU()), torch.zeros(1, 4)).report
+    timed = passes((1.0,), whole=(4.0, 4.0), seconds=4.0)
+    report = replace(report, passes=replace(timed, cuda_graph=Captured(9.0, (1.0, 2.0, 3.0))))
+    found = profile(report)
+    assert found.cuda_graph == CapturedTime(Spread(2.0, 1.5, 2.5), 0.5, 9.0)
+    [facts] = [block for block in profile_document(report, [found], None).blocks if isinstance(block, Facts)]
+    [graph] = [fact for fact in facts.facts if fact.label == "CUDA graph"]
+    assert (graph.value, graph.note.partition(";")[0]) == (2.0, "0.5 × the run as it is")
+
+
+def test_a_cuda_graph_needs_a_cuda_device(alexnet, net):
+    answer = alexnet("profile", net, "-i", "4", "--cuda-graph")
+    assert answer.code == 2
+    assert "--cuda-graph needs a CUDA device, not cpu" in answer.err
+    assert "--device cuda" in answer.err
+
+
+class Asking(nn.Module):
+    """Asks for a value, for which a run has to wait."""
+
+    def forward(self, x):
+        return x * x.sum().item()
+
+
+@needs_cuda
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+def test_a_run_by_a_cuda_graph(net, backward):
+    found = inspect(net, input_size=4, device="cuda").profile(seconds=0.2, cuda_graph=True, backward=backward)
+    assert found.cuda_graph.time.seconds > 0
+    assert found.cuda_graph.of_plain == pytest.approx(found.cuda_graph.time.seconds / found.whole.time.seconds)
+
+
+@needs_cuda
+def test_why_a_run_is_not_recorded():
+    with pytest.raises(AlexnetError, match="cannot be recorded into a CUDA graph"):
+        inspect(Asking(), input_size=4, device="cuda").profile(seconds=0.05, cuda_graph=True)
+
+
+@needs_cuda
+def test_a_graph_does_the_work_again():
+    """What `captured` returns runs on the same memory: new values of the input give new results."""
+    model, given = nn.Linear(4, 4).cuda(), torch.zeros(1, 4, device="cuda")
+    out = torch.empty(1, 4, device="cuda")
+
+    def work():
+        with torch.no_grad():
+            out.copy_(model(given))
+
+    replay = captured(work, model, torch.device("cuda"))
+    given.fill_(1.0)
+    replay()
+    torch.testing.assert_close(out, model(torch.ones(1, 4, device="cuda")).detach())
+
+
+@needs_cuda
 def test_on_a_gpu(net):
     found = inspect(net, input_size=4, device="cuda").profile(seconds=0.2)
     assert found.threads is None

@@ -48,11 +48,19 @@ class Compiled(Struct, frozen=True):
     breaks: int | None
 
 
+class Captured(Struct, frozen=True):
+    """The same run by a CUDA graph: the seconds in which it was warmed up and recorded, and those of its runs."""
+
+    first_seconds: float
+    whole: tuple[float, ...]
+
+
 class Passes(Struct, frozen=True):
     """One run that was repeated: the seconds of runs as they are, and those under the profiler.
 
     `settled` tells whether the runs as they are varied little; otherwise the time was up. `allocated` is null where the
-    profiler does not see the allocator, `compiled` where the run was not to be compiled.
+    profiler does not see the allocator, `compiled` where the run was not to be compiled, `cuda_graph` where it was not
+    to be recorded.
     """
 
     device_name: str
@@ -62,6 +70,7 @@ class Passes(Struct, frozen=True):
     settled: bool
     allocated: Allocated | None = None
     compiled: Compiled | None = None
+    cuda_graph: Captured | None = None
 
 
 class Bandwidth(Struct, frozen=True):

@@ -18,7 +18,7 @@ from alexnet_cli.analyses.cost import OUTSIDE, LayerCost, PhasedWork, Roof, cost
 from alexnet_cli.analyses.memory import tape_of, timeline
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Report
-from alexnet_cli.timing import Compiled, Pass, Passes
+from alexnet_cli.timing import Captured, Compiled, Pass, Passes
 
 _LAUNCH_BOUND = 0.5
 """An accelerator that works for less than this part of a layer's time waits for launches."""
@@ -110,10 +110,21 @@ class CompiledTime(Struct, frozen=True):
     breaks: int | None
 
 
+class CapturedTime(Struct, frozen=True):
+    """The whole run by a CUDA graph: its time, and how many times that of the run as it is.
+
+    In `first_seconds` it was warmed up and recorded.
+    """
+
+    time: Spread
+    of_plain: float
+    first_seconds: float
+
+
 class Profile(Struct, frozen=True):
     """Where the time of a run goes. `outside` is what no layer did, null if nothing; all add up to the whole.
 
-    `compiled` is null where the run was not to be compiled.
+    `compiled` is null where the run was not to be compiled, `cuda_graph` where it was not to be recorded into one.
     """
 
     batch_size: int | None
@@ -124,6 +135,7 @@ class Profile(Struct, frozen=True):
     outside: MeasuredWork | None
     by_type: tuple[TypeTime, ...]
     compiled: CompiledTime | None = None
+    cuda_graph: CapturedTime | None = None
 
 
 def profile(report: Report, roof: Roof | None = None, depth: int | None = None) -> Profile:
@@ -168,12 +180,18 @@ def profile(report: Report, roof: Roof | None = None, depth: int | None = None) 
     done = [*((layer.type, layer.family, layer) for layer in layers), (OUTSIDE, "other", outside)]
     by_type = _by_type(done, total) if summed else ()
     compiled = None if passes.compiled is None else _compiled(passes.compiled, total)
-    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type, compiled)
+    graph = None if passes.cuda_graph is None else _captured(passes.cuda_graph, total)
+    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type, compiled, graph)
 
 
 def _compiled(compiled: Compiled, plain: float) -> CompiledTime:
     time = spread(compiled.whole)
     return CompiledTime(time, time.seconds / plain, compiled.first_seconds, compiled.graphs, compiled.breaks)
+
+
+def _captured(captured: Captured, plain: float) -> CapturedTime:
+    time = spread(captured.whole)
+    return CapturedTime(time, time.seconds / plain, captured.first_seconds)
 
 
 def spread(times: Sequence[float]) -> Spread:

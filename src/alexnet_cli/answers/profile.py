@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, find_hardware, measured_hardware
-from alexnet_cli.analyses.profile import CompiledTime, LayerTime, MeasuredWork, Profile, TypeTime, Whole
+from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, LayerTime, MeasuredWork, Profile, TypeTime, Whole
 from alexnet_cli.analyses.profile import profile as analyse
 from alexnet_cli.analyses.slices import chrome_trace, speedscope
 from alexnet_cli.answers.answer import Answer, failures_of
@@ -38,6 +38,7 @@ class ProfileResult(Envelope, frozen=True, kw_only=True):
     outside: MeasuredWork | None = None
     by_type: tuple[TypeTime, ...] = ()
     compiled: CompiledTime | None = None
+    cuda_graph: CapturedTime | None = None
     hardware: Hardware | None = None
     sweep: tuple[Profile, ...] | UnsetType = UNSET
 
@@ -49,6 +50,7 @@ def profile(
     backward: bool = False,
     amp: str | None = None,
     compile: bool = False,  # noqa: A002 - as torch names it
+    cuda_graph: bool = False,
     calibrate: bool = False,
     depth: int | None = None,
     trace: Path | None = None,
@@ -58,8 +60,9 @@ def profile(
     """Measure how long each layer takes, and hold it against the least time that the device allows.
 
     The run is repeated for about so many `seconds`. With `backward` it is a training step. With `compile` the run is
-    measured compiled by torch as well, as a whole. `calibrate` measures first what the device can do. `trace` is a file
-    for Perfetto, `flame` one for speedscope. Several sizes in `batch_size` are compared.
+    measured compiled by torch as well, with `cuda_graph` by a CUDA graph, each as a whole. `calibrate` measures first
+    what the device can do. `trace` is a file for Perfetto, `flame` one for speedscope. Several sizes in `batch_size`
+    are compared.
 
     Raises:
         UsageError: an option does not parse, or there is no model to run.
@@ -77,7 +80,8 @@ def profile(
     sizes = tuple(batch_size or ())
     reports: list[Report] = []
     for size in sizes or (None,):
-        reports.append(session.with_batch(size).timed(seconds, step, silently=bool(reports), compiles=compile))
+        asked = {"silently": bool(reports), "compiles": compile, "captures": cuda_graph}
+        reports.append(session.with_batch(size).timed(seconds, step, **asked))
         if reports[-1].error is not None:
             break
         if size is not None and (run := reports[-1].run) and run.batch_size != size:

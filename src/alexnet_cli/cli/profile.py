@@ -29,6 +29,7 @@ Asked: Any = options_of(
     backward=typer.Option("--backward", help="Measure a training step: the forward and its backward."),
     amp=options.Amp,
     compile=typer.Option("--compile", help="Measure the run compiled by torch.compile as well, as a whole."),
+    cuda_graph=typer.Option("--cuda-graph", help="Measure the run by a CUDA graph as well, as a whole."),
     calibrate=typer.Option(
         "--calibrate", help="First measure the peak and the bandwidth of the device; they are kept for later runs."
     ),

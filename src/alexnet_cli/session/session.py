@@ -169,20 +169,29 @@ class Session:
             return None
 
     def timed(
-        self, seconds: float, step: TrainingStep | None, *, silently: bool = False, compiles: bool = False
+        self,
+        seconds: float,
+        step: TrainingStep | None,
+        *,
+        silently: bool = False,
+        compiles: bool = False,
+        captures: bool = False,
     ) -> Report:
         """Return the report of a run that was repeated under a profiler, on a real device: by default the model's own.
 
-        If it `compiles`, the run is repeated compiled as well.
+        If it `compiles`, the run is repeated compiled as well; if it `captures`, by a CUDA graph.
 
         Raises:
-            UsageError: there is no model to run, or nothing that compiles it.
+            UsageError: there is no model to run, nothing that compiles it, or no CUDA device for a graph.
             AlexnetError: the model cannot be loaded or run.
         """
         subject = self._model("profile")
         device = subject.home if self.how.device == META else self.how.device
+        if captures and not device.startswith("cuda"):
+            raise UsageError(f"--cuda-graph needs a CUDA device, not {device}", "--device cuda")
         mode = self.how.mode if step is None else "train"
-        how = replace(self.how, device=device, mode=mode, step=step, repeat=seconds, compiles=compiles)
+        timing = {"repeat": seconds, "compiles": compiles, "captures": captures}
+        how = replace(self.how, device=device, mode=mode, step=step, **timing)
         listener = self.listener.silenced() if silently else self.listener
         return Session(self.source, how, cache=False, listener=listener).report()
 

@@ -16,7 +16,7 @@ import torch
 from torch.profiler import record_function
 
 from alexnet_cli.tape import Tape
-from alexnet_cli.timing import Allocated, Compiled, Pass, Passes
+from alexnet_cli.timing import Allocated, Captured, Compiled, Pass, Passes
 from alexnet_cli.torch_insides import imports_unwatched
 from alexnet_cli.tracing.compiling import CompiledRun, compiled_run
 from alexnet_cli.tracing.devices import device_name
@@ -35,28 +35,37 @@ _AT_ONCE_S = 0.2
 
 
 def time_passes(
-    run: Forward | Step, tape: Tape, device: torch.device, budget: float, *, compiles: bool = False
+    run: Forward | Step,
+    tape: Tape,
+    device: torch.device,
+    budget: float,
+    *,
+    compiles: bool = False,
+    captures: bool = False,
 ) -> Passes:
     """Repeat a run that was recorded, for about `budget` seconds and at least a few times.
 
-    Runs that are compiled are made in turns with the others, if it `compiles`.
+    Runs that are compiled are made in turns with the others, if it `compiles`, and those of a CUDA graph if it
+    `captures`.
 
     Raises:
         UsageError: torch has no compiler here.
-        ForwardError: it cannot compile the model.
+        ForwardError: it cannot compile the model, or not record it into a graph.
     """
     stopwatch = _Stopwatch(run, device)
     whole: list[float] = []
     passes: list[Pass] = []
     with calm_collector(), plain_kernels(), imports_unwatched():
         first = stopwatch.whole()  # what was recorded did not warm up what only a plain run uses
-        other = _Other(compiled_run(run), device) if compiles else None
+        compiled = _Compiled(compiled_run(run), device) if compiles else None
+        replayed = _Replayed(stopwatch, device) if captures else None
+        others: list[_Compiled | _Replayed] = [each for each in (compiled, replayed) if each is not None]
         at_once = max(1, min(LEAST_RUNS, int(_AT_ONCE_S / first)))
         began = perf_counter()
         while not _is_enough(whole, perf_counter() - began, budget):
             whole += [stopwatch.whole() for _ in range(at_once)]
             passes += [pass_of(*each, tape) for each in stopwatch.by_event(at_once)]
-            if other is not None:
+            for other in others:
                 other.repeat(at_once)
         allocated = stopwatch.allocated(tape)
     return Passes(
@@ -66,7 +75,8 @@ def time_passes(
         passes=tuple(passes),
         settled=_varies_little(whole),
         allocated=allocated,
-        compiled=None if other is None else other.told(),
+        compiled=None if compiled is None else compiled.told(),
+        cuda_graph=None if replayed is None else replayed.told(),
     )
 
 
@@ -85,14 +95,18 @@ class _Stopwatch:
         self.synchronize()
         with within():
             start = perf_counter()
-            if isinstance(self.run, Forward):
-                with torch.no_grad():
-                    self.run()
-            else:
-                loss = loss_of(self.run.run_forward(self.device))
-                loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+            self.once()
             self.synchronize()
             return perf_counter() - start
+
+    def once(self) -> None:
+        """Run the forward, or the forward and its backward."""
+        if isinstance(self.run, Forward):
+            with torch.no_grad():
+                self.run()
+        else:
+            loss = loss_of(self.run.run_forward(self.device))
+            loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
 
     def by_event(self, runs: int) -> list[tuple[Event, list[Event]]]:
         """Return the operators of so many runs under the profiler, by their start, each with the run around them."""
@@ -112,7 +126,7 @@ class _Stopwatch:
         return Allocated(tuple(step.position for step in steps), highest(run, steps, changes))
 
 
-class _Other:
+class _Compiled:
     """Times the run that is compiled."""
 
     def __init__(self, run: CompiledRun, device: torch.device) -> None:
@@ -129,6 +143,34 @@ class _Other:
 
     def told(self) -> Compiled:
         return Compiled(self.first, tuple(self.seconds), *self.run.graphs())
+
+
+class _Replayed:
+    """Times the run that is recorded into a CUDA graph."""
+
+    def __init__(self, stopwatch: _Stopwatch, device: torch.device) -> None:
+        from alexnet_cli.tracing.capturing import captured  # most runs need none of it
+
+        self.synchronize = synchronizer(device)
+        start = perf_counter()
+        self.replay = captured(stopwatch.once, stopwatch.run.model, device)
+        self.synchronize()
+        self.first = perf_counter() - start
+        self._one()  # the first replay uploads the graph
+        self.seconds: list[float] = []
+
+    def repeat(self, runs: int) -> None:
+        self.seconds += [self._one() for _ in range(runs)]
+
+    def _one(self) -> float:
+        self.synchronize()
+        start = perf_counter()
+        self.replay()
+        self.synchronize()
+        return perf_counter() - start
+
+    def told(self) -> Captured:
+        return Captured(self.first, tuple(self.seconds))
 
 
 def synchronizer(device: torch.device) -> Callable[[], None]:

@@ -90,7 +90,7 @@ class TraceOptions(Struct, frozen=True):
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
     With `repeat` the run, on a real device, is repeated for so many seconds, with and without a profiler, and also
-    compiled if it `compiles`.
+    compiled if it `compiles`, and by a CUDA graph if it `captures`.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
     `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
     other inputs that would fit: looking for these takes many runs. With `source` the trace notes which lines of the
@@ -110,6 +110,7 @@ class TraceOptions(Struct, frozen=True):
     serving: Serving | None = None
     repeat: float | None = None
     compiles: bool = False
+    captures: bool = False
     sizes: tuple[Size, ...] = ()
     falls_back: bool = True
     advises: bool = True

@@ -214,7 +214,8 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     if failure is None and tape is not None and options.repeat is not None and not isinstance(run, Serve):
         from alexnet_cli.tracing.clock import time_passes  # a run that is not timed needs no clock
 
-        passes = time_passes(run, tape, device, options.repeat, compiles=options.compiles)
+        others = {"compiles": options.compiles, "captures": options.captures}
+        passes = time_passes(run, tape, device, options.repeat, **others)
     wiring = run.wiring if isinstance(run, Step) and run.wiring is not None else UNSET
     return Report(generator(), described, how, error, layers, totals, tape, passes, wiring), failure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.profile import CompiledTime, LayerTime, Profile, Spread, TypeTime
+from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, LayerTime, Profile, Spread, TypeTime
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import flops_per_s, seconds, si
@@ -30,6 +30,10 @@ _COMPILED = (
     "torch.compile makes kernels of operators of several layers, so the layers are those of the run as it is; both "
     "runs were measured in turns."
 )
+_GRAPH = (
+    "A CUDA graph launches all kernels of a run at once, so the layers are those of the run as it is; both runs were "
+    "measured in turns. What it saves is the time in which the GPU waits for launches."
+)
 _FLOOR = (
     "Minimum times are those of `alexnet cost`: for each kernel, the longer of its FLOPs at the peak and its bytes at "
     "the full bandwidth."
@@ -52,6 +56,7 @@ def profile_document(report: Report, found: Sequence[Profile], roof: Roof | None
         Note(_MEASURED),
         Note(_ALLOCATED) if first.whole.peak_bytes is not None else None,
         Note(_COMPILED) if first.compiled is not None else None,
+        Note(_GRAPH) if first.cuda_graph is not None else None,
         *profile_notes(first, roof),
     )
     how = run_line(report.run) + "".join(f", {each.batch_size}" for each in found[1:])
@@ -116,6 +121,10 @@ def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
     if any(each.compiled is not None for each in found):
         columns[Column("compiled_seconds", "Compiled", "seconds", priority=6)] = lambda each: (
             None if each.compiled is None else each.compiled.time.seconds
+        )
+    if any(each.cuda_graph is not None for each in found):
+        columns[Column("cuda_graph_seconds", "CUDA graph", "seconds", priority=6)] = lambda each: (
+            None if each.cuda_graph is None else each.cuda_graph.time.seconds
         )
     return table("by_batch", _known(columns, roof), found, "By batch size")
 
@@ -189,6 +198,7 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
     if found.outside is not None and found.outside.time.seconds:
         facts.append(Fact("outside layers", found.outside.time.seconds, "seconds", level=1))
     facts += [] if found.compiled is None else _compiled(found.compiled)
+    facts += [] if found.cuda_graph is None else _captured(found.cuda_graph)
     if whole.peak_bytes is not None:
         facts.append(Fact("Peak memory", whole.peak_bytes, "bytes", "measured, without weights and inputs"))
         facts.append(Fact("predicted", whole.predicted_peak_bytes, "bytes", "by `alexnet memory`", level=1))
@@ -202,11 +212,21 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
     return Facts(tuple(facts))
 
 
+def _beside_the_plain(other: CompiledTime | CapturedTime) -> str:
+    low, high = seconds(other.time.low), seconds(other.time.high)
+    return f"{times(other.of_plain)} the run as it is; half of the runs from {low} to {high}"
+
+
+def _captured(captured: CapturedTime) -> list[Fact]:
+    return [
+        Fact("CUDA graph", captured.time.seconds, "seconds", _beside_the_plain(captured)),
+        Fact("recording", captured.first_seconds, "seconds", "warm-up included", level=1),
+    ]
+
+
 def _compiled(compiled: CompiledTime) -> list[Fact]:
-    low, high = seconds(compiled.time.low), seconds(compiled.time.high)
-    told = f"{times(compiled.of_plain)} the run as it is; half of the runs from {low} to {high}"
     facts = [
-        Fact("Compiled", compiled.time.seconds, "seconds", told),
+        Fact("Compiled", compiled.time.seconds, "seconds", _beside_the_plain(compiled)),
         Fact(
             "first run", compiled.first_seconds, "seconds", "it was compiled in it, or read from torch's cache", level=1
         ),
