@@ -52,7 +52,15 @@ def real_peak(code: dict[str, Any], model: nn.Module, given: Tensor) -> int:
     step()
     optimizer.zero_grad(set_to_none=True)
     state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
+    state += [each for weight in model.parameters() for each in scales_of(weight)]
     return bytes_of([*model.parameters(), *model.buffers(), given, *state]) + most_allocated(step)
+
+
+def scales_of(weight: Any) -> list[Tensor]:
+    """Return what bitsandbytes holds beside a weight in four bits."""
+    state = getattr(weight, "quant_state", None)
+    own = [] if state is None else [state.absmax, state.code, state.offset, state.state2.absmax, state.state2.code]
+    return [*own]
 
 
 def table() -> str:

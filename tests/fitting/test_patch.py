@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,11 @@ class Noisy(nn.Module):
         return self.plain(self.blocks(x))
 
 
-def emitted(step: Changed, *, statistics: bool = False, cached: bool = False) -> dict:
+def emitted(step: Changed, *, statistics: bool = False, cached: bool = False, modules: Collection[str] = ()) -> dict:
     dtype = None if step.amp is None else AMP_DTYPES[step.amp]
-    return loaded(patch_of(step, ("net.py:Net",), autocast=dtype, statistics=statistics, cached=cached))
+    return loaded(
+        patch_of(step, ("net.py:Net",), autocast=dtype, statistics=statistics, cached=cached, modules=modules)
+    )
 
 
 SGD = Changed(32, "sgd", None, foreach=False, micro_batches=1, checkpoint=())

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.chain import Block, chain_of
-from alexnet_cli.analyses.fitting.choose import Composed, Work, compose, regular
+from alexnet_cli.analyses.fitting.choose import Composed, Work, compose
 from alexnet_cli.analyses.fitting.halves import Gradients, Update, split
 from alexnet_cli.analyses.fitting.parts import Choice
-from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, has_8_bits
+from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
+from alexnet_cli.analyses.fitting.tried import Changed, Tried, has_8_bits
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, timeline
+from alexnet_cli.answers.changes import kinds_of, paths_of, said_of
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.session.how import TrainingStep
+from alexnet_cli.session.how import Lora, TrainingStep
 from alexnet_cli.session.session import Session, Variation
 from alexnet_cli.units import count
 
-NAMES = {
-    "sgd": "SGD",
-    "sgd-momentum": "SGD with momentum",
-    "adam": "Adam",
-    "adamw": "AdamW",
-    "adam-8bit": "8-bit Adam",
-    "adamw-8bit": "8-bit AdamW",
-    "none": "no update",
-}
 _KEPT = 8
 
 
@@ -53,7 +46,8 @@ class Candidates:
         self.budget = budget
         self.roof = roof
         self._known: dict[TrainingStep, Tried | None] = {}
-        self._updates: dict[tuple[str, bool], Update] = {}
+        self._updates: dict[TrainingStep, Update] = {}
+        self._smaller: dict[int, Tried | None] = {}
         self._gradients: dict[TrainingStep, Gradients] = {}
         self._shown: dict[TrainingStep, None] = {}
         self._reports: OrderedDict[TrainingStep, Report] = OrderedDict()
@@ -69,8 +63,7 @@ class Candidates:
         self.chain = chain_of(report) if checkpoints else ()
         self.batch = None if report.run is None else report.run.batch_size
         self.statistics = any("BatchNorm" in layer.type for layer in report.layers)
-        until = _until_update(step)
-        self._gradients[until], self._updates[step.optimizer, step.foreach] = split(report, roof)
+        self._gradients[_until_update(step)], self._updates[step] = split(report, roof)
         self._base = step_work(report, roof)
         self._asked_peak = peak_of(timeline(report)).bytes
         self.run(step)
@@ -78,11 +71,12 @@ class Candidates:
     @property
     def tried(self) -> tuple[Tried, ...]:
         """What was traced as a candidate, in that order."""
-        return tuple(each for step in self._shown if (each := self._known[step]) is not None)
+        shown = (*(self._known[step] for step in self._shown), *self._smaller.values())
+        return tuple(each for each in shown if each is not None)
 
     def update_fits(self, step: TrainingStep, *, outputs: bool) -> bool:
         """Tell whether a step's update fits, with or without the outputs that are live while it runs."""
-        gradients, update = self._gradients[_until_update(self.asked)], self._update(step)
+        gradients, update = self._until(self._plain(step)), self._update(step)
         beside = gradients.end_bytes if outputs else gradients.fixed_bytes
         return beside + update.held_bytes + update.extra_bytes <= self.budget
 
@@ -91,18 +85,33 @@ class Candidates:
         foreach = self.asked.foreach and not has_8_bits(optimizer)
         return replace(self.asked, optimizer=optimizer, amp=amp, foreach=foreach)
 
-    def divisors(self) -> list[int]:
-        """Return into how many equal parts the batch can be cut."""
+    @property
+    def can_cut(self) -> bool:
+        """Tell whether the batch is known and can be cut."""
         run = self.report.run
         if self.batch is None or run is None or not any(given.shape[:1] == (self.batch,) for given in run.inputs):
-            return []
-        if any(given.per_sample for given in run.inputs):
+            return False
+        return not any(given.per_sample for given in run.inputs)
+
+    def divisors(self) -> list[int]:
+        """Return into how many equal parts the batch can be cut."""
+        if self.batch is None or not self.can_cut:
             return []
         return [number for number in range(2, self.batch + 1) if self.batch % number == 0]
 
     def chosen(self, choice: Choice) -> tuple[tuple[str, ...], ...]:
         """Return the paths of the blocks that a choice runs again."""
-        return tuple(block.paths for block, own in zip(self.chain, choice, strict=True) if own)
+        return paths_of(self.chain, choice)
+
+    def adapted(self, rank: int, *, four_bits: bool) -> TrainingStep | None:
+        """Return the step with adapters beside the model's linear layers; None if it has none that could have any."""
+        layers = linear_layers(self.report)
+        return replace(self.asked, lora=Lora(rank, layers, four_bits)) if layers else None
+
+    def frozen(self, blocks: int) -> TrainingStep | None:
+        """Return the step in which so many of the first blocks, and all before them, are frozen; None if all would."""
+        trained = from_block(self.report, self.chain, blocks)
+        return replace(self.asked, trained=trained) if trained else None
 
     def compose(self, start: TrainingStep) -> Composed | None:
         """Return what a step takes with any choice of blocks; None if it has none that can be run again."""
@@ -144,11 +153,14 @@ class Candidates:
 
     def _update(self, step: TrainingStep) -> Update:
         """Return what a step's optimiser holds and takes, from the step as asked with that optimiser."""
-        key = step.optimizer, step.foreach
-        if key not in self._updates:
-            whole = replace(self.asked, optimizer=step.optimizer, foreach=step.foreach)
-            self._updates[key] = split(self._trace(whole), self.roof)[1]
-        return self._updates[key]
+        whole = replace(self._plain(step), optimizer=step.optimizer, foreach=step.foreach)
+        if whole not in self._updates:
+            self._updates[whole] = split(self._trace(whole), self.roof)[1]
+        return self._updates[whole]
+
+    def _plain(self, step: TrainingStep) -> TrainingStep:
+        """Return the step as asked that trains the same parameters."""
+        return replace(self.asked, lora=step.lora, trained=step.trained)
 
     def _until(self, step: TrainingStep) -> Gradients:
         """Return what a step takes until it has its gradients."""
@@ -166,17 +178,38 @@ class Candidates:
                 self._reports.popitem(last=False)
         return self._reports[until]
 
+    def smaller(self, batch: int) -> Tried | None:
+        """Trace the step as asked with fewer samples; None if it cannot be run like this.
+
+        It is none of those that were tried before `offer` takes it for one.
+        """
+        try:
+            self.traces += 1
+            report = self.session.once(Variation(step=_until_update(self.asked), batch_size=batch, on_meta=True))
+        except AlexnetError:
+            return None
+        return self._weighed(self.asked, split(report, self.roof)[0], batch)
+
+    def offer(self, batch: int, tried: Tried) -> None:
+        """Take a smaller batch for one of the candidates."""
+        self._smaller[batch] = tried
+
     def _trace(self, step: TrainingStep) -> Report:
         self.traces += 1
         return self.session.once(Variation(step=step, on_meta=True))
 
-    def _weighed(self, step: TrainingStep) -> Tried:
-        gradients, update = self._until(step), self._update(step)
+    def _weighed(self, step: TrainingStep, gradients: Gradients | None = None, batch: int | None = None) -> Tried:
+        """Return what a step takes; `gradients` are those of a smaller `batch`."""
+        gradients, update = gradients or self._until(step), self._update(step)
         work, peak = gradients.work.plus(update.work), update.peak_with(gradients)
-        kinds = tuple(self._kinds(step))
-        changes_result = {"amp", "optimizer"} | ({"micro_batches"} if self.statistics else set())
+        kinds = (*kinds_of(step, self.asked), *(("batch",) if batch else ()))
+        said = [f"a batch of {count(batch)}"] if batch else [*said_of(step, self.asked, self.chain, self.batch)]
+        changes_result = {"amp", "optimizer", "lora", "qlora", "freeze", "batch"}
+        changes_result |= {"micro_batches"} if self.statistics else set()
+        samples = batch or self.batch or 1
+        adapters = step.lora or Lora(0, ())
         return Tried(
-            change=" + ".join(self._said(step)) or "as asked",
+            change=" + ".join(said) or "as asked",
             kinds=kinds,
             same_result=not changes_result.intersection(kinds),
             peak_bytes=peak,
@@ -186,38 +219,21 @@ class Candidates:
             seconds_floor=work.seconds,
             flops=work.flops,
             bytes_moved=work.bytes,
-            slowdown=_ratio(work, self._base),
+            slowdown=_ratio(work, self._base) * (self.batch or 1) / samples,
             blocks=len(self.chain),
-            step=Changed(self.batch, step.optimizer, step.amp, step.foreach, step.micro_batches, step.checkpoint),
+            step=Changed(
+                batch or self.batch,
+                step.optimizer,
+                step.amp,
+                step.foreach,
+                step.micro_batches,
+                step.checkpoint,
+                adapters.rank or None,
+                adapters.layers,
+                adapters.four_bits,
+                step.trained,
+            ),
         )
-
-    def _kinds(self, step: TrainingStep) -> Iterator[Kind]:
-        asked = self.asked
-        if step.checkpoint:
-            yield "checkpoint"
-        if step.micro_batches > 1:
-            yield "micro_batches"
-        if step.foreach != asked.foreach and not has_8_bits(step.optimizer):
-            yield "foreach"
-        if step.amp != asked.amp:
-            yield "amp"
-        if step.optimizer != asked.optimizer:
-            yield "optimizer"
-
-    def _said(self, step: TrainingStep) -> Iterator[str]:
-        again, blocks = len(step.checkpoint), len(self.chain)
-        for kind in self._kinds(step):
-            if kind == "checkpoint":
-                usual = {self.chosen(choice): name for name, choice in regular(blocks)}
-                yield f"checkpoint {usual.get(step.checkpoint) or f'{count(again)} of {count(blocks)} blocks'}"
-            elif kind == "micro_batches":
-                yield f"{count(step.micro_batches)} micro-batches of {count((self.batch or 0) // step.micro_batches)}"
-            elif kind == "foreach":
-                yield "parameters updated one by one"
-            elif kind == "amp":
-                yield f"autocast to {step.amp}"
-            elif kind == "optimizer":
-                yield f"{NAMES[step.optimizer]} instead of {NAMES[self.asked.optimizer]}"
 
 
 def _ratio(work: StepWork, base: StepWork) -> float:

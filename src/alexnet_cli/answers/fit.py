@@ -15,7 +15,7 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.tried import KINDS, Tried, best_of, ranked
 from alexnet_cli.analyses.hardware import Hardware, find_hardware
 from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
-from alexnet_cli.answers.candidates import NAMES
+from alexnet_cli.answers.changes import NAMES
 from alexnet_cli.answers.files import check_place, write_file
 from alexnet_cli.answers.fitting import Search
 from alexnet_cli.answers.memory import Device, device_of
@@ -27,7 +27,7 @@ from alexnet_cli.session.how import AMP_DTYPES, TrainingStep, training_step
 from alexnet_cli.session.session import Session
 from alexnet_cli.units import count, size
 from alexnet_cli.views.fit import Fitting, fit_document, fit_failed_document
-from alexnet_cli.views.patch import patch_of
+from alexnet_cli.views.patch import changes_model, patch_of
 
 
 class AskedStep(Struct, frozen=True):
@@ -70,6 +70,7 @@ def fit(
     amp: str | None = None,
     batch_size: int | None = None,
     foreach: bool = True,
+    lora: int | None = None,
     without: Sequence[str] | None = None,
     emit: str | PathLike[str] | None = None,
     predict_for: str | None = None,
@@ -77,8 +78,10 @@ def fit(
     """Find what makes a training step fit: each change is traced, and the cheapest that fits comes first.
 
     The `budget` is the GPU's memory unless it is given. Kinds of changes that are not wanted are named in `without`:
-    checkpoint, micro-batches, foreach, amp, optimizer. `emit` names a Python file to write: functions that apply the
-    chosen change to a model and run a step. The answer holds if something fits.
+    checkpoint, micro-batches, foreach, amp, optimizer, lora, qlora, freeze, batch. `lora` is the rank of adapters; with
+    it they are tried in any case, without it, of rank 16, where nothing fits that trains all parameters. `emit`
+    names a Python file to write: functions that apply the chosen change to a model and run a step. The answer holds if
+    something fits.
 
     `predict_for` is `cuda`, the default, or `cpu`: peaks are then those on this machine's CPU, with the workspaces of
     oneDNN's convolutions and LSTMs.
@@ -94,6 +97,8 @@ def fit(
     file = None if emit is None else _file(emit)
     kinds = [KINDS[one_of(name, KINDS, "change")] for name in without or ()]
     step = training_step(optimizer, amp, foreach=foreach)
+    if lora is not None and lora < 1:
+        raise UsageError(f"--lora {lora} is no rank", "write a whole number from 1 up, as in --lora 16")
     session = session.with_batch(batch_size)
     session = session.as_on_cpu() if device == "cpu" else session
     report = session.report()
@@ -101,7 +106,7 @@ def fit(
         result = _result(session, None, _asked(step, None), room, hardware, device=device)
         return Answer(result, lambda: fit_failed_document(report), failures=failures_of(report))
     with session.listener.tracing("trying changes"):
-        search = Search(session, step, room.bytes, None if hardware is None else Roof(hardware), kinds)
+        search = Search(session, step, room.bytes, None if hardware is None else Roof(hardware), kinds, lora=lora)
         search.search()
     result = _result(session, search, _asked(step, search.steps.batch), room, hardware, device=device)
     if file is not None and result.chosen is not None:
@@ -172,14 +177,16 @@ def _patch(session: Session, search: Search, result: FitResult) -> str:
         f"Predicted: a peak of {size(chosen.peak_bytes)} of {size(result.budget_bytes)} ({where}),",
         f"with {NAMES[step.optimizer]}{batch}. Written by `alexnet fit`. In your training loop:",
         "",
-        *(["    model = changed(model)"] if step.checkpoint else []),
+        *(["    model = changed(model)"] if changes_model(step) else []),
         *(["    optimizer = optimizer_of(model, lr=1e-3)"] if updated else []),
         *(["    scaler = torch.amp.GradScaler()"] if "scaler" in given else []),
         f"    training_step({given}, loss_of=criterion, targets=(labels,))",
     )
     dtype = None if step.amp is None else AMP_DTYPES[step.amp]
     cached = "transformers" in sys.modules  # then the model may be one of its
-    return patch_of(step, about, autocast=dtype, statistics=search.steps.statistics, cached=cached)
+    modules = {layer.path for layer in search.steps.report.layers}
+    statistics = search.steps.statistics
+    return patch_of(step, about, autocast=dtype, statistics=statistics, cached=cached, modules=modules)
 
 
 def _file(emit: str | PathLike[str]) -> Path:

@@ -22,6 +22,10 @@ CHEAPER = {
 _ROUNDS = 4
 _WORTH = 1.01
 """Micro-batches and checkpoints are combined where one alone fits if that could save more than 1 % of the time."""
+_BATCHES = 8
+_LEAST_TO_CUT = 2
+RANK = 16
+"""The rank of adapters that were not asked for."""
 _NEAR = 1.1
 """The best choice of blocks is looked for where running all of them again needs at most that much of the budget."""
 
@@ -35,12 +39,20 @@ class Search:
     """
 
     def __init__(
-        self, session: Session, step: TrainingStep, budget: int, roof: Roof | None, without: Collection[Kind] = ()
+        self,
+        session: Session,
+        step: TrainingStep,
+        budget: int,
+        roof: Roof | None,
+        without: Collection[Kind] = (),
+        *,
+        lora: int | None = None,
     ) -> None:
         self.steps = Candidates(session, step, budget, roof, checkpoints="checkpoint" not in without)
         self.asked = step
         self.budget = budget
         self.without = frozenset(without)
+        self.lora = lora
         self._rounded: dict[tuple[Block, ...], int] = {}
 
     @property
@@ -53,19 +65,78 @@ class Search:
         return self._rounded.get(tried.step.checkpoint, 0)
 
     def search(self) -> None:
-        """Try changes, those first that leave the training's result as it is, until some fit."""
+        """Try changes, those first that leave the training's result as it is, until some fit.
+
+        Where none does, fewer parameters are trained. In the end the largest batch is looked for that fits unchanged.
+        """
         if self._fits(self.asked):
             return
         for step in self._singles(self.asked):
             self.steps.run(step)
+        self._same_training()
+        if best_of(self.tried) is None:
+            self._fewer_trained()
+        if best_of(self.tried) is None:
+            self._least()
+        if "batch" not in self.without:
+            self._fewer_samples()
+
+    def _same_training(self) -> None:
+        """Make each of the steps fit from which on blocks and micro-batches are chosen, until one does."""
         for start in self._starts():
             self._make_fit(start)
             best, own = best_of(self.tried), self.steps.run(start)
             if best is not None and own is not None and best.change_of_result <= own.change_of_result:
                 return
-        if best_of(self.tried) is not None:
+
+    def _fewer_trained(self) -> None:
+        """Train adapters, or freeze what runs first: the fewest blocks with which a step fits."""
+        for step in self._adapted():
+            self._make_fit(step)
+            if best_of(self.tried) is not None:
+                return
+        steps = [] if "freeze" in self.without else [self.steps.frozen(at + 1) for at in range(len(self.steps.chain))]
+        known = [step for step in steps if step is not None]
+        if not known:
             return
-        self._least()
+        low, high = 0, len(known) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._fits(known[middle]) else (middle + 1, high)
+        self._make_fit(known[high])
+
+    def _adapted(self) -> list[TrainingStep]:
+        kinds: tuple[tuple[Kind, bool], ...] = ("lora", False), ("qlora", True)
+        steps = (
+            self.steps.adapted(self.lora or RANK, four_bits=bits) for kind, bits in kinds if kind not in self.without
+        )
+        return [step for step in steps if step is not None]
+
+    def _fewer_samples(self) -> None:
+        """Find the largest batch that fits as it was asked, by what one sample adds between two that were traced.
+
+        That is exact where memory grows evenly with the batch; else the next tries close in on it.
+        """
+        whole, asked = self.steps.batch, self.steps.run(self.asked)
+        if whole is None or whole < _LEAST_TO_CUT or asked is None or not self.steps.can_cut:
+            return
+        low, below = next(((n, each) for n in (1, 2) if (each := self.steps.smaller(n)) is not None), (0, None))
+        if below is None or not below.fits or low >= whole:
+            return
+        high, above = whole, asked.peak_bytes
+        for _ in range(_BATCHES):
+            if high - low == 1:
+                break
+            share = (self.budget - below.peak_bytes) / max(above - below.peak_bytes, 1)
+            middle = min(max(low + int(share * (high - low)), low + 1), high - 1)
+            found = self.steps.smaller(middle)
+            if found is None:
+                break
+            if found.fits:
+                low, below = middle, found
+            else:
+                high, above = middle, found.peak_bytes
+        self.steps.offer(low, below)
 
     def _singles(self, step: TrainingStep) -> Iterator[TrainingStep]:
         """Yield the step with one thing changed that needs no choice."""
@@ -77,6 +148,8 @@ class Search:
             yield replace(step, amp="bf16")
         for name in self._cheaper:
             yield self.steps.with_optimizer(name, step.amp)
+        if self.lora is not None:
+            yield from self._adapted()
 
     def _starts(self) -> Iterator[TrainingStep]:
         """Yield the steps from which on blocks and micro-batches are chosen, those first that change least.

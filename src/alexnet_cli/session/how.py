@@ -22,6 +22,7 @@ from alexnet_cli.tracing.options import (
     OPTIMIZERS,
     PARAMETER_DTYPES,
     Block,
+    Lora,
     Parallel,
     Part,
     Serving,
@@ -30,7 +31,7 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Block", "Parallel", "Serving", "Size"]
+__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Block", "Lora", "Parallel", "Serving", "Size"]
 __all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving", "training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")

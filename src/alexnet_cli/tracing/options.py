@@ -27,6 +27,17 @@ Block = tuple[str, ...]
 """What a checkpoint runs again as one: the path of a module, or those of neighbours in an `nn.Sequential`."""
 
 
+class Lora(Struct, frozen=True):
+    """Adapters of a `rank` beside the linear `layers`, as peft's LoRA; all other weights are frozen.
+
+    With `four_bits` the weights of these layers are held in NF4, as QLoRA and bitsandbytes do.
+    """
+
+    rank: int
+    layers: tuple[str, ...]
+    four_bits: bool = False
+
+
 class TrainingStep(Struct, frozen=True):
     """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
 
@@ -36,7 +47,8 @@ class TrainingStep(Struct, frozen=True):
 
     `checkpoint` names the blocks that the backward runs again. With several `micro_batches` the batch is cut into so
     many parts, and their gradients are summed before the update; the first two are run, as all others do what the
-    second does.
+    second does. With `lora` the model is trained by adapters. `trained` names the modules whose parameters are trained,
+    unless a module outside of them holds these too; without it all are.
     """
 
     optimizer: str = "sgd"
@@ -44,6 +56,8 @@ class TrainingStep(Struct, frozen=True):
     foreach: bool = False
     checkpoint: tuple[Block, ...] = ()
     micro_batches: int = 1
+    lora: Lora | None = None
+    trained: tuple[str, ...] = ()
 
 
 Part = Literal["prefill", "decode"]

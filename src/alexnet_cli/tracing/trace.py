@@ -171,6 +171,10 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     making = None if options.step is None else Making()
     with nullcontext() if making is None else making.watched():
         model = build(subject, device, options, notify)
+    if options.step is not None and (options.step.lora or options.step.trained):
+        from alexnet_cli.tracing.recording.adapters import as_trained  # most steps train all there is
+
+        as_trained(model, options.step)
     fed = feed(model, device, trial, notify)
     taping = options.device == META or options.repeat is not None
     recorder = Recorder(device, model, taping=taping, source=options.source, as_on_cpu=options.as_on_cpu)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from alexnet_cli.analyses.capacity import Room
-from alexnet_cli.analyses.fitting.tried import Tried
+from alexnet_cli.analyses.fitting.tried import SMALLER, TRAINS_LESS, Tried
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table
 from alexnet_cli.report import Report
@@ -30,6 +30,14 @@ _WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU i
 _RESULT = (
     "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
     "them, updates one by one. Then those that round: mixed precision, 8 bits. Other optimisers train differently."
+)
+_TRAINS_LESS = (
+    "LoRA and QLoRA train adapters beside the linear layers, all but the output layer; where blocks are frozen, what "
+    "runs before the others is not trained at all. These come after all that trains the same parameters."
+)
+_SMALLER = (
+    "A smaller batch is another step than was asked for, so it comes last; it is the largest that fits with nothing "
+    "else changed, and its time is for as many samples."
 )
 _ROUNDED = (
     "There were too many choices of blocks to look at each: those that keep almost the same were taken together. Any "
@@ -60,6 +68,8 @@ def fit_document(report: Report, found: Fitting) -> Document:
         _tried(found) if len(found.tried) > 1 else None,
         Note(_TIMED if found.hardware else _WORK) if len(found.tried) > 1 else None,
         Note(_RESULT) if len(found.tried) > 1 else None,
+        Note(_TRAINS_LESS) if any(TRAINS_LESS <= each.change_of_result < SMALLER for each in found.tried) else None,
+        Note(_SMALLER) if any(each.change_of_result == SMALLER for each in found.tried) else None,
         Note(_ROUNDED.format(size=size(found.rounded_bytes))) if found.rounded_bytes else None,
         Note(_PREDICTED_CPU if found.device == "cpu" else _PREDICTED),
     )
@@ -91,11 +101,15 @@ def _facts(found: Fitting) -> Iterator[Fact]:
         yield Fact("its time", _slower(chosen), level=1)
         if chosen.seconds_floor is not None:
             yield Fact("at least", chosen.seconds_floor, "seconds", "a step", level=1)
-        yield Fact(
-            "the result", "stays the same" if chosen.same_result else "changes: the training is another one", level=1
-        )
+        yield Fact("the result", _result(chosen), level=1)
     if found.emitted is not None:
         yield Fact("Code", found.emitted)
+
+
+def _result(chosen: Tried) -> str:
+    if chosen.change_of_result == SMALLER:
+        return f"is that of other steps: each sees {count(chosen.step.batch_size or 0)} samples"
+    return "stays the same" if chosen.same_result else "changes: the training is another one"
 
 
 def _slower(tried: Tried) -> str:
@@ -126,6 +140,8 @@ def _why(tried: Tried, chosen: Tried | None) -> str:
     if chosen is None or tried == chosen:
         return "chosen"
     if chosen.change_of_result < tried.change_of_result:
+        if tried.change_of_result >= TRAINS_LESS:
+            return "fits, another step" if tried.change_of_result == SMALLER else "fits, trains less"
         return "fits, changes the result" if chosen.same_result else "fits, changes more"
     return "fits, slower" if tried.slowdown > chosen.slowdown * _SAME else "fits, takes as long"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from alexnet_cli.analyses.fitting.tried import Changed, has_8_bits
+from alexnet_cli.views.patch_trained import changes_of, constants_of, functions_of, imports_of
 
 _CLASSES = {
     "sgd": "torch.optim.SGD",
@@ -16,27 +17,42 @@ _CLASSES = {
 }
 
 
-def patch_of(step: Changed, about: Iterable[str], *, autocast: str | None, statistics: bool, cached: bool) -> str:
+def patch_of(
+    step: Changed,
+    about: Iterable[str],
+    *,
+    autocast: str | None,
+    statistics: bool,
+    cached: bool,
+    modules: Collection[str] = (),
+) -> str:
     """Return the module's text, with what it is `about` in comments at its head.
 
     `autocast` is the dtype that the forward runs in, None for its own.
     `statistics` tells that blocks which are run again hold batch norms, `cached` that the model may keep a cache of
-    keys and values.
+    keys and values. `modules` are the paths of the model's modules.
     """
     head = "\n".join(f"# {_plain(line)}".rstrip() for line in about)
     statistics = statistics and bool(step.checkpoint)
     constants = [_BLOCKS.format(blocks="".join(f"    {_tuple(paths)},\n" for paths in step.checkpoint))]
-    constants = (constants if step.checkpoint else []) + _number(step)
+    constants = [*constants_of(step, modules), *(constants if step.checkpoint else []), *_number(step)]
     parts = [
         "\n\n".join(each.strip("\n") for each in (head, "\n".join(_imports(step, statistics=statistics)), *constants))
     ]
+    if changes_model(step):
+        parts += [_changed(step, cached=cached), *functions_of(step)]
     if step.checkpoint:
-        parts += [_changed(cached=cached), _AGAIN.format(once=", context_fn=partial(_once, modules)" * statistics)]
+        parts += [_AGAIN.format(once=", context_fn=partial(_once, modules)" * statistics)]
         parts += [_ONCE] * statistics
     if step.optimizer != "none":
         parts.append(_optimizer(step))
     parts += [_TOTAL, *_training_step(step, autocast)]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def changes_model(step: Changed) -> bool:
+    """Tell whether the code has a function that changes the model."""
+    return bool(step.checkpoint or step.adapted or step.trained)
 
 
 def _plain(line: str) -> str:
@@ -48,7 +64,11 @@ def _imports(step: Changed, *, statistics: bool) -> Iterator[str]:
     if statistics:
         yield "from contextlib import contextmanager, nullcontext"
         yield "from functools import partial"
+    if step.four_bits:
+        yield "import re"
+    if statistics or step.four_bits:
         yield ""
+    yield from imports_of(step)
     yield "import torch"
     if has_8_bits(step.optimizer):
         yield "import torchao.optim  # pip install torchao"
@@ -124,18 +144,19 @@ def total(output):
 '''
 
 
-def _changed(*, cached: bool) -> str:
-    lines = [
-        "def changed(model):",
-        '    """Change a model in place, and return it; call it once. Its state_dict stays the same."""',
-    ]
-    if cached:
+def _changed(step: Changed, *, cached: bool) -> str:
+    said = "Its state_dict stays the same."
+    said = "Its own weights are frozen, adapters are trained." if step.adapted else said
+    lines = ["def changed(model):", f'    """Change a model in place, and return it; call it once. {said}"""']
+    if cached and step.checkpoint:
         lines += [
             '    if getattr(getattr(model, "config", None), "use_cache", False):',
             "        model.config.use_cache = False  # a cache would hold on to what is computed again",
         ]
-    lines += ["    for paths in BLOCKS:", "        _run_again([model.get_submodule(path) for path in paths])"]
-    return "\n".join((*lines, "    return model", ""))
+    lines += changes_of(step)
+    if step.checkpoint:
+        lines += ["    for paths in BLOCKS:", "        _run_again([model.get_submodule(path) for path in paths])"]
+    return "\n".join((*lines, f"    return {'adapted' if step.adapted else 'model'}", ""))
 
 
 def _optimizer(step: Changed) -> str:

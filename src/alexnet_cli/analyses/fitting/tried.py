@@ -9,13 +9,17 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.fitting.work import StepWork
 
-Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer"]
+Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer", "lora", "qlora", "freeze", "batch"]
 KINDS: dict[str, Kind] = {
     "checkpoint": "checkpoint",
     "micro-batches": "micro_batches",
     "foreach": "foreach",
     "amp": "amp",
     "optimizer": "optimizer",
+    "lora": "lora",
+    "qlora": "qlora",
+    "freeze": "freeze",
+    "batch": "batch",
 }
 """The kinds of changes by the names that they have on the command line."""
 
@@ -25,8 +29,17 @@ def has_8_bits(optimizer: str) -> bool:
     return optimizer.endswith("-8bit")
 
 
+TRAINS_LESS, TRAINS_BESIDE_ROUNDED, SMALLER = 3, 4, 5
+"""How much the training's result changes if fewer parameters are trained, if they also stand beside weights in 4 bits,
+and if a step sees fewer samples."""
+
+
 class Changed(Struct, frozen=True):
-    """How a step is run: what `TrainingStep` says of it, as plain values. `checkpoint` has the paths of each block."""
+    """How a step is run: what `TrainingStep` says of it, as plain values. `checkpoint` has the paths of each block.
+
+    `adapted` are the linear layers with adapters of rank `lora_rank`, None without, whose weights are in NF4 with
+    `four_bits`. `trained` are the modules that are trained if others are frozen.
+    """
 
     batch_size: int | None
     optimizer: str
@@ -34,14 +47,18 @@ class Changed(Struct, frozen=True):
     foreach: bool
     micro_batches: int
     checkpoint: tuple[tuple[str, ...], ...]
+    lora_rank: int | None = None
+    adapted: tuple[str, ...] = ()
+    four_bits: bool = False
+    trained: tuple[str, ...] = ()
 
 
 class Tried(Struct, frozen=True):
     """A step that was traced with some changes.
 
     `saves_bytes` is what its peak is below that of the step as asked; `slowdown` its least time divided by that step's,
-    without hardware its FLOPs by that step's. `same_result` tells whether the training's result stays the same but for
-    rounding. `blocks` is how many blocks could be run again.
+    without hardware its FLOPs by that step's; of a smaller batch for as many samples. `same_result` tells whether the
+    training's result stays the same but for rounding. `blocks` is how many blocks could be run again.
     """
 
     change: str
@@ -60,9 +77,17 @@ class Tried(Struct, frozen=True):
 
     @property
     def change_of_result(self) -> int:
-        """How much the training's result changes: 0 not at all, 1 by rounding or statistics, 2 by other updates."""
+        """How much the training's result changes: 0 not at all, 1 by rounding or statistics, 2 by other updates.
+
+        `TRAINS_LESS` if fewer parameters are trained, `TRAINS_BESIDE_ROUNDED` if by QLoRA, `SMALLER` if a step sees
+        fewer samples than was asked for.
+        """
         if self.same_result:
             return 0
+        if "batch" in self.kinds:
+            return SMALLER
+        if self.step.adapted or self.step.trained:
+            return TRAINS_BESIDE_ROUNDED if self.step.four_bits else TRAINS_LESS
         return 2 if "optimizer" in self.kinds and not has_8_bits(self.step.optimizer) else 1
 
     @property
