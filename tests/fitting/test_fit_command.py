@@ -56,7 +56,9 @@ def test_where_the_step_fits_nothing_is_changed(alexnet):
 
 def test_a_budget_that_nothing_reaches_says_so_with_the_least_peak(alexnet, tmp_path):
     file = tmp_path / "patch.py"
-    answer = alexnet("fit", "-b", "64", "--optimizer", "adamw", "--budget", "100MiB", "--emit", str(file), "--json")
+    all_trained = ("--without", "lora", "--without", "qlora", "--without", "freeze")
+    step = ("-b", "64", "--optimizer", "adamw", "--budget", "100MiB", *all_trained)
+    answer = alexnet("fit", *step, "--emit", str(file), "--json")
     assert answer.code == 1
     found = answer.json
     assert found["chosen"] is None
@@ -69,7 +71,7 @@ def test_a_budget_that_nothing_reaches_says_so_with_the_least_peak(alexnet, tmp_
 
 
 def test_kinds_that_are_not_wanted_are_not_tried(alexnet):
-    unwanted = ("micro-batches", "optimizer", "amp", "foreach")
+    unwanted = ("micro-batches", "optimizer", "amp", "foreach", "batch")
     asked = [word for name in unwanted for word in ("--without", name)]
     found = alexnet("fit", *BATCH, *asked, "--json").json
     assert {kind for each in found["candidates"] for kind in each["kinds"]} == {"checkpoint"}
@@ -116,7 +118,8 @@ def test_the_code_is_written_and_named(alexnet, tmp_path):
         (["--gpu", "apple-m1"], "--budget"),
         (["--gpu", "t4", "--optimizer", "adma"], "did you mean adam?"),
         (["--gpu", "t4", "--amp", "int8"], "known: bf16, fp16"),
-        (["--gpu", "t4", "--without", "lora"], "known: checkpoint, micro-batches"),
+        (["--gpu", "t4", "--without", "compile"], "known: checkpoint, micro-batches"),
+        (["--gpu", "t4", "--lora", "0"], "--lora 16"),
         (["--gpu", "t4", "--emit", "patch.txt"], "patch.py"),
         (["--gpu", "t4", "--emit", "no/such/folder/patch.py"], "make it first"),
         (["--gpu", "t4", "-b", "0"], "batch-size"),
