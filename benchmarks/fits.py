@@ -24,6 +24,9 @@ from small import NETWORKS
 SHARES = (0.5,) if QUICK else (0.85, 0.5, 0.3)
 """Parts of what lies between weights with gradients, which no block or micro-batch makes smaller, and the step."""
 
+WITHOUT = ("amp", "lora", "qlora", "freeze", "batch")
+"""The kinds of changes that are left out: those of precision, of what is trained, and of the batch."""
+
 
 def tensors_of(name: str, batch: int) -> Tensor:
     """Return an input of a network."""
@@ -88,7 +91,7 @@ def _line(name: str, look: Any, budget: int, how: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "patch.py"
         began = time.perf_counter()
-        found = look.fit(budget=f"{budget}B", emit=file, without=["amp"], **how)
+        found = look.fit(budget=f"{budget}B", emit=file, without=WITHOUT, **how)
         took = time.perf_counter() - began
         if found.chosen is None:
             least = f"nothing fits: {found.lower_bound_bytes / 1e6:.2f} is the least"

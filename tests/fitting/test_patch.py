@@ -28,8 +28,12 @@ APART = 0.03
 """How far a real peak may be from the prediction; what is asked for leaves that much of the budget free."""
 
 
-WITHOUT = (["amp"], ["micro-batches", "amp"], ["amp"])
-"""The kinds of changes that are left out for each budget: the middle one is for blocks alone."""
+TRAINED = ["lora", "qlora", "freeze", "batch"]
+WITHOUT = (["amp", *TRAINED], ["micro-batches", "amp", *TRAINED], ["amp", *TRAINED])
+"""The kinds of changes that are left out for each budget: the middle one is for blocks alone.
+
+Steps that train fewer parameters, or on fewer samples, are held to what they take in `test_trained.py`.
+"""
 
 
 @pytest.fixture(scope="module")

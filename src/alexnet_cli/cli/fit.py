@@ -20,7 +20,7 @@ Examples:
   alexnet fit -b 256 --optimizer adamw --budget 1.5GiB  for any memory; with --gpu too, the time is that GPU's
   alexnet fit -b 1024 --gpu gtx-580 --emit patch.py     the change as code, with a training step
   alexnet fit -b 1024 --gpu gtx-580 --without amp --without optimizer
-  alexnet fit -b 256 --optimizer adamw --budget 300MiB --lora 8   adapters beside weights in 16 or 4 bits too
+  alexnet fit -b 64 --optimizer adamw --budget 300MiB --lora 8
   alexnet fit -b 64 --budget 700MiB --for cpu           as on this machine's CPU
   alexnet fit -b 1024 --gpu gtx-580 --json | jq .chosen.change
 """
