@@ -193,9 +193,10 @@ def test_adapters_and_frozen_parts_are_tried_where_nothing_else_fits():
     weights = sum(each.nbytes for each in model.parameters())
     budget = f"{int(1.6 * weights)}B"  # less than weights and gradients
     look = inspect(model, input_size="256", batch_size=4)
-    found = look.fit(budget=budget, optimizer="adamw")
+    found = look.fit(budget=budget, optimizer="adamw", lora=2)
     assert found.chosen.kinds == ("lora",)  # before QLoRA, which rounds the weights too
     assert all(each.change_of_result > 2 for each in found.candidates if each.fits)
     without = look.fit(budget=budget, optimizer="adamw", without=["lora", "qlora"])
     assert without.chosen.kinds == ("freeze",)
-    assert without.chosen.step.trained == ("5", "6")
+    # of six alike blocks the last would take four times its weights more: gradient, moments, and what is at work
+    assert without.chosen.step.trained == ("6",)

@@ -171,10 +171,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     making = None if options.step is None else Making()
     with nullcontext() if making is None else making.watched():
         model = build(subject, device, options, notify)
-    if options.step is not None and (options.step.lora or options.step.trained):
-        from alexnet_cli.tracing.recording.adapters import as_trained  # most steps train all there is
-
-        as_trained(model, options.step)
+    _change_what_is_trained(model, options)
     fed = feed(model, device, trial, notify)
     taping = options.device == META or options.repeat is not None
     recorder = Recorder(device, model, taping=taping, source=options.source, as_on_cpu=options.as_on_cpu)
@@ -222,6 +219,13 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         passes = time_passes(run, tape, device, options.repeat, **others)
     wiring = run.wiring if isinstance(run, Step) and run.wiring is not None else UNSET
     return Report(generator(), described, how, error, layers, totals, tape, passes, wiring), failure
+
+
+def _change_what_is_trained(model: nn.Module, options: TraceOptions) -> None:
+    if options.step is not None and (options.step.lora or options.step.trained):
+        from alexnet_cli.tracing.recording.adapters import as_trained  # most steps train all there is
+
+        as_trained(model, options.step)
 
 
 def _seed(device: torch.device) -> None:
