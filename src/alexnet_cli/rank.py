@@ -173,11 +173,16 @@ class Repeated(Struct, frozen=True):
 
 
 class Pass(Struct, frozen=True):
-    """A micro-batch that runs forward or backward, from the operation at `start` to that of the next pass."""
+    """A micro-batch that runs forward or backward, from the operation at `start` to that of the next pass.
+
+    With interleaved parts it may also be what a rank does around that: it sends, receives, gathers or frees weights.
+    `sort` then tells passes apart that do different things, and `micro_batch` is -1 where it is for all.
+    """
 
     phase: Phase
     micro_batch: int
     start: int
+    sort: str = ""
 
 
 Run = tuple[int, int]
@@ -189,7 +194,8 @@ class Rank(Struct, frozen=True):
 
     `again` are the positions of the operations that a checkpoint runs again. Of a pipeline stage `passes` tells where
     on the tape micro-batches run. Where the step has more micro-batches than the tape, `runs` are the stretches of the
-    tape that it runs, in order, those of a micro-batch as often as there are such.
+    tape that it runs, in order, those of a micro-batch as often as there are such. `sorts` are those of all passes of
+    the whole step, where parts are interleaved.
     """
 
     layout: Layout
@@ -200,6 +206,7 @@ class Rank(Struct, frozen=True):
     again: tuple[int, ...] = ()
     passes: tuple[Pass, ...] = ()
     runs: tuple[Run, ...] = ()
+    sorts: tuple[str, ...] = ()
 
     def among(self, ddp: int) -> Rank:
         """Return what the rank does among another number of replicas, above 1 as here: only their messages differ.

@@ -36,7 +36,7 @@ def stages_of(
     model: torch.nn.Module,
     given: torch.Tensor,
     layout: Layout,
-    step: TrainingStep = TrainingStep("adamw"),  # noqa: B008 - frozen
+    step: TrainingStep | None = TrainingStep("adamw"),  # noqa: B008 - frozen
     **how: Any,
 ) -> tuple[Rank, ...]:
     """Return what the first rank of each pipeline stage of a model does."""
@@ -44,11 +44,18 @@ def stages_of(
     return session.stages(Parallel(layout, **how), step)
 
 
-def stages_of_named(name: str, layout: Layout, step: TrainingStep = TrainingStep("adamw"), **how: Any):  # noqa: B008
-    """Return what the first rank of each pipeline stage of one of the models does."""
+def stages_of_named(
+    name: str,
+    layout: Layout,
+    step: TrainingStep | None = TrainingStep("adamw"),  # noqa: B008 - frozen
+    samples: int | None = None,
+    **how: Any,
+) -> tuple[Rank, ...]:
+    """Return what the first rank of each pipeline stage of one of the models does, with its inputs or so many."""
     with torch.device("meta"):
         model = MODELS[name]()
-    return stages_of(model, inputs_of(name), layout, step, **how)
+    given = inputs_of(name)
+    return stages_of(model, given if samples is None else given[:1].repeat(samples, 1), layout, step, **how)
 
 
 def sent_in_order(rank: Rank) -> list[Sent]:

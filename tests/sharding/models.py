@@ -66,21 +66,38 @@ class Feed(nn.Module):
         return x + self.down(torch.relu(self.up(self.norm(x))))
 
 
+_SIZES = {
+    "hidden_size": WIDTH,
+    "intermediate_size": 2 * WIDTH,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": WORDS,
+    "max_position_embeddings": 64,
+    "use_cache": False,
+}
+
+
 def llama(blocks: int = 2) -> nn.Module:
     """Build a Llama of some blocks."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(
-        hidden_size=WIDTH,
-        intermediate_size=2 * WIDTH,
-        num_hidden_layers=blocks,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        vocab_size=WORDS,
-        max_position_embeddings=64,
-        use_cache=False,
+    return LlamaForCausalLM(LlamaConfig(**_SIZES, num_hidden_layers=blocks))
+
+
+def qwen3() -> nn.Module:
+    """Build a Qwen3 of two blocks, whose attention norms each head."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    return Qwen3ForCausalLM(Qwen3Config(**_SIZES, num_hidden_layers=2, head_dim=WIDTH // 4))
+
+
+def mixtral() -> nn.Module:
+    """Build a Mixtral of two blocks."""
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    return MixtralForCausalLM(
+        MixtralConfig(**_SIZES, num_hidden_layers=2, num_local_experts=EXPERTS, num_experts_per_tok=TOP_K)
     )
-    return LlamaForCausalLM(config)
 
 
 def deep() -> nn.Module:
@@ -186,7 +203,8 @@ def stacked() -> nn.Module:
     return Sparse(StackedMixture)
 
 
-MODELS = {"encoder": Encoder, "resnet": ResNet, "llama": llama, "deep": deep, "sparse": Sparse, "stacked": stacked}
+LANGUAGE = {"llama": llama, "qwen3": qwen3, "mixtral": mixtral}
+MODELS = {"encoder": Encoder, "resnet": ResNet, "deep": deep, "sparse": Sparse, "stacked": stacked, **LANGUAGE}
 
 
 def inputs_of(name: str) -> Tensor:
@@ -196,7 +214,7 @@ def inputs_of(name: str) -> Tensor:
 
 def blocks(name: str, model: nn.Module) -> list[nn.Module]:
     """Return the modules that are sharded and checkpointed one by one."""
-    found = {"resnet": "blocks", "llama": "model.layers"}.get(name, "layers")
+    found = {"resnet": "blocks", **dict.fromkeys(LANGUAGE, "model.layers")}.get(name, "layers")
     return list(model.get_submodule(found))
 
 

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from functools import partial
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._profiler import _EventType as EventType
 from torch.distributed._functional_collectives import all_to_all_single_autograd
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -47,8 +49,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
 from sharding.models import EXPERTS, MODELS, TOKENS, TOP_K, WIDTH, LlamaStage, Stage, blocks, inputs_of
 
-REPEATS = 6
-"""gloo lets go of what it has sent when it comes to it: the least of several peaks is without that."""
+REPEATS = 12
+"""gloo lets go of what it has sent when it comes to it: the least of several peaks, seen twice, is without that."""
 KERNELS_WITH_WORKSPACE = ("aten::convolution_backward", "aten::mm", "aten::addmm", "aten::bmm")
 
 
@@ -76,9 +78,12 @@ def size(tensor: Tensor) -> int:
 
 
 def keep(context, op, *args, **kwargs) -> CheckpointPolicy:
-    """Keep the results of matrix products, convolutions and attention."""
-    dear = ("mm", "addmm", "bmm", "convolution", "_scaled_dot_product_flash_attention_for_cpu")
-    kept = op.name().removeprefix("aten::").partition(".")[0] in dear
+    """Keep the results of matrix products, convolutions and attention; of those that are summed the sum alone."""
+    dear = ("mm", "addmm", "bmm", "convolution", "_scaled_dot_product_flash_attention_for_cpu", "reduce_scatter_tensor")
+    kept = op.name().partition("::")[2].partition(".")[0] in dear
+    made = getattr(context, "op_output", None)
+    if isinstance(made, DTensor) and made.placements[0].is_partial():
+        kept = False
     return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE
 
 
@@ -91,9 +96,25 @@ def llama_plan(model: nn.Module) -> dict:
     for number in range(len(model.model.layers)):
         at = f"model.layers.{number}"
         plan |= {f"{at}.self_attn.{name}_proj": ColwiseParallel() for name in "qkv"}
-        plan |= {f"{at}.mlp.{name}_proj": ColwiseParallel() for name in ("gate", "up")}
-        plan |= {f"{at}.self_attn.o_proj": RowwiseParallel(), f"{at}.mlp.down_proj": RowwiseParallel()}
+        plan |= {f"{at}.self_attn.o_proj": RowwiseParallel()}
+        if hasattr(model.model.layers[number].self_attn, "q_norm"):  # as torchtitan splits Qwen3
+            plan |= {
+                f"{at}.self_attn.{name}_norm": SequenceParallel(sequence_dim=2, use_local_output=True) for name in "qk"
+            }
+        if not hasattr(model.model.layers[number].mlp, "experts"):
+            plan |= {f"{at}.mlp.{name}_proj": ColwiseParallel() for name in ("gate", "up")}
+            plan |= {f"{at}.mlp.down_proj": RowwiseParallel()}
     return plan
+
+
+def split_experts(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Split experts as transformers does it itself."""
+    from transformers.distributed.tensor_parallel import apply_tensor_parallelism
+
+    for number in range(len(model.model.layers)):
+        at = f"model.layers.{number}.mlp.experts"
+        styles = {f"{at}.gate_up_proj": "packed_colwise", f"{at}.down_proj": "rowwise", at: "moe_tp_experts"}
+        apply_tensor_parallelism(model, mesh, styles)
 
 
 def sequence_parallel_plan(model: nn.Module) -> dict:
@@ -217,7 +238,8 @@ def sequences_shared(case: Case, given: Tensor) -> Iterator[None]:
     if case.cp == 1:
         yield
         return
-    mesh = init_device_mesh("cpu", (case.fsdp, case.cp, case.tp), mesh_dim_names=("fsdp", "cp", "tp"))["cp"]
+    sizes = {"pp": case.pp, "fsdp": case.fsdp, "cp": case.cp, "tp": case.tp}
+    mesh = init_device_mesh("cpu", tuple(sizes.values()), mesh_dim_names=tuple(sizes))["cp"]
     kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     attention.custom_ops[kernel.default] = partial(ring, mesh, True)
     backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
@@ -248,6 +270,8 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
         model = (LlamaStage if case.model == "llama" else Stage)(model, span)
     if case.tp > 1:
         parallelize_module(model, mesh["tp"], sequence_parallel_plan(model) if case.sp else llama_plan(model))
+        if case.model == "mixtral":
+            split_experts(model, mesh["tp"])
     if case.ep > 1:
         share_experts(case, model)
     parts = blocks(case.model, model)
@@ -284,26 +308,41 @@ def peak_of(profile: torch.profiler.profile) -> int:
     """Return the most that torch's allocator had out at once beyond what it began with.
 
     What is told apart: gloo's buffers, which it makes in threads of its own or within a collective, and what oneDNN
-    needs within a kernel for copies of its arguments.
+    needs within a kernel for copies of its arguments. What this thread makes may be let go of by one of gloo's, if that
+    is the last to need it: so memory is followed by its address.
     """
-    events = list(profile.profiler.kineto_results.events())
-    memory = sorted((each for each in events if each.name() == "[memory]"), key=lambda each: each.start_ns())
-    threads = [each.start_thread_id() for each in memory]
+    events = sorted(events_in(profile), key=lambda each: each.start_time_ns)
+    memory = [each for each in events if each.tag == EventType.Allocation]
+    threads = [each.start_tid for each in memory]
     own = max(set(threads), key=threads.count)
     apart = joined(
-        (each.start_ns(), each.start_ns() + each.duration_ns())
+        (each.start_time_ns, each.end_time_ns)
         for each in events
-        if each.name().startswith("c10d::") or each.name() in KERNELS_WITH_WORKSPACE
+        if each.tag == EventType.TorchOp and (each.name.startswith("c10d::") or each.name in KERNELS_WITH_WORKSPACE)
     )
     starts = [start for start, _ in apart]
+    others: set[int] = set()
     live = most = 0
     for event in memory:
-        if event.start_thread_id() == own:
-            before = bisect_right(starts, event.start_ns())
-            inside = before > 0 and event.start_ns() <= apart[before - 1][1]
-            most = most if inside else max(most, live + event.nbytes())
-            live += event.nbytes()
+        address, size = event.extra_fields.ptr, event.extra_fields.alloc_size
+        if size < 0 and address in others:
+            others.discard(address)
+        elif size > 0 and event.start_tid != own:
+            others.add(address)
+        else:
+            before = bisect_right(starts, event.start_time_ns)
+            inside = before > 0 and event.start_time_ns <= apart[before - 1][1]
+            most = most if inside else max(most, live + size)
+            live += size
     return most
+
+
+def events_in(profile: torch.profiler.profile) -> Iterator[Any]:
+    waiting = list(profile.profiler.kineto_results.experimental_event_tree())
+    while waiting:
+        event = waiting.pop()
+        waiting += event.children
+        yield event
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -317,7 +356,7 @@ def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return found
 
 
-def pipeline(case: Case, mesh: DeviceMesh) -> tuple[nn.Module, list, Callable[[], None]]:
+def pipeline(case: Case, mesh: DeviceMesh, given: Tensor) -> tuple[nn.Module, list, Callable[[], None]]:
     """Return this rank's part of the model, its stages, and what runs a step's forward and backward."""
     rank, count = mesh.get_local_rank("pp"), case.pp * case.chunks
     depth = len(blocks(case.model, MODELS[case.model]()))
@@ -325,10 +364,9 @@ def pipeline(case: Case, mesh: DeviceMesh) -> tuple[nn.Module, list, Callable[[]
     starts = [at * share + min(at, more) for at in range(count + 1)]
     spans = [range(*starts[at : at + 2]) for at in range(rank, count, case.pp)]
     models = [spread(case, mesh, span)[0] for span in spans]
-    given = inputs_of(case.model)
-    tokens = TOKENS // case.tp if case.sp else TOKENS
+    tokens = TOKENS // case.cp // (case.tp if case.sp else 1)
     passed = torch.empty(len(given) // case.micro_batches, tokens, WIDTH, requires_grad=True)
-    if case.amp and case.fsdp > 1:
+    if case.amp and case.shards > 1:
         passed = passed.to(torch.bfloat16)
     stages = [
         PipelineStage(
@@ -375,7 +413,7 @@ def run_on(case: Case, given: Tensor) -> dict:
     mesh = mesh_of(case)
     stages: list = []
     if case.pp > 1:
-        model, stages, forward_and_backward = pipeline(case, mesh)
+        model, stages, forward_and_backward = pipeline(case, mesh, given)
         called = model
     else:
         model, called = spread(case, mesh)
@@ -410,6 +448,10 @@ def run_on(case: Case, given: Tensor) -> dict:
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
             step()
         peaks.append(peak_of(profile))
+        settled = torch.tensor(peaks.count(min(peaks)) > 1, dtype=torch.uint8)
+        dist.all_reduce(settled, dist.ReduceOp.MIN)  # all ranks run as many steps
+        if settled:
+            break
     return {"collectives": collectives.seen, "peak": before + min(peaks)}
 
 

@@ -8,6 +8,7 @@ import re
 import jsonschema
 import pytest
 import torch
+from older_torch import skip_without_pipelines
 from sharding.helpers import rank_of, rank_of_named
 from sharding.models import TOKENS, WIDTH, Encoder, Feed
 from torch import nn
@@ -206,6 +207,22 @@ def test_lanes_fill_the_step():
     assert between.seconds == {"all_reduce": pytest.approx(2 * reduced * 2 / 4 / 2 / 50e9)}
     gathered = sum(sent.bytes for sent in rank.sent if sent.kind == "all_gather")
     assert within.seconds["all_gather"] == pytest.approx(gathered * 3 / 4 / 450e9)
+
+
+def test_pipelines_are_compared_by_their_fullest_stage(alexnet, tmp_path):
+    skip_without_pipelines()
+    (tmp_path / "net.py").write_text("from sharding.models import deep as net\n")
+    given = ["shard", f"{tmp_path / 'net.py'}:net", "-i", "16:int64", "-b", "4", "--gpus", "4", "--pp", "2"]
+    how = ["--gpu", "h100-sxm", "--json"]
+    one, found = alexnet(*given, *how), alexnet(*given, *how, "--fit")
+    assert (one.code, found.code) == (0, 0)
+    jsonschema.validate(found.json, json_schema("shard"))
+    best, *others = found.json["layouts"]
+    assert (best["pp"], best["fsdp"], best["fits"]) == (2, 2, True)
+    assert [each["refused"] for each in others] == ["this model brings no plan for tensor parallelism"]
+    assert best["peak_bytes"] == max(rank["peak_bytes"] for rank in one.json["ranks"])
+    assert best["step_seconds"] == one.json["floors"]["step_seconds"]
+    assert found.json["pipeline"] == one.json["pipeline"]
 
 
 def test_pictures(alexnet, tmp_path):

@@ -45,6 +45,13 @@ CASES = {
         {"checkpoint": "full"},
     ),
     "fsdp kept": (feeds, FEEDS, Layout(pp=3, fsdp=2, reshard=False, micro_batches=6), TrainingStep("sgd"), {}),
+    "interleaved": (
+        lambda _: feeds(6),
+        FEEDS,
+        Layout(pp=3, schedule="interleaved", micro_batches=9, chunks=2),
+        TrainingStep("adamw"),
+        {},
+    ),
     "tp": (llama, WORDS, Layout(pp=2, tp=2, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
     "sp": (llama, WORDS, Layout(pp=2, tp=2, sp=True, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
 }
@@ -56,10 +63,11 @@ def _stages_run_on_shapes() -> None:
 
 
 def stages(case, monkeypatch, *, full: bool) -> tuple[Rank, ...]:
-    """Return the stages of a case: five blocks among them."""
+    """Return the stages of a case: five blocks among them, or as many as the case says."""
     model, sample, layout, step, how = case
     if full:
         monkeypatch.setattr(Layout, "shortened", lambda layout, stage: (layout, stage))
+        monkeypatch.setattr("alexnet_cli.tracing.sharding.pipelined.shortened", lambda layout, stage: (layout, stage))
     with torch.device("meta"):
         built = model(5)
     given = sample.detach().repeat(layout.micro_batches, *(1 for _ in sample.shape[1:]))

@@ -119,16 +119,17 @@ def test_a_step_takes_the_slowest_stage_and_the_way_to_it():
 def test_sixteen_stages_of_thirty_two_micro_batches():
     """Llama 3 405B on 8,192 GPUs (arXiv:2407.21783, table 4) has as many, here of small blocks.
 
-    Equal stages idle for 15 of 32 + 15 passes. A micro-batch saves, for each block, the input and two statistics of its
-    norm, and the inputs of its layers, of which the second is four times as wide; what the first block is given lies
-    in what was received. That many are held in flight, all but what the backward at the peak has freed of one. FSDP
-    gathers each block for the forwards ahead of the first backward; that one keeps it for the forward that follows.
+    Its first and last stage have one block less. Equal stages idle for 15 of 32 + 15 passes. A micro-batch saves, for
+    each block, the input and two statistics of its norm, and the inputs of its layers, of which the second is four
+    times as wide; what the first block is given lies in what was received. That many are held in flight, all but what
+    the backward at the peak has freed of one. FSDP gathers each block for the forwards ahead of the first backward;
+    that one keeps it for the forward that follows.
     With the backwards, that is once for each micro-batch and once more. Gradients are reduced once.
     """
     layout = Layout(pp=16, fsdp=2, micro_batches=32)
     assert bubble(layout) == 15 / 47
     ranks = stages_of(feeds(30), torch.zeros(32, TOKENS, WIDTH, requires_grad=True), layout)
-    depths = [2] * 14 + [1] * 2
+    depths = [1, *[2] * 14, 1]
     for stage, (rank, depth) in enumerate(zip(ranks, depths, strict=True)):
         saved = FLOAT * TOKENS * (depth * (WIDTH + 2 + WIDTH + 4 * WIDTH) - WIDTH)
         memory, ahead = rank_memory(rank), 16 - stage
@@ -141,6 +142,54 @@ def test_sixteen_stages_of_thirty_two_micro_batches():
         assert (sent["send", "pp"], sent["recv", "pp"]) == (32 * ((stage < 15) + (stage > 0)),) * 2
         blocks = [layer.path for layer in rank.report.layers if layer.type == "Feed"]
         assert blocks[-depth:] == [str(at) for at in range(sum(depths[:stage]), sum(depths[: stage + 1]))]
+
+
+def test_stages_at_the_ends_may_embed_and_predict_alone():
+    """Of eight parts the first and the last have none of six blocks, as Llama 3's have one less than the others."""
+    layout = Layout(pp=2, schedule="interleaved", micro_batches=4, chunks=4)
+    with torch.device("meta"):
+        model = Encoder(6)
+    first, last = stages_of(model, torch.zeros(4, TOKENS, dtype=torch.long), layout)
+    sizes = [
+        [model.embed, *(model.layers[at] for at in (1, 3, 5))],
+        [*(model.layers[at] for at in (0, 2, 4)), model.head],
+    ]
+    held = [FLOAT * sum(each.numel() for part in parts for each in part.parameters()) for parts in sizes]
+    assert [rank_memory(rank).weights_bytes for rank in (first, last)] == held
+    cuts, batches = (
+        7,
+        4,
+    )  # at each cut a micro-batch is sent and received, forth and back, and each GPU has one end of it
+    assert [sum(sent.group == "pp" for sent in sent_in_order(rank)) for rank in (first, last)] == [
+        2 * cuts * batches
+    ] * 2
+
+
+def test_a_forward_alone_passes_each_micro_batch_on_and_saves_nothing():
+    layout = Layout(pp=3, schedule="gpipe", micro_batches=6)
+    ranks = stages_of_named("encoder", layout, None, samples=6)
+    counts = [[sum((sent.kind, sent.phase) == way for sent in sent_in_order(rank)) for way in PASSES] for rank in ranks]
+    assert counts == [[6, 0, 0, 0], [6, 6, 0, 0], [0, 6, 0, 0]]
+    for rank in ranks:
+        memory = rank_memory(rank)
+        assert (memory.gradient_bytes, memory.optimizer_bytes, memory.saved_activation_bytes) == (0, 0, 0)
+    gpu = find_hardware("h100-sxm")
+    found = staged(ranks, Roof(gpu), links_of(gpu.name))
+    assert [stage.in_flight for stage in found.pipeline.stages] == [1, 1, 1]
+    assert (found.floors.mfu, found.pipeline.bubble) == (None, 2 / 8)
+
+
+def test_sequences_are_cut_within_stages():
+    """Each stage sends its part of the sequences on, and its ranks gather keys and values among themselves."""
+    whole = stages_of_named("encoder", Layout(pp=3, micro_batches=4))
+    parts = stages_of_named("encoder", Layout(pp=3, cp=2, micro_batches=4))
+    for one, other in zip(whole, parts, strict=True):
+        message = {sent.bytes for sent in one.sent if sent.group == "pp"}
+        assert {2 * sent.bytes for sent in other.sent if sent.group == "pp"} == message
+        keys_and_values = 2 * FLOAT * TOKENS * WIDTH
+        assert {sent.bytes for sent in other.sent if (sent.group, sent.kind) == ("cp", "all_gather")} == {
+            keys_and_values
+        }
 
 
 class Skips(nn.Module):

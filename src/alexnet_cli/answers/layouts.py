@@ -12,8 +12,10 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.sharding.floors import Floors, floors
 from alexnet_cli.analyses.sharding.layouts import layouts_of, numbers_of_gpus
 from alexnet_cli.analyses.sharding.links import GPUS_PER_NODE, Links, unknown_links
-from alexnet_cli.analyses.sharding.search import Fewest, Search, Tried, kept
+from alexnet_cli.analyses.sharding.pipeline import Pipeline, staged
+from alexnet_cli.analyses.sharding.search import Fewest, Ranks, Search, Tried, kept
 from alexnet_cli.analyses.sharding.traffic import collectives
+from alexnet_cli.answers.stages import shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import Dimension, Layout, Rank
 from alexnet_cli.session.how import Parallel, TrainingStep
@@ -25,13 +27,14 @@ from alexnet_cli.views.shard import Shown
 class Found(Struct, frozen=True):
     """What a search found: the layouts, how it went, and the first layout or, where none fits, that which needs least.
 
-    `shown` is about the rank of a layout that fits, else None.
+    `shown` is about the rank of a layout that fits, else None, and `stages` about its pipeline stages, if it has some.
     """
 
     tried: tuple[Tried, ...]
     told: Searched
     layout: Layout
     shown: Shown | None
+    stages: Pipeline | None = None
 
 
 def search(
@@ -55,12 +58,13 @@ def search(
     resharded = bool(how.layout.reshard)
 
     def layouts(number: int) -> list[Layout]:
-        return layouts_of(number, given, per_node, sp=how.layout.sp, reshard=resharded)
+        found = layouts_of(number, given, per_node, sp=how.layout.sp, reshard=resharded)
+        return [replace(each, **{name: getattr(how.layout, name) for name in _OF_STAGES}) for each in found]
 
     held = kept(session.report(), None if step is None else step.optimizer)
     tries = Search(
-        lambda layout: session.rank(replace(how, layout=layout), step),
-        lambda rank: _needed(floors_of(rank, roof, links)),
+        lambda layout: _traced(session, replace(how, layout=layout), step),
+        lambda ranks: _needed(_floors_of(ranks, roof, links)),
         held,
         roof.hardware.capacity_bytes,
     )
@@ -76,10 +80,28 @@ def search(
     if best is None:
         first = found.tried[0]
         split = how.layout.sp and first.tp > 1
-        layout = Layout(pp=first.pp, ddp=first.ddp, fsdp=first.fsdp, tp=first.tp, sp=split, reshard=resharded)
-        return Found(found.tried, told, layout, None)
-    shown = Shown(best.rank, best.memory, collectives(best.rank, links), best.floors)
-    return Found(found.tried, told, best.rank.layout, shown)
+        sizes = {name: getattr(first, name) for name in ("pp", "ddp", "fsdp", "tp")}
+        return Found(found.tried, told, replace(how.layout, **sizes, sp=split, reshard=resharded), None)
+    layout = best.ranks[0].layout
+    if layout.pp > 1:
+        return Found(found.tried, told, layout, *shown_stage(best.ranks, roof, links))
+    (rank,) = best.ranks
+    return Found(found.tried, told, layout, Shown(rank, best.memory, collectives(rank, links), best.floors))
+
+
+_OF_STAGES = ("schedule", "micro_batches", "chunks")
+
+
+def _traced(session: Session, how: Parallel, step: TrainingStep | None) -> Ranks:
+    return session.rank(how, step) if how.layout.pp == 1 else session.stages(how, step)
+
+
+def _floors_of(ranks: Ranks, roof: Roof, links: Links | None) -> Floors | None:
+    if isinstance(ranks, Rank):
+        return floors_of(ranks, roof, links)
+    if links is None:
+        raise unknown_links(roof.hardware.name)
+    return staged(ranks, roof, links).floors
 
 
 def floors_of(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | None:

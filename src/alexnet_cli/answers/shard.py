@@ -136,7 +136,7 @@ def shard(
         wrap=wrap or (),
         plan=plan,
         checkpoint=checkpoint,
-        schedule=schedule,
+        schedule="gpipe" if inference and schedule is None and (pp or 1) > 1 else schedule,
         micro_batches=micro_batches,
     )
     check_layout(how.layout, inference=inference, fit=fit)
@@ -154,8 +154,8 @@ def shard(
     found, told, stages = None, None, None
     if report.error is None and fit:
         found = search(session, how, step, gpus=gpus, given=given, roof=roof, links=links)
-        told = found.shown
-    elif report.error is None and step is not None and how.layout.pp > 1:
+        told, stages = found.shown, found.stages
+    elif report.error is None and how.layout.pp > 1:
         told, stages = shown_stage(session.stages(how, step), roof, links)
     elif report.error is None:
         told = _told(session.rank(how, step), roof, links)

@@ -24,13 +24,11 @@ def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
         raise UsageError("--sp goes with --tp, whose ranks share the sequences", "give a number of ranks, as in --tp 8")
     if layout.cp > 1 and fit:
         raise UsageError("not supported yet: --fit with --cp", "one layout with --cp is")
-    if layout.cp > 1 and (layout.pp > 1 or layout.ep > 1):
-        other = "pp" if layout.pp > 1 else "ep"
-        raise UsageError(f"not supported yet: --cp with --{other}", "--cp with --fsdp, --ddp and --tp is")
-    if layout.pp > 1 and fit:
-        raise UsageError("not supported yet: --fit with --pp", "one layout with --pp is")
-    if layout.pp > 1 and inference:
-        raise UsageError("not supported yet: --pp with --inference", "a training step is")
+    if layout.cp > 1 and layout.ep > 1:
+        raise UsageError("not supported yet: --cp with --ep", "--cp with --fsdp, --ddp, --tp and --pp is")
+    if layout.pp > 1 and inference and layout.schedule != "gpipe":
+        said = f"--schedule {layout.schedule} is an order of forwards and backwards, and --inference has no backward"
+        raise UsageError(said, "leave out --schedule: a forward runs one micro-batch after another")
     if layout.pp > 1 and layout.ddp > 1 and layout.fsdp == 1:
         raise UsageError("not supported yet: --pp with --ddp and without --fsdp", "--pp with --fsdp is")
     if not fit and layout.ddp > 1 and layout.tp > 1 and layout.shards == 1:

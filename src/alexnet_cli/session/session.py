@@ -242,8 +242,8 @@ class Session:
                     return unfolded(rank, left)
             return trace_rank(subject, options, how, self.listener.note)[0]
 
-    def stages(self, how: Parallel, step: TrainingStep) -> tuple[Rank, ...]:
-        """Return what the first rank of each pipeline stage does in a training step.
+    def stages(self, how: Parallel, step: TrainingStep | None) -> tuple[Rank, ...]:
+        """Return what the first rank of each pipeline stage does in a training step, or in a forward.
 
         Raises:
             UsageError: the target is not a model, or cannot be spread so.
@@ -254,7 +254,8 @@ class Session:
         from alexnet_cli.analyses.sharding.micro_batches import with_all
         from alexnet_cli.tracing.sharding.pipelined import trace_stages  # imports torch
 
-        options = replace(as_found(self.how, self.report()), mode="train", step=step)
+        mode = self.how.mode if step is None else "train"
+        options = replace(as_found(self.how, self.report()), mode=mode, step=step)
         with self.listener.tracing("tracing the stages"):
             with suppress(IrregularError):
                 few = trace_stages(subject, options, replace(how, at_most=BLOCKS), self.listener.note)

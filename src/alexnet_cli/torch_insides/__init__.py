@@ -46,6 +46,8 @@ from alexnet_cli.torch_insides.operators import (
     schema_of,
 )
 from alexnet_cli.torch_insides.ranks import (
+    Action,
+    actions_told,
     all_to_all_differentiable,
     bucket_assignment,
     ddp_buckets_given,
@@ -54,6 +56,7 @@ from alexnet_cli.torch_insides.ranks import (
     forget_shardings,
     fsdp_collectives_told,
     group_name,
+    interleaved_actions,
     local_tensor,
     pipeline_stages_know_shapes,
     ring_attention,
@@ -79,12 +82,14 @@ from alexnet_cli.torch_insides.running import (
 
 __all__ = [
     "NAMES",
+    "Action",
     "ConvNd",
     "DeviceMode",
     "DisableTorchFunction",
     "DispatchMode",
     "DropoutNd",
     "NormBase",
+    "actions_told",
     "all_to_all_differentiable",
     "backward_node",
     "bucket_assignment",
@@ -108,6 +113,7 @@ __all__ = [
     "higher_order_kernel",
     "hooks_of",
     "imports_unwatched",
+    "interleaved_actions",
     "is_higher_order",
     "is_view",
     "kernel_of",

@@ -19,14 +19,14 @@ def layouts_of(
 ) -> list[Layout]:
     """Return the layouts of a number of GPUs, those without replicas first.
 
-    A dimension that is given keeps its size. Tensor parallel ranks stay in one node, and go with FSDP where there are
-    replicas, as DDP with tensor parallelism is not built. Pipeline stages and parts of sequences are there only if they
-    are given. With `sp` tensor parallel ranks share sequences too.
+    A dimension that is given keeps its size. Tensor parallel ranks stay in one node; they and pipeline stages go with
+    FSDP where there are replicas, as DDP with either is not built. Pipeline stages and parts of sequences are there
+    only if they are given. With `sp` tensor parallel ranks share sequences too.
     """
     sizes = [_sizes(name, gpus, given.get(name), per_node) for name in DIMENSIONS]
     every = (dict(zip(DIMENSIONS, each, strict=True)) for each in product(*sizes) if prod(each) == gpus)
     found = [structs.replace(Layout(), **each, sp=sp and each["tp"] > 1, reshard=reshard) for each in every]
-    built = [each for each in found if each.fsdp > 1 or each.ddp == 1 or each.tp == 1]
+    built = [each for each in found if each.fsdp > 1 or each.ddp == 1 or (each.tp == 1 and each.pp == 1)]
     return sorted(built, key=lambda layout: (layout.ddp > 1, layout.pp, layout.tp, -layout.fsdp))
 
 

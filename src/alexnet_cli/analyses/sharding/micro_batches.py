@@ -3,13 +3,13 @@
 Between the first and the last micro-batch each does what the one before did: its forward makes what its backward frees.
 So what is live, what is computed and what is sent follow from one pass of each sort, put in the order of the schedule.
 A pass is of a sort by whether it is the first or the last, and by what runs before and after it, as what a pass leaves
-is dropped when the next begins. What torch collects over all micro-batches, a loss of one number each, is told as
-dropped for those traced.
+is dropped when the next begins. Where parts are interleaved, what happens between the passes is told apart as well.
+What torch collects over all micro-batches, a loss of one number each, is told as dropped for those traced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from msgspec.structs import replace
 
@@ -30,15 +30,12 @@ def with_all(rank: Rank, layout: Layout, stage: int) -> Rank:
     """
     if rank.layout == layout:
         return rank
-    traced, asked = [(each.phase, each.micro_batch) for each in rank.passes], layout.passes(stage)
+    traced, sorts = _traced_and_asked(rank, layout, stage)
     runs = _runs(rank)
-    if traced != rank.layout.passes(layout.shortened(stage)[1]):
-        raise IrregularError
-    known: dict[Sort, Run] = {}
-    for sort, run in zip(_sorts(traced), runs, strict=True):
+    known: dict[Hashable, Run] = {}
+    for sort, run in zip(traced, runs, strict=True):
         if _looks(rank, run) != _looks(rank, known.setdefault(sort, run)):
             raise IrregularError
-    sorts = _sorts(asked)
     if any(sort not in known for sort in sorts):
         raise IrregularError
     tape = tape_of(rank.report)
@@ -52,6 +49,21 @@ def with_all(rank: Rank, layout: Layout, stage: int) -> Rank:
         sent=tuple(replace(each, ranks=layout.pp) if each.group == "pp" else each for each in rank.sent),
         runs=((0, runs[0][0]), *(known[sort] for sort in sorts)),
     )
+
+
+def _traced_and_asked(rank: Rank, layout: Layout, stage: int) -> tuple[Sequence[Hashable], Sequence[Hashable]]:
+    """Return the sorts of the passes that were traced, and of those of the whole step."""
+    if rank.sorts:
+        return [each.sort for each in rank.passes], rank.sorts
+    traced = [(each.phase, each.micro_batch) for each in rank.passes]
+    phases = {phase for phase, _ in traced}  # a forward alone has no backward
+    expected, asked = (
+        [each for each in passes if each[0] in phases]
+        for passes in (rank.layout.passes(layout.shortened(stage)[1]), layout.passes(stage))
+    )
+    if traced != expected:
+        raise IrregularError
+    return _sorts(traced), _sorts(asked)
 
 
 def _received_by_more(rank: Rank, layout: Layout) -> list[Storage]:

@@ -27,7 +27,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     """A pipeline stage: what its ranks hold, and the least time that one of them is busy in a step, None without a GPU.
 
     `in_flight` is the most micro-batches whose activations it holds at once; with several parts of the model, each
-    counts for itself.
+    counts for itself. A forward alone holds those of one.
     """
 
     stage: int
@@ -92,6 +92,7 @@ def pipeline(
     `before` is the least time in which a micro-batch has passed the stages before each, forth and back.
     """
     layout = ranks[0].layout
+    trained = any(each.phase == "backward" for each in ranks[0].passes)
     ends = None if each is None else [busy.step_seconds + wait for busy, wait in zip(each, before, strict=True)]
     formula = "(N - 1)/(vM + N - 1)" if layout.chunks > 1 else "(N - 1)/(M + N - 1)"
     return Pipeline(
@@ -109,7 +110,7 @@ def pipeline(
                 weights_bytes=memory.weights_bytes,
                 saved_activation_bytes=memory.peak.live_bytes.get("saved", 0),
                 peak_bytes=memory.peak_bytes,
-                in_flight=in_flight(layout, at),
+                in_flight=in_flight(layout, at) if trained else 1,
                 busy_seconds=None if each is None else each[at].step_seconds,
             )
             for at, memory in enumerate(memories)

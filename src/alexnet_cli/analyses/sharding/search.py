@@ -28,6 +28,8 @@ _SHRINKS: tuple[Held, ...] = ("weights", "gradients", "optimizer", "communicatio
 _LARGEST_NUMBER = 8
 
 Key = tuple[int, int, int, bool]
+Ranks = Rank | tuple[Rank, ...]
+"""What is traced of a layout: a rank, or one of each pipeline stage."""
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -92,9 +94,9 @@ def kept(report: Report, optimizer: str | None) -> Kept:
 
 
 class Best(Struct, frozen=True):
-    """The layout that comes first, with all that is known of its rank."""
+    """The layout that comes first, with all that is known of its ranks; `memory` is that of the fullest stage."""
 
-    rank: Rank
+    ranks: tuple[Rank, ...]
     memory: RankMemory
     floors: Floors
 
@@ -110,11 +112,11 @@ class Fewest(Struct, frozen=True):
 class Search:
     """Tries layouts on a GPU of `capacity` bytes; ranks that differ only in the number of replicas share a trace.
 
-    `trace` runs one rank, `timed` gives the least time of its step.
+    `trace` runs one rank, or one of each pipeline stage, `timed` gives the least time of their step.
     """
 
     def __init__(
-        self, trace: Callable[[Layout], Rank], timed: Callable[[Rank], Floors], kept: Kept, capacity: int
+        self, trace: Callable[[Layout], Ranks], timed: Callable[[Ranks], Floors], kept: Kept, capacity: int
     ) -> None:
         self.trace, self.timed, self.kept, self.capacity = trace, timed, kept, capacity
         self.traces = 0
@@ -156,21 +158,22 @@ class Search:
         if key in self._known and self._known[key].peak_bytes > self.capacity:
             return [_too_large(layout, self._known[key], self.capacity) for layout in layouts]
         try:
-            rank = self.trace(first)
+            ranks = self.trace(first)
         except AlexnetError as error:
             if isinstance(error, UsageError) and first.tp > 1:
                 self._refused[first.tp] = error.message
             return [_refused(layout, error.message) for layout in layouts]
-        self.traces += 1
-        memory = self._known[key] = rank_memory(rank)
+        self.traces += len(_each(ranks))
+        memories = map(rank_memory, _each(ranks))
+        memory = self._known[key] = max(memories, key=lambda each: each.peak_bytes)
         if memory.peak_bytes > self.capacity:
             return [_too_large(layout, memory, self.capacity) for layout in layouts]
-        return [self._fitting(rank.among(layout.ddp), memory) for layout in layouts]
+        return [self._fitting(_among(ranks, layout.ddp), memory) for layout in layouts]
 
-    def _fitting(self, rank: Rank, memory: RankMemory) -> Tried:
-        floors = self.timed(rank)
+    def _fitting(self, ranks: Ranks, memory: RankMemory) -> Tried:
+        floors = self.timed(ranks)
         tried = _tried(
-            rank.layout,
+            _each(ranks)[0].layout,
             fits=True,
             peak_bytes=memory.peak_bytes,
             at_least_bytes=memory.peak_bytes,
@@ -181,7 +184,7 @@ class Search:
             bound=floors.bound,
         )
         if self._first is None or _speed(tried) < _speed(self._first):
-            self._first, self.best = tried, Best(rank, memory, floors)
+            self._first, self.best = tried, Best(_each(ranks), memory, floors)
         return tried
 
     def fewest(self, numbers: Iterable[int], layouts: Callable[[int], list[Layout]]) -> Fewest:
@@ -208,6 +211,14 @@ class Search:
     def _rest(self, tried: Tried) -> int:
         """Return what a rank holds at its peak that more ranks do not share; 0 where that is not known."""
         return (tried.peak_bytes or 0) - sum(tried.live_bytes.get(use, 0) for use in _SHRINKS)
+
+
+def _each(ranks: Ranks) -> tuple[Rank, ...]:
+    return (ranks,) if isinstance(ranks, Rank) else ranks
+
+
+def _among(ranks: Ranks, ddp: int) -> Ranks:
+    return ranks.among(ddp) if isinstance(ranks, Rank) else tuple(rank.among(ddp) for rank in ranks)
 
 
 def _order(layout: Layout) -> tuple[Key, int]:

@@ -74,15 +74,15 @@ def expert_ranks_of(layout: Layout) -> ExpertRanks | None:
     return ExpertRanks(_first_group(layout, "ep"), mesh)
 
 
-def sequence_ranks_of(layout: Layout) -> dist.ProcessGroup | None:
-    """Return the ranks that share sequences; None if each has whole ones."""
-    return None if layout.cp == 1 else _first_group(layout, "cp")
+def sequence_ranks_of(layout: Layout, stage: int = 0) -> dist.ProcessGroup | None:
+    """Return the ranks that share sequences in a pipeline stage; None if each has whole ones."""
+    return None if layout.cp == 1 else _first_group(layout, "cp", stage * (layout.gpus // layout.pp))
 
 
-def _first_group(layout: Layout, name: GroupName) -> dist.ProcessGroup:
-    """Return a group of its own for the first rank: one of a mesh is the group of all ranks where it spans them."""
+def _first_group(layout: Layout, name: GroupName, first: int = 0) -> dist.ProcessGroup:
+    """Return a group of its own for a rank: one of a mesh is the group of all ranks where it spans them."""
     ranks, apart = layout.reach(name)
-    group: dist.ProcessGroup = dist.new_group([rank * apart for rank in range(ranks)])
+    group: dist.ProcessGroup = dist.new_group([first + rank * apart for rank in range(ranks)])
     return group
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor.parallel import parallelize_module
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from alexnet_cli.errors import AlexnetError, UsageError, told
 from alexnet_cli.rank import Layout
@@ -24,6 +22,7 @@ from alexnet_cli.torch_insides import hooks_of, own_parameters
 from alexnet_cli.tracing.options import AMP_DTYPES, Parallel
 from alexnet_cli.tracing.recording.checkpoints import without_cache
 from alexnet_cli.tracing.sharding.blocks import blocks_of
+from alexnet_cli.tracing.sharding.checkpoints import checkpointed
 from alexnet_cli.tracing.sharding.experts import Mixture, share_experts
 from alexnet_cli.tracing.sharding.groups import ExpertRanks
 from alexnet_cli.tracing.sharding.recording import aside
@@ -56,14 +55,14 @@ def spread(
     """
     classes = {id(module): type(module).__name__ for module in model.modules()}
     hooks = {id(module): [set(each) for each in hooks_of(module)] for module in model.modules()}
-    blocks = blocks_of(model, how.wrap) if blocks is None else blocks
+    found = blocks_of(model, how.wrap) if blocks is None else blocks
     mixtures = [] if ranks is None else share_experts(model, how.layout.ep, ranks.group)
     if how.checkpoint != "none":
-        if not blocks:
+        if blocks is None and not found:
             raise UsageError("--checkpoint needs blocks, and none repeat in this model", "name their class with --wrap")
         without_cache(model)
-        for block in blocks:
-            _checkpointed(block, how.checkpoint)
+        for block in found:
+            checkpointed(block, how.checkpoint)
     units: dict[int, nn.Module] = {}
     if mesh is not None and how.layout.tp > 1 and plan is not None:
         with _refusal("tensor parallelism"):
@@ -73,7 +72,7 @@ def spread(
     if mesh is not None and how.layout.shards > 1:
         with _refusal("FSDP"):
             units = _sharded_experts(mixtures, ranks.mesh, how.layout, amp) if ranks is not None else {}
-            for unit, modules in _fully_sharded(model, blocks, mesh, how.layout, amp):
+            for unit, modules in _fully_sharded(model, found, mesh, how.layout, amp):
                 for module in modules:
                     units.setdefault(id(module), unit)
     _mark_hooks(model, hooks)
@@ -120,36 +119,6 @@ def _refusal(who: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise AlexnetError(f"{who} refuses this model: {told(error)}") from error
-
-
-_DEAR = ("mm", "addmm", "bmm", "baddbmm", "convolution", "_scaled_dot_product")
-"""Operators whose results a selective checkpoint keeps: those that take long to run again."""
-
-
-def _checkpointed(block: nn.Module, how: str) -> None:
-    forward = block.forward
-    contexts: dict[str, Any] = (
-        {} if how == "full" else {"context_fn": partial(create_selective_checkpoint_contexts, _policy())}
-    )
-
-    def again(*args: Any, **kwargs: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return forward(*args, **kwargs)
-        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **contexts, **kwargs)
-
-    block.forward = again
-
-
-def _policy() -> Callable[..., Any]:
-    from torch.utils.checkpoint import CheckpointPolicy
-
-    def policy(context: Any, op: Any, *args: Any, **kwargs: Any) -> Any:
-        del context, args, kwargs
-        name = op.name().partition("::")[2].partition(".")[0]
-        keep = name in _DEAR or name.startswith(_DEAR[-1])
-        return CheckpointPolicy.MUST_SAVE if keep else CheckpointPolicy.PREFER_RECOMPUTE
-
-    return policy
 
 
 def _mark_hooks(model: nn.Module, before: Mapping[int, list[set[int]]]) -> None:

@@ -17,33 +17,42 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 from alexnet_cli.errors import UsageError, told
 from alexnet_cli.rank import Layout
 from alexnet_cli.tape import Phase
-from alexnet_cli.torch_insides import DisableTorchFunction, pipeline_stages_know_shapes
+from alexnet_cli.torch_insides import DisableTorchFunction, actions_told, pipeline_stages_know_shapes
 from alexnet_cli.tracing.options import AMP_DTYPES
 from alexnet_cli.tracing.recording.runs import Step, held, loss_of, update
 from alexnet_cli.tracing.recording.tensors import tensors_in
+from alexnet_cli.tracing.sharding.chain import Looks
+from alexnet_cli.tracing.sharding.interleaved import Turn, turns_of
 from alexnet_cli.tracing.sharding.recording import RankRecorder
-from alexnet_cli.tracing.sharding.stages import Looks
 from alexnet_cli.tracing.sharding.step import own_all, own_gradients
 
 _SINGLE = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
 
 
 class _Stage(PipelineStage):
-    """A stage that tells a recorder which phase runs, and which tensors are activations and which are gradients."""
+    """A stage that tells a recorder which phase runs, and which tensors are activations and which are gradients.
+
+    The schedule has `told` the phase if it lists what it does.
+    """
 
     recorder: RankRecorder | None = None
+    told = False
 
     def forward_one_chunk(self, fwd_chunk_id: int, *args: Any, **kwargs: Any) -> Any:
         if self.recorder is None:
             return super().forward_one_chunk(fwd_chunk_id, *args, **kwargs)
-        self.recorder.rank_tape.begin_pass("forward", fwd_chunk_id)
+        self._begin("forward", fwd_chunk_id)
         with saved_tensors_hooks(self.recorder.rank_tape.saved, lambda tensor: tensor):
             return super().forward_one_chunk(fwd_chunk_id, *args, **kwargs)
 
     def backward_one_chunk(self, bwd_chunk_id: int, *args: Any, **kwargs: Any) -> Any:
-        if self.recorder is not None:
-            self.recorder.rank_tape.begin_pass("backward", bwd_chunk_id)
+        if self.has_backward:  # torch's schedules call this in a forward alone, too
+            self._begin("backward", bwd_chunk_id)
         return super().backward_one_chunk(bwd_chunk_id, *args, **kwargs)
+
+    def _begin(self, phase: Phase, micro_batch: int) -> None:
+        if self.recorder is not None and not self.told:
+            self.recorder.rank_tape.begin_pass(phase, micro_batch)
 
     def get_fwd_recv_ops(self, fwd_chunk_id: int) -> Any:
         return self._passing(super().get_fwd_recv_ops(fwd_chunk_id), "forward")
@@ -80,11 +89,15 @@ class Part:
 
 @dataclass
 class PipelineRun:
-    """One rank's training step: its parts of the model, first to last, with the inputs of the whole batch."""
+    """One rank's training step: its parts of the model, first to last, with the inputs of the whole batch.
+
+    Without `trained` it is a forward.
+    """
 
     parts: Sequence[Part]
     whole: nn.Module
     step: Step
+    trained: bool
     layout: Layout
     stage: int
     group: dist.ProcessGroup
@@ -99,7 +112,7 @@ class PipelineRun:
         stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
         schedule = self._schedule(stages)
         first = new_recorder()
-        optimizer = self.step.optimizer()
+        optimizer = self.step.optimizer() if self.trained else None
         with first.recording():
             self._run(schedule, stages, optimizer, first)
         recorder = new_recorder()
@@ -135,27 +148,39 @@ class PipelineRun:
             if self.layout.schedule == "interleaved":
                 schedule: Any = ScheduleInterleaved1F1B(list(stages), self.layout.micro_batches, loss_fn=_loss)
             else:
-                schedule = _SINGLE[self.layout.schedule](stages[0], self.layout.micro_batches, loss_fn=_loss)
+                loss = _loss if self.trained else None
+                schedule = _SINGLE[self.layout.schedule](stages[0], self.layout.micro_batches, loss_fn=loss)
         except ValueError as error:
             raise UsageError(
                 f"torch's schedule refuses {self.layout.micro_batches} micro-batches: {told(error)}"
             ) from error
         pipeline_stages_know_shapes(schedule, stages)
+        if self.layout.schedule == "interleaved":
+            turns = turns_of(self.layout, self.stage)
+            actions_told(schedule, lambda at: self._begin(stages[0].recorder, turns[at]))
         return schedule
+
+    @staticmethod
+    def _begin(recorder: RankRecorder | None, turn: Turn) -> None:
+        if recorder is not None:
+            recorder.rank_tape.begin_pass(turn.phase, turn.micro_batch, turn.sort)
 
     def _run(
         self, schedule: Any, stages: list[_Stage], optimizer: torch.optim.Optimizer | None, recorder: RankRecorder
     ) -> None:
         for stage in stages:
-            stage.recorder = recorder
+            stage.recorder, stage.told = recorder, self.layout.schedule == "interleaved"
         amp = self.step.how.amp
         forward = self.step.forward
         args, kwargs = (forward.args, forward.kwargs) if self.stage == 0 else ([], {})
         last = self.stage == self.layout.pp - 1
         quiet = {"return_outputs": False} if "return_outputs" in inspect.signature(schedule.step).parameters else {}
-        target = {"target": torch.zeros(1).expand(self.layout.micro_batches)} if last else {}
-        with nullcontext() if amp is None else torch.autocast("cpu", getattr(torch, AMP_DTYPES[amp])):
+        target = {"target": torch.zeros(1).expand(self.layout.micro_batches)} if last and self.trained else {}
+        autocast = nullcontext() if amp is None else torch.autocast("cpu", getattr(torch, AMP_DTYPES[amp]))
+        with autocast, torch.set_grad_enabled(self.trained):
             schedule.step(*args, **kwargs, **target, **quiet)
+        if not self.trained:
+            return
         with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
             for module in self.whole.modules():
                 own_gradients(recorder.rank_tape, module)

@@ -27,14 +27,17 @@ from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.checkpoints import without_cache
 from alexnet_cli.tracing.recording.runs import Forward, Step
 from alexnet_cli.tracing.sharding.blocks import blocks_of
-from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of
+from alexnet_cli.tracing.sharding.chain import Chain, Looks, Span, chain_of
+from alexnet_cli.tracing.sharding.groups import fake_ranks, groups_of, mesh_of, sequence_ranks_of
+from alexnet_cli.tracing.sharding.interleaved import shortened, turns_of
 from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder
+from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
 from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
 from alexnet_cli.tracing.sharding.shortened import of_blocks
-from alexnet_cli.tracing.sharding.stages import Chain, Looks, chain_of, stage_forward, staged
+from alexnet_cli.tracing.sharding.stages import stage_forward, staged
 from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
 
 _CPU = torch.device("cpu")
@@ -49,7 +52,7 @@ class _Cut:
 
     chain: Chain
     fed: Fed
-    spans: list[range]
+    spans: list[Span]
     share: int
 
     def passed(self, layout: Layout) -> Looks:
@@ -59,7 +62,7 @@ class _Cut:
 
 
 def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> Iterator[Rank]:
-    """Run the training step of the first rank of each pipeline stage, one after the other.
+    """Run the training step, or the forward, of the first rank of each pipeline stage, one after the other.
 
     With `how.at_most` stages are run in the shortest pipeline in which they do the same, and those alike once: their
     rank then has the layout of that.
@@ -81,16 +84,28 @@ def trace_stages(subject: Subject, options: TraceOptions, how: Parallel, notify:
             raise AlexnetError(said, "install 2.13 or newer")
         known: dict[object, tuple[Rank, list[str]]] = {}
         for stage in range(how.layout.pp):
-            layout, place = (how.layout, stage) if how.at_most is None else how.layout.shortened(stage)
+            layout, place, sorts = _shortened(how, stage)
             spans = cut.spans[stage :: how.layout.pp]
             key = layout, place, *map(len, spans)
-            blocks = [cut.chain.blocks[at] for span in spans for at in span]
+            parts = [f"{part}." if len(spans) > 1 else "" for part in range(len(spans))]  # of one module that holds all
+            blocks = [
+                f"{part}{cut.chain.blocks[at]}" for part, span in zip(parts, spans, strict=True) for at in span.blocks
+            ]
             if key not in known:
                 with fake_ranks(layout.gpus, place * (layout.gpus // layout.pp)):
                     there = replace(how, layout=layout, stage=place)
                     rank = _trace(subject, options, there, dataclasses.replace(cut, spans=spans), mode)
                 known[key] = rank, blocks
-            yield of_blocks(*known[key], blocks)
+            yield replace(of_blocks(*known[key], blocks), sorts=sorts)
+
+
+def _shortened(how: Parallel, stage: int) -> tuple[Layout, int, tuple[str, ...]]:
+    """Return the pipeline to trace for a stage, its place there, and the sorts of all that it does, if interleaved."""
+    if how.at_most is None:
+        return how.layout, stage, ()
+    if how.layout.schedule != "interleaved":
+        return *how.layout.shortened(stage), ()
+    return *shortened(how.layout, stage), tuple(turn.sort for turn in turns_of(how.layout, stage))
 
 
 def _built(subject: Subject, options: TraceOptions, notify: Notify) -> nn.Module:
@@ -107,10 +122,13 @@ def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Paralle
     given_memory(model)
     fed = feed(model, _CPU, Trial(subject, options), notify)
     share = micro_batches_of(how.layout, fed.batch_size)
+    if how.layout.cp > 1:
+        args, kwargs = part_of(fed.args, fed.kwargs, how.layout.cp)
+        fed = replace(fed, args=args, kwargs=kwargs)
     if how.layout.sp:
         check_sequence(fed.args, fed.kwargs, how.layout.tp)
     amp = None if options.step is None or options.step.amp is None else getattr(torch, AMP_DTYPES[options.step.amp])
-    by_engine = amp is not None and how.layout.fsdp > 1
+    by_engine = amp is not None and how.layout.shards > 1
     args, kwargs = _first_of(fed, share)
     if amp is not None and by_engine:
         args, kwargs = _as_gathered(model, amp, args, kwargs)
@@ -149,13 +167,14 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
     layout, step = how.layout, options.step or TrainingStep("none")
     mesh = mesh_of(layout)
     assert mesh is not None  # noqa: S101 - there are several stages
-    by_engine = step.amp if layout.fsdp > 1 else None
+    by_engine = step.amp if layout.shards > 1 else None
     spreads = []
     for span in cut.spans:
         model = _built(subject, options, _silent)
         plan = plan_for(model, how) if layout.tp > 1 else None
         blocks = staged(model, cut.chain, span)
-        kept = {path: style for path, style in (plan or {}).items() if _is_there(model, path)}
+        ends = cut.chain.blocks[0] if span.first else None  # the plan says how it takes what a stage may end with
+        kept = {path: style for path, style in (plan or {}).items() if path == ends or _is_there(model, path)}
         spreads.append(spread(model, mesh, how, kept, by_engine, blocks=blocks))
     whole = spreads[0].model if len(spreads) == 1 else nn.ModuleList([each.model for each in spreads])
     with pretended_cpu(mode), one_sequence_each(), shapes_worked_out_unseen():
@@ -164,15 +183,17 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
         for span, each in zip(cut.spans, spreads, strict=True):
             given_memory(each.model)
             stage_forward(each.model, cut.chain, span, args, kwargs)
-            parts.append(Part(each.model, None if span.start == 0 else passed, passed))
+            parts.append(Part(each.model, None if span.first else passed, passed))
         batch = cut.share * layout.micro_batches
         forward = Forward(whole, *_first_of(cut.fed, batch))
         trained = replace(step, amp=None) if by_engine else step
-        group = mesh.get_group("pp")
-        run = PipelineRun(parts, whole, Step(forward, trained), layout, how.stage, group, batch)
+        group, sequence = mesh.get_group("pp"), sequence_ranks_of(layout, how.stage)
+        trains = options.step is not None
+        run = PipelineRun(parts, whole, Step(forward, trained), trains, layout, how.stage, group, batch)
         units = {key: unit for each in spreads for key, unit in each.units.items()}
-        groups = groups_of(mesh, layout)
-        recorder = run.record(lambda: RankRecorder(_CPU, whole, groups, units))
+        groups = groups_of(mesh, layout, sequence=sequence)
+        with sequences_shared(sequence, attends=any(map(len, cut.spans))):
+            recorder = run.record(lambda: RankRecorder(_CPU, whole, groups, units))
     classes = {key: name for each in spreads for key, name in each.classes.items()}
     classes.setdefault(id(whole), type(spreads[0].model).__name__)
     if len(spreads) > 1:

@@ -78,10 +78,10 @@ class RankTape(TapeRecorder):
         for tensor in tensors:
             self._passed[self.storages.number(local_tensor(tensor))] = phase
 
-    def begin_pass(self, phase: Phase, micro_batch: int) -> None:
-        """Note that a micro-batch runs forward or backward from here on."""
+    def begin_pass(self, phase: Phase, micro_batch: int, sort: str = "") -> None:
+        """Note that a micro-batch runs forward or backward from here on, or what else a rank does for its parts."""
         self.phase = phase
-        self.micro_batches.append(Pass(phase, micro_batch, len(self._drafts)))
+        self.micro_batches.append(Pass(phase, micro_batch, len(self._drafts), sort))
 
     def receives_into(self, tensors: Iterable[Tensor]) -> None:
         """Note that some memory is there to receive into all along."""

@@ -104,11 +104,11 @@ class _Shared:
 
 
 @contextmanager
-def sequences_shared(group: dist.ProcessGroup | None) -> Iterator[None]:
+def sequences_shared(group: dist.ProcessGroup | None, *, attends: bool = True) -> Iterator[None]:
     """Let attention run among the ranks that share sequences, if there are some.
 
     Raises:
-        UsageError: the model does not call torch's attention.
+        UsageError: the model `attends`, and does not call torch's attention.
     """
     if group is None:
         yield
@@ -119,7 +119,7 @@ def sequences_shared(group: dist.ProcessGroup | None) -> Iterator[None]:
         yield
     finally:
         vars(functional)[_ATTENTION] = plain
-    if not shared.calls:
+    if attends and not shared.calls:
         raise UsageError(
             "--cp needs a model that calls torch's scaled_dot_product_attention, and this one does not",
             "transformers' models call it with attn_implementation='sdpa'",

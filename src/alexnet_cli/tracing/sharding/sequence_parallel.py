@@ -96,6 +96,8 @@ def _embedding() -> ParallelStyle:
 
 def _layer(style: str, *, inside: bool) -> ParallelStyle:
     """Return how a layer is split: parts of blocks gather what they are given themselves, other layers do it alone."""
+    if style == "replicated_with_grad_allreduce":  # a norm of each head, of which a rank has some
+        return SequenceParallel(sequence_dim=2, use_local_output=True)
     if style.startswith("rowwise"):
         given = None if style == "rowwise" else Replicate()
         return RowwiseParallel(input_layouts=given, output_layouts=Shard(1))

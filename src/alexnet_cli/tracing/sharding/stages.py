@@ -1,4 +1,4 @@
-"""Cuts a model between its blocks, and makes of a copy of it the part that one pipeline stage runs.
+"""Makes of a copy of a model, which is cut between its blocks, the part that one pipeline stage runs.
 
 A stage runs the model's own forward. The blocks before it are emptied and hand on what the stage receives, that of the
 last stage runs on to the end, and every other stage stops where the next block would run. What comes before the blocks
@@ -7,27 +7,16 @@ and has parameters belongs to the first stage: in others it makes results of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
-from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.torch_insides import own_buffers, own_modules, own_parameters
-from alexnet_cli.tracing.recording.runs import loss_of
 from alexnet_cli.tracing.recording.tensors import tensors_in
-
-Looks = tuple[tuple[int, ...], torch.dtype]
-"""The shape and dtype of a tensor."""
-
-
-_PASSED = object()
-"""Stands for the tensor that goes from block to block."""
+from alexnet_cli.tracing.sharding.chain import PASSED, Chain, Described, Span, described, first_tensor
 
 
 class _Left(Exception):  # noqa: N818 - no error
@@ -38,181 +27,9 @@ class _Left(Exception):  # noqa: N818 - no error
         self.value = value
 
 
-@dataclass
-class Chain:
-    """The blocks of a model by path, in the order in which they run, each of which takes what the one before made.
-
-    `passed` is the tensor that goes from block to block, `made` what each block returns, with tensors by their looks.
-    `before` and `after` are the modules with parameters around the blocks, each with its results; `own_before` and
-    `own_after` are parameters of modules that contain the blocks.
-    """
-
-    blocks: list[str]
-    passed: Looks
-    made: list[Any]
-    before: dict[str, Any] = field(default_factory=dict)
-    after: dict[str, Any] = field(default_factory=dict)
-    own_before: list[str] = field(default_factory=list)
-    own_after: list[str] = field(default_factory=list)
-
-    def spans(self, stages: int) -> list[range]:
-        """Return the blocks of each stage: as many each, the first stages one more where they do not divide.
-
-        Raises:
-            UsageError: there are fewer blocks than stages.
-        """
-        share, more = divmod(len(self.blocks), stages)
-        if not share:
-            raise UsageError(f"{len(self.blocks)} blocks do not make {stages} stages", "choose fewer stages")
-        starts = [at * share + min(at, more) for at in range(stages + 1)]
-        return [range(start, end) for start, end in pairwise(starts)]
-
-
-def chain_of(model: nn.Module, blocks: Sequence[nn.Module], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Chain:
-    """Run a model once and return the chain that its blocks form.
-
-    Every block's result is cut off from what made it, so that the gradients of the loss tell what else depends on it.
-
-    Raises:
-        AlexnetError: the blocks form no chain along which the model can be cut.
-    """
-    if not blocks:
-        raise UsageError("--pp needs blocks, and none repeat in this model", "name their class with --wrap")
-    watch = _Watch(model, blocks)
-    with watch.watching(), torch.enable_grad():
-        output = model(*args, **kwargs)
-    return watch.chain(output)
-
-
-class _Watch:
-    def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]) -> None:
-        self.model = model
-        self.paths = {id(module): path for path, module in model.named_modules()}
-        self.blocks = {id(block) for block in blocks}
-        self.order: list[str] = []
-        self.leaves: list[Tensor] = []
-        self.made: list[Any] = []
-        self.entered: Tensor | None = None
-        self.around: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        handles = []
-        for module in self.model.modules():
-            if id(module) in self.blocks:
-                handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
-                handles.append(module.register_forward_hook(self._leave))
-        handles += [module.register_forward_hook(self._outside) for module in _around(self.model, self.blocks)]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-    def _enter(self, block: nn.Module, args: Any, kwargs: Any) -> Any:
-        given = _first(args, kwargs)
-        path = self.paths[id(block)]
-        if given is None or path in self.order or len(self.order) > len(self.leaves):
-            raise _uncut(f"{path} runs inside another block, twice, or without a tensor")
-        if any(tensor.requires_grad for tensor in tensors_in([args, kwargs]) if tensor is not given):
-            raise _uncut(f"{path} takes more than one tensor that is trained through")
-        if self.entered is None:
-            self.entered = given
-        elif given is not self.leaves[-1]:
-            raise _uncut(f"{path} does not take what {self.order[-1]} returns")
-        self.order.append(path)
-
-    def _leave(self, block: nn.Module, args: Any, output: Any) -> Any:
-        del block, args
-        made = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
-        if len(made) != 1 or self.entered is None or _looks(made[0]) != _looks(self.entered):
-            raise _uncut(f"{self.order[-1]} does not return one tensor as it takes")
-        leaf = made[0].detach().requires_grad_()
-        self.leaves.append(leaf)
-        self.made.append(tree_map(lambda each: _PASSED if each is made[0] else _described(each), output))
-        return tree_map(lambda each: leaf if each is made[0] else each, output)
-
-    def _outside(self, module: nn.Module, args: Any, output: Any) -> None:
-        del args
-        if self.order and len(self.order) < len(self.blocks):
-            raise _uncut(f"{self.paths[id(module)]} runs between blocks")
-        self.around[bool(self.order)][self.paths[id(module)]] = tree_map(_described, output)
-
-    def chain(self, output: object) -> Chain:
-        """Return what was seen."""
-        if len(self.order) < len(self.blocks) or self.entered is None:
-            raise _uncut("some of its blocks do not run")
-        own = _own(self.model, self.blocks, {*self.around[0], *self.around[1]})
-        sought = [*self.leaves, *(parameter for _, parameter in own), *self._parameters(self.around[0])]
-        wanted = [tensor for tensor in sought if tensor.requires_grad]
-        found = torch.autograd.grad(loss_of(output), wanted, allow_unused=True)
-        used = {id(tensor) for tensor, gradient in zip(wanted, found, strict=True) if gradient is not None}
-        if any(id(leaf) in used for leaf in self.leaves[:-1]):
-            raise _uncut("what a block returns is used again after the last block")
-        early = {id(parameter) for parameter in self._parameters(self.around[0])}
-        late = {id(parameter) for parameter in self._parameters(self.around[1])}
-        if early & (late | used):
-            raise _uncut("the first and the last stage share parameters")
-        after = [path for path, parameter in own if id(parameter) in used]
-        before = [path for path, parameter in own if id(parameter) not in used]
-        return Chain(self.order, _looks(self.entered), self.made, *self.around, before, after)
-
-    def _parameters(self, modules: Mapping[str, Any]) -> list[nn.Parameter]:
-        return [parameter for path in modules for parameter in self.model.get_submodule(path).parameters()]
-
-
-def _uncut(why: str) -> AlexnetError:
-    return AlexnetError(f"not supported yet: this model cannot be cut into pipeline stages: {why}")
-
-
-def _around(model: nn.Module, blocks: set[int]) -> list[nn.Module]:
-    """Return the outermost modules that have parameters and neither are nor contain blocks."""
-    found, waiting = [], [model]
-    while waiting:
-        for child in own_modules(waiting.pop()).values():
-            if child is None or id(child) in blocks:
-                continue
-            if any(id(each) in blocks for each in child.modules()):
-                waiting.append(child)
-            elif next(child.parameters(), None) is not None:
-                found.append(child)
-    return found
-
-
-def _own(model: nn.Module, blocks: set[int], around: set[str]) -> list[tuple[str, nn.Parameter]]:
-    """Return the parameters that are outside blocks and outside the modules around them."""
-    inside = {id(each) for module in model.modules() if id(module) in blocks for each in module.parameters()}
-    apart = tuple(f"{path}." for path in around)
-    return [
-        (path, parameter)
-        for path, parameter in model.named_parameters()
-        if id(parameter) not in inside and not path.startswith(apart)
-    ]
-
-
-def _first(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
-    given = args[0] if args else next(iter(kwargs.values()), None)
-    return given if isinstance(given, Tensor) else None
-
-
-def _looks(tensor: Tensor) -> Looks:
-    return tuple(tensor.shape), tensor.dtype
-
-
-class _Described:
-    """A tensor of which only its looks are known; no tuple, so that it counts as one leaf of what holds it."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.looks = _looks(tensor)
-
-
-def _described(value: Any) -> Any:
-    return _Described(value) if isinstance(value, Tensor) else value
-
-
 def _shown(value: Any, device: str = "cpu") -> Any:
     """Return a tensor as described that takes the memory of one element."""
-    if not isinstance(value, _Described):
+    if not isinstance(value, Described):
         return value
     shape, dtype = value.looks
     return torch.empty((), dtype=dtype, device=device).expand(shape)
@@ -220,24 +37,24 @@ def _shown(value: Any, device: str = "cpu") -> Any:
 
 def unfed(value: Any) -> Any:
     """Return an argument whose tensors take the memory of one element each."""
-    return tree_map(lambda each: _shown(_described(each)), value)
+    return tree_map(lambda each: _shown(described(each)), value)
 
 
-def staged(model: nn.Module, chain: Chain, span: range) -> list[nn.Module]:
+def staged(model: nn.Module, chain: Chain, span: Span) -> list[nn.Module]:
     """Make of a model the stage that runs these blocks; return them. `stage_forward` then makes it run so."""
-    first, last = span.start == 0, span.stop == len(chain.blocks)
+    first, last = span.first, span.last
     for path in [*(() if first else chain.before), *(() if last else chain.after)]:
         _empty(model.get_submodule(path))
     for path in [*(() if first else chain.own_before), *(() if last else chain.own_after)]:
         owner, _, name = path.rpartition(".")
         module = model.get_submodule(owner)
-        described = _described(own_parameters(module)[name])
+        looks = described(own_parameters(module)[name])
         del own_parameters(module)[name]
-        setattr(module, name, _shown(described, "meta"))
+        setattr(module, name, _shown(looks, "meta"))
     for at, path in enumerate(chain.blocks):
-        if at not in span:
+        if at not in span.blocks:
             _empty(model.get_submodule(path))
-    return [model.get_submodule(chain.blocks[at]) for at in span]
+    return [model.get_submodule(chain.blocks[at]) for at in span.blocks]
 
 
 def _empty(module: nn.Module) -> None:
@@ -249,26 +66,22 @@ def _empty(module: nn.Module) -> None:
 
 
 def stage_forward(
-    model: nn.Module, chain: Chain, span: range, args: Sequence[Any], kwargs: Mapping[str, Any]
+    model: nn.Module, chain: Chain, span: Span, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Callable[..., Any]:
     """Let a stage's forward take what the stage before sends, and return what it sends, or the model's results.
 
     `args` and `kwargs` are those of the whole model for a micro-batch; only the first stage is given them.
     """
-    first, last = span.start == 0, span.stop == len(chain.blocks)
+    first, last = span.first, span.last
     held: list[Tensor] = []
     forward = model.forward
     for path, made in [*(() if first else chain.before.items()), *(() if last else chain.after.items())]:
         model.get_submodule(path).forward = _makes(made)
-    for at, path in enumerate(chain.blocks):
-        if at < span.start:
-            model.get_submodule(path).forward = _hands_on(chain.made[at], held)
-        elif at >= span.stop:
-            model.get_submodule(path).forward = _leaves
+    _pass_by(model, chain, span, held)
     for module in model.modules():
         for name, value in vars(module).items():
             if isinstance(value, Tensor) and value.is_meta:
-                setattr(module, name, _shown(_described(value)))
+                setattr(module, name, _shown(described(value)))
 
     def run(*received: Any, **named: Any) -> Any:
         given, options = (received, named) if first else (unfed(list(args)), unfed(dict(kwargs)))
@@ -279,11 +92,26 @@ def stage_forward(
             return left.value
         finally:
             held.clear()
-        trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+        made = tensors_in(output)
+        trained = [tensor for tensor in made if tensor.requires_grad] if torch.is_grad_enabled() else made
         return trained[0] if len(trained) == 1 else tuple(trained)
 
     model.forward = run
     return run
+
+
+def _pass_by(model: nn.Module, chain: Chain, span: Span, held: list[Tensor]) -> None:
+    """Let blocks before those of a stage hand on what is `held`, and leave after its own."""
+    for at, path in enumerate(chain.blocks):
+        if at < span.blocks.start:
+            model.get_submodule(path).forward = _hands_on(chain.made[at], held)
+        elif at >= span.blocks.stop:
+            model.get_submodule(path).forward = _leaves
+    if not span.first and span.blocks.start == 0:  # the first stage only embeds
+        model.get_submodule(chain.blocks[0]).register_forward_pre_hook(_takes(held), prepend=True, with_kwargs=True)
+    if not span.last and span.blocks.stop == len(chain.blocks):
+        made = chain.made[-1]
+        model.get_submodule(chain.blocks[-1]).register_forward_hook(_leaves_after(made))  # after those of FSDP
 
 
 def _makes(made: Any) -> Callable[..., Any]:
@@ -291,10 +119,33 @@ def _makes(made: Any) -> Callable[..., Any]:
 
 
 def _hands_on(made: Any, held: list[Tensor]) -> Callable[..., Any]:
-    return lambda *_, **__: tree_map(lambda each: held[0] if each is _PASSED else _shown(each), made)
+    return lambda *_, **__: tree_map(lambda each: held[0] if each is PASSED else _shown(each), made)
+
+
+def _takes(held: list[Tensor]) -> Callable[..., Any]:
+    """Return a hook that gives a block what is `held` as its first argument."""
+
+    def take(block: nn.Module, args: Any, kwargs: Any) -> Any:
+        del block
+        if args:
+            return (held[0], *args[1:]), kwargs
+        return args, {**kwargs, next(iter(kwargs)): held[0]}
+
+    return take
+
+
+def _leaves_after(made: Any) -> Callable[..., Any]:
+    """Return a hook that leaves with what a block has made, which looks like `made`."""
+    place = tree_leaves(made).index(PASSED)
+
+    def leave(block: nn.Module, args: Any, output: Any) -> Any:
+        del block, args
+        raise _Left(tree_leaves(output)[place])
+
+    return leave
 
 
 def _leaves(*args: Any, **kwargs: Any) -> Any:
-    given = _first(args, kwargs)
+    given = first_tensor(args, kwargs)
     assert given is not None  # noqa: S101 - the chain has been seen
     raise _Left(given)
