@@ -65,9 +65,11 @@ class Faults:
         self.every: list[Callable[[int, Random], Tried]] = every
 
     def try_one(self, number: int, chance: Random) -> Tried:
-        """Disturb one run, of the kind that its number says; each hundredth is many at once."""
+        """Disturb one run, of the kind that its number says; each hundredth is many at once, each fiftieth a clock."""
         if number % 100 == 99:
             return self._crowd(number, chance)
+        if number % 50 == 48:
+            return self._clock(number, chance)
         return self.every[number % 10](number, chance)
 
     def _start(self, line: str, **how: Any) -> subprocess.Popen[bytes]:
@@ -204,6 +206,21 @@ class Faults:
         if defect is None and code not in CODES:
             defect = f"exit {code}: {err[-800:]}"
         return Tried(str(code), defect, f"{name} changes: {line}", "changing file")
+
+    def _clock(self, number: int, chance: Random) -> Tried:
+        """Ask twice while the clock jumps: for a new answer that is kept, and for the kept one."""
+        paths = os.pathsep.join((str(self.hook), os.environ["PYTHONPATH"]))
+        line = chance.choice(("summary tiny.py:Tiny -i 3,8,8 --cache --json", "profile tiny.py:Tiny -i 3,8,8 --json"))
+        expected, _ = self._start("summary tiny.py:Tiny -i 3,8,8 --no-cache --json").communicate()
+        code, defect = 0, None
+        for seed in (f"{number} a", f"{number} b"):
+            process = self._start(line, env={"PYTHONPATH": paths, "TORTURE_CLOCK": seed})
+            out, told = process.communicate(timeout=10 * LONGEST_S)
+            code = process.returncode
+            same = out == expected if line.startswith("summary") else json.loads(out or b"{}").get("layers")
+            if code or told or not same:
+                defect = defect or f"exit {code}: {told.decode(errors='replace')[-800:]} {out[:300]!r}"
+        return Tried(str(code), defect, f"{line} while the clock jumps", "clock")
 
     def _unruly(self, number: int, chance: Random) -> Tried:
         name = self.unruly[number // 10 % len(self.unruly)]

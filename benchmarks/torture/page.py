@@ -29,6 +29,11 @@ and the CPU agree row by row, the JSON validates against its schema, and each fo
     "faults": """Processes of their own. An answer's file is the old one or the new one, nothing is left beside it, and
 the exit code is the contract's or the signal's. An interrupt before the program's first line is left to Python.""",
 }
+MACHINES = """Not drawn, but tests that CI runs (`tests/test_foreign_machines.py`): locale C, an unknown locale, cp1252,
+UTF-16, byte order marks and CRLF, 20 columns, `TERM=dumb`, no environment, no docstrings, every warning an error, the
+package in a zip file, paths of blanks, scripts, emoji and 400 characters, and a process without what Windows lacks,
+which refuses names and replacements as Windows does. By Python 3.10, 3.12 and 3.13 they were run without torch
+(`make pythons`), all else by 3.11 on Linux. Windows, macOS and Python 3.14 have only been read for, not run."""
 KINDS = {
     "SIGINT": "SIGINT at a random moment of a run with `-o`",
     "SIGTERM": "SIGTERM at a random moment of a run with `-o`",
@@ -38,6 +43,7 @@ KINDS = {
     "closed stdout": "a reader that leaves after some bytes",
     "changing file": "a file that is changed again and again while it is read",
     "unruly model": "models that fork, exit, recurse, flood, patch torch, close streams (`unruly.py`)",
+    "clock": "a clock that jumps by up to ten years each time that it is read",
     "crowded cache": "50 processes on one cache, some killed, its entries' times set to 1970 and 2100",
 }
 
@@ -49,6 +55,7 @@ def page(cases: list[Case], seed: int, full: Mapping[str, int]) -> str:
         some = list(group)
         kinds = _table(some) if part != "modules" else _parsers(len(some))
         parts += [f"## {TITLES[part]}: {len(some):,}", HOW[part], kinds, _extremes(some)]
+    parts += ["## Other machines", MACHINES]
     found = [case for case in cases if case["defect"]]
     if found:
         parts += [
