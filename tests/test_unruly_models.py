@@ -342,3 +342,58 @@ def test_a_model_that_forks_is_answered_once(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["totals"]["macs"] == 4 * 5
+
+
+LEAVES = """
+import sys
+from torch import nn
+
+
+class Own(BaseException):
+    pass
+
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Exits(Base):
+    def named_parameters(self, *given, **named):
+        sys.exit(7)
+
+
+class Raises(Base):
+    def train(self, mode=True):
+        raise Own("away")
+
+
+class Declares(Base):
+    @property
+    def example_input_array(self):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("summary leaves.py:Exits -i 4", "SystemExit: 7"),
+        ("memory leaves.py:Raises -i 4", "Own: away"),
+        ("summary leaves.py:Declares", "SystemExit: 0"),
+        ("summary leaves.py:Exits -i 4 -f torchsummary", "SystemExit: 7"),
+        ("export leaves.py:Raises -i 4 -o net.pt2", "Own: away"),
+    ],
+)
+def test_code_that_would_end_the_program_outside_forward_is_told(alexnet, tmp_path, monkeypatch, line, said):
+    (tmp_path / "leaves.py").write_text(LEAVES, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    answer = alexnet(*line.split())
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.startswith("error: the model cannot be inspected: ")
+    assert said in answer.err
+    assert f"{tmp_path / 'leaves.py'}:" in answer.err

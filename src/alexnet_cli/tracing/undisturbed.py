@@ -9,7 +9,9 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 
 import torch
 
+from alexnet_cli.errors import TargetError, told
 from alexnet_cli.torch_insides import default_device_kept
+from alexnet_cli.users_code import users_frames
 
 
 @contextmanager
@@ -17,6 +19,9 @@ def undisturbed() -> Iterator[None]:
     """Leave torch as it was, and send what is printed inside to stderr, also by C libraries and child processes.
 
     A child process that comes out of it ends there.
+
+    Raises:
+        TargetError: the model's code raised what is no `Exception`, as `sys.exit()` does, and no interrupt.
     """
     process = os.getpid()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call] # torch leaves it untyped
@@ -28,6 +33,11 @@ def undisturbed() -> Iterator[None]:
         stack.enter_context(default_device_kept())
         try:
             yield
+        except (Exception, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            hint = users_frames(error) or "--traceback shows where"
+            raise TargetError(f"the model cannot be inspected: {told(error)}", hint) from error
         finally:
             if os.getpid() != process:  # the model forked and came back twice; one answer is enough
                 os._exit(0)
