@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
-import pty
 import re
 import select
 import struct
 import subprocess
 import sys
-import termios
 import threading
 
 import pytest
@@ -20,6 +17,7 @@ import pytest
 from alexnet_cli.cli import stderr as module
 from alexnet_cli.cli.stderr import progress
 
+fcntl, pty, termios = map(pytest.importorskip, ("fcntl", "pty", "termios"))  # which Windows lacks
 LONG = 10  # seconds; nothing here takes them
 
 

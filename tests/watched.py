@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,9 @@ class Watched:
 
     def __init__(self, folder: Path, *words: str) -> None:
         self.seen = b""
-        self.pid, self._terminal = pty.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads in this process: the child runs another
+            self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             try:
                 os.chdir(folder)

@@ -44,11 +44,10 @@ def _heard(event: str, given: tuple[object, ...]) -> None:
 
 def become() -> None:
     """Take away what Windows lacks; what was imported before keeps what it has."""
-    for name in NOT_IN_OS:
-        if hasattr(os, name):
-            delattr(os, name)
-    for name in NOT_IN_SIGNAL:
-        delattr(signal, name)
+    for module, names in ((os, NOT_IN_OS), (signal, NOT_IN_SIGNAL)):
+        for name in names:
+            if hasattr(module, name):
+                delattr(module, name)
     for name in NO_MODULES:
         sys.modules[name] = None  # type: ignore[assignment] # importing it fails
     sys.addaudithook(_heard)
