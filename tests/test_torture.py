@@ -69,6 +69,13 @@ def test_what_is_wrong_is_found(judging):
     assert "no JSON" in defect(0, out=b"{", words=["summary", "--json"])
 
 
+def test_ends_have_one_order(judging):
+    from torture import page
+
+    order = page._numbers_first
+    assert sorted(["hang", "2", "-2", "0"], key=order) == sorted(["-2", "0", "2", "hang"], key=order)
+
+
 def test_an_endless_run_is_ended(judging):
     def work():
         while True:

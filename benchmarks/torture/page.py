@@ -101,7 +101,7 @@ def _table(cases: list[Case]) -> str:
 
 
 def _numbers_first(end: str) -> tuple[int, int, str]:
-    return (0, abs(int(end)), "") if _is_number(end) else (1, 0, end)
+    return (0, abs(int(end)), end) if _is_number(end) else (1, 0, end)
 
 
 def _is_number(end: str) -> bool:
