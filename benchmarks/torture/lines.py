@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -40,9 +40,11 @@ class Lines:
 
     def __post_init__(self) -> None:
         """Read the options of all commands."""
+        from alexnet_cli.cli import watch
         from alexnet_cli.cli.app import command_line
         from alexnet_cli.cli.commands import COMMANDS
 
+        watch.Changes.next = _left  # type: ignore[method-assign] # it would wait for a change that does not come
         self.kept = Kept(self.folder)
         group: Any = typer.main.get_command(command_line([*COMMANDS]))
         self.commands = {name: list(command.params) for name, command in group.commands.items()}
@@ -94,6 +96,12 @@ class Lines:
         done = ran(words)
         self.kept.put_back()
         return Tried(str(done.code), done.defect, repr(words)[:1500], words[0] if words else "")
+
+
+def _left(changes: object) -> NoReturn:
+    """Leave `watch` after its first answer, as a user does."""
+    del changes
+    raise KeyboardInterrupt
 
 
 def _drawn(pools: tuple[tuple[str, ...], tuple[str, ...]], oddness: float, chance: Random) -> str:
