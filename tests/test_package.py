@@ -14,6 +14,9 @@ import pytest
 import torch
 import yaml
 
+from alexnet_cli import __version__
+from alexnet_cli.cli.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 BUILT_FROM = ("src", "docs", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore", "Makefile")
 PYPROJECT = '[tool.alexnet.check]\nmax-params = "10"\n'
@@ -129,3 +132,14 @@ def test_ci_on_other_systems_runs_what_ci_runs_here():
     lines = "".join(recipes).replace("$(BIN)/", "").splitlines()
     commands = [line.partition(" #")[0].strip() for line in lines]
     assert steps[-1].strip().splitlines()[1:] == commands
+
+
+def test_the_changelog_has_the_version_in_the_form_of_keep_a_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(__version__)}\] - \d{{4}}-\d\d-\d\d", versions[1])
+    allowed = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {*re.findall(r"^### (.*)$", text, re.MULTILINE)} <= allowed
+    told = text.partition(f"## [{__version__}]")[2]
+    assert all(re.search(rf"`(alexnet )?{name}\b", told) for name in COMMANDS)
