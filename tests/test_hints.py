@@ -201,6 +201,11 @@ CASES = [
     Case("fit --gpu nothing", "as in (--budget 24GiB)", "fit"),
     Case("fit nets.py:frozen -i 3,8,8 --budget 1GiB", "`alexnet (memory)`", ""),
     Case("fit", "as in (--budget 24GiB)", "fit"),
+    Case(
+        "fit nets.py:Net -i 3,8,8 --budget 24GiB --lora 0",
+        "as in (--lora 16)",
+        "fit nets.py:Net -i 3,8,8 --budget 24GiB",
+    ),
     Case("fit --gpu t4 --emit patch.txt", "as in (--emit patch.py)", "fit --gpu t4"),
     Case("memory report.json --context 64", "(--context) needs a model", "memory nets.py:Keeps", {"xt": "xt 64"}),
     Case(
@@ -300,6 +305,7 @@ NOT_PROVOKED = {
     "name the folder of the base model": "it needs peft: test_model_folders.py provokes it",
     "--traceback shows all frames": "this program itself would have to fail",
     "the sizes that it leaves open": "it needs onnx: test_onnx.py provokes it and follows it",
+    "--device cuda": "following it takes a GPU: test_profile.py provokes it",
     "give it with --budget": "the memory of every card that is known by name is known",
     "give it with --capacity": "the memory of every card that is known by name is known",
 }
@@ -307,7 +313,7 @@ NOT_PROVOKED = {
 SHARDING = (
     ", or --micro-batches",
     "--fsdp with --tp is",
-    "--cp with --fsdp, --ddp and --tp is",
+    "--cp with --fsdp, --ddp, --tp and --pp is",
     "--ep with --fsdp and --ddp is",
     "--pp with --fsdp is",
     "choose a --tp that divides",
