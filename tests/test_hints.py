@@ -312,6 +312,7 @@ NOT_PROVOKED = {
 """Hints without a case, each with the reason."""
 SHARDING = (
     ", or --micro-batches",
+    "leave out --schedule",
     "--fsdp with --tp is",
     "--cp with --fsdp, --ddp, --tp and --pp is",
     "--ep with --fsdp and --ddp is",
