@@ -9,6 +9,7 @@ from sharding.models import MODELS, inputs_of
 
 from alexnet_cli.analyses.sharding.runs import runs_of
 from alexnet_cli.rank import Layout, Rank, Sent
+from alexnet_cli.session.ranks import traced_rank, traced_stages
 from alexnet_cli.session.session import Example, Live, Session
 from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
@@ -22,7 +23,7 @@ def rank_of(
 ) -> Rank:
     """Return what the first rank of a model does."""
     session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
-    return session.rank(Parallel(layout, **how), step)
+    return traced_rank(session, Parallel(layout, **how), step)
 
 
 def rank_of_named(name: str, layout: Layout, step: TrainingStep | None = TrainingStep("adamw"), **how: Any) -> Rank:  # noqa: B008
@@ -41,7 +42,7 @@ def stages_of(
 ) -> tuple[Rank, ...]:
     """Return what the first rank of each pipeline stage of a model does."""
     session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
-    return session.stages(Parallel(layout, **how), step)
+    return traced_stages(session, Parallel(layout, **how), step)
 
 
 def stages_of_named(

@@ -17,7 +17,7 @@ from alexnet_cli.analyses.sharding.links import LINKS
 from alexnet_cli.analyses.sharding.memory import rank_memory, timeline
 from alexnet_cli.analyses.sharding.traffic import collectives
 from alexnet_cli.rank import Layout, Rank, Repeated
-from alexnet_cli.session import session
+from alexnet_cli.session import ranks
 from alexnet_cli.tracing.options import TrainingStep
 
 H100 = find_hardware("h100-sxm")
@@ -113,13 +113,13 @@ def derived(monkeypatch) -> list[Repeated]:
 def both(case, monkeypatch) -> tuple[Rank, Rank]:
     """Return a rank of which blocks were derived where that is possible, and the same traced in full."""
     model, given, layout, step, how = case
-    ranks = []
+    found = []
     for blocks in (BLOCKS, 1000):
-        monkeypatch.setattr(session, "BLOCKS", blocks)
+        monkeypatch.setattr(ranks, "BLOCKS", blocks)
         with torch.device("meta"):
             built = model()
-        ranks.append(rank_of(built, given, layout, step, **how))
-    return ranks[0], ranks[1]
+        found.append(rank_of(built, given, layout, step, **how))
+    return found[0], found[1]
 
 
 def told(rank: Rank) -> list[object]:

@@ -14,6 +14,7 @@ from alexnet_cli.answers.files import check_place, written_beside
 from alexnet_cli.errors import ForwardError, UsageError
 from alexnet_cli.report import GRAPH, Report, Totals
 from alexnet_cli.report_json import Envelope
+from alexnet_cli.session.exporting import exported
 from alexnet_cli.session.session import EXPORTED, Named, Session, weights_beside
 from alexnet_cli.views.export import export_document
 
@@ -64,7 +65,7 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
         raise ForwardError(report.error.message, report.error.hint, report.error.path)
     earlier = weights_beside(file)
     with written_beside(file) as made:
-        zeros = session.export(made)
+        zeros = exported(session, made)
         read = _read_again(made, session, report)
         sizes = {each.name: each.stat().st_size for each in made.parent.iterdir()}
     differences = _differences(report, read)

@@ -19,6 +19,7 @@ from alexnet_cli.answers.stages import shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import Dimension, Layout, Rank
 from alexnet_cli.session.how import Parallel, TrainingStep
+from alexnet_cli.session.ranks import traced_rank, traced_stages
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.layouts import Searched
 from alexnet_cli.views.shard import Shown
@@ -93,7 +94,7 @@ _OF_STAGES = ("schedule", "micro_batches", "chunks")
 
 
 def _traced(session: Session, how: Parallel, step: TrainingStep | None) -> Ranks:
-    return session.rank(how, step) if how.layout.pp == 1 else session.stages(how, step)
+    return traced_rank(session, how, step) if how.layout.pp == 1 else traced_stages(session, how, step)
 
 
 def _floors_of(ranks: Ranks, roof: Roof, links: Links | None) -> Floors | None:

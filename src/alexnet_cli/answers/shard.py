@@ -22,6 +22,7 @@ from alexnet_cli.quantities import BANDWIDTH
 from alexnet_cli.rank import Dimension, Layout, Rank
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import parallel, searched, training_step
+from alexnet_cli.session.ranks import traced_rank, traced_stages
 from alexnet_cli.session.session import Session
 from alexnet_cli.views.layouts import Searched, layouts_document
 from alexnet_cli.views.shard import Shown, shard_document
@@ -156,9 +157,9 @@ def shard(
         found = search(session, how, step, gpus=gpus, given=given, roof=roof, links=links)
         told, stages = found.shown, found.stages
     elif report.error is None and how.layout.pp > 1:
-        told, stages = shown_stage(session.stages(how, step), roof, links)
+        told, stages = shown_stage(traced_stages(session, how, step), roof, links)
     elif report.error is None:
-        told = _told(session.rank(how, step), roof, links)
+        told = _told(traced_rank(session, how, step), roof, links)
     capacity = None if roof is None else roof.hardware.capacity_bytes
     layout = how.layout if found is None else found.layout
     result = ShardResult(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,26 +14,20 @@ from alexnet_cli.session.kept import Listener, is_on_meta, traced
 from alexnet_cli.session.sources import Built, Halved, Live, Named, Source
 from alexnet_cli.session.variation import Variation
 from alexnet_cli.targets.example import Example
-from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
 from alexnet_cli.targets.onnx.beside import weights_beside
 from alexnet_cli.targets.resolve import FILES, is_built, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, Parallel, Serving, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Serving, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.analyses.findings.one_layer import Refused
-    from alexnet_cli.rank import Rank
     from alexnet_cli.targets.checkpoint.contents import Contents
 
 
 EXPORTED = (".pt2", ".onnx")
 """The suffixes of files that `export` writes."""
-
-BLOCKS = 7
-"""Of blocks that are alike so many are traced on a rank, and the others derived: a model starts and ends in its own
-way, FSDP prefetches from one to the next, and at least three in between have to be seen to do the same."""
 
 __all__ = [
     "EXPORTED",
@@ -152,7 +144,7 @@ class Session:
         Raises:
             UsageError: there is no model to run.
         """
-        self._model("--for cpu")
+        self.model("--for cpu")
         return self.vary(Variation(on_meta=True, as_on_cpu=True))
 
     def training(self, step: TrainingStep) -> Report | None:
@@ -185,7 +177,7 @@ class Session:
             UsageError: there is no model to run, nothing that compiles it, or no CUDA device for a graph.
             AlexnetError: the model cannot be loaded or run.
         """
-        subject = self._model("profile")
+        subject = self.model("profile")
         device = subject.home if self.how.device == META else self.how.device
         if captures and not device.startswith("cuda"):
             raise UsageError(f"--cuda-graph needs a CUDA device, not {device}", "--device cuda")
@@ -201,10 +193,15 @@ class Session:
         Raises:
             UsageError: there is no model to run.
         """
-        source = Built.once(self._model("profile"), self.source.key)
+        source = Built.once(self.model("profile"), self.source.key)
         return Session(source, self.how, cache=False, listener=self.listener)
 
-    def _model(self, command: str) -> Subject:
+    def model(self, command: str) -> Subject:
+        """Return the model that the target is.
+
+        Raises:
+            UsageError: it is a report, a checkpoint or an ONNX file, which `command` cannot run.
+        """
         if not isinstance(self.resolved, Subject):
             raise UsageError(f"{command} needs a model to run, not a saved report, a checkpoint or an ONNX file")
         return self.resolved
@@ -218,49 +215,6 @@ class Session:
         if not self.can_run:
             raise UsageError(f"{serving.part} needs a model to run, not a saved report, a checkpoint or ONNX")
         return self.vary(Variation(serving=serving))
-
-    def rank(self, how: Parallel, step: TrainingStep | None) -> Rank:
-        """Return what the first rank does in a training step, or in a forward, of the model spread over ranks.
-
-        Raises:
-            UsageError: the target is not a model, or cannot be spread so.
-            AlexnetError: the model cannot be run like this.
-        """
-        subject = self._model("shard")
-        from alexnet_cli.analyses.sharding.unfolding import IrregularError, unfolded
-        from alexnet_cli.tracing.sharding.trace import trace_rank  # imports torch
-
-        found = as_found(self.how, self.report())
-        mode = self.how.mode if step is None else "train"
-        options = replace(found, mode=mode, step=step)
-        with self.listener.tracing("tracing one rank"):
-            if how.layout.fsdp > 1 or how.layout.ddp == 1:  # DDP's buckets go over the ends of blocks
-                rank, left = trace_rank(subject, options, replace(how, at_most=BLOCKS), self.listener.note)
-                if left is None:
-                    return rank
-                with suppress(IrregularError):
-                    return unfolded(rank, left)
-            return trace_rank(subject, options, how, self.listener.note)[0]
-
-    def stages(self, how: Parallel, step: TrainingStep | None) -> tuple[Rank, ...]:
-        """Return what the first rank of each pipeline stage does in a training step, or in a forward.
-
-        Raises:
-            UsageError: the target is not a model, or cannot be spread so.
-            AlexnetError: the model cannot be cut into stages, or run like this.
-        """
-        subject = self._model("shard")
-        from alexnet_cli.analyses.sharding.anchors import IrregularError
-        from alexnet_cli.analyses.sharding.micro_batches import with_all
-        from alexnet_cli.tracing.sharding.pipelined import trace_stages  # imports torch
-
-        mode = self.how.mode if step is None else "train"
-        options = replace(as_found(self.how, self.report()), mode=mode, step=step)
-        with self.listener.tracing("tracing the stages"):
-            with suppress(IrregularError):
-                few = trace_stages(subject, options, replace(how, at_most=BLOCKS), self.listener.note)
-                return tuple(with_all(rank, how.layout, stage) for stage, rank in enumerate(few))
-            return tuple(trace_stages(subject, options, how, self.listener.note))
 
     def on_meta(self) -> Session:
         """Return this session, or one on `meta` if the model was not run there."""
@@ -322,25 +276,6 @@ class Session:
         except TargetError as error:
             self.listener.note(f"the model's weights were left aside: {error.message}")
             return None
-
-    def export(self, path: Path) -> dict[str, int]:
-        """Write the model to a file, exported with the inputs that were found or given.
-
-        Returns how many elements of each module's own vectors are in one that is all zeros: a file may leave them out.
-
-        Raises:
-            UsageError: the target is not a model.
-            AlexnetError: torch cannot export it, or there is no memory for its weights.
-        """
-        subject = self._model("export")
-        if is_exported(subject.target):
-            raise UsageError(f"{subject.target} is an exported program already, and its weights are not read")
-        if subject.weights is not None:
-            self.listener.note("the checkpoint beside the config is not loaded: the exported weights are random")
-        from alexnet_cli.tracing.exporting import export  # imports torch
-
-        with self.listener.progress("exporting", str):
-            return export(subject, as_found(self.how, self.report()), path, self.listener.note)
 
     def torchsummary(self) -> str:
         """Return what the torchsummary package prints about the model.
