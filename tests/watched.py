@@ -28,6 +28,7 @@ class Watched:
             try:
                 os.chdir(folder)
                 os.environ |= {"COLUMNS": "100", "TERM": "xterm"}
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts what is in the background without it
                 os.execv(sys.executable, [sys.executable, "-m", "alexnet_cli", "watch", *words])
             finally:
                 os._exit(1)
@@ -66,6 +67,10 @@ class Watched:
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""
         os.kill(self.pid, number)
-        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        end = time.monotonic() + 60
+        while (ended := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
         os.close(self._terminal)
-        return code
+        return os.waitstatus_to_exitcode(ended[1])
