@@ -108,14 +108,38 @@ def points_on(line: Line, steps: int = 40) -> Iterator[tuple[float, float]]:
 
 
 def lines_are_tied(scene: Scene) -> None:
-    """Check that each end of an edge touches a box, a frame or the end of another edge."""
+    """Check that each end of an edge touches a box, a frame or the end of another edge, or goes on beyond a title."""
     lines = [item for mark in scene.marks if mark.role == "edge" for item in mark.items if isinstance(item, Line)]
     ends = [line.points[place] for line in lines for place in (0, -1)]
     borders = [box.area() for _, box in node_boxes(scene)]
     borders += [mark.area() for mark in scene.marks if mark.role == "frame"]
+    titles = [title_of(mark) for mark in scene.marks if mark.role == "frame"]
     for end in ends if node_boxes(scene) else ():
         others = sum(abs(end[0] - x) + abs(end[1] - y) < SLACK for x, y in ends)
-        assert others > 1 or any(at_border(area, end) for area in borders), end
+        tied = others > 1 or any(at_border(area, end) for area in borders)
+        assert tied or any(interrupts(title, end, ends) for title in titles), end
+
+
+def title_of(frame: Mark) -> Area:
+    areas = [label.area() for label in labels_of([frame])]
+    return Area(
+        min(area.left for area in areas),
+        min(area.top for area in areas),
+        max(area.right for area in areas),
+        max(area.bottom for area in areas),
+    )
+
+
+def interrupts(title: Area, end: tuple[float, float], ends: Iterable[tuple[float, float]]) -> bool:
+    """Whether a title stands in the way of a line that ends close to it, and begins again on its other side."""
+    height = title.bottom - title.top
+    near = title.left - height < end[0] < title.right + height
+    above, below = (
+        title.top - height < end[1] <= title.top + SLACK,
+        title.bottom - SLACK <= end[1] < title.bottom + height,
+    )
+    beyond = [y for x, y in ends if abs(x - end[0]) < SLACK and title.top - height < y < title.bottom + height]
+    return near and ((above and max(beyond) >= title.bottom - SLACK) or (below and min(beyond) <= title.top + SLACK))
 
 
 def at_border(area: Area, point: tuple[float, float]) -> bool:

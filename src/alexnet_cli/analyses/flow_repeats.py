@@ -14,8 +14,6 @@ from alexnet_cli.report import Layer, siblings, subtree_ends
 
 LONGEST_PERIOD = 24
 """The most rows of a container that one repetition may consist of."""
-FEWEST = 3
-"""How often a stretch of one or two nodes must repeat to be folded; for longer ones twice is enough."""
 FEWEST_PARALLEL = 4
 """How many parallel copies are folded: the query, key and value of an attention stay three nodes."""
 
@@ -44,11 +42,9 @@ class _Copies:
 
     @property
     def worthwhile(self) -> bool:
-        """Whether the copies have equally many nodes, and enough for folding to save space."""
+        """Whether there are several copies with equally many nodes, so that folding saves space."""
         sizes = {len(copy) for copy in self.nodes}
-        if len(sizes) != 1 or sizes == {0}:
-            return False
-        return len(self.nodes) >= FEWEST or (len(self.nodes) > 1 and min(sizes) >= FEWEST)
+        return len(self.nodes) > 1 and len(sizes) == 1 and sizes != {0}
 
 
 Edges = set[tuple[int, int]]

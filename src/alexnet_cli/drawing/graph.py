@@ -29,8 +29,10 @@ PAD, PAD_TOP, LINE, RADIUS = 0.8, 0.65, 1.3, 0.5
 BOX_ROOM, BETWEEN, CARD = 24.0, 1.2, 0.35
 """Boxes, in em: room beside and above the text, from line to line, of corners; the longest line; between a name and a
 size; the offset of the cards behind a box that stands for several."""
-FRAME_PAD, HEADER, FOOTER, FRAME_ROOM = 1.2, 2.4, 0.4, 26.0
-"""Frames, in em: room beside, above and below the contents; the longest title."""
+FRAME_PAD, HEADER, FOOTER, FRAME_ROOM = 1.2, 2.4, 0.4, 16.0
+TITLE_TOP, TITLE_END = 0.4, 2.0
+"""Frames, in em: room beside, above and below the contents; how wide one may get for its title; where a title begins
+and ends."""
 
 
 class Level(Struct, frozen=True):
@@ -145,30 +147,47 @@ def _framed(plan: Plan, em: float, frame: Frame) -> Part:
     pad = FRAME_PAD * em
     ins = {a: pad + placed.corners[i][0] for i, a in enumerate(into)}
     outs = {a: pad + placed.corners[end + i][0] for i, a in enumerate(out)}
-    border, width = _border(frame, placed.width, placed.height, ins, em)
+    border, width, title = _border(frame, placed.width, placed.height, ins, em)
     height = (HEADER + FOOTER) * em + placed.height
-    stubs = [((x, 0.0), (x, HEADER * em)) for x in ins.values()]
+    stubs = [stub for x in ins.values() for stub in _through_header(x, title, em)]
     stubs += [((x, height - FOOTER * em), (x, height)) for x in outs.values()]
     lines = [Mark((Line(stub),), "edge") for stub in stubs]
     marks = (border, *lines, *(mark.moved(pad, HEADER * em) for mark in placed.marks))
     return Part(marks, width, height, ins, outs, arrow=False, given_axis=ins[min(ins)] if ins else None)
 
 
-def _border(frame: Frame, inner: float, tall: float, ins: dict[int, float], em: float) -> tuple[Mark, float]:
-    """Draw the border of a frame and its title, which stands clear of the lines that enter; return its width too."""
-    name = shorten(frame.name, FRAME_ROOM * em, measure=sans(em))
-    wide = text_width(frame.times, 1.2 * em, bold=True) + 0.6 * em
-    needed = wide + text_width(name, em)
-    start = max(ins.values()) + 0.8 * em if ins else FRAME_PAD * em
-    if ins and min(ins.values()) - 1.6 * em >= needed:
-        start = 0.8 * em
-    width = max(inner + 2 * FRAME_PAD * em, start + needed + 0.8 * em)
+def _border(
+    frame: Frame, inner: float, tall: float, ins: dict[int, float], em: float
+) -> tuple[Mark, float, tuple[float, float]]:
+    """Draw the border of a frame and its title; return its width too, and from where to where the title reaches.
+
+    The title stands clear of the lines that enter where it has the room, else at the left, and interrupts them.
+    """
+    times = text_width(frame.times, 1.2 * em, bold=True) + 0.6 * em
+    width = inner + 2 * FRAME_PAD * em
+    room = max(width - times, FRAME_ROOM * em) - 1.6 * em
+    name = shorten(frame.name, room, measure=sans(em))
+    needed = times + text_width(name, em)
+    width = max(width, needed + 1.6 * em)
+    left = FRAME_PAD * em
+    after = max(ins.values(), default=0.0) + 0.8 * em
+    if ins and (min(ins.values()) < left + needed + 0.8 * em):
+        left = after if after + needed + 0.8 * em <= width else 0.8 * em
     items: list[Item] = [
         Box(0, 0, width, (HEADER + FOOTER) * em + tall, "frame-box", 0.8 * em),
-        Label(start, 1.55 * em, frame.times, 1.2 * em, bold=True),
+        Label(left, 1.55 * em, frame.times, 1.2 * em, bold=True),
     ]
-    items += [Label(start + wide, 1.55 * em, name, em, dim=True)] if name else []
-    return Mark(tuple(items), "frame", "other", (frame.path,) if frame.path else ()), width
+    items += [Label(left + times, 1.55 * em, name, em, dim=True)] if name else []
+    mark = Mark(tuple(items), "frame", "other", (frame.path,) if frame.path else ())
+    return mark, width, (left - 0.4 * em, left + needed + 0.4 * em)
+
+
+def _through_header(x: float, title: tuple[float, float], em: float) -> list[tuple[Point, Point]]:
+    """Lead a line from the border of a frame past its title, or up to it and on from below it."""
+    whole = (x, 0.0), (x, HEADER * em)
+    if not title[0] < x < title[1]:
+        return [whole]
+    return [((x, 0.0), (x, TITLE_TOP * em)), ((x, TITLE_END * em), whole[1])]
 
 
 def _node(node: Node, em: float) -> Part:
