@@ -38,6 +38,7 @@ _NOTES = {
 _SHARED = "Shared parameters are shown once, at the layer that runs first."
 _MAP, _IMAGE = 2, 3
 _MACS_FIRST = 10**6
+_DIGITS = "0123456789"
 
 
 def settle(report: Report, flow: Flow, style: Style) -> Plan:
@@ -95,7 +96,7 @@ class _Writer:
         alone = self.alone.get(number)
         name, inner = "", ""
         if head.kind == "module":
-            name = inner = visible(_span(head.path, self.layers[alone.last_row].path) if alone else head.path)
+            name = inner = visible(span(head.path, self.layers[alone.last_row].path) if alone else head.path)
             around = [frame for frame in self.frames if frame.first <= number <= frame.last]
             if around and around[-1].whole and (within := self.layers[around[-1].first_row].path):
                 inner = name.removeprefix(f"{visible(within)}.")
@@ -103,14 +104,14 @@ class _Writer:
         joins = sources > 1 and (head.kind == "function" or head.family == "reshape")
         return Node(
             "merge" if joins else "layer",
-            self._family(node.rows[0]),
+            family_of(self.layers, node.rows[0]),
             what(head),
             self._size(node.shapes),
             "\n".join(self._told(node, head, others)),
             self._paths(node),
             name,
             inner,
-            f" {_times(alone)}" if alone else "",
+            f" {times_of(alone)}" if alone else "",
             beside,
             self._block(node, self._block_lines(node, head, beside), window(head)),
             self._bar(node, visible(head.path or head.type)),
@@ -148,19 +149,6 @@ class _Writer:
         paths = (self.layers[row].path for row in node.every_row[:MOST_PATHS])
         return tuple(dict.fromkeys(path for path in paths if path))
 
-    def _family(self, position: int) -> str:
-        """Return the family that colours a row: for a container, the one with most of its MACs, or parameters."""
-        family = self.layers[position].family
-        if family in FAMILIES and family != "other":
-            return family
-        works: Counter[str] = Counter()
-        for below in subtree(self.layers, position)[1:]:
-            row = self.layers[below]
-            works[row.family] += (row.macs or 0) * _MACS_FIRST
-            works.update(row.held)
-        main = max(works, key=lambda name: works[name], default="other")
-        return main if main in FAMILIES and works[main] else "other"
-
     def _block(self, node: FlowNode, lines: Iterable[str], window: tuple[int, int] | None = None) -> Block:
         shape = without_batch(node.shapes[0], self.report) if node.shapes else ()
         volume, features = None, None
@@ -189,10 +177,10 @@ class _Writer:
     def frame(self, frame: FlowFrame) -> Frame:
         """Write the rows that a frame stands for: `layers.0–11 · EncoderLayer`; functions have no path to write."""
         first, last = self.layers[frame.first_row], self.layers[frame.last_row]
-        name = "" if first.kind == "function" else visible(_span(first.path, last.path))
+        name = "" if first.kind == "function" else visible(span(first.path, last.path))
         if frame.whole and first.kind != "function":
             name += f" · {visible(first.type)}"
-        return Frame(frame.first, frame.last, _times(frame), name, first.path if frame.whole else "")
+        return Frame(frame.first, frame.last, times_of(frame), name, first.path if frame.whole else "")
 
     def notes(self, style: Style) -> Iterator[str]:
         """Say how to read the figure, what it leaves out and what it is not sure of."""
@@ -218,12 +206,33 @@ class _Writer:
                 yield f"{what(self.layers[node.rows[0]])} to {self._size(node.shapes)}{times}"
 
 
-def _times(frame: FlowFrame) -> str:
+def family_of(layers: Sequence[Layer], position: int) -> str:
+    """Return the family that colours a row: for a container, the one with most of its MACs, or parameters."""
+    family = layers[position].family
+    if family in FAMILIES and family != "other":
+        return family
+    works: Counter[str] = Counter()
+    for below in subtree(layers, position)[1:]:
+        row = layers[below]
+        works[row.family] += (row.macs or 0) * _MACS_FIRST
+        works.update(row.held)
+    main = max(works, key=lambda name: works[name], default="other")
+    return main if main in FAMILIES and works[main] else "other"
+
+
+def times_of(frame: FlowFrame) -> str:
+    """Write how often a frame runs: `×12`."""
     return f"×{units.count(frame.count)}" + (" parallel" if frame.parallel else "")
 
 
-def _span(first: str, last: str) -> str:
-    """Write a range of paths: `layers.0` to `layers.11` is `layers.0–11`."""
+def span(first: str, last: str) -> str:
+    """Write a range of paths: `layers.0` to `layers.11` is `layers.0–11`, and `conv_1` to `conv_3` is `conv_1–3`."""
+    if first == last:
+        return first
     left, right = first.split("."), last.split(".")
     same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    return first if first == last else f"{first}–{'.'.join(right[same:]) or last}"
+    rest = ".".join(right[same:])
+    word = rest.rstrip(_DIGITS)
+    if same == len(left) - 1 == len(right) - 1 and left[-1].rstrip(_DIGITS) == word:
+        rest = rest.removeprefix(word) or rest
+    return f"{first}–{rest or last}"

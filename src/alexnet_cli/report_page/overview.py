@@ -11,7 +11,9 @@ from alexnet_cli import drawing, units
 from alexnet_cli.analyses.findings.finding import Verdict
 from alexnet_cli.analyses.findings.rules import findings as check
 from alexnet_cli.analyses.findings.rules import is_shown
+from alexnet_cli.drawing.content import Plan
 from alexnet_cli.drawing.plan import plan
+from alexnet_cli.drawing.walk import encoded, walk
 from alexnet_cli.errors import UsageError
 from alexnet_cli.messages import say
 from alexnet_cli.report import Report
@@ -63,17 +65,25 @@ def _number(label: str, value: int | None, note: str) -> Number:
 
 
 def figure(material: Material) -> Section | LeftOut:
-    """Return the figure of the architecture."""
-    drawn = figure_of(material.report)
-    return LeftOut("Figure", drawn) if isinstance(drawn, str) else Section("figure", "Figure", {"figure": drawn})
+    """Return the figure of the architecture, as it is drawn and to walk in."""
+    try:
+        drawn, blocks = plan(material.report), encoded(walk(material.report))
+    except UsageError as error:
+        return LeftOut("Figure", error.message)
+    first = "live" if drawn.style == "graph" else "drawn"
+    content = {"figure": _at_both_widths(drawn), "blocks": Markup(blocks), "first": first}  # noqa: S704 - it has no markup
+    return Section("figure", "Figure", content)
 
 
 def figure_of(report: Report) -> Chart | str:
     """Return the figure, or why there is none."""
     try:
-        drawn = plan(report)
+        return _at_both_widths(plan(report))
     except UsageError as error:
         return error.message
+
+
+def _at_both_widths(drawn: Plan) -> Chart:
     return Chart(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes
 
 

@@ -33,7 +33,7 @@ from alexnet_cli.views.parts import run_line
 
 SECTIONS = (overview, figure, balance, memory, many_gpus, roofline, measured, receptive_field, layers, findings)
 COMPARED = (models, figures, types, lined_up, verdicts)
-SCRIPTS = ("highlight.js", "table.js")
+SCRIPTS = ("highlight.js", "table.js", "level.js", "blocks.js", "stage.js", "walk.js")
 
 
 def model_page(material: Material) -> str:

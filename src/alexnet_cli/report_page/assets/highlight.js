@@ -18,12 +18,13 @@ const highlight = (() => {
     return paths.map((path) => key(model, path));
   }
 
-  for (const element of document.querySelectorAll("[data-path], [data-lines-up]")) {
+  function add(element) {
     for (const name of keysOf(element)) {
       if (!places.has(name)) places.set(name, []);
       places.get(name).push(element);
     }
   }
+  document.querySelectorAll("[data-path], [data-lines-up]").forEach(add);
   const at = (name) => places.get(name) ?? [];
   const tree = [...document.querySelectorAll("tr[data-level]")]; // in model order, however the table is sorted
 
@@ -61,7 +62,7 @@ const highlight = (() => {
     const keys = meantBy(element);
     const found = new Set([element]);
     for (const name of keys) at(name).forEach((other) => found.add(other));
-    for (const drawing of document.querySelectorAll(".drawing")) {
+    for (const drawing of document.querySelectorAll(".drawing .wide, .drawing .narrow, .drawing .tree")) {
       if ([...found].some((other) => drawing.contains(other))) continue;
       for (const name of keys) around(name, drawing).forEach((other) => found.add(other));
     }
@@ -113,5 +114,5 @@ const highlight = (() => {
   document.documentElement.addEventListener("pointerleave", () => show(null));
   document.addEventListener("focusin", (event) => show(standing(event)));
   document.addEventListener("focusout", () => show(null));
-  return { keep };
+  return { keep, add };
 })();
