@@ -54,6 +54,8 @@ def test_an_open_block_holds_its_blocks_and_no_two_overlap(tower):
         })"""
     )
     (frame,) = (box[1:] for box in boxes if box[0] is False and box[4] - box[2] > 200)
+    title = block(tower, "blocks.0").locator("span").first.bounding_box()
+    assert title["height"] < 24  # one line, in the width that was measured for it
     leaves = [box[1:] for box in boxes if box[0]]
     inside = [box for box in leaves if frame[1] < box[1] and box[3] < frame[3]]
     assert len(inside) == len(OPENED)

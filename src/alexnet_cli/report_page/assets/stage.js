@@ -45,7 +45,7 @@ const stage = graph && (() => {
       item.style.width = "";
     }
     arrange(seen.map((id) => items.get(id)));
-    const sizes = new Map(seen.map((id) => [id, { width: items.get(id).offsetWidth, height: items.get(id).offsetHeight }]));
+    const sizes = new Map(seen.map((id) => [id, sizeOf(items.get(id))]));
     const placed = { frames: [], lines: [] };
     size = part(root, sizes, placed);
     size.put(0, 0);
@@ -55,6 +55,9 @@ const stage = graph && (() => {
     lines = placed.lines;
     wires.replaceChildren(wires.firstChild, ...lines.map((line) => line.node));
   }
+
+  /* A width is rounded, and a title would wrap in one that was rounded down. */
+  const sizeOf = (item) => ({ width: item.offsetWidth + 1, height: item.offsetHeight });
 
   /* Return a block as a part of the level around it, with the inside laid out if it is open; `put` places it. */
   function part(id, sizes, placed) {
