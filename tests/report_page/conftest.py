@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +29,19 @@ def browser():
 
 @pytest.fixture
 def opened(browser):
+    with _windows(browser) as call:
+        yield call
+
+
+@pytest.fixture(scope="module")
+def opened_once(browser):
+    """The same for a page that several tests share."""
+    with _windows(browser) as call:
+        yield call
+
+
+@contextmanager
+def _windows(browser: Any) -> Iterator[Callable[..., Any]]:
     """Open files, each in its own window, and check that there are no errors and no network requests."""
     contexts = []
     seen = SimpleNamespace(messages=[], requests=[], files=[])

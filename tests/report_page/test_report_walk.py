@@ -22,11 +22,21 @@ OPENED = ["LayerNorm", "Linear 16→64", "Linear 64→16", "add"]
 FOLDED = ["input 8", "Embedding 100→16", "Block ×12", "Linear 16→100", "output 8×100"]
 
 
+@pytest.fixture(scope="module")
+def tower_page(opened_once, measured_page):
+    return opened_once(measured_page)
+
+
 @pytest.fixture
-def tower(opened, measured_page):
-    page = opened(measured_page)
-    page.get_by_role("button", name="Close all").click()
-    return page
+def tower(tower_page):
+    """The figure as at first, whatever the test before did with it."""
+    tower_page.emulate_media(media="screen")
+    tower_page.locator("#walk-find").fill("")
+    tower_page.locator("#walk-close").click()
+    tower_page.locator("#walk-scale").click()
+    tower_page.mouse.move(0, 0)
+    tower_page.locator("#figure").evaluate("one => one.scrollIntoView({ behavior: 'instant' })")
+    return tower_page
 
 
 def test_blocks_open_and_close_by_click_and_by_enter(tower):
