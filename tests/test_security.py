@@ -105,7 +105,7 @@ def test_nothing_connects_but_a_hubs_target(here, tmp_path):
     environment = {**os.environ, "HF_HUB_OFFLINE": "0", "ALEXNET_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
     codes, said = json.loads(done.stderr.splitlines()[-1])
-    assert said == []
+    assert [each for each in said if "/sbin/ldconfig" not in each] == []  # Triton's, which CUDA builds of torch bring
     assert set(codes) <= {0, 2, 3}
     for name in ("a.svg", "a.html"):
         loads = re.findall(

@@ -81,6 +81,7 @@ def running(subject: Subject, options: TraceOptions, how: Parallel) -> Iterator[
     """
     with undisturbed(), subject.within(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.distributed")  # about real runs
+        warnings.filterwarnings("ignore", "A saved_tensors_hooks context", FutureWarning)  # the recorder's own
         try:
             yield
         except AlexnetError:
