@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -169,3 +170,12 @@ def test_without_fork_each_run_starts_anew(tmp_path, folder, monkeypatch):
     assert {Path(file).name for file in ran.told.files} == {"net.py", "helper.py"}
     assert Figure("parameters", params(16)) in ran.told.figures
     assert not list(folder.glob("**/*.pyc"))
+
+
+@pytest.mark.parametrize(("target", "shown"), [("alexnet", "62,378,344"), ("no.such:Net", "")])
+def test_what_no_file_can_change_is_answered_once(tmp_path, target, shown):
+    command = [sys.executable, "-m", "alexnet_cli", "watch", target]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert shown in done.stdout
+    assert f"there is no file to watch for {target}" in done.stderr

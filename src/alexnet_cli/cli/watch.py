@@ -93,7 +93,11 @@ class Watch:
         self.files = _named(target, words)
 
     def run(self) -> None:
-        """Answer at once, then at each change, until it is interrupted."""
+        """Answer at once, then at each change, until it is interrupted.
+
+        Raises:
+            UsageError: what was answered is not made from any file that could change.
+        """
         load(("torch", "alexnet_cli.tracing.trace"))
         changed: frozenset[Path] = frozenset()
         while True:
@@ -104,8 +108,13 @@ class Watch:
             if ran is None:  # a file changed in the meantime
                 changed |= self.source.found()
                 continue
-            self._show(ran, changed, time.monotonic() - start)
             self.files |= frozenset(map(Path, ran.told.files))
+            self._show(ran, changed, time.monotonic() - start)
+            if not self.files:
+                raise UsageError(
+                    f"there is no file to watch for {self.target}",
+                    "name one of your own, as in alexnet watch net.py:Net",
+                )
             self.source.watch(self.files, any_python=_failed(ran))
             load(ran.told.installed)
             changed = self.source.next()
@@ -123,7 +132,8 @@ class Watch:
         before, self.good = self.good, self.good if _failed(ran) else ran
         _clear()
         names = ", ".join(sorted(path.name for path in changed)) or self.target
-        last = f"{time.strftime('%H:%M:%S')}  {names}: {_what(ran, before, changed)} ({seconds:.2f} s)\n"
+        what = _what(ran, before, changed) if self.files else "answered"
+        last = f"{time.strftime('%H:%M:%S')}  {names}: {what} ({seconds:.2f} s)\n"
         encoding = sys.stdout.encoding or "ascii"
         shown = (self.good.out if self.good else "") + ran.err + last
         sys.stdout.write(shown.encode(encoding, "replace").decode(encoding))
