@@ -65,7 +65,8 @@ def trace_rank(subject: Subject, options: TraceOptions, how: Parallel, notify: N
         UsageError: the inputs, the wrapping or the plan do not suit the model.
         AlexnetError: torch refuses to spread this model so.
     """
-    since = _CHECKED_SINCE if how.layout.ep == 1 and not how.layout.sp else _LATE_CHECKED_SINCE
+    layout = how.layout
+    since = _CHECKED_SINCE if layout.ep == layout.cp == 1 and not layout.sp else _LATE_CHECKED_SINCE
     if torch.__version__ < since:  # compares as versions, not as text
         notify(f"this layout was held against real ranks with torch {since} and newer, this is {torch.__version__}")
     with running(subject, options, how), fake_ranks(how.layout.gpus):
