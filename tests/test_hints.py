@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -391,6 +392,7 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
+@cache
 def hints_in_the_source() -> set[str]:
     """Return the hints of errors, which are the arguments after the first, that name an option or a command."""
     found = set()
