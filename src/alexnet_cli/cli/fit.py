@@ -9,7 +9,6 @@ import typer
 
 from alexnet_cli.analyses.fitting.tried import KINDS
 from alexnet_cli.answers.fit import fit as answer
-from alexnet_cli.answers.memory import DEVICES
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 
@@ -47,14 +46,7 @@ Asked: Any = options_of(
             autocompletion=lambda: list(KINDS),
         ),
     ],
-    predict_for=typer.Option(
-        "--for",
-        metavar="DEVICE",
-        help="Predict for cuda (the default, and with --gpu), or for this machine's cpu, with the workspaces of its "
-        "convolutions and LSTMs.",
-        show_default=False,
-        autocompletion=lambda: list(DEVICES),
-    ),
+    predict_for=options.PredictFor,
     emit=Annotated[
         Path | None,
         typer.Option(metavar="FILE.py", help="Write the chosen change as Python code: functions and a training step."),

@@ -7,7 +7,6 @@ from typing import Any
 import typer
 
 from alexnet_cli.analyses.serving.assumed import FORMATS
-from alexnet_cli.answers.memory import DEVICES
 from alexnet_cli.answers.memory import memory as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
@@ -57,14 +56,7 @@ Asked: Any = options_of(
     last_logits=typer.Option(
         "--last-logits", help="With --context: ask the model for the logits of the prompt's last token alone."
     ),
-    predict_for=typer.Option(
-        "--for",
-        metavar="DEVICE",
-        help="Predict for cuda (the default, and with --gpu), or for this machine's cpu, with the workspaces of its "
-        "convolutions and LSTMs.",
-        show_default=False,
-        autocompletion=lambda: list(DEVICES),
-    ),
+    predict_for=options.PredictFor,
     timeline=typer.Option("--timeline", help="Add to the JSON what is live while each operator runs."),
 )
 

@@ -43,6 +43,13 @@ def complete_device(incomplete: str) -> list[str]:
     return [device for device in DEVICES if device.startswith(incomplete)]
 
 
+def complete_predicted(incomplete: str) -> list[str]:
+    """Complete the devices whose memory is predicted."""
+    from alexnet_cli.answers.memory import DEVICES as PREDICTED  # commands without --for do without its analyses
+
+    return [device for device in PREDICTED if device.startswith(incomplete)]
+
+
 def complete_format(incomplete: str) -> list[str]:
     """Complete the formats."""
     return [name for name in ("json", "torchsummary", *FORMATS) if name.startswith(incomplete)]
@@ -118,6 +125,17 @@ Amp = Annotated[
         metavar="DTYPE",
         help="Train in mixed precision: the forward under autocast in bf16 or fp16, the weights in float32.",
         autocompletion=lambda: list(AMP_DTYPES),
+    ),
+]
+PredictFor = Annotated[
+    str | None,
+    typer.Option(
+        "--for",
+        metavar="DEVICE",
+        help="Predict for cuda (the default, and with --gpu), or for this machine's cpu, with the workspaces of its "
+        "convolutions and LSTMs.",
+        show_default=False,
+        autocompletion=complete_predicted,
     ),
 ]
 
