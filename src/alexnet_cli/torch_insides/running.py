@@ -29,8 +29,18 @@ sequence_number: Any = look_up("_C._autograd._get_sequence_nr", lambda: 0)
 _current_node: Any = look_up("_C._current_autograd_node", lambda: None)
 """Returns the autograd node that is running. Without it no row is named for the operators of the backward."""
 
-storage_identity: Any = attrgetter("_cdata") if look_up("UntypedStorage._cdata") else id
+_HAS_IDENTITY = look_up("UntypedStorage._cdata") is not None
+storage_identity: Any = attrgetter("_cdata") if _HAS_IDENTITY else id
 """Returns what a storage is known by. Without `_cdata` that is the Python object, which torch keeps for a storage."""
+
+
+def _identity_behind(tensor: Tensor) -> int:
+    return storage_identity(tensor.untyped_storage())  # type: ignore[no-any-return] # an int
+
+
+_address = look_up("_C._storage_address")
+storage_behind: Any = _address if _HAS_IDENTITY and _address is not None else _identity_behind
+"""Returns what a tensor's storage is known by. Without `_storage_address` a Python object is made for each storage."""
 
 
 def writes_to(tensor: Tensor) -> int | None:
@@ -131,6 +141,8 @@ def storages_resized(tell: Callable[[Any], None]) -> Iterator[None]:
 
 
 _function_modes: Any = look_up("overrides._get_current_function_mode_stack")
+function_modes: Any = look_up("_C._len_torch_function_stack", lambda: None)
+"""Returns how many function modes watch. Without it no layer is run without the recorder's."""
 _push_mode: Any = look_up("overrides._push_mode")
 _pop_mode: Any = look_up("overrides._pop_mode")
 _DEVICE_HOLDERS: Any = look_up("_GLOBAL_DEVICE_CONTEXT"), look_up("utils._device")

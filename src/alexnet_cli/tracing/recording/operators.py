@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from alexnet_cli.report import Family
 from alexnet_cli.tape import Nature
 from alexnet_cli.torch_insides import has_kernel, has_tag, schema_of
 from alexnet_cli.tracing.formulas import Macs, formula_for
+from alexnet_cli.tracing.recording.tensors import tensors_among
 
 OPS_BY_FAMILY: dict[Family, str] = {
     "attention": """_scaled_dot_product_efficient_attention _scaled_dot_product_flash_attention
@@ -82,6 +84,9 @@ _FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.
 _FREE_OPS = frozenset(_FREE.split()) | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 _LISTS_OF_TENSORS = frozenset({"List[Tensor]", "List[Optional[Tensor]]"})
 _PACKED = "torch.classes."
+_TENSORS = frozenset({"Tensor", "Optional[Tensor]"})
+_NO_TENSORS = frozenset({"int", "float", "bool", "number", "str", "complex", "Device", "Generator"})
+_PLAIN = (Tensor, nn.Parameter)
 _COMMUNICATES = ("c10d::", "_c10d_functional::", "_dtensor::", "fsdp::")
 """Namespaces of operators that move data among ranks, or to and from what is moved."""
 _ALIASING_WITHOUT_SAYING_SO = frozenset({"_unsafe_view", "_reshape_alias", "lift_fresh"})
@@ -96,8 +101,9 @@ class Operator:
     whether there is work that goes uncounted. `view`: its results share an argument's storage; `fresh`: they are new
     storages. `mutates`: it writes to an argument. `composite`: it only calls other operators. `arguments` are the names
     of its arguments in order, `written` those it writes to; `lists`: one is a list of tensors; `packs`: one holds
-    packed weights. `nature` goes to the tape, where operators that change a view in place (`squeeze_`) or hide in
-    their schema that they are views (`_unsafe_view`) count as views too.
+    packed weights; `tensors` are the places of those that are tensors, None if there may be others. `nature` goes to
+    the tape, where operators that change a view in place (`squeeze_`) or hide in their schema that they are views
+    (`_unsafe_view`) count as views too.
     """
 
     name: str
@@ -113,6 +119,15 @@ class Operator:
     lists: bool
     nature: Nature
     packs: bool = False
+    tensors: tuple[int, ...] | None = None
+
+    def read_in(self, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+        """Return the tensors among a call's arguments, in order."""
+        if kwargs or self.tensors is None:
+            return tensors_among((*args, *kwargs.values()))
+        given = [each for place in self.tensors if place < len(args) and (each := args[place]) is not None]
+        found = [each for each in given if type(each) in _PLAIN]
+        return found if len(found) == len(given) else tensors_among(given)
 
     def written_in(self, args: Any, kwargs: dict[str, Any]) -> list[Any]:
         """Return the tensors among a call's arguments that it writes to."""
@@ -147,7 +162,17 @@ def operator(overload: Any) -> Operator:
         lists=any(str(argument.type) in _LISTS_OF_TENSORS for argument in schema.arguments),
         nature=_nature(name, overload, view=view),
         packs=any(_PACKED in str(argument.type) for argument in schema.arguments),
+        tensors=_places_of_tensors([str(argument.type) for argument in schema.arguments]),
     )
+
+
+def _places_of_tensors(types: Sequence[str]) -> tuple[int, ...] | None:
+    """Return which arguments are tensors, by the types in a schema; None where one may hold others."""
+    places = [place for place, each in enumerate(types) if each in _TENSORS]
+    others = [
+        each.removeprefix("Optional[").removeprefix("List[").rstrip("]") for each in types if each not in _TENSORS
+    ]
+    return tuple(places) if types and _NO_TENSORS.issuperset(others) else None
 
 
 def higher_order(func: Any) -> Operator:

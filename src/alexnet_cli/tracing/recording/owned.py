@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from msgspec import Struct
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -11,15 +10,14 @@ from alexnet_cli.report import Family
 from alexnet_cli.torch_insides import packed_bytes, packed_tensors, stored_bytes
 
 
-@dataclass(slots=True)
-class Owned:
+class Owned(Struct, eq=False):
     """The parameters and buffers that a row is the first to own; `families` has what its parameters are used for."""
 
     params: int = 0
     trainable: int = 0
     bytes: int = 0
     buffers: int = 0
-    families: dict[Family, int] = field(default_factory=dict)
+    families: dict[Family, int] = {}
 
     def add(self, parameter: Tensor, family: Family) -> None:
         """Count one parameter."""

@@ -54,7 +54,7 @@ class _Use(Struct, frozen=True):
     part: bool
 
 
-class _Ran(NamedTuple):
+class _Ran(Struct, eq=False):
     """An operator of a call that ran: the storages that it read and made; `dims` as `_dimensions` has them."""
 
     op: Operator

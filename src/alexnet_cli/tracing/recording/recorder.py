@@ -22,14 +22,15 @@ from alexnet_cli.targets.example import Example
 from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, parameters_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.options import META
-from alexnet_cli.tracing.recording.calls import Call, call_settings, is_torch_leaf, module_family
+from alexnet_cli.tracing.recording.calls import Call, call_settings, is_one_row, is_torch_leaf
 from alexnet_cli.tracing.recording.conditions import recording_conditions
 from alexnet_cli.tracing.recording.modes import FunctionMode, OperatorMode, function_name, wrapped_module_call
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.purposes import Purposes
+from alexnet_cli.tracing.recording.single import Single, single_function
 from alexnet_cli.tracing.recording.sources import SourceRecorder
 from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
-from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_among, tensors_in
+from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_in
 from alexnet_cli.tracing.underway import under_way
 
 _NOT_BORN_HERE = -1
@@ -141,10 +142,14 @@ class Recorder:
             self._enter(call)
             outer = self._current, self._in_function
             self._current, self._in_function = call if is_torch_leaf(module) else None, False
+            single = None if self._current is None else single_function(call, args, kwargs)
             try:
-                output = original(module, *args, **kwargs)
-                with DisableTorchFunction():
-                    self._finish(call, output)
+                if single is None:
+                    output = original(module, *args, **kwargs)
+                    with DisableTorchFunction():
+                        self._finish(call, output)
+                else:
+                    output = self._run_single(single, call, original, args)
                 if source is not None:
                     source.end(around, output)
             except BaseException:
@@ -159,6 +164,19 @@ class Recorder:
 
         self._edge = run_module.__code__
         return run_module
+
+    def _run_single(self, single: Single, call: Call, layer: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Run a layer that runs a single function."""
+        self._functions += 1
+        self._in_function = True
+        with DisableTorchFunction():
+            try:
+                output = layer(call.module, *args)
+            except BaseException:
+                self.failed_function = single.call(call, self._clock)
+                raise
+            self._finish(call, output)
+        return output
 
     def _asked(self, frame: FrameType | None, operator: str | None = None) -> int | None:
         """Note that the user's source may have made a call, outside of which is nothing; return the call around it."""
@@ -220,8 +238,7 @@ class Recorder:
     def _saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         """Note that an operator ran in the current call."""
         self._clock += 1
-        read, made = tensors_among((*args, *kwargs.values()) if kwargs else args), tensors_in(output)
-        storages = [storage_of(tensor) for tensor in made]
+        read, storages = op.read_in(args, kwargs), [storage_of(tensor) for tensor in tensors_in(output)]
         self._look_at(op, read, storages)
         macs = op.macs(*args, **kwargs, out_val=output) if op.macs is not None else None
         if self.tape is not None:
@@ -236,7 +253,7 @@ class Recorder:
             return
         call.operators.add(op)
         if op.mutates:
-            call.mutated |= {storage_of(tensor) for tensor in tensors_among(args[:1])}
+            call.mutated |= {storage_of(tensor) for tensor in tensors_in(args[:1])}
         if macs is not None:
             call.macs += macs
             call.counted = True
@@ -248,12 +265,9 @@ class Recorder:
 
     def _look_at(self, op: Operator, read: Sequence[Tensor], made: Sequence[int]) -> None:
         """Note which parameters an operator read, and which storages it created."""
-        for tensor in read:
-            if id(tensor) in self.watched:
-                self.touched.add(id(tensor))
+        self.touched.update(self.watched.intersection(map(id, read)))
         if op.fresh:
-            for storage in made:
-                self._births[storage] = self._clock
+            self._births.update(dict.fromkeys(made, self._clock))
 
     def _where(self) -> Place:
         function = self._functions if self._in_function else None
@@ -269,7 +283,7 @@ class Recorder:
         return call
 
     def _finish(self, call: Call, output: object) -> None:
-        if call.parts and self._is_one_row(call):
+        if call.parts and is_one_row(call, self.root):
             call.absorb_parts()
         shapes: list[Shape] = []
         allocated: dict[int, int] = {}
@@ -284,12 +298,3 @@ class Recorder:
         call.output_bytes = sum(allocated.values())
         call.finished = True
         self.failed = self.failed_function = None  # the model handled a failure inside
-
-    def _is_one_row(self, call: Call) -> bool:
-        """Tell whether a call is one row, with the work of its functions: a module that called no other module.
-
-        The model itself is one row only if it is one of torch's layers; otherwise its functions are shown.
-        """
-        if call.module is None or call.calls_modules:
-            return False
-        return call is not self.root or module_family(type(call.module)) is not None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from torch import nn
 
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp, UnusedModule
@@ -22,8 +21,7 @@ _NOTHING = Owned()
 """What functions own."""
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct, eq=False):
     call: Call
     parent: _Draft | None
     path: str
@@ -250,7 +248,10 @@ def _layer(draft: _Draft, index: int | None) -> Layer:
 
 def _families(draft: _Draft) -> dict[Family, int] | UnsetType:
     """Return what a row's parameters are used for, where its own family does not say it."""
-    families = {family: params for family, params in draft.owned.families.items() if params}
+    found = draft.owned.families
+    if not found or (len(found) == 1 and draft.family in found):  # mostly
+        return UNSET
+    families = {family: params for family, params in found.items() if params}
     return families if families.keys() - {draft.family} else UNSET
 
 

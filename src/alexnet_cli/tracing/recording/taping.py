@@ -7,11 +7,10 @@ import inspect
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from torch import Tensor
 
 from alexnet_cli.tape import Nature, Operation, Phase, Role, Source, State, Tape
@@ -46,8 +45,7 @@ class Place(NamedTuple):
 _NOWHERE = Place(None, None, None)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct, eq=False):
     """An operator that ran, before the rows are known; `line` is the number of its line of code."""
 
     op: str
@@ -186,18 +184,18 @@ class TapeRecorder:
         self._accumulate_in_place()
         again = set(self.again)
         operations = tuple(
-            Operation(
-                op=d.op,
-                unit=d.unit,
-                row=row(d.place),
-                phase=d.phase,
-                macs=d.macs,
-                reads=d.reads,
-                makes=d.makes,
-                arguments=d.arguments,
-                nature=d.nature,
-                call=d.place.call,
-                again=at in again,
+            Operation(  # positional: in a third of the time
+                d.op,
+                d.unit,
+                row(d.place),
+                d.phase,
+                d.macs,
+                d.reads,
+                d.makes,
+                d.arguments,
+                d.nature,
+                d.place.call,
+                at in again,
             )
             for at, d in enumerate(self._drafts)
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import ModuleType, NoneType
 from typing import Any
 
 import torch
+from msgspec import Struct
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -19,11 +19,13 @@ from alexnet_cli.torch_insides import (
     packed_below,
     packed_bytes,
     packed_tensors,
+    storage_behind,
     storage_identity,
     tensors_inside,
 )
 
 BEFORE = -1
+_PLAIN = (Tensor, nn.Parameter)
 _HOLD_NOTHING = frozenset({NoneType, bool, int, float, str, torch.dtype, torch.device, torch.layout})
 """Common types of arguments that hold no tensors: one lookup is cheaper than checking for each container."""
 
@@ -35,7 +37,7 @@ def tensors_in(value: object) -> list[Tensor]:
     """
     if type(value) is Tensor:  # the common case
         return [value]
-    return tensors_among((value,))
+    return tensors_among(value if type(value) is tuple else (value,))
 
 
 def tensors_among(values: Iterable[Any]) -> list[Tensor]:
@@ -101,10 +103,10 @@ def storage_of(tensor: Tensor) -> int:
     Tensors without an accessible storage (sparse, batched by vmap) have their own identity. A distributed tensor has
     the storage of its part on this rank: its own holds nothing.
     """
-    if type(tensor) is not Tensor:
+    if type(tensor) not in _PLAIN:
         tensor = local_tensor(tensor)
     try:
-        return storage_identity(tensor.untyped_storage())  # type: ignore[no-any-return] # an int
+        return storage_behind(tensor)  # type: ignore[no-any-return] # an int
     except (RuntimeError, NotImplementedError):
         return id(tensor)
 
@@ -137,8 +139,7 @@ def packed_weights(model: nn.Module) -> dict[int, Tensor]:
     return found
 
 
-@dataclass(slots=True)
-class _Seen:
+class _Seen(Struct, eq=False):
     bytes: int
     role: Role
     born: int
