@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -296,6 +301,17 @@ def test_files_for_other_programs(net, tmp_path):
     assert opened == []
 
 
+def test_what_takes_no_nanosecond_is_not_in_a_trace(net):
+    """Perfetto sorts slices that begin together by their lengths, and one of none is put into the next layer."""
+    report = timed(net)
+    run = report.passes.passes[0]
+    none = replace(run, steps=(0.0,) * len(run.steps), kernels=(0.0,) * len(run.kernels))
+    last = replace(none, steps=(*none.steps[:-1], 2e-6), kernels=(*none.kernels[:-1], 1e-6))
+    told = chrome_trace(replace(report, passes=replace(report.passes, passes=(last,))))
+    shown = [(event["name"], event["dur"]) for event in json.loads(told)["traceEvents"] if event["ph"] == "X"]
+    assert shown == [("forward", 2), ("Net", 2), ("blocks.1", 2), ("blocks.1.add", 2), ("add", 1)]
+
+
 TRACE_EVENTS = {
     "type": "object",
     "required": ["traceEvents"],
@@ -360,19 +376,38 @@ def test_a_trace_keeps_to_its_format(net, step):
     assert first_to_last == sorted(first_to_last)
 
 
-def test_perfetto_loads_a_trace(net, tmp_path):
+@contextmanager
+def perfetto(trace: Path) -> Iterator[Any]:
+    """Load a trace by Perfetto's processor: that which `PERFETTO_TRACE_PROCESSOR` names, or what its package gets."""
     processors = pytest.importorskip("perfetto.trace_processor", reason="the package perfetto is not installed")
-    (tmp_path / "trace.json").write_bytes(chrome_trace(timed(net)))
+    named = os.environ.get("PERFETTO_TRACE_PROCESSOR")
     try:
-        processor = processors.TraceProcessor(trace=str(tmp_path / "trace.json"))
+        config = processors.TraceProcessorConfig(bin_path=named)
+        processor = processors.TraceProcessor(trace=str(trace), config=config)
     except (OSError, subprocess.CalledProcessError) as error:
+        if named:
+            raise
         pytest.skip(f"Perfetto's package downloads its processor when it is first used, and that failed: {error}")
     with processor:
-        names = [row.name for row in processor.query("select name from slice order by ts, depth")]
-        lost = [row.value for row in processor.query("select value from stats where severity = 'error' and value > 0")]
-    assert {"forward", "Net", "blocks.0", "blocks.0.first", "blocks.1.second"} <= set(names)
-    assert names[:3] == ["forward", "Net", "blocks.0"]
-    assert lost == []
+        yield processor
+
+
+@pytest.mark.parametrize("step", [None, TrainingStep("none")], ids=["forward", "backward"])
+def test_perfetto_loads_a_trace(net, step, tmp_path):
+    report = timed(net, step)
+    (tmp_path / "trace.json").write_bytes(chrome_trace(report))
+    with perfetto(tmp_path / "trace.json") as processor:
+        shown = [(row.name, row.dur, row.depth) for row in processor.query("select name, dur, depth from slice")]
+        lost = {
+            row.name: row.value
+            for row in processor.query("select name, value from stats where severity != 'info' and value > 0")
+        }
+    assert shown[0][::2] == ("forward", 0)
+    layers = [name for name, _, depth in shown if depth == 3]
+    assert layers[:3] == ["blocks.0.first", "blocks.0.relu", "blocks.0.second"]
+    expected = [each for each in slices(report) if round(each.end * 1e9) > round(each.start * 1e9)]
+    assert shown == [(each.name, pytest.approx((each.end - each.start) * 1e9, abs=1), each.depth) for each in expected]
+    assert lost == {}
 
 
 def test_the_command_measures_and_keeps_what_a_machine_can_do(alexnet, net, tmp_path, monkeypatch):

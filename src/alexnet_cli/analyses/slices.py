@@ -95,7 +95,8 @@ def _ancestors(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
 def chrome_trace(report: Report) -> bytes:
     """Return the slices in the Trace Event Format, which Perfetto and Chrome read; times are in microseconds.
 
-    They are whole nanoseconds, as Perfetto keeps them: rounded apart, a part would end after its whole.
+    They are whole nanoseconds, as Perfetto keeps them: rounded apart, a part would end after its whole. What took none
+    is left out, as Perfetto would show it within what begins there.
 
     https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     """
@@ -115,6 +116,7 @@ def chrome_trace(report: Report) -> bytes:
             "args": each.about,
         }
         for each in slices(report)
+        if _nanoseconds(each.end) > _nanoseconds(each.start)
     ]
     return json.dumps({"traceEvents": [*named, *events], "displayTimeUnit": "ms"}).encode()
 
