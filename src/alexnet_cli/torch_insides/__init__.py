@@ -45,9 +45,15 @@ from alexnet_cli.torch_insides.operators import (
     overload_named,
     schema_of,
 )
-from alexnet_cli.torch_insides.ranks import (
+from alexnet_cli.torch_insides.pipelines import (
     Action,
     actions_told,
+    interleaved_actions,
+    pipeline_stages_know_shapes,
+    prepare_pipeline_stages,
+    runs_pipelines,
+)
+from alexnet_cli.torch_insides.ranks import (
     all_to_all_differentiable,
     bucket_assignment,
     ddp_buckets_given,
@@ -56,11 +62,8 @@ from alexnet_cli.torch_insides.ranks import (
     forget_shardings,
     fsdp_collectives_told,
     group_name,
-    interleaved_actions,
     local_tensor,
-    pipeline_stages_know_shapes,
     ring_attention,
-    runs_pipelines,
     shapes_worked_out_unseen,
 )
 from alexnet_cli.torch_insides.running import (
@@ -136,6 +139,7 @@ __all__ = [
     "parameters_of",
     "pipeline_stages_know_shapes",
     "place_in_file",
+    "prepare_pipeline_stages",
     "raw_events",
     "ring_attention",
     "runs_pipelines",

@@ -17,7 +17,12 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 from alexnet_cli.errors import UsageError, told
 from alexnet_cli.rank import Layout
 from alexnet_cli.tape import Phase
-from alexnet_cli.torch_insides import DisableTorchFunction, actions_told, pipeline_stages_know_shapes
+from alexnet_cli.torch_insides import (
+    DisableTorchFunction,
+    actions_told,
+    pipeline_stages_know_shapes,
+    prepare_pipeline_stages,
+)
 from alexnet_cli.tracing.options import AMP_DTYPES
 from alexnet_cli.tracing.recording.runs import Step, held, loss_of, update
 from alexnet_cli.tracing.recording.tensors import tensors_in
@@ -103,18 +108,17 @@ class PipelineRun:
     group: dist.ProcessGroup
     batch: int
 
-    def record(self, new_recorder: Callable[[], RankRecorder]) -> RankRecorder:
-        """Run a first step and then one with the recorder watching, which is returned.
+    def record(self, new_recorder: Callable[[], RankRecorder], short: PipelineRun) -> RankRecorder:
+        """Run a short first step and then one with the recorder watching, which is returned.
 
         Raises:
             UsageError: torch's schedule refuses this number of micro-batches.
         """
+        optimizer = self.step.optimizer() if self.trained else None
+        short.settle(new_recorder(), optimizer)
         stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
         schedule = self._schedule(stages)
-        first = new_recorder()
-        optimizer = self.step.optimizer() if self.trained else None
-        with first.recording():
-            self._run(schedule, stages, optimizer, first)
+        prepare_pipeline_stages(schedule, stages)
         recorder = new_recorder()
         tape = recorder.rank_tape
         state = {} if optimizer is None else optimizer.state
@@ -126,6 +130,13 @@ class PipelineRun:
         with recorder.recording():
             self._run(schedule, stages, optimizer, recorder)
         return recorder
+
+    def settle(self, recorder: RankRecorder, optimizer: torch.optim.Optimizer | None) -> None:
+        """Run a step unseen: FSDP learns in which order its units are used, and the optimiser makes its state."""
+        stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
+        schedule = self._schedule(stages)
+        with recorder.recording():
+            self._run(schedule, stages, optimizer, recorder)
 
     def _stage(self, at: int, part: Part) -> _Stage:
         share = self.batch // self.layout.micro_batches

@@ -184,22 +184,31 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
             given_memory(each.model)
             stage_forward(each.model, cut.chain, span, args, kwargs)
             parts.append(Part(each.model, None if span.first else passed, passed))
-        batch = cut.share * layout.micro_batches
-        forward = Forward(whole, *_first_of(cut.fed, batch))
         trained = replace(step, amp=None) if by_engine else step
         group, sequence = mesh.get_group("pp"), sequence_ranks_of(layout, how.stage)
-        trains = options.step is not None
-        run = PipelineRun(parts, whole, Step(forward, trained), trains, layout, how.stage, group, batch)
+
+        def run_of(layout: Layout) -> PipelineRun:
+            batch = cut.share * layout.micro_batches
+            forward = Forward(whole, *_first_of(cut.fed, batch))
+            trains = options.step is not None
+            return PipelineRun(parts, whole, Step(forward, trained), trains, layout, how.stage, group, batch)
+
         units = {key: unit for each in spreads for key, unit in each.units.items()}
         groups = groups_of(mesh, layout, sequence=sequence)
         with sequences_shared(sequence, attends=any(map(len, cut.spans))):
-            recorder = run.record(lambda: RankRecorder(_CPU, whole, groups, units))
+            recorder = run_of(layout).record(lambda: RankRecorder(_CPU, whole, groups, units), run_of(_few(layout)))
     classes = {key: name for each in spreads for key, name in each.classes.items()}
     classes.setdefault(id(whole), type(spreads[0].model).__name__)
     if len(spreads) > 1:
         recorder.root = _together(whole, recorder.roots, len(spreads))
     report, rows = report_of(subject, options.mode, Spread(whole, units, classes), cut.fed, recorder)
     return rank_of(layout, report, recorder.rank_tape, rows, whole)
+
+
+def _few(layout: Layout) -> Layout:
+    """Return the layout with two micro-batches: with the second gradients add up."""
+    schedule = "gpipe" if layout.schedule == "1f1b" else layout.schedule  # 1F1B takes no fewer than it has stages
+    return replace(layout, schedule=schedule, micro_batches=min(layout.micro_batches, 2))
 
 
 def _is_there(model: nn.Module, path: str) -> bool:
