@@ -25,6 +25,7 @@ from alexnet_cli.analyses.sharding.links import links_of
 from alexnet_cli.analyses.sharding.memory import rank_memory
 from alexnet_cli.analyses.sharding.pipeline import staged
 from alexnet_cli.rank import Layout
+from alexnet_cli.session.ranks import traced_stages
 from alexnet_cli.session.session import Example, Live, Session
 from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
@@ -62,7 +63,7 @@ def row(name: str, schedule: str, checkpoint: str, *, sp: bool) -> str:
     session = Session(Live(llama(), example), TraceOptions(batch_size=samples), cache=False)
     began = time.process_time()
     step = TrainingStep("adamw", "bf16", foreach=True)
-    ranks = session.stages(Parallel(layout, checkpoint=checkpoint), step)
+    ranks = traced_stages(session, Parallel(layout, checkpoint=checkpoint), step)
     found = staged(ranks, Roof(GPU), links_of(GPU.name))
     took = time.process_time() - began
     memories = [rank_memory(rank) for rank in ranks]

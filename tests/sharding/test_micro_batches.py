@@ -38,7 +38,7 @@ CASES = {
     "1f1b one more": (feeds, FEEDS, Layout(pp=5, micro_batches=6), TrainingStep("sgd"), {}),
     "gpipe": (feeds, FEEDS, Layout(pp=3, schedule="gpipe", micro_batches=6), TrainingStep("adam", foreach=True), {}),
     "fsdp": (
-        Encoder,
+        lambda _: Encoder(4),
         WORDS,
         Layout(pp=3, fsdp=2, micro_batches=6),
         TrainingStep("adamw", "bf16", foreach=True),
@@ -52,8 +52,22 @@ CASES = {
         TrainingStep("adamw"),
         {},
     ),
-    "tp": (llama, WORDS, Layout(pp=2, tp=2, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
-    "sp": (llama, WORDS, Layout(pp=2, tp=2, sp=True, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
+    "interleaved fsdp": (
+        lambda _: feeds(6),
+        FEEDS,
+        Layout(pp=3, fsdp=2, schedule="interleaved", micro_batches=9, chunks=2),
+        TrainingStep("adamw", "bf16", foreach=True),
+        {},
+    ),
+    "interleaved fsdp kept": (
+        lambda _: feeds(4),
+        FEEDS,
+        Layout(pp=2, fsdp=2, reshard=False, schedule="interleaved", micro_batches=6, chunks=2),
+        TrainingStep("sgd"),
+        {},
+    ),
+    "tp": (lambda _: llama(2), WORDS, Layout(pp=2, tp=2, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
+    "sp": (lambda _: llama(2), WORDS, Layout(pp=2, tp=2, sp=True, micro_batches=6), TrainingStep("sgd", "bf16"), {}),
 }
 
 

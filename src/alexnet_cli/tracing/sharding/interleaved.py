@@ -29,7 +29,10 @@ _PHASES: dict[str, Phase] = {
     "REDUCE_GRAD": "backward",
 }
 _RUNS = ("FORWARD", "FULL_BACKWARD")
-_MOST_STAGES, _MOST_ROUNDS = 10, 3
+_LEAVE_NOTHING = ("RECV_F", "RECV_B", "SEND_F", "RESHARD")
+_GATHERED_AFTER = {"FORWARD": False, "FULL_BACKWARD": True, "REDUCE_GRAD": False, "RESHARD": False}
+"""After what FSDP's weights of a part are there, gathered, and after what they are not."""
+_MOST_STAGES, _MOST_ROUNDS = 16, 3
 """How long a pipeline is tried in place of a longer one."""
 
 
@@ -56,20 +59,23 @@ def turns_of(layout: Layout, stage: int) -> list[Turn]:
         UsageError: torch's schedule refuses this number of micro-batches.
     """
     actions = _actions(layout.pp, layout.chunks, layout.micro_batches)[stage]
-    return list(_turns(actions, layout.micro_batches - 1))
+    return list(_turns(actions, layout))
 
 
-def _turns(actions: Sequence[Action], last: int) -> Iterator[Turn]:
+def _turns(actions: Sequence[Action], layout: Layout) -> Iterator[Turn]:
     """Tell what actions differ in beside their kind and part.
 
     A part's first micro-batch makes its gradients, its last one reduces them; the first run after weights were gathered
-    waits for them; after the last backward there is less to free. What ends the list is followed by the update.
+    waits for them; after the last backward there is less to free. With FSDP weights stay gathered after a backward, and
+    the next forward, or what frees them, finds them so. What ends the list is followed by the update.
 
     What an action leaves is dropped when the next begins, which therefore is of a sort by that, too. Receiving leaves
-    nothing, nor does sending on what the backward needs.
+    nothing, nor does sending on what the backward needs, or freeing weights.
     """
     before = "begins"
+    last = layout.micro_batches - 1
     gathering: set[int] = set()
+    gathered: set[int] = set()
     done: set[int] = set()
     for at, (kind, part, number) in enumerate(actions):
         said = [kind, str(part)]
@@ -79,8 +85,12 @@ def _turns(actions: Sequence[Action], last: int) -> Iterator[Turn]:
             gathering.add(part)
         if kind in _RUNS:
             said += ["first"] if number == 0 else []
-            said += ["gathered"] if part in gathering else []
+            said += ["waits"] if part in gathering else []
             gathering.discard(part)
+        said += ["gathered"] if part in gathered and kind in _GATHERED_AFTER else []
+        if layout.shards > 1 and kind in _GATHERED_AFTER:
+            kept = _GATHERED_AFTER[kind] or (kind == "FORWARD" and layout.reshard is False)
+            (gathered.add if kept else gathered.discard)(part)
         if (kind, number) == ("FULL_BACKWARD", last):
             said.append("last")
             done.add(part)
@@ -88,7 +98,7 @@ def _turns(actions: Sequence[Action], last: int) -> Iterator[Turn]:
         said += ["ends"] if at == len(actions) - 1 else []
         here = " ".join([*said, phase])
         yield Turn(phase, number, f"{here} after {before}")
-        before = "nothing left" if kind.startswith("RECV") or kind == "SEND_F" else here
+        before = "nothing left" if kind in _LEAVE_NOTHING else here
 
 
 def shortened(layout: Layout, stage: int) -> tuple[Layout, int]:
