@@ -252,6 +252,13 @@ class StorageTable:
         if same and before.born >= 0 and after.born == position and before.died == position + 1:
             before.died = position
 
+    def go_on(self, old: int, new: int, position: int) -> None:
+        """Let the storage made by operation `position` be the memory of another, however long that was held."""
+        before, after = self._seen[old], self._seen[new]
+        if before.bytes == after.bytes and before.born >= 0 and before.saved_by is None and after.born == position:
+            ends = (before.died, after.died)
+            before.died, after.died = position, None if None in ends else max(filter(None, ends))
+
     def finish(
         self, row_of: Callable[[Any], int | None], call_of: Callable[[Any], int | None] = lambda _: None
     ) -> tuple[Storage, ...]:

@@ -129,7 +129,7 @@ class RankTape(TapeRecorder):
         for position, draft in enumerate(self._drafts):
             if draft.op == _WAITS and draft.reads and draft.makes:
                 old, new = (self.values[each[0]].storage for each in (draft.reads, draft.makes))
-                self.storages.hand_over(old, new, position)
+                self.storages.go_on(old, new, position)
         return super().finish(row_of)
 
     def _note_uses(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any) -> None:
