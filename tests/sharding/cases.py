@@ -1,4 +1,4 @@
-"""What is run in real processes and, on shapes alone, by the program: models, layouts and ways to train."""
+"""What is run in real processes and, on shapes alone, by the program: models, layouts and ways to run them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from alexnet_cli.torch_insides import runs_pipelines
 
 @dataclass(frozen=True)
 class Case:
-    """A model spread over ranks and how it is trained."""
+    """A model spread over ranks and how it is trained; without `trained` it runs forward alone."""
 
     model: str
     ddp: int = 1
@@ -27,6 +27,7 @@ class Case:
     ep: int = 1
     cp: int = 1
     sp: bool = False
+    trained: bool = True
 
     @property
     def shards(self) -> int:
@@ -39,7 +40,7 @@ class Case:
     def __str__(self) -> str:
         said = [f"{name}{size}" for name in ("ddp", "fsdp", "tp", "ep", "cp") if (size := getattr(self, name)) > 1]
         how = [
-            self.optimizer,
+            self.optimizer if self.trained else "forward",
             *([self.amp] if self.amp else []),
             *([self.checkpoint] if self.checkpoint != "none" else []),
         ]
@@ -80,10 +81,15 @@ _ALL = (
     Case("llama", pp=2, micro_batches=4, amp="bf16"),
     Case("encoder", pp=2, fsdp=2, micro_batches=4),
     Case("llama", pp=2, fsdp=2, micro_batches=4, amp="bf16", optimizer="sgd"),
+    Case("encoder", pp=2, fsdp=2, micro_batches=4, amp="bf16", checkpoint="full"),
     Case("llama", pp=2, tp=2, micro_batches=4, optimizer="sgd"),
     Case("deep", pp=2, schedule="interleaved", micro_batches=4, chunks=2),
     Case("deep", pp=2, fsdp=2, schedule="interleaved", micro_batches=4, chunks=2, optimizer="sgd"),
     Case("encoder", pp=2, cp=2, micro_batches=2, optimizer="sgd"),
+    Case("encoder", pp=2, schedule="gpipe", micro_batches=4, trained=False),
+    Case("llama", pp=2, micro_batches=4, trained=False),
+    Case("encoder", pp=2, fsdp=2, schedule="gpipe", micro_batches=2, trained=False),
+    Case("llama", pp=2, tp=2, sp=True, micro_batches=2, trained=False),
     Case("sparse", fsdp=2, ep=2),
     Case("stacked", fsdp=2, ep=2, optimizer="sgd", checkpoint="full"),
     Case("sparse", fsdp=4, ep=2, amp="bf16"),

@@ -51,7 +51,9 @@ from sharding.models import EXPERTS, MODELS, TOKENS, TOP_K, WIDTH, LlamaStage, S
 
 REPEATS = 12
 """gloo lets go of what it has sent when it comes to it: the least of several peaks, seen twice, is without that."""
-KERNELS_WITH_WORKSPACE = ("aten::convolution_backward", "aten::mm", "aten::addmm", "aten::bmm")
+KERNELS_WITH_WORKSPACE = ("aten::convolution_backward", "aten::mm", "aten::addmm", "aten::bmm", "aten::add_")
+"""Of these `add_` makes no result: on the CPU it copies what it adds where that has another dtype, as the gradients in
+bfloat16 that FSDP adds up in float32 (`compute_types` in aten/src/ATen/TensorIterator.cpp)."""
 
 
 class Collectives(TorchDispatchMode):
@@ -307,9 +309,9 @@ def held(tensors) -> int:
 def peak_of(profile: torch.profiler.profile) -> int:
     """Return the most that torch's allocator had out at once beyond what it began with.
 
-    What is told apart: gloo's buffers, which it makes in threads of its own or within a collective, and what oneDNN
-    needs within a kernel for copies of its arguments. What this thread makes may be let go of by one of gloo's, if that
-    is the last to need it: so memory is followed by its address.
+    What is told apart: gloo's buffers, which it makes in threads of its own or within a collective, and copies of its
+    arguments that a kernel makes, as those of oneDNN do. What this thread makes may be let go of by one of gloo's, if
+    that is the last to need it: so memory is followed by its address.
     """
     events = sorted(events_in(profile), key=lambda each: each.start_time_ns)
     memory = [each for each in events if each.tag == EventType.Allocation]
@@ -381,15 +383,17 @@ def pipeline(case: Case, mesh: DeviceMesh, given: Tensor) -> tuple[nn.Module, li
         for at, model in zip(range(rank, count, case.pp), models, strict=True)
     ]
     first, last = rank == 0, rank == case.pp - 1
-    how = {"n_microbatches": case.micro_batches, "loss_fn": lambda output, target: output.sum()}
+    loss = (lambda output, target: output.sum()) if case.trained else None
+    how = {"n_microbatches": case.micro_batches, "loss_fn": loss}
     if case.schedule == "interleaved":
         schedule = ScheduleInterleaved1F1B(stages, **how)
     else:
         schedule = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}[case.schedule](stages[0], **how)
 
     def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1):
-            target = torch.zeros(case.micro_batches) if last else None
+        autocast = torch.autocast("cpu", torch.bfloat16, enabled=case.amp is not None and case.fsdp == 1)
+        with autocast, torch.set_grad_enabled(case.trained):
+            target = torch.zeros(case.micro_batches) if last and case.trained else None
             schedule.step(*([given] if first else []), target=target, **quiet)
 
     quiet = {"return_outputs": False} if "return_outputs" in signature(schedule.step).parameters else {}
@@ -417,11 +421,14 @@ def run_on(case: Case, given: Tensor) -> dict:
         called = model
     else:
         model, called = spread(case, mesh)
+    model.train(case.trained)
     optimizer = optimizer_of(case, model)
 
     def step() -> None:
         if stages:
             forward_and_backward()
+            if not case.trained:
+                return
             optimizer.step()
             optimizer.zero_grad()
             return
@@ -433,7 +440,7 @@ def run_on(case: Case, given: Tensor) -> dict:
         optimizer.step()
         optimizer.zero_grad()
 
-    for _ in range(3):
+    for _ in range(1 if called is model else 2):  # after its first step DDP makes its buckets anew
         step()
     with Collectives() as collectives:
         step()
@@ -445,6 +452,8 @@ def run_on(case: Case, given: Tensor) -> dict:
     peaks = []
     for _ in range(REPEATS):
         dist.barrier()
+        for stage in stages:
+            stage.clear_runtime_states()  # which keep what a forward alone made until the next step
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
             step()
         peaks.append(peak_of(profile))
@@ -457,6 +466,7 @@ def run_on(case: Case, given: Tensor) -> dict:
 
 def main(rank: int, ranks: int, folder: str) -> None:
     torch.set_num_threads(1)
+    torch.backends.mha.set_fastpath_enabled(False)  # which the program does without, to tell layers apart
     dist.init_process_group("gloo", init_method=f"file://{folder}/store-{ranks}", rank=rank, world_size=ranks)
     torch.manual_seed(0)
     found = {str(case): run(case) for case in CASES if case.ranks == ranks and can_run(case)}

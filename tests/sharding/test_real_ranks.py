@@ -54,7 +54,7 @@ def predicted(case) -> tuple[Rank, ...]:
     """Return the first rank of each pipeline stage, of which most cases have one."""
     names = ("ddp", "fsdp", "tp", "ep", "cp", "sp", "reshard")
     layout = Layout(**{name: getattr(case, name) for name in names})
-    step = TrainingStep(case.optimizer, case.amp, case.foreach)
+    step = TrainingStep(case.optimizer, case.amp, case.foreach) if case.trained else None
     if case.pp == 1:
         return (rank_of_named(case.model, layout, step, checkpoint=case.checkpoint),)
     how = {"schedule": case.schedule, "micro_batches": case.micro_batches, "chunks": case.chunks}
