@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -14,6 +15,20 @@ from alexnet_cli.session.session import Example, Live, Session
 from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
 
+def session_of(model: torch.nn.Module, given: torch.Tensor) -> Session:
+    """Return a session about a model that is given a tensor."""
+    return Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
+
+
+@functools.cache
+def session_of_named(name: str, samples: int | None = None) -> Session:
+    """Return the session about one of the models, with its inputs or so many of them; it traces its forward once."""
+    with torch.device("cpu" if name == "sparse" else "meta"):  # its own forward looks at values
+        model = MODELS[name]()
+    given = inputs_of(name)
+    return session_of(model, given if samples is None else given[:1].repeat(samples, 1))
+
+
 def rank_of(
     model: torch.nn.Module,
     given: torch.Tensor,
@@ -22,15 +37,12 @@ def rank_of(
     **how: Any,
 ) -> Rank:
     """Return what the first rank of a model does."""
-    session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
-    return traced_rank(session, Parallel(layout, **how), step)
+    return traced_rank(session_of(model, given), Parallel(layout, **how), step)
 
 
 def rank_of_named(name: str, layout: Layout, step: TrainingStep | None = TrainingStep("adamw"), **how: Any) -> Rank:  # noqa: B008
     """Return what the first rank of one of the models does."""
-    with torch.device("cpu" if name == "sparse" else "meta"):  # its own forward looks at values
-        model = MODELS[name]()
-    return rank_of(model, inputs_of(name), layout, step, **how)
+    return traced_rank(session_of_named(name), Parallel(layout, **how), step)
 
 
 def stages_of(
@@ -41,8 +53,7 @@ def stages_of(
     **how: Any,
 ) -> tuple[Rank, ...]:
     """Return what the first rank of each pipeline stage of a model does."""
-    session = Session(Live(model, Example((given,), {})), TraceOptions(batch_size=given.shape[0]), cache=False)
-    return traced_stages(session, Parallel(layout, **how), step)
+    return traced_stages(session_of(model, given), Parallel(layout, **how), step)
 
 
 def stages_of_named(
@@ -53,10 +64,7 @@ def stages_of_named(
     **how: Any,
 ) -> tuple[Rank, ...]:
     """Return what the first rank of each pipeline stage of one of the models does, with its inputs or so many."""
-    with torch.device("meta"):
-        model = MODELS[name]()
-    given = inputs_of(name)
-    return stages_of(model, given if samples is None else given[:1].repeat(samples, 1), layout, step, **how)
+    return traced_stages(session_of_named(name, samples), Parallel(layout, **how), step)
 
 
 def sent_in_order(rank: Rank) -> list[Sent]:

@@ -21,9 +21,12 @@ from alexnet_cli.analyses.sharding.layouts import layouts_of, numbers_of_gpus
 from alexnet_cli.analyses.sharding.links import LINKS
 from alexnet_cli.analyses.sharding.memory import rank_memory
 from alexnet_cli.analyses.sharding.search import Kept, Search, kept
+from alexnet_cli.answers import layouts as layouts_answer
+from alexnet_cli.answers import shard as shard_answer
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import Layout
+from alexnet_cli.session import ranks
 from alexnet_cli.tracing.options import TrainingStep
 
 ADAMW = TrainingStep("adamw")
@@ -47,14 +50,29 @@ STATE = 3 * (2 * 64 * 256 + 256 + 3 * 64) * 4
 @pytest.fixture(scope="module")
 def traced():
     """Ranks of the blocks by their layout, each traced once."""
-    ranks: dict[Layout, object] = {}
+    known: dict[Layout, object] = {}
 
     def trace(layout):
-        if layout not in ranks:
-            ranks[layout] = feeds(layout)
-        return ranks[layout]
+        if layout not in known:
+            known[layout] = feeds(layout)
+        return known[layout]
 
     return trace
+
+
+@pytest.fixture
+def traced_once(monkeypatch):
+    """Trace each layout once for all command lines of a test, which are about one model."""
+    for name, real in (("traced_rank", ranks.traced_rank), ("traced_stages", ranks.traced_stages)):
+        kept: dict[object, object] = {}
+
+        def trace(session, how, step, kept=kept, real=real):
+            if (how, step) not in kept:
+                kept[how, step] = real(session, how, step)
+            return kept[how, step]
+
+        for module in (layouts_answer, shard_answer):
+            monkeypatch.setattr(module, name, trace)
 
 
 def blocks(number, **given):
@@ -167,7 +185,7 @@ def test_what_is_kept_leaves_out_what_is_not_trained():
     assert kept(report, "sgd-momentum").at_least(Layout(ddp=2, fsdp=2)) == (128 + 2 * 64) // 2
 
 
-def test_json_and_table(alexnet, tmp_path):
+def test_json_and_table(alexnet, tmp_path, traced_once):
     (tmp_path / "net.py").write_text("from sharding.models import Encoder as Net\n")
     given = ["shard", f"{tmp_path / 'net.py'}:Net", "-i", "16:int64", "--fit", "--gpus", "4", "--gpu", "h100-sxm"]
     answer = alexnet(*given, "--json")
@@ -209,7 +227,7 @@ def test_lanes_fill_the_step():
     assert within.seconds["all_gather"] == pytest.approx(gathered * 3 / 4 / 450e9)
 
 
-def test_pipelines_are_compared_by_their_fullest_stage(alexnet, tmp_path):
+def test_pipelines_are_compared_by_their_fullest_stage(alexnet, tmp_path, traced_once):
     skip_without_pipelines()
     (tmp_path / "net.py").write_text("from sharding.models import deep as net\n")
     given = ["shard", f"{tmp_path / 'net.py'}:net", "-i", "16:int64", "-b", "4", "--gpus", "4", "--pp", "2"]
@@ -225,7 +243,7 @@ def test_pipelines_are_compared_by_their_fullest_stage(alexnet, tmp_path):
     assert found.json["pipeline"] == one.json["pipeline"]
 
 
-def test_pictures(alexnet, tmp_path):
+def test_pictures(alexnet, tmp_path, traced_once):
     """Bars of memory for the layouts that are compared, lanes for one."""
     (tmp_path / "net.py").write_text("from sharding.models import Encoder as Net\n")
     given = ["shard", f"{tmp_path / 'net.py'}:Net", "-i", "16:int64", "--gpus", "2", "--gpu", "h100-sxm", "-f", "svg"]

@@ -62,11 +62,18 @@ def deep_encoder() -> nn.Module:
     return Encoder(BLOCKS + MORE)
 
 
+def deep_feeds() -> nn.Module:
+    """Build an encoder without attention, whose blocks are short."""
+    model = Encoder(0)
+    model.layers.extend(Feed() for _ in range(BLOCKS + MORE))
+    return model
+
+
 TOKENS_GIVEN = torch.zeros(4, TOKENS, dtype=torch.long)
 FLOATS_GIVEN = torch.zeros(2, TOKENS, WIDTH)
 CASES = {
-    "one": (deep_encoder, TOKENS_GIVEN, Layout(), TrainingStep("adam"), {}),
-    "fsdp": (deep_encoder, TOKENS_GIVEN, Layout(fsdp=4), TrainingStep("adamw"), {}),
+    "one": (deep_feeds, TOKENS_GIVEN, Layout(), TrainingStep("adam"), {}),
+    "fsdp": (deep_feeds, TOKENS_GIVEN, Layout(fsdp=4), TrainingStep("adamw"), {}),
     "fsdp-foreach-kept": (
         deep_encoder,
         TOKENS_GIVEN,
@@ -74,7 +81,7 @@ CASES = {
         TrainingStep("adamw", foreach=True),
         {"checkpoint": "selective"},
     ),
-    "fsdp-regrouped": (deep_encoder, TOKENS_GIVEN, Layout(fsdp=4, reshard=2), TrainingStep("sgd-momentum"), {}),
+    "fsdp-regrouped": (deep_feeds, TOKENS_GIVEN, Layout(fsdp=4, reshard=2), TrainingStep("sgd-momentum"), {}),
     "hsdp-bf16-full": (
         deep_encoder,
         TOKENS_GIVEN,
@@ -82,7 +89,7 @@ CASES = {
         TrainingStep("sgd", "bf16"),
         {"checkpoint": "full"},
     ),
-    "forward": (deep_encoder, TOKENS_GIVEN, Layout(fsdp=4), None, {}),
+    "forward": (deep_feeds, TOKENS_GIVEN, Layout(fsdp=4), None, {}),
     "tp": (deep_llama, TOKENS_GIVEN, Layout(tp=2), TrainingStep("sgd", foreach=True), {}),
     "fsdp-tp": (
         deep_llama,
@@ -156,7 +163,7 @@ def test_blocks_that_were_derived_do_what_those_that_were_traced_do(name, derive
     ("model", "given", "layout"),
     [
         pytest.param(Skipping, FLOATS_GIVEN, Layout(fsdp=2), id="what the first block makes is read by all"),
-        pytest.param(deep_encoder, TOKENS_GIVEN, Layout(ddp=2), id="DDP's buckets hold parts of several blocks"),
+        pytest.param(deep_feeds, TOKENS_GIVEN, Layout(ddp=2), id="DDP's buckets hold parts of several blocks"),
     ],
 )
 def test_what_is_not_the_same_from_block_to_block_is_traced_in_full(model, given, layout, derived, monkeypatch):
