@@ -135,7 +135,7 @@ class PipelineRun:
         """Run a step unseen: FSDP learns in which order its units are used, and the optimiser makes its state."""
         stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
         schedule = self._schedule(stages)
-        with recorder.recording():
+        with recorder.settling():
             self._run(schedule, stages, optimizer, recorder)
 
     def _stage(self, at: int, part: Part) -> _Stage:

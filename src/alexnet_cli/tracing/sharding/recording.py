@@ -19,6 +19,7 @@ from alexnet_cli.torch_insides import (
     storages_resized,
 )
 from alexnet_cli.tracing.recording.calls import Call
+from alexnet_cli.tracing.recording.conditions import recording_conditions
 from alexnet_cli.tracing.recording.modes import OperatorMode
 from alexnet_cli.tracing.recording.operators import Operator
 from alexnet_cli.tracing.recording.recorder import Recorder
@@ -226,6 +227,12 @@ class RankRecorder(Recorder):
                 yield
             finally:
                 RankRecorder.watching = None
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """Run a first step inside as it is when it is watched, unseen."""
+        with recording_conditions(self.device, as_on_cpu=self.as_on_cpu):
+            yield
 
     @contextmanager
     def aside(self) -> Iterator[None]:

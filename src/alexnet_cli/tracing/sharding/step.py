@@ -39,7 +39,7 @@ class RankStep:
         first = new_recorder()
         arrivals = None if self.replicated is None else Arrivals(self.model.parameters())
         optimizer = self.step.optimizer() if self.trained else None
-        with first.recording():
+        with first.settling():
             self._run(first, optimizer)
         if self.replicated is not None and arrivals is not None:
             self.step.forward.model = self.replicated(arrivals)
