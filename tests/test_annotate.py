@@ -103,6 +103,10 @@ def test_the_lines_of_forward_hold_the_whole_work_with_what_is_below(name):
     assert sum(work.seconds for work in whole) == pytest.approx(found.totals.seconds - found.outside.seconds)
 
 
+def test_the_file_of_forward_comes_before_those_that_it_calls():
+    assert [file.path for file in annotate(*reports("Elsewhere")).files] == FILES
+
+
 @pytest.mark.parametrize("name", ["Loop", "Recurrent", "Checkpointed"])
 def test_to_note_the_lines_changes_nothing_else_of_a_trace(name):
     inputs = (InputSpec(getattr(models, name).takes),)

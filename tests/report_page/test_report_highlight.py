@@ -88,3 +88,14 @@ def test_modules_are_highlighted_correctly_in_a_sorted_table(opened, alexnet_pag
     page.locator('#layers tr[data-path="architecture"] th').hover()
     page.wait_for_selector('#balance [data-path="architecture.0"].lit', state="attached")
     assert len(set(lit(page, "#balance"))) == 8
+
+
+def test_a_line_of_source_and_the_layers_that_it_calls_highlight_each_other(opened, measured_page):
+    page = opened(measured_page)
+    page.locator("#source tr", has_text="self.tokens(ids)").locator("code").hover()
+    page.wait_for_selector("#layers .lit", state="attached")
+    assert lit(page, "#layers tbody") == ["tokens"]
+    assert "Embedding" in page.locator("#lit").inner_text()
+    page.locator('#layers tr[data-path="head"] th').hover()
+    page.wait_for_selector('#source tr[data-path="head"].lit')
+    assert page.locator("#source .lit").count() == 1

@@ -89,3 +89,20 @@ def test_phones_get_narrow_charts(opened, alexnet_page):
     )
     assert min(sizes) > 10
     assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_on_a_phone_what_a_line_did_stands_below_it(opened, measured_page):
+    page = opened(measured_page, viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    listing = page.locator("#source .code")
+    assert listing.evaluate("one => one.scrollWidth <= one.clientWidth")
+    line = listing.locator("tr", has_text="x = block(x)")
+    code, macs = line.locator("code"), line.locator('[data-title="MACs"]')
+    assert macs.inner_text() == "196,608"  # 12 blocks of two layers, 16 · 64 each, on 8 tokens
+    assert macs.bounding_box()["y"] >= code.bounding_box()["y"] + code.bounding_box()["height"]
+    assert macs.evaluate("one => getComputedStyle(one, '::before').content") in ('"MACs" " "', '"MACs "')
+
+
+def test_lines_of_source_are_whole_on_paper(opened, measured_page):
+    page = opened(measured_page, viewport={"width": 688, "height": 900})  # A4 without its margins
+    page.emulate_media(media="print")
+    assert page.locator("#source .code").evaluate("one => one.scrollWidth <= one.clientWidth + 1")

@@ -112,9 +112,15 @@ def annotate(report: Report, step: Report | None = None, roof: Roof | None = Non
         )
     known = {each.path: each.digest for each in source.files}
     found = tuple(AnnotatedFile(path, known.get(path), tuple(lines)) for path, lines in files.items())
-    order = list(known)
-    ordered = tuple(sorted(found, key=lambda file: order.index(file.path) if file.path in known else len(order)))
+    ran = {path: at for at, path in enumerate(_in_order(source))}
+    ordered = tuple(sorted(found, key=lambda file: ran.get(file.path, len(ran))))
     return Annotated(ordered, work.own(None), work.total())
+
+
+def _in_order(source: Source) -> Iterable[str]:
+    """Return the files in the order in which they ran: what led to a call before what made it."""
+    spots = [*(step.spot for call in source.calls for step in call.trail), *source.failed]
+    return dict.fromkeys(source.files[source.spots[spot].file].path for spot in spots)
 
 
 def source_of(report: Report) -> Source:

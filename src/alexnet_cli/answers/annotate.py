@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alexnet_cli.analyses.annotate import AnnotatedFile, Work, source_of
+from alexnet_cli.analyses.annotate import Annotated, AnnotatedFile, Work, source_of
 from alexnet_cli.analyses.annotate import annotate as analyse
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.source_lines import commented, uncommented
@@ -47,7 +47,7 @@ def annotate(
     roof = roof_of(gpu, None, None, tf32=tf32)
     report, step = _traced(session, source)
     found = analyse(report, step, roof)
-    texts = {file.path: _text(file) for file in found.files}
+    texts = texts_of(found)
     result = AnnotateResult(
         **Envelope.of(report, "annotate"),
         files=found.files,
@@ -68,6 +68,11 @@ def _traced(session: Session, source: Sequence[str] | None) -> tuple[Report, Rep
     report = noting.report()
     step = None if report.error is not None else noting.training(training_step("none"))
     return report, step if step is not None and step.error is None else None
+
+
+def texts_of(found: Annotated) -> dict[str, str | None]:
+    """Return the text of each file by its path; None if it is not the one that ran."""
+    return {file.path: _text(file) for file in found.files}
 
 
 def _text(file: AnnotatedFile) -> str | None:

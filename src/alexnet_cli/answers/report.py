@@ -6,22 +6,24 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from alexnet_cli.analyses.annotate import annotate
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.findings.rules import RULES
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.analyses.memory import Recipe
 from alexnet_cli.analyses.profile import profile as analyse
 from alexnet_cli.analyses.sharding.links import links_of
+from alexnet_cli.answers.annotate import texts_of
 from alexnet_cli.answers.answer import Outcome, failures_of
 from alexnet_cli.answers.compare import named_failures, reports_of
 from alexnet_cli.answers.layouts import search
 from alexnet_cli.answers.profile import measured_roof
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.report_page.material import Layouts, Material, Measured, need_packages
+from alexnet_cli.report_page.material import Layouts, Lines, Material, Measured, need_packages
 from alexnet_cli.session.changes import trace_changes
 from alexnet_cli.session.how import TrainingStep, parallel, training_step
-from alexnet_cli.session.session import Session
+from alexnet_cli.session.session import Session, Variation
 
 NO_GPU, USUAL_GPU = "none", "t4"
 
@@ -59,16 +61,18 @@ def model_page(
         raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 5")
     if gpus is not None and roof is None:
         raise UsageError("--gpus needs a GPU", f"name it with --gpu, or leave out --gpu {NO_GPU}")
+    plain, session = session, session.vary(Variation(source=())) if session.can_run else session
     report = session.report()
-    measured = _measured(session, seconds) if profile and report.error is None else None
+    measured = _measured(plain, seconds) if profile and report.error is None else None
     trained = session.training(step) if report.error is None else None
     recipe = Recipe(step.optimizer, step.amp, step.foreach)
     changes = trace_changes(session, RULES)
     layouts = None
     if gpus is not None and roof is not None and report.error is None:
-        layouts = _layouts(session, gpus, roof, step)
+        layouts = _layouts(plain, gpus, roof, step)
     why = _why_untrained(trained, can_run=session.can_run)
-    material = Material(report, trained, recipe, why, roof, changes, measured, layouts)
+    lines = _lines(report, trained, roof)
+    material = Material(report, trained, recipe, why, roof, changes, measured, layouts, lines)
     with session.listener.progress("writing", str):
         html = page.model_page(material)
     return Page(html, (report,), failures=failures_of(report))
@@ -88,6 +92,15 @@ def comparison_page(sessions: Sequence[Session]) -> Page:
     with sessions[0].listener.progress("writing", str):
         html = page.comparison_page(reports)
     return Page(html, reports, failures=named_failures(reports))
+
+
+def _lines(report: Report, trained: Report | None, roof: Roof | None) -> Lines | None:
+    """Return what the lines of the source did; None if the run did not note them."""
+    if report.tape is None or report.tape.source is UNSET:
+        return None
+    step = trained if trained is not None and trained.error is None else None
+    found = annotate(report, step, roof)
+    return Lines(found, texts_of(found))
 
 
 def _measured(session: Session, seconds: float) -> Measured:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from alexnet_cli.analyses.annotate import Annotated
 from alexnet_cli.analyses.cost import Cost, Roof, cost
 from alexnet_cli.analyses.findings.one_layer import Changes
 from alexnet_cli.analyses.hardware import Hardware
@@ -41,6 +42,13 @@ class Layouts(Struct, frozen=True):
     floors: Floors | None
 
 
+class Lines(Struct, frozen=True):
+    """What the lines of the user's source did, and the text of each file; None of one that is not as it was."""
+
+    found: Annotated
+    texts: dict[str, str | None]
+
+
 @dataclass(frozen=True)
 class Measured:
     """The report of a run that was repeated, where its time went, and what the device can do at most, if known."""
@@ -56,9 +64,9 @@ class Material:
 
     `training` is the report of a training step by `recipe`; where it is None, `untrained` says why. `roof` is the
     hardware of the roofline, if any. `changes` has the traces of the changes that findings propose, None if the model
-    cannot be run again, `measured` the times of a run, if it was timed, and `layouts` are those of many GPUs, if they
-    were asked for. Analyses that several sections need are
-    computed once; where one is a string, it says why there is no result.
+    cannot be run again, `measured` the times of a run, if it was timed, `layouts` are those of many GPUs, if they were
+    asked for, and `lines` those of the source, if the run noted them. Analyses that several sections need are computed
+    once; where one is a string, it says why there is no result.
     """
 
     report: Report
@@ -69,6 +77,7 @@ class Material:
     changes: Changes | None = None
     measured: Measured | None = None
     layouts: Layouts | None = None
+    lines: Lines | None = None
 
     @property
     def not_run(self) -> str:

@@ -27,11 +27,12 @@ from alexnet_cli.report_page.many_gpus import many_gpus
 from alexnet_cli.report_page.material import LeftOut, Material, Section
 from alexnet_cli.report_page.overview import MARKS, figure, findings, headline, overview, say_verdict
 from alexnet_cli.report_page.plots import memory, roofline
+from alexnet_cli.report_page.source import source
 from alexnet_cli.report_page.times import measured
 from alexnet_cli.views.explain import first_alike
 from alexnet_cli.views.parts import run_line
 
-SECTIONS = (overview, figure, balance, memory, many_gpus, roofline, measured, receptive_field, layers, findings)
+SECTIONS = (overview, figure, balance, memory, many_gpus, roofline, measured, receptive_field, layers, source, findings)
 COMPARED = (models, figures, types, lined_up, verdicts)
 SCRIPTS = ("highlight.js", "table.js", "level.js", "blocks.js", "stage.js", "walk.js")
 

@@ -24,6 +24,7 @@ _RULE = (
     "Work counts at the innermost line that asked for it. Σ: with the work of the lines that this one led to, which "
     "have it too."
 )
+_WAY = "→: this line led to the one that failed."
 _NO_LINES = (
     "no line of your own source ran: the model is made of installed modules alone; --source NAME shows those of a "
     "package, a module or a folder"
@@ -32,23 +33,34 @@ _NO_LINES = (
 
 def annotate_document(report: Report, found: Annotated, texts: Mapping[str, str | None], roof: Roof | None) -> Document:
     """Show each file's functions that ran; `texts` are the sources, None of one that is not as it was when it ran."""
-    tables = [_table(file, texts.get(file.path)) for file in found.files]
-    changed = [file.path for file in found.files if texts.get(file.path) is None]
+    tables = [listing(file, texts.get(file.path)) for file in found.files]
     blocks = given(
         *tables,
-        Facts(tuple(_facts(found, roof))),
+        sums(found, roof),
         None if found.files else Note(_NO_LINES, "warning"),
-        *(Note(changed_note(path), "warning") for path in changed),
+        *changed_notes(found, texts),
         *uncounted_notes(report.totals.uncounted_ops),
-        Note(_RULE) if any(line.below for file in found.files for line in file.lines) else None,
+        *rules(found),
     )
     hardware = "" if roof is None else f" · {roof.hardware.name}"
     return Document(f"Source of {titled(report)}", blocks, run_line(report.run) + hardware)
 
 
-def changed_note(path: str) -> str:
-    """Say that a source is not there as it ran."""
-    return f"{near(path)} is not as it was when it ran: its lines are shown without their text"
+def changed_notes(found: Annotated, texts: Mapping[str, str | None]) -> Iterator[Note]:
+    """Say of each source that is not there as it ran that its text is not shown."""
+    for file in found.files:
+        if texts.get(file.path) is None:
+            told = f"{near(file.path)} is not as it was when it ran: its lines are shown without their text"
+            yield Note(told, "warning")
+
+
+def rules(found: Annotated) -> Iterator[Note]:
+    """Say how to read the marks that are there."""
+    lines = [line for file in found.files for line in file.lines]
+    if any(line.below for line in lines):
+        yield Note(_RULE)
+    if any(line.failed == "below" for line in lines):
+        yield Note(_WAY)
 
 
 def near(path: str) -> str:
@@ -74,7 +86,8 @@ def comment(line: AnnotatedLine) -> str:
     return ", ".join(filter(None, said)) or "ran"
 
 
-def _table(file: AnnotatedFile, text: str | None) -> Table:
+def listing(file: AnnotatedFile, text: str | None) -> Table:
+    """Show the functions of a file that ran, line by line; without its text those lines alone that made calls."""
     by_line = {line.line: line for line in file.lines}
     lines: Iterable[int | None] = by_line
     if text is not None:
@@ -110,10 +123,11 @@ def _row(line: AnnotatedLine | None, number: int | None, source: list[str]) -> R
 def _cells(line: AnnotatedLine, text: str) -> tuple[Value, ...]:
     whole = _whole(line)
     runs: Value = line.runs if line.runs > 1 else ""
-    time: Value = "" if whole.seconds is None else whole.seconds
     saved: Value = whole.saved_bytes or ""
     failed = "→" if line.failed is not UNSET and line.failed == "below" else ""
-    macs: Value = "" if line.failed is not UNSET and not whole.macs else whole.macs
+    did_nothing = line.failed is not UNSET and not whole.macs
+    macs: Value = "" if did_nothing else whole.macs
+    time: Value = "" if whole.seconds is None or (did_nothing and not whole.seconds) else whole.seconds
     return line.line, text, runs, _made(line, "×"), failed or ("Σ" if line.below else ""), macs, saved, time
 
 
@@ -127,7 +141,12 @@ def _made(line: AnnotatedLine, cross: str, more: str = "…") -> str:
     return "; ".join(made) if len(made) <= _MOST else f"{made[0]} {more} {made[-1]}"
 
 
-def _facts(found: Annotated, roof: Roof | None) -> Iterator[Fact]:
+def sums(found: Annotated, roof: Roof | None) -> Facts:
+    """List the totals, and what of them ran outside of all lines."""
+    return Facts(tuple(_sums(found, roof)))
+
+
+def _sums(found: Annotated, roof: Roof | None) -> Iterator[Fact]:
     totals, outside = found.totals, found.outside
     yield Fact("MACs", totals.macs, "macs", "of a forward")
     if outside.macs:

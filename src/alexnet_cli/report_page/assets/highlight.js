@@ -47,7 +47,7 @@ const highlight = (() => {
     return keys;
   }
 
-  /* Find the smallest module around a layer in a drawing that does not have the layer itself. */
+  /* Find the smallest module around a layer in a drawing, or a source, that does not have the layer itself. */
   function around(name, drawing) {
     let [, model, path] = /^(\S+) (.*)$/su.exec(name);
     while (path.includes(".")) {
@@ -62,7 +62,7 @@ const highlight = (() => {
     const keys = meantBy(element);
     const found = new Set([element]);
     for (const name of keys) at(name).forEach((other) => found.add(other));
-    for (const drawing of document.querySelectorAll(".drawing .wide, .drawing .narrow, .drawing .tree")) {
+    for (const drawing of document.querySelectorAll(".drawing .wide, .drawing .narrow, .drawing .tree, #source")) {
       if ([...found].some((other) => drawing.contains(other))) continue;
       for (const name of keys) around(name, drawing).forEach((other) => found.add(other));
     }
@@ -75,7 +75,7 @@ const highlight = (() => {
     if (element) elementsFor(element).forEach((other) => lit.add(other));
     lit.forEach((other) => other.classList.add("lit"));
     const keys = element ? keysOf(element) : [];
-    tell([...lit].find((other) => other.matches("tr") && keysOf(other).some((name) => keys.includes(name))));
+    tell([...lit].find((other) => other.matches("tr[data-level], tr[data-lines-up]") && keysOf(other).some((name) => keys.includes(name))));
   }
 
   /* Show the numbers of the highlighted layer at the bottom of the window. */
