@@ -1,5 +1,6 @@
 """Models to report on: very long ones, one of many blocks, names that are no names, one that holds nothing to train."""
 
+import torch
 from torch import nn
 
 
@@ -61,6 +62,46 @@ class OddNames(nn.Module):
         for layer in self.children():
             y = layer(y)
         return x + y
+
+
+class Encoder(nn.Module):
+    """Gives the output of each of its layers, for 8 features 9 to 14."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8 + step, 9 + step) for step in range(6))
+
+    def forward(self, x):
+        found = []
+        for layer in self.layers:
+            x = layer(x)
+            found.append(x)
+        return found
+
+
+class Decoder(nn.Module):
+    """A joint of the six, then seventeen layers of which no two are alike."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(69 + step, 70 + step) for step in range(17))
+
+    def forward(self, found):
+        x = torch.cat(found, 1)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class Pyramid(nn.Module):
+    """Two modules with more inside than is opened at first where there is more to see."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(), Decoder()
+
+    def forward(self, x):
+        return self.decoder(self.encoder(x))
 
 
 class Fixed(nn.Module):

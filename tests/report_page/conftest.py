@@ -95,5 +95,10 @@ def long_page(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def pyramid_page(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("pyramid"), f"{MODELS}:Pyramid", "-i", "8")
+
+
+@pytest.fixture(scope="session")
 def failed_page(tmp_path_factory):
     return written(tmp_path_factory.mktemp("failed"), "-i", "3,224,224")

@@ -105,4 +105,9 @@ def test_on_a_phone_what_a_line_did_stands_below_it(opened, measured_page):
 def test_lines_of_source_are_whole_on_paper(opened, measured_page):
     page = opened(measured_page, viewport={"width": 688, "height": 900})  # A4 without its margins
     page.emulate_media(media="print")
-    assert page.locator("#source .code").evaluate("one => one.scrollWidth <= one.clientWidth + 1")
+    listing = page.locator("#source .code")
+    assert listing.evaluate("one => one.scrollWidth <= one.clientWidth + 1")
+    lines = listing.locator("tr", has_text="self.tokens(ids)")
+    code, number = (lines.locator(part).bounding_box() for part in ("td:nth-child(2)", "th"))
+    assert code["width"] > 688 / 3
+    assert number["height"] < 24  # on one line

@@ -196,6 +196,16 @@ def test_without_a_script_the_drawn_figure_stands_alone(opened, measured_page):
     assert page.locator("#figure button").first.is_hidden()
 
 
+def test_a_model_of_few_blocks_begins_with_them_open(opened, pyramid_page):
+    page = opened(pyramid_page)
+    assert names(page)[:4] == ["input 8", "Encoder", "Linear 8→9", "Linear 9→10"]
+    assert len(names(page)) == 4 + 6 + 18  # the top, and what is in its two modules
+    page.get_by_role("button", name="Close all").click()
+    encoder = block(page, "encoder")
+    assert encoder.locator("span").all_inner_texts()[2:4] == ["6 outputs", "9, 10, 11, 12, 13, 14"]
+    assert "6 outputs; 9, 10, 11, 12, 13, 14" in encoder.get_attribute("aria-label")
+
+
 def test_two_thousand_layers_open_in_runs_that_a_phone_can_show(opened, long_page):
     page = opened(long_page, viewport={"width": 390, "height": 844})
     assert len(names(page)) <= 50

@@ -23,6 +23,8 @@ from alexnet_cli.drawing.words import MOST_PATHS, family_of, settle, span, times
 from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Layer, Report, siblings, subtree_ends
 
+SEVERAL, MOST_SIZES = 2, 8
+"""How many outputs are counted, and the most sizes that are listed then."""
 ROUTES = ("direct", "source lane", "target lane", "track")
 
 
@@ -43,7 +45,10 @@ class Level(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True, omit_defaults=True):
-    """What the page writes: as in a figure, but in pieces; `params` and `macs` are those of one of several alike."""
+    """What the page writes: as in a figure, but in pieces; `params` and `macs` are those of one of several alike.
+
+    Where a block has several outputs, `size` is their number and `outputs` has the size of each.
+    """
 
     what: str = msgspec.field(name="w")
     kind: str = msgspec.field(name="k", default="layer")
@@ -56,6 +61,7 @@ class Block(Struct, frozen=True, omit_defaults=True):
     params: str = msgspec.field(name="q", default="")
     macs: str = msgspec.field(name="m", default="")
     level: Level | None = msgspec.field(name="g", default=None)
+    outputs: tuple[str, ...] = msgspec.field(name="z", default=())
 
 
 def walk(report: Report) -> tuple[Block, ...]:
@@ -124,11 +130,22 @@ class _Words:
             return self._run(group, times)
         row = self.layers[rows[0]]
         last = row if frame is None else self.layers[frame.last_row]
-        size = units.shape(without_batch(row.output_shapes[0], self.report)) if row.output_shapes else ""
+        size, outputs = self._sizes(row)
         paths = tuple(dict.fromkeys(visible(self.layers[each].path) for each in self._alike(group, rows)))
         name = visible(span(row.path, last.path)) if row.path != last.path else ""
         family = family_of(self.layers, rows[0])
-        return Block(visible(row.type), "group", family, name, size, times, (), paths[:MOST_PATHS], *_numbers([row]))
+        params, macs = _numbers([row])
+        return Block(
+            visible(row.type), "group", family, name, size, times, (), paths[:MOST_PATHS], params, macs, outputs=outputs
+        )
+
+    def _sizes(self, row: Layer) -> tuple[str, tuple[str, ...]]:
+        """Write the size of a module's output; of several their number, and the size of each."""
+        sizes = [units.shape(without_batch(shape, self.report)) for shape in row.output_shapes]
+        if len(sizes) < SEVERAL:
+            return "".join(sizes), ()
+        more = [f"and {len(sizes) - MOST_SIZES} more"] if len(sizes) > MOST_SIZES else []
+        return f"{units.count(len(sizes))} outputs", (*sizes[:MOST_SIZES], *more)
 
     def _run(self, group: Group, times: str) -> Block:
         """Describe neighbours without a module of their own."""

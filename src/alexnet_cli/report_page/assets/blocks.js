@@ -59,9 +59,10 @@ const graph = (() => {
     if (!["merge", "input", "output"].includes(block.k)) {
       item.append(make("span", "", make("span", "faint", shortName(id)), make("span", "", block.s ?? "")));
       if (block.b) item.append(make("span", "faint", `+ ${block.b.join(", ")}`));
+      if (block.z) item.append(make("span", "faint inside", block.z.join(", ")));
       if (block.g && numbersOf(block)) item.append(make("span", "faint inside", numbersOf(block)));
     }
-    const about = [whatOf(block), nameOf(block), block.s, block.b && `with ${block.b.join(", ")}`, numbersOf(block), sourcesOf(id)];
+    const about = [whatOf(block), nameOf(block), block.s, block.z?.join(", "), block.b && `with ${block.b.join(", ")}`, numbersOf(block), sourcesOf(id)];
     const siblings = blocks[parent.get(id)].g.c;
     const said = { role: "treeitem", "aria-label": about.filter(Boolean).join("; "), "aria-level": depthOf(id) };
     Object.assign(said, { "aria-setsize": siblings.length, "aria-posinset": siblings.indexOf(id) + 1, tabindex: -1 });

@@ -42,14 +42,23 @@
     item.setAttribute("aria-selected", String(kept));
   }
 
-  /* Open as many levels as leave few blocks on view. */
-  function openSome(most = 20) {
-    for (let level = [...blocks[root].g.c], all = level.length; level.length; ) {
+  /* Open whole levels while few blocks are on view. Where the first ones say next to nothing, more are shown, if need be
+     by opening only those blocks of a level for which there is room. */
+  function openSome(few = 8, usual = 20, most = 32) {
+    for (let level = blocks[root].g.c, all = level.length; level.some((id) => blocks[id].g); ) {
       const groups = level.filter((id) => blocks[id].g);
       const below = groups.flatMap((id) => blocks[id].g.c);
-      all += below.length;
-      if (!groups.length || all > most) return;
+      const sparse = all < few;
+      if (all + below.length > (sparse ? most : usual)) {
+        for (const id of sparse ? groups : []) {
+          if (all + blocks[id].g.c.length > usual) continue;
+          open.add(id);
+          all += blocks[id].g.c.length;
+        }
+        return;
+      }
       groups.forEach((id) => open.add(id));
+      all += below.length;
       level = below;
     }
   }
