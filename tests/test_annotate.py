@@ -85,6 +85,7 @@ def test_what_is_the_lines_own_adds_up_to_the_reports_totals(name):
     report, step = reports(name)
     found = annotate(report, step, ROOF)
     own = [line.own for file in found.files for line in file.lines]
+    assert sum(row.macs or 0 for row in report.layers) == found.totals.macs
     assert sum(work.macs or 0 for work in own) + found.outside.macs == found.totals.macs == report.totals.macs
     seconds = sum(work.seconds for work in own) + found.outside.seconds
     assert seconds == pytest.approx(found.totals.seconds) == pytest.approx(cost(report, ROOF).totals.seconds)

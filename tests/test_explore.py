@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 import pexpect
 import pytest
@@ -50,19 +51,16 @@ def checkpoint(tmp_path_factory) -> Exploration:
 
 @dataclass
 class Seen:
-    """The lines of the screen, the entry under the cursor, and the application as it was at the end."""
+    """The lines of the screen, the entry under the cursor, the rows, and the application as it was at the end."""
 
     app: Explorer
     lines: list[str]
     selected: str
+    rows: list[str]
 
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
-
-    @property
-    def rows(self) -> list[str]:
-        return [self.app._explored.full_name(at) for at in self.app.rows.places]
 
 
 Step = str | tuple[str, int, int] | tuple[str, int, int, int]
@@ -70,21 +68,31 @@ Step = str | tuple[str, int, int] | tuple[str, int, int, int]
 
 def play(exploration, *steps: Step, size=NARROW, style=COLOR, look: Callable[[Explorer], object] | None = None) -> Seen:
     """Press keys, or click at (a selector, x, y, times), and return what is seen at the end."""
+    return play_on(exploration, list(steps), size=size, style=style, look=look)[-1]
 
-    async def go() -> Seen:
+
+def play_on(exploration, *stages: list[Step], size=NARROW, style=COLOR, look=None) -> list[Seen]:
+    """Play several stages, each where the one before ended, and return what is seen after each."""
+
+    async def go() -> list[Seen]:
         app = Explorer(exploration, style)
+        seen = []
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
-            for step in steps:
-                if isinstance(step, str):
-                    await pilot.press(step)
-                else:
-                    await pilot.click(step[0], offset=(step[1], step[2]), times=step[3] if len(step) > 3 else 1)
-            await app.workers.wait_for_complete()
-            await pilot.pause()
-            if look is not None:
-                look(app)
-            return Seen(app, screen(app), app._explored.full_name(app.selected))
+            for stage in stages:
+                for are_keys, steps in groupby(stage, key=lambda step: isinstance(step, str)):
+                    if are_keys:
+                        await pilot.press(*steps)
+                        continue
+                    for where, x, y, *times in steps:
+                        await pilot.click(where, offset=(x, y), times=times[0] if times else 1)
+                await app.workers.wait_for_complete()
+                await pilot.pause()
+                if look is not None:
+                    look(app)
+                name = app._explored.full_name
+                seen.append(Seen(app, screen(app), name(app.selected), [name(at) for at in app.rows.places]))
+        return seen
 
     return asyncio.run(go())
 
@@ -159,16 +167,15 @@ def test_the_cursor_stays_in_sight(resnet):
 
 
 def test_a_search_is_shown_while_it_is_typed(resnet):
-    seen = play(resnet, "slash", *"conv1", "space", *"layer2")
+    seen, first, after, before, ended = play_on(
+        resnet, ["slash", *"conv1", "space", *"layer2"], ["enter"], ["n"], ["N", "N"], ["n", "n", "escape"]
+    )
     found = [name for name in seen.rows if name.endswith("conv1")]
     assert found == ["layer2.0.conv1", "layer2.1.conv1", "layer2.2.conv1"]
     assert seen.selected == found[0]
     assert "search: conv1 layer2" in seen.lines[0]
-    keys = ("slash", *"conv1", "space", *"layer2", "enter")
-    assert play(resnet, *keys, "n").selected == found[1]
-    assert play(resnet, *keys, "N").selected == found[2]
-    ended = play(resnet, *keys, "n", "escape")
-    assert ended.selected == found[1]
+    assert [each.selected for each in (first, after, before)] == [found[0], found[1], found[2]]
+    assert ended.selected == found[1]  # the second after the last
     assert "fc" in ended.rows
     assert "search" not in ended.lines[0]
     assert "nothing is found" in play(resnet, "slash", *"nowhere").text
@@ -215,24 +222,23 @@ def test_columns_without_room_are_told(resnet):
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_the_treemap_is_walked_by_keys_and_mouse(resnet, size):
-    seen = play(resnet, "m", size=size)
+    seen, into, further, moved = play_on(
+        resnet, ["m"], ["enter"], ["enter"], ["backspace", "backspace", "right"], size=size
+    )
     assert "Parameters of ResNet: 4,589,864" in seen.lines[1]
     assert "layer3 3.28 M" in seen.text
     assert "590 k" in seen.text  # 256 * 256 * 9
     assert seen.selected.startswith("layer3")
-    into = play(resnet, "m", "enter", size=size)
     assert "Parameters of layer3: 3,280,384" in into.lines[1]
-    assert "Parameters of layer3.1" in play(resnet, "m", "enter", "enter", size=size).lines[1]
-    assert "Parameters of ResNet" in play(resnet, "m", "enter", "backspace", size=size).lines[1]
-    assert "MACs of ResNet" in play(resnet, "m", "b", size=size).lines[1]
-    moved = play(resnet, "m", "right", size=size)
+    assert "Parameters of layer3.1" in further.lines[1]
+    assert "Parameters of ResNet" in moved.lines[1]
     assert moved.selected != seen.selected
     assert f"Path {moved.selected}" in re.sub(" +", " ", moved.text)
     fc = next(tile for tile in seen.app.map.map.inner() if seen.app._explored.full_name(tile.at) == "fc")
     at_fc = ("#map", (fc.left + fc.right) // 2, 1 + (fc.top + fc.bottom) // 2)
-    assert play(resnet, "m", at_fc, size=size).selected == "fc"
-    back = play(resnet, "m", at_fc, "m", size=size)
-    assert back.selected == "fc"
+    assert "MACs of ResNet" in play(resnet, "m", "b", size=size).lines[1]
+    at, back = play_on(resnet, ["m", at_fc], ["m"], size=size)
+    assert at.selected == back.selected == "fc"
     assert not back.app.shows_map
 
 
