@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
+from xml.etree import ElementTree as ET
 
 import pexpect
 import pytest
@@ -112,7 +113,10 @@ def screen(app) -> list[str]:
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_it_begins_with_the_tree_and_what_is_known_about_its_root(resnet, size):
-    seen = play(resnet, size=size)
+    pictures: list[str] = []
+    seen = play(resnet, size=size, look=lambda app: pictures.append(app.export_screenshot()))
+    written = "".join(ET.fromstring(pictures[0]).itertext())
+    assert all(name in written for name in ("conv1", "9,408", "layer1"))  # as an SVG too
     assert "ResNet" in seen.lines[0]
     assert re.search(r"Layer +Output +Parameters +MACs", seen.lines[1])
     assert re.search(r"▾ ResNet +1×1000 +4,589,864", seen.lines[2])
