@@ -78,9 +78,9 @@ def test_embedding(shape, count, width):
     assert same(aten.embedding_dense_backward.default, tensor((*shape, width)), indices, count, -1, False)
 
 
-@given(st.lists(SIZES, max_size=4), DTYPES)
-def test_where_backward_begins(shape, dtype):
-    assert same(aten.ones_like.default, tensor(shape, dtype), memory_format=torch.preserve_format)
+@given(st.lists(SIZES, max_size=4), DTYPES, st.sampled_from([aten.ones_like.default, aten.zeros_like.default]))
+def test_where_backward_begins(shape, dtype, op):
+    assert same(op, tensor(shape, dtype), memory_format=torch.preserve_format)
 
 
 @pytest.mark.parametrize("op", [aten.sum.dim_IntList, aten.mean.dim])
@@ -93,6 +93,7 @@ def test_reductions(op, shape, dtype, dims, keepdim: bool):
 def test_updates(shape, other, dtype, op):
     assert same(op, tensor(shape, dtype), tensor(shape, dtype))
     same(op, tensor(shape, dtype), tensor(other, dtype))
+    assert same(op, tensor(shape, dtype), tensor(()))
 
 
 def test_a_bias_gradient_is_answered():
@@ -111,3 +112,29 @@ def test_other_layouts_are_left_to_torch_or_right():
 
 def test_every_rule_is_there():
     assert set(RULES) >= BACKWARD
+
+
+@given(SIZES, SIZES, DTYPES, st.integers(0, 2), st.booleans())
+def test_losses(rows, classes, dtype, reduction, weighted):
+    scores, labels = tensor((rows, classes), dtype), torch.zeros(rows, dtype=torch.int64)
+    weight = tensor((classes,), dtype) if weighted else None
+    if not same(aten.nll_loss_forward.default, scores, labels, weight, reduction, -100):
+        return  # the CPU lacks that dtype
+    loss, total = aten.nll_loss_forward(scores, labels, weight, reduction, -100)
+    assert same(aten.nll_loss_backward.default, loss, scores, labels, weight, reduction, -100, total)
+    same(aten.nll_loss_forward.default, scores, labels[:-1], weight, reduction, -100)
+    same(aten.nll_loss_backward.default, loss, scores, labels[:-1], weight, reduction, -100, total)
+    assert same(aten.ne.Scalar, labels, -100)
+    same(aten.ne.Scalar, scores, -100)
+
+
+@given(SIZES, SIZES, SIZES, DTYPES)
+def test_a_gradient_that_is_added_to_others(rows, inner, columns, dtype):
+    whole, left, right = (
+        tensor((rows, columns), dtype),
+        tensor((inner, rows), dtype).t(),
+        tensor((inner, columns), dtype),
+    )
+    assert same(aten.addmm.out, whole, left, right, out=whole)
+    same(aten.addmm.out, whole, left, right[1:], out=whole)
+    same(aten.addmm.out, tensor((columns,), dtype), left, right, out=whole)

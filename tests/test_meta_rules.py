@@ -32,9 +32,12 @@ BACKWARD = {
         "native_batch_norm_backward",
         "native_layer_norm_backward",
         "embedding_dense_backward",
+        "nll_loss_forward",
+        "nll_loss_backward",
         "ones_like",
+        "zeros_like",
     ]
-} | {aten.sum.dim_IntList, aten.mean.dim, aten.add_.Tensor, aten.mul_.Tensor}
+} | {aten.ne.Scalar, aten.addmm.out, aten.sum.dim_IntList, aten.mean.dim, aten.add_.Tensor, aten.mul_.Tensor}
 """Tested in test_backward_rules.py."""
 
 GROUPED = [aten._grouped_mm] if hasattr(aten, "_grouped_mm") else []

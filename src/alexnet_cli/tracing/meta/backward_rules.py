@@ -20,9 +20,9 @@ def _pointwise(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
     return empty(other.shape, other) if same and other.dim() > 0 else NotImplemented
 
 
-@meta_rule("ones_like")
-def _ones_like(given: Tensor, *, memory_format: torch.memory_format = torch.preserve_format, **others: Any) -> Any:
-    """The gradient of the loss with respect to itself, where backward begins."""
+@meta_rule("ones_like", "zeros_like")
+def _filled(given: Tensor, *, memory_format: torch.memory_format = torch.preserve_format, **others: Any) -> Any:
+    """The gradient of the loss with respect to itself, where backward begins, and a sum of gradients, before it."""
     same = memory_format == torch.preserve_format and not any(others.values())
     return empty(given.shape, given) if same and plain(given) else NotImplemented
 
@@ -39,10 +39,12 @@ def _reduced(given: Tensor, dims: Sequence[int] | None, keepdim: bool = False, *
 
 @meta_rule("add_.Tensor", "mul_.Tensor")
 def _in_place(left: Tensor, right: Tensor, *, alpha: float = 1) -> Any:
-    """An optimiser's update."""
+    """An optimiser's update, and gradients that are scaled by one number."""
     del alpha
-    same = isinstance(right, Tensor) and plain(left, right) and left.shape == right.shape
-    return left if same else NotImplemented
+    if not isinstance(right, Tensor) or not plain(left) or not plain(right):
+        return NotImplemented
+    same = left.shape == right.shape and left.dtype == right.dtype
+    return left if same or right.dim() == 0 else NotImplemented
 
 
 @meta_rule("_softmax_backward_data", "_log_softmax_backward_data")
@@ -94,3 +96,40 @@ def _embedding(gradient: Tensor, indices: Tensor, count: int, *_: Any) -> Any:
     if not plain(gradient) or gradient.dim() != indices.dim() + 1:
         return NotImplemented
     return empty((count, gradient.shape[-1]), gradient)
+
+
+@meta_rule("nll_loss_forward")
+def _nll_loss(given: Tensor, labels: Tensor, weight: Tensor | None, reduction: int, _ignored: int) -> Any:
+    """Reductions are 0, none, 1, mean, and 2, sum."""
+    if not _is_loss(given, labels, weight):
+        return NotImplemented
+    return empty(given.shape[:1] if reduction == 0 else (), given), empty((), given)
+
+
+@meta_rule("nll_loss_backward")
+def _nll_loss_backward(gradient: Tensor, given: Tensor, labels: Tensor, weight: Tensor | None, *_: Any) -> Any:
+    same = plain(gradient) and gradient.dtype == given.dtype and _is_loss(given, labels, weight)
+    return empty(given.shape, given) if same and gradient.shape in ((), given.shape[:1]) else NotImplemented
+
+
+@meta_rule("addmm.out")
+def _add_product(added: Tensor, left: Tensor, right: Tensor, *, out: Tensor, beta: float = 1, alpha: float = 1) -> Any:
+    """A weight's gradient that is added to that of other rows."""
+    del beta, alpha
+    if not plain(added, out) or not all(each.is_meta and each.dtype == out.dtype for each in (left, right)):
+        return NotImplemented
+    same = left.dim() == right.dim() == 2 and left.shape[1] == right.shape[0]  # noqa: PLR2004 - matrices
+    return out if same and added.shape == out.shape == (left.shape[0], right.shape[1]) else NotImplemented
+
+
+@meta_rule("ne.Scalar")
+def _differs(given: Tensor, other: Any) -> Any:
+    """Which labels count."""
+    same = given.is_meta and given.dtype == torch.long and given.is_contiguous() and type(other) is int
+    return torch.empty(given.shape, dtype=torch.bool, device=given.device) if same else NotImplemented
+
+
+def _is_loss(given: Tensor, labels: Tensor, weight: Tensor | None) -> bool:
+    """Tell whether there is a label for each row of scores."""
+    alike = plain(given, weight) and given.dim() == 2 and labels.is_meta and labels.dtype == torch.long  # noqa: PLR2004 - rows and classes
+    return alike and labels.shape == given.shape[:1] and (weight is None or weight.shape == given.shape[1:])
