@@ -43,20 +43,20 @@ def loaded(text: str) -> dict[str, Any]:
     return code
 
 
-def real_peak(code: dict[str, Any], model: nn.Module, given: Tensor) -> int:
+def real_peak(code: dict[str, Any], model: nn.Module, given: Tensor, *targets: Tensor) -> int:
     """Return the bytes at the peak of a step that is not the first, run by the written code."""
     model.train()
     model = code["changed"](model) if "changed" in code else model
     optimizer = code["optimizer_of"](model)
 
     def step() -> None:
-        code["training_step"](model, optimizer, given)
+        code["training_step"](model, optimizer, given, targets=targets)
 
     step()
     optimizer.zero_grad(set_to_none=True)
     state = [value for entry in optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
     state += [each for weight in model.parameters() for each in scales_of(weight)]
-    return bytes_of([*model.parameters(), *model.buffers(), given, *state]) + most_allocated(step)
+    return bytes_of([*model.parameters(), *model.buffers(), given, *targets, *state]) + most_allocated(step)
 
 
 def scales_of(weight: Any) -> list[Tensor]:

@@ -120,6 +120,7 @@ def test_the_code_is_written_and_named(alexnet, tmp_path):
         (["--gpu", "apple-m1"], "--budget"),
         (["--gpu", "t4", "--optimizer", "adma"], "did you mean adam?"),
         (["--gpu", "t4", "--amp", "int8"], "known: bf16, fp16"),
+        (["--gpu", "t4", "--loss", "cross-entropie"], "did you mean cross-entropy?"),
         (["--gpu", "t4", "--without", "compile"], "known: checkpoint, micro-batches"),
         (["--gpu", "t4", "--lora", "0"], "--lora 16"),
         (["--gpu", "t4", "--emit", "patch.txt"], "patch.py"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,9 +12,10 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose
 from alexnet_cli.analyses.fitting.halves import Gradients, Update, split
+from alexnet_cli.analyses.fitting.layers import in_place, scored
 from alexnet_cli.analyses.fitting.parts import Choice
 from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
-from alexnet_cli.analyses.fitting.tried import Changed, Tried, has_8_bits
+from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, has_8_bits
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.answers.changes import kinds_of, paths_of, said_of
@@ -112,6 +114,14 @@ class Candidates:
         """Return the step in which so many of the first blocks, and all before them, are frozen; None if all would."""
         trained = from_block(self.report, self.chain, blocks)
         return replace(self.asked, trained=trained) if trained else None
+
+    def rewritten(self, kind: Kind) -> dict[str, Any]:
+        """Return what a step says if its layers run otherwise with the same result; nothing if none could."""
+        if kind == "in_place":
+            paths = in_place(self.report, self.chain or chain_of(self.report))
+            return {"in_place": paths} if paths else {}
+        layer = scored(self.report)
+        return {} if layer is None else {"chunked": layer}
 
     def compose(self, start: TrainingStep) -> Composed | None:
         """Return what a step takes with any choice of blocks; None if it has none that can be run again."""
@@ -232,6 +242,9 @@ class Candidates:
                 adapters.layers,
                 adapters.four_bits,
                 step.trained,
+                step.loss,
+                step.in_place,
+                step.chunked,
             ),
         )
 

@@ -33,6 +33,10 @@ def kinds_of(step: TrainingStep, asked: TrainingStep) -> Iterator[Kind]:
         yield "qlora" if step.lora.four_bits else "lora"
     if step.trained:
         yield "freeze"
+    if step.in_place:
+        yield "in_place"
+    if step.chunked is not None:
+        yield "chunked_loss"
     if step.checkpoint:
         yield "checkpoint"
     if step.micro_batches > 1:
@@ -56,7 +60,10 @@ def _said(kind: Kind, step: TrainingStep, asked: TrainingStep, chain: Sequence[B
     usual = {paths_of(chain, choice): name for name, choice in regular(len(chain))}
     left = sum(block.paths[0] in step.trained for block in chain)
     last = f"only the last{f' {count(left)}' * (left > 1)} of {blocks} blocks trained"
+    activations = f"{count(len(step.in_place))} activation{'s' * (len(step.in_place) > 1)} in place"
     said: dict[Kind, str] = {
+        "in_place": activations,
+        "chunked_loss": "the loss in chunks",
         "checkpoint": f"checkpoint {usual.get(step.checkpoint) or f'{count(len(step.checkpoint))} of {blocks} blocks'}",
         "micro_batches": f"{count(step.micro_batches)} micro-batches of {count(batch // step.micro_batches)}",
         "foreach": "parameters updated one by one",

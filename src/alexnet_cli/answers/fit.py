@@ -37,6 +37,7 @@ class AskedStep(Struct, frozen=True):
     amp: str | None
     foreach: bool
     batch_size: int | None
+    loss: str = "sum"
 
 
 class FitResult(Envelope, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ def fit(
     amp: str | None = None,
     batch_size: int | None = None,
     foreach: bool = True,
+    loss: str = "sum",
     lora: int | None = None,
     without: Sequence[str] | None = None,
     emit: str | PathLike[str] | None = None,
@@ -78,10 +80,13 @@ def fit(
     """Find what makes a training step fit: each change is traced, and the cheapest that fits comes first.
 
     The `budget` is the GPU's memory unless it is given. Kinds of changes that are not wanted are named in `without`:
-    checkpoint, micro-batches, foreach, amp, optimizer, lora, qlora, freeze, batch. `lora` is the rank of adapters; with
-    it they are tried in any case, without it, of rank 16, where nothing fits that trains all parameters. `emit`
-    names a Python file to write: functions that apply the chosen change to a model and run a step. The answer holds if
-    something fits.
+    checkpoint, micro-batches, in-place, chunked-loss, foreach, amp, optimizer, lora, qlora, freeze, batch. `lora` is
+    the rank of adapters; with it they are tried in any case, without it, of rank 16, where nothing fits that trains all
+    parameters. `emit` names a Python file to write: functions that apply the chosen change to a model and run a step.
+    The answer holds if something fits.
+
+    The `loss` is the `sum` of the outputs, or by `cross-entropy` the number that the model returns, and if it returns
+    none the cross-entropy of its first output.
 
     `predict_for` is `cuda`, the default, or `cpu`: peaks are then those on this machine's CPU, with the workspaces of
     oneDNN's convolutions and LSTMs.
@@ -96,7 +101,7 @@ def fit(
     room = _room(hardware, budget)
     file = None if emit is None else _file(emit)
     kinds = [KINDS[one_of(name, KINDS, "change")] for name in without or ()]
-    step = training_step(optimizer, amp, foreach=foreach)
+    step = training_step(optimizer, amp, foreach=foreach, loss=loss)
     if lora is not None and lora < 1:
         raise UsageError(f"--lora {lora} is no rank", "write a whole number from 1 up, as in --lora 16")
     session = session.with_batch(batch_size)
@@ -128,7 +133,7 @@ def fit(
 
 
 def _asked(step: TrainingStep, batch: int | None) -> AskedStep:
-    return AskedStep(step.optimizer, step.amp, step.foreach, batch)
+    return AskedStep(step.optimizer, step.amp, step.foreach, batch, step.loss)
 
 
 def _result(
@@ -180,7 +185,7 @@ def _patch(session: Session, search: Search, result: FitResult) -> str:
         *(["    model = changed(model)"] if changes_model(step) else []),
         *(["    optimizer = optimizer_of(model, lr=1e-3)"] if updated else []),
         *(["    scaler = torch.amp.GradScaler()"] if "scaler" in given else []),
-        f"    training_step({given}, loss_of=criterion, targets=(labels,))",
+        f"    training_step({given}, {'' if step.loss != 'sum' else 'loss_of=criterion, '}targets=(labels,))",
     )
     dtype = None if step.amp is None else AMP_DTYPES[step.amp]
     cached = "transformers" in sys.modules  # then the model may be one of its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,6 +23,8 @@ CHEAPER = {
 _ROUNDS = 4
 _WORTH = 1.01
 """Micro-batches and checkpoints are combined where one alone fits if that could save more than 1 % of the time."""
+_LEAST = 1e-6
+"""The least part of the time that a change is taken to cost."""
 _BATCHES = 8
 _LEAST_TO_CUT = 2
 RANK = 16
@@ -53,6 +56,8 @@ class Search:
         self.budget = budget
         self.without = frozenset(without)
         self.lora = lora
+        self._saving: dict[str, Any] = {}
+        self._costly: dict[str, Any] = {}
         self._rounded: dict[tuple[Block, ...], int] = {}
 
     @property
@@ -73,13 +78,35 @@ class Search:
             return
         for step in self._singles(self.asked):
             self.steps.run(step)
+        self._rewrite()
         self._same_training()
+        if best_of(self.tried) is None and self._costly != self._saving:
+            self._saving = self._costly
+            self._same_training()
         if best_of(self.tried) is None:
             self._fewer_trained()
         if best_of(self.tried) is None:
             self._least()
         if "batch" not in self.without:
             self._fewer_samples()
+
+    def _rewrite(self) -> None:
+        """Let layers run otherwise with the same result; what saves more for its time than checkpoints goes first."""
+        again = [each for each in self.tried if each.kinds == ("checkpoint",)]
+        usual = max((each.saves_bytes / max(each.slowdown - 1, _LEAST) for each in again), default=0)
+        kinds: tuple[Kind, ...] = ("in_place", "chunked_loss")
+        for kind in (kind for kind in kinds if kind not in self.without):
+            said = self.steps.rewritten(kind)
+            found = self.steps.run(replace(self.asked, **said)) if said else None
+            if found is not None and found.saves_bytes > 0:
+                self._costly.update(said)
+                if found.slowdown < _WORTH or found.saves_bytes > usual * (found.slowdown - 1):
+                    self._saving.update(said)
+        if len(self._saving) > 1:
+            self.steps.run(self._saved(self.asked))
+
+    def _saved(self, step: TrainingStep) -> TrainingStep:
+        return replace(step, **self._saving)
 
     def _same_training(self) -> None:
         """Make each of the steps fit from which on blocks and micro-batches are chosen, until one does."""
@@ -96,7 +123,7 @@ class Search:
             if best_of(self.tried) is not None:
                 return
         steps = [] if "freeze" in self.without else [self.steps.frozen(at + 1) for at in range(len(self.steps.chain))]
-        known = [step for step in steps if step is not None]
+        known = [self._saved(step) for step in steps if step is not None]
         if not known:
             return
         low, high = 0, len(known) - 1
@@ -110,7 +137,7 @@ class Search:
         steps = (
             self.steps.adapted(self.lora or RANK, four_bits=bits) for kind, bits in kinds if kind not in self.without
         )
-        return [step for step in steps if step is not None]
+        return [self._saved(step) for step in steps if step is not None]
 
     def _fewer_samples(self) -> None:
         """Find the largest batch that fits as it was asked, by what one sample adds between two that were traced.
@@ -164,7 +191,7 @@ class Search:
                 if step.foreach and "foreach" not in self.without and not self.steps.update_fits(step, outputs=True):
                     step = replace(step, foreach=False)
                     self.steps.run(step)
-                yield step
+                yield self._saved(step)
 
     @property
     def _cheaper(self) -> tuple[str, ...]:
@@ -260,7 +287,7 @@ class Search:
         start = replace(self.steps.with_optimizer(optimizer, self.asked.amp), micro_batches=parts)
         start = start if "foreach" in self.without else replace(start, foreach=False)
         for amp in dict.fromkeys((start.amp, "bf16" if self._may_mix else start.amp)):
-            step = replace(start, amp=amp)
+            step = self._saved(replace(start, amp=amp))
             composed = self.steps.compose(step)
             best = None if composed is None else composed.best(composed.least_peak())
             self.steps.run(step if best is None else replace(step, checkpoint=self.steps.chosen(best.choice)))

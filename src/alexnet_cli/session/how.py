@@ -18,6 +18,7 @@ from alexnet_cli.tracing.options import (
     AMP_DTYPES,
     CHECKPOINTS,
     DEVICES,
+    LOSSES,
     META,
     OPTIMIZERS,
     PARAMETER_DTYPES,
@@ -31,8 +32,9 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "META", "OPTIMIZERS", "Block", "Lora", "Parallel", "Serving", "Size"]
-__all__ += ["TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving", "training_step"]
+__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "LOSSES", "META", "OPTIMIZERS", "Block", "Lora", "Parallel"]
+__all__ += ["Serving", "Size", "TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving"]
+__all__ += ["training_step"]
 
 _DEVICE = re.compile(rf"(?:{'|'.join(DEVICES)})|(?:cuda|xpu):\d{{1,4}}")
 
@@ -75,17 +77,22 @@ def how_to_run(
     )
 
 
-def training_step(optimizer: str = "sgd", amp: str | None = None, *, foreach: bool = False) -> TrainingStep:
+def training_step(
+    optimizer: str = "sgd", amp: str | None = None, *, foreach: bool = False, loss: str = "sum"
+) -> TrainingStep:
     """Read the options that say how a model is trained.
 
     Raises:
-        UsageError: the optimizer or the dtype is unknown.
+        UsageError: the optimizer, the dtype or the loss is unknown.
     """
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {optimizer!r}", nearest(optimizer, OPTIMIZERS))
     if amp is not None and amp not in AMP_DTYPES:
         raise UsageError(f"unknown dtype {amp!r} for mixed precision", f"known: {', '.join(AMP_DTYPES)}")
-    return TrainingStep(optimizer, amp, foreach)
+    known = next((known for known in LOSSES if known == loss), None)
+    if known is None:
+        raise UsageError(f"unknown loss {loss!r}", nearest(loss, LOSSES))
+    return TrainingStep(optimizer, amp, foreach, loss=known)
 
 
 def serving(context: int | None, *, decode: bool, prefill: bool, given: bool = False) -> Serving | None:

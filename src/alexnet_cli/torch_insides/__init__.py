@@ -82,6 +82,7 @@ from alexnet_cli.torch_insides.running import (
     storage_behind,
     storage_identity,
     storages_resized,
+    without_values,
     writes_to,
 )
 
@@ -153,5 +154,6 @@ __all__ = [
     "storages_resized",
     "stored_bytes",
     "tensors_inside",
+    "without_values",
     "writes_to",
 ]

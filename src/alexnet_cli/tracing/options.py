@@ -16,6 +16,8 @@ PARAMETER_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
 OPTIMIZERS = ("sgd", "sgd-momentum", "adam", "adamw", "none")
+Loss = Literal["sum", "cross-entropy"]
+LOSSES: tuple[Loss, ...] = ("sum", "cross-entropy")
 AMP_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -39,7 +41,10 @@ class Lora(Struct, frozen=True):
 
 
 class TrainingStep(Struct, frozen=True):
-    """What follows the forward in a training step: backward from the sum of the outputs, and the optimizer's update.
+    """What follows the forward in a training step: backward from the loss, and the optimizer's update.
+
+    The `loss` is the sum of the outputs, or by `cross-entropy` the number that the model returns, its own loss, and if
+    it returns none the cross-entropy of its first output.
 
     `amp` runs the forward under autocast in that dtype. `foreach` lets the optimizer update all parameters at once, as
     torch does on CUDA; on the CPU it updates them one by one. `optimizer` is one of `OPTIMIZERS`, or Adam with a state
@@ -48,7 +53,8 @@ class TrainingStep(Struct, frozen=True):
     `checkpoint` names the blocks that the backward runs again. With several `micro_batches` the batch is cut into so
     many parts, and their gradients are summed before the update; the first two are run, as all others do what the
     second does. With `lora` the model is trained by adapters. `trained` names the modules whose parameters are trained,
-    unless a module outside of them holds these too; without it all are.
+    unless a module outside of them holds these too; without it all are. The activations `in_place` write over what they
+    are given. `chunked` names the output layer whose scores are made in the loss, some positions at a time.
     """
 
     optimizer: str = "sgd"
@@ -58,6 +64,9 @@ class TrainingStep(Struct, frozen=True):
     micro_batches: int = 1
     lora: Lora | None = None
     trained: tuple[str, ...] = ()
+    loss: Loss = "sum"
+    in_place: tuple[str, ...] = ()
+    chunked: str | None = None
 
 
 Part = Literal["prefill", "decode"]

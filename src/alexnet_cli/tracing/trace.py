@@ -34,7 +34,7 @@ from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
 from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
 from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.options import META, TraceOptions
+from alexnet_cli.tracing.options import META, TraceOptions, TrainingStep
 from alexnet_cli.tracing.recording.calls import Call
 from alexnet_cli.tracing.recording.operators import operator
 from alexnet_cli.tracing.recording.recorder import Recorder
@@ -171,7 +171,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     making = None if options.step is None else Making()
     with nullcontext() if making is None else making.watched():
         model = build(subject, device, options, notify)
-    _change_what_is_trained(model, options)
+    _change(model, options.step)
     fed = feed(model, device, trial, notify)
     taping = options.device == META or options.repeat is not None
     recorder = Recorder(device, model, taping=taping, source=options.source, as_on_cpu=options.as_on_cpu)
@@ -221,11 +221,16 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     return Report(generator(), described, how, error, layers, totals, tape, passes, wiring), failure
 
 
-def _change_what_is_trained(model: nn.Module, options: TraceOptions) -> None:
-    if options.step is not None and (options.step.lora or options.step.trained):
-        from alexnet_cli.tracing.recording.adapters import as_trained  # most steps train all there is
+def _change(model: nn.Module, step: TrainingStep | None) -> None:
+    """Change what is trained of a model, and how its layers run; most steps do neither."""
+    if step is not None and (step.lora or step.trained):
+        from alexnet_cli.tracing.recording.adapters import as_trained
 
-        as_trained(model, options.step)
+        as_trained(model, step)
+    if step is not None and (step.in_place or step.chunked):
+        from alexnet_cli.tracing.recording.layers import as_run
+
+        as_run(model, step)
 
 
 def _seed(device: torch.device) -> None:

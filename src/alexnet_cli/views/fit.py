@@ -29,7 +29,8 @@ _TIMED = "Time is the roofline floor of a step, its update included, relative to
 _WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU it is the least time."
 _RESULT = (
     "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
-    "them, updates one by one. Then those that round: mixed precision, 8 bits. Other optimisers train differently."
+    "them, activations in place, the loss in chunks, updates one by one. Then those that round: mixed precision, "
+    "8 bits. Other optimisers train differently."
 )
 _TRAINS_LESS = (
     "LoRA and QLoRA train adapters beside the linear layers, all but the output layer; where blocks are frozen, what "
@@ -87,6 +88,8 @@ def _facts(found: Fitting) -> Iterator[Fact]:
     yield Fact("Budget", found.room.bytes, "bytes", found.room.gpu or "as given")
     yield Fact("Optimiser", found.optimizer)
     if asked is not None:
+        if asked.step.loss != "sum":
+            yield Fact("Loss", asked.step.loss)
         yield Fact(
             "As asked", asked.peak_bytes, "bytes", "fits" if asked.fits else f"too large by {size(asked.over_bytes)}"
         )

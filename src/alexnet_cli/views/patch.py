@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from alexnet_cli.analyses.fitting.tried import Changed, has_8_bits
+from alexnet_cli.views import patch_layers
+from alexnet_cli.views.patch_layers import loss_of
 from alexnet_cli.views.patch_trained import changes_of, constants_of, functions_of, imports_of
 
 _CLASSES = {
@@ -34,25 +36,26 @@ def patch_of(
     """
     head = "\n".join(f"# {_plain(line)}".rstrip() for line in about)
     statistics = statistics and bool(step.checkpoint)
-    constants = [_BLOCKS.format(blocks="".join(f"    {_tuple(paths)},\n" for paths in step.checkpoint))]
-    constants = [*constants_of(step, modules), *(constants if step.checkpoint else []), *_number(step)]
+    blocks = "".join(f"    {_tuple(paths)},\n" for paths in step.checkpoint)
+    constants = [*constants_of(step, modules), *patch_layers.constants_of(step)]
+    constants += [*([_BLOCKS.format(blocks=blocks)] if blocks else []), *_number(step)]
     parts = [
         "\n\n".join(each.strip("\n") for each in (head, "\n".join(_imports(step, statistics=statistics)), *constants))
     ]
     if changes_model(step):
-        parts += [_changed(step, cached=cached), *functions_of(step)]
+        parts += [_changed(step, cached=cached), *functions_of(step), *patch_layers.functions_of(step)]
     if step.checkpoint:
         parts += [_AGAIN.format(once=", context_fn=partial(_once, modules)" * statistics)]
         parts += [_ONCE] * statistics
     if step.optimizer != "none":
         parts.append(_optimizer(step))
-    parts += [_TOTAL, *_training_step(step, autocast)]
+    parts += [loss_of(step)[1], *_training_step(step, autocast)]
     return "\n\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def changes_model(step: Changed) -> bool:
     """Tell whether the code has a function that changes the model."""
-    return bool(step.checkpoint or step.adapted or step.trained)
+    return bool(step.checkpoint or step.adapted or step.trained or step.in_place or step.chunked)
 
 
 def _plain(line: str) -> str:
@@ -66,12 +69,15 @@ def _imports(step: Changed, *, statistics: bool) -> Iterator[str]:
         yield "from functools import partial"
     if step.four_bits:
         yield "import re"
-    if statistics or step.four_bits:
+    if step.chunked is not None:
+        yield "from typing import Any, NamedTuple"
+    if statistics or step.four_bits or step.chunked is not None:
         yield ""
     yield from imports_of(step)
     yield "import torch"
     if has_8_bits(step.optimizer):
         yield "import torchao.optim  # pip install torchao"
+    yield from patch_layers.imports_of(step)
     if step.checkpoint:
         yield "from torch.utils.checkpoint import checkpoint"
 
@@ -134,15 +140,6 @@ def _still(modules):
             norm.momentum = momentum
 '''
 
-_TOTAL = '''
-def total(output):
-    """The sum of a model's outputs, or its output where that is one number: the loss of the prediction."""
-    if isinstance(output, torch.Tensor):
-        return output if output.dim() == 0 else output.sum()
-    parts = output.values() if hasattr(output, "values") else output if isinstance(output, (list, tuple)) else ()
-    return sum(total(part) for part in parts if not isinstance(part, torch.Tensor) or part.requires_grad)
-'''
-
 
 def _changed(step: Changed, *, cached: bool) -> str:
     said = "Its state_dict stays the same."
@@ -153,7 +150,7 @@ def _changed(step: Changed, *, cached: bool) -> str:
             '    if getattr(getattr(model, "config", None), "use_cache", False):',
             "        model.config.use_cache = False  # a cache would hold on to what is computed again",
         ]
-    lines += changes_of(step)
+    lines += [*patch_layers.changes_of(step), *changes_of(step)]
     if step.checkpoint:
         lines += ["    for paths in BLOCKS:", "        _run_again([model.get_submodule(path) for path in paths])"]
     return "\n".join((*lines, f"    return {'adapted' if step.adapted else 'model'}", ""))
@@ -183,7 +180,7 @@ def _training_step(step: Changed, dtype: str | None) -> Iterator[str]:
     backward = "scaler.scale({}).backward()" if scaled else "{}.backward()"
     about = "the mean over its samples" if cut else "a number"
     said = [
-        f"def training_step(model, {optimizer}{scaler}*args, loss_of=total, targets=(), **kwargs):",
+        f"def training_step(model, {optimizer}{scaler}*args, loss_of={loss_of(step)[0]}, targets=(), **kwargs):",
         f'    """Run one step; `loss_of(output, *targets)` is {about}, `args` and `kwargs` go to the model."""',
         f"    {clear}",
     ]

@@ -24,7 +24,7 @@ def constants_of(step: Changed, modules: Collection[str]) -> Iterator[str]:
         lines = "".join(f"        {_raw(pattern)},\n" for pattern in patterns_of(step.adapted, modules))
         yield _TARGETS.format(patterns=lines)
     if step.trained:
-        yield _TRAINED.format(paths="".join(f"    {_quoted(path)},\n" for path in step.trained))
+        yield _TRAINED.format(paths="".join(f"    {quoted(path)},\n" for path in step.trained))
 
 
 def patterns_of(paths: Sequence[str], modules: Collection[str]) -> list[str]:
@@ -65,7 +65,8 @@ def _raw(pattern: str) -> str:
     return f'r"{pattern}"' if plain else repr(pattern)
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Write a string in double quotes, but one that needs more than that."""
     plain = path.isprintable() and not {'"', "\\"} & set(path)
     return f'"{path}"' if plain else repr(path)
 

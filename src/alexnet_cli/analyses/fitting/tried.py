@@ -9,10 +9,13 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.fitting.work import StepWork
 
-Kind = Literal["checkpoint", "micro_batches", "foreach", "amp", "optimizer", "lora", "qlora", "freeze", "batch"]
+_SameTraining = Literal["checkpoint", "micro_batches", "in_place", "chunked_loss", "foreach", "amp"]
+Kind = Literal[_SameTraining, "optimizer", "lora", "qlora", "freeze", "batch"]
 KINDS: dict[str, Kind] = {
     "checkpoint": "checkpoint",
     "micro-batches": "micro_batches",
+    "in-place": "in_place",
+    "chunked-loss": "chunked_loss",
     "foreach": "foreach",
     "amp": "amp",
     "optimizer": "optimizer",
@@ -38,7 +41,8 @@ class Changed(Struct, frozen=True):
     """How a step is run: what `TrainingStep` says of it, as plain values. `checkpoint` has the paths of each block.
 
     `adapted` are the linear layers with adapters of rank `lora_rank`, None without, whose weights are in NF4 with
-    `four_bits`. `trained` are the modules that are trained if others are frozen.
+    `four_bits`. `trained` are the modules that are trained if others are frozen. The activations `in_place` write over
+    what they are given; `chunked` is the layer whose scores are made in the loss, some positions at a time.
     """
 
     batch_size: int | None
@@ -51,6 +55,9 @@ class Changed(Struct, frozen=True):
     adapted: tuple[str, ...] = ()
     four_bits: bool = False
     trained: tuple[str, ...] = ()
+    loss: str = "sum"
+    in_place: tuple[str, ...] = ()
+    chunked: str | None = None
 
 
 class Tried(Struct, frozen=True):

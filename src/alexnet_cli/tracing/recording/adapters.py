@@ -39,7 +39,12 @@ def as_trained(model: nn.Module, step: TrainingStep) -> None:
         _adapt(model, step.lora)
 
 
-def _module(model: nn.Module, path: str) -> nn.Module:
+def module_of(model: nn.Module, path: str) -> nn.Module:
+    """Return a part of a model.
+
+    Raises:
+        UsageError: the model has no such module.
+    """
     try:
         return model.get_submodule(path)
     except AttributeError as error:
@@ -47,7 +52,7 @@ def _module(model: nn.Module, path: str) -> nn.Module:
 
 
 def _train_only(model: nn.Module, paths: tuple[str, ...]) -> None:
-    trained = {id(part) for path in paths for part in _module(model, path).modules()}
+    trained = {id(part) for path in paths for part in module_of(model, path).modules()}
     for part in model.modules():
         if id(part) not in trained:
             for parameter in own_parameters(part).values():
@@ -59,7 +64,7 @@ def _adapt(model: nn.Module, lora: Lora) -> None:
     model.requires_grad_(requires_grad=False)
     for path in lora.layers:
         parent, _, name = path.rpartition(".")
-        setattr(_module(model, parent), name, LoraLinear(_module(model, path), lora.rank, four_bits=lora.four_bits))
+        setattr(module_of(model, parent), name, LoraLinear(module_of(model, path), lora.rank, four_bits=lora.four_bits))
 
 
 class LoraLinear(nn.Module):

@@ -21,6 +21,7 @@ from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers th
 from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
 from alexnet_cli.tracing.recording.checkpoints import Checkpoints
 from alexnet_cli.tracing.recording.eight_bit import Adam8bit
+from alexnet_cli.tracing.recording.losses import cross_entropy, labels_of, own_loss, scores_of
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
 from alexnet_cli.tracing.wiring.making import Making
@@ -66,10 +67,11 @@ class Forward:
 class Step:
     """One training step as it is once training is under way: the optimiser's state is there already.
 
-    The loss is the model's output if that is one number, otherwise the sum of its outputs. `batch` is how many samples
+    The loss is what `how` says. `batch` is how many samples
     the arguments hold, None if unknown. `made` has watched the model being made; `wiring` is what the step has shown,
     None before it, and of a step that is run in parts or with blocks again, as it is that of the whole step. `results`
-    are the output and the loss, which whoever trains holds until the step is over.
+    are the output and the loss, which whoever trains holds until the step is over, and so they do the `labels`, those
+    of each part.
     """
 
     forward: Forward
@@ -78,6 +80,7 @@ class Step:
     made: Making | None = None
     wiring: Wiring | None = None
     results: object = None
+    labels: tuple[Tensor, ...] = ()
 
     @property
     def model(self) -> nn.Module:
@@ -108,10 +111,10 @@ class Step:
         checkpoints = Checkpoints(self.model, self.how.checkpoint)
         checkpoints.recorder = recorder
         with checkpoints.applied(), recorder.recording():
-            for part in parts:
+            for at, part in enumerate(parts):
                 if part is not self.forward:
                     recorder.feed(self.model, part.args, part.kwargs)
-                self.results = self._backward(replace(self, forward=part), recorder)
+                self.results = self._backward(replace(self, forward=part), recorder, at)
                 if len(parts) > 1:
                     self.results = None  # whoever cuts a batch lets go of what each part gave
         if optimizer is not None:
@@ -141,7 +144,7 @@ class Step:
 
     def _first_step(self, device: torch.device) -> torch.optim.Optimizer | None:
         """Run a whole step, which gives lazy layers their parameters."""
-        loss = loss_of(self.run_forward(device))
+        loss = self._loss(self.run_forward(device))
         optimizer = self.optimizer()
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         if optimizer is not None:
@@ -149,18 +152,18 @@ class Step:
         self.model.zero_grad(set_to_none=True)
         return optimizer
 
-    def _backward(self, part: Step, recorder: Recorder) -> tuple[object, Tensor]:
+    def _backward(self, part: Step, recorder: Recorder, at: int) -> tuple[object, Tensor]:
         """Run a forward and its backward, and return its results; gradients are added to those that are there."""
         tape = recorder.tape
         if tape is None:
             output = part.run_forward(recorder.device)
-            loss = loss_of(output)
+            loss = self._loss(output, recorder, at)
         else:
             tape.phase = "forward"
             with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
                 output = part.run_forward(recorder.device)
                 tape.end_forward(output)
-                loss = loss_of(output)
+                loss = self._loss(output, recorder, at)
             tape.phase = "backward"
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
@@ -168,12 +171,31 @@ class Step:
             tape.storages.claim(gradients, "gradient")
         return output, loss
 
+    def _loss(self, output: object, recorder: Recorder | None = None, at: int = 0) -> Tensor:
+        """Return the loss of a part; labels are among what was there before the step."""
+        if self.how.loss == "sum":
+            return loss_of(output)
+        own = own_loss(output)
+        if own is not None:
+            return own
+        scores = scores_of(output)
+        if not self.labels:
+            with nullcontext() if recorder is None else _off_tape(recorder):
+                self.labels = labels_of(scores, self.how.micro_batches)
+        if recorder is not None and recorder.tape is not None:
+            recorder.tape.storages.register(self.labels[:1], "input")
+        with nullcontext() if self.how.amp is None else self._mixed(scores.device):
+            return cross_entropy(scores, self.labels[at])
+
     def run_forward(self, device: torch.device) -> Any:
         """Run the model, under autocast if it is trained in mixed precision."""
         if self.how.amp is None:
             return self.forward()
-        with torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp])):
+        with self._mixed(device):
             return self.forward()
+
+    def _mixed(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp or "bf16"]))
 
     def optimizer(self) -> torch.optim.Optimizer | None:
         """Return the optimiser of what is trained; None without one, or if nothing is trained."""
@@ -192,6 +214,16 @@ class Step:
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
                 return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)
+
+
+@contextmanager
+def _off_tape(recorder: Recorder) -> Iterator[None]:
+    """Let what runs inside not be on the tape: it makes what would be there before the run."""
+    tape, recorder.tape = recorder.tape, None
+    try:
+        yield
+    finally:
+        recorder.tape = tape
 
 
 def micro_batches(forward: Forward, number: int, batch: int | None) -> list[Forward]:
