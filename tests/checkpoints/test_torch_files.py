@@ -101,7 +101,7 @@ def test_code_in_a_checkpoint_is_never_run(save, refusal, tmp_path, alexnet):
     victim = tmp_path / "victim"
     path = save({"weight": torch.zeros(2), "evil": RunsCode(builtins.open, str(victim), "w")})
     said = refusal(path)
-    assert "contains Python objects (io.open)" in said
+    assert f"contains Python objects ({open.__module__}.open)" in said
     assert "torch.save(model.state_dict(), path)" in said
     answer = alexnet("params", str(path))
     assert (answer.code, answer.out) == (3, "")
