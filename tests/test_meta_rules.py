@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
+from alexnet_cli.tracing.meta import backward_rules, elementwise_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta.rules import RULES
 
 aten = torch.ops.aten
@@ -46,11 +46,14 @@ GROUPED = [aten._grouped_mm] if hasattr(aten, "_grouped_mm") else []
 SIZES = st.integers(1, 7)
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.float16, torch.bfloat16])
 UNARY = [aten.relu, aten.sigmoid, aten.tanh, aten.silu, aten.gelu, aten.rsqrt, aten.exp, aten.sqrt, aten.neg]
+UNARY += [aten.sin, aten.cos]
+IN_PLACE = [aten.sigmoid_, aten.tanh_, aten.relu_]
+BINARY = [aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor]
 
 
 def same(op, *args, **kwargs) -> bool:
     """Hold the rule's answer against the operator's own on the CPU; tell whether the rule answered."""
-    on_meta = torch.utils._pytree.tree_map_only(torch.Tensor, lambda t: t.to("meta"), (args, kwargs))
+    on_meta = torch.utils._pytree.tree_map_only(torch.Tensor, _on_meta, (args, kwargs))
     ours = RULES[op](*on_meta[0], **on_meta[1])
     try:
         theirs = op(*args, **kwargs)
@@ -67,6 +70,11 @@ def same(op, *args, **kwargs) -> bool:
         assert (mine.shape, mine.dtype, mine.stride()) == (real.shape, real.dtype, real.stride())
         assert mine.is_meta
     return True
+
+
+def _on_meta(given):
+    """Return a tensor laid out alike; `to` would close the gaps in what is only a part."""
+    return torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device="meta")
 
 
 def tensor(shape, dtype=torch.float32):
@@ -91,13 +99,71 @@ def test_softmax_and_powers(shape, dtype, dim):
     st.lists(SIZES, max_size=3),
     DTYPES,
     DTYPES,
-    st.sampled_from([aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor]),
+    st.sampled_from(BINARY),
 )
 def test_two_operands(left, right, one, other, op):
+    sizes = zip(reversed(left), reversed(right), strict=False)
+    fits = all(size == other_size or 1 in (size, other_size) for size, other_size in sizes)
     answered = same(op, tensor(left, one), tensor(right, other))
-    assert answered == (left == right and one == other)
+    assert answered == (fits and one == other)
     same(op, tensor(left, one), 2.5)
     same(op, tensor(left, one), 3)
+
+
+@given(st.lists(SIZES, max_size=4), DTYPES, st.sampled_from([aten.mul.Scalar, aten.div.Scalar]))
+def test_an_operand_and_a_number(shape, dtype, op):
+    assert same(op, tensor(shape, dtype), 2.5)
+
+
+@st.composite
+def views(draw, *, like=None):
+    """A part of a tensor with its dimensions in some order, some of them expanded; with the same shape as another."""
+    shape = draw(st.lists(SIZES, min_size=1, max_size=4)) if like is None else list(like)
+    order = draw(st.permutations(range(len(shape))))
+    held = [shape[at] + draw(st.integers(0, 2)) for at in order]
+    for place, at in enumerate(order):
+        if draw(st.integers(0, 5)) == 0:
+            held[place] = 1  # to be expanded
+        elif shape[at] == 1 and draw(st.booleans()):
+            held[place] = 1
+    whole = torch.ones(held)
+    parts = whole[tuple(slice(0, shape[at]) for at in order)]
+    placed = parts.permute([order.index(at) for at in range(len(shape))])
+    return placed.expand(shape)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_parts_of_tensors_in_any_order(data):
+    left = data.draw(views())
+    right = data.draw(views(like=left.shape))
+    for op in BINARY:
+        same(op, left, right)
+        same(op, left, torch.ones(left.shape[-1:]))
+        same(op, torch.ones(left.shape[-1:]), left)
+    for op in (each.default for each in UNARY):
+        same(op, left)
+    same(aten.sigmoid_backward.default, left, right)
+    same(aten.tanh_backward.default, left, right)
+    same(aten.cat.default, [left, right], -1)
+
+
+def test_heads_and_halves_are_answered():
+    """What a transformer multiplies: heads before positions, rows of each in the other order, and halves of these."""
+    heads, angles = torch.ones(2, 5, 3, 8).transpose(1, 2), torch.ones(5, 8)
+    half, other = heads.chunk(2, -1)
+    assert same(aten.mul.Tensor, heads, angles)
+    assert same(aten.neg.default, other)
+    assert same(aten.cat.default, [torch.neg(other), half], -1)
+    assert same(aten.mul.Tensor, *torch.ones(4, 9, 6).chunk(2, -1))
+
+
+@given(st.lists(SIZES, min_size=1, max_size=4), DTYPES, st.sampled_from(IN_PLACE))
+def test_in_place(shape, dtype, op):
+    assert same(op.default, tensor(shape, dtype))
+    given_ = torch.ones([*shape[:-1], shape[-1] + 1], device="meta")[..., :-1]
+    assert RULES[op.default](given_) is given_
+    assert RULES[op.default](torch.ones(1, device="meta").expand(3)) is NotImplemented  # torch refuses it
 
 
 @given(SIZES, SIZES, SIZES, SIZES, DTYPES, st.booleans())
@@ -326,11 +392,11 @@ def test_every_rule_is_tested_here():
         aten.native_batch_norm.default,
         aten._scaled_dot_product_flash_attention_for_cpu.default,
         aten.pow.Tensor_Scalar,
-        aten.add.Tensor,
-        aten.sub.Tensor,
-        aten.mul.Tensor,
-        aten.div.Tensor,
+        aten.mul.Scalar,
+        aten.div.Scalar,
+        *BINARY,
     }
+    tested |= {op.default for op in IN_PLACE}
     tested |= {op.default for op in GROUPED}
     assert set(RULES) == tested
 

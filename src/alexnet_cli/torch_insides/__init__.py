@@ -33,6 +33,7 @@ from alexnet_cli.torch_insides.modules import (
 )
 from alexnet_cli.torch_insides.names import NAMES
 from alexnet_cli.torch_insides.operators import (
+    DEVICE_ASKED,
     convolution_kernel,
     flex_attention_written_out,
     has_kernel,
@@ -43,6 +44,7 @@ from alexnet_cli.torch_insides.operators import (
     kernel_replaced,
     operator_named,
     overload_named,
+    pretended_device,
     schema_of,
 )
 from alexnet_cli.torch_insides.pipelines import (
@@ -87,6 +89,7 @@ from alexnet_cli.torch_insides.running import (
 )
 
 __all__ = [
+    "DEVICE_ASKED",
     "NAMES",
     "Action",
     "ConvNd",
@@ -141,6 +144,7 @@ __all__ = [
     "pipeline_stages_know_shapes",
     "place_in_file",
     "prepare_pipeline_stages",
+    "pretended_device",
     "raw_events",
     "ring_attention",
     "runs_pipelines",

@@ -54,6 +54,15 @@ def kernel_of(overload: Any) -> Any:
     return getattr(overload, "_op", overload) if type(overload) is _OVERLOAD else overload
 
 
+DEVICE_ASKED: Any = look_up("ops.prim.device.default")
+"""What a dispatch mode is given where torch asks a tensor of a subclass for its device. Without it none is answered."""
+
+
+def pretended_device(tensor: Tensor) -> torch.device | None:
+    """Return the device that a tensor without values claims to be on, None where torch keeps it elsewhere."""
+    return getattr(tensor, "fake_device", None)
+
+
 _HIGHER_ORDER = look_up("_ops.HigherOrderOperator", ())
 
 

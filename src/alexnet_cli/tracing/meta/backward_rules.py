@@ -14,12 +14,6 @@ Wanted = Sequence[bool]
 """Which gradients are needed; the others are None."""
 
 
-@meta_rule("threshold_backward", "sigmoid_backward", "tanh_backward", "silu_backward", "gelu_backward")
-def _pointwise(gradient: Tensor, other: Tensor, *_: Any, **__: Any) -> Any:
-    same = plain(gradient, other) and gradient.shape == other.shape
-    return empty(other.shape, other) if same and other.dim() > 0 else NotImplemented
-
-
 @meta_rule("ones_like", "zeros_like")
 def _filled(given: Tensor, *, memory_format: torch.memory_format = torch.preserve_format, **others: Any) -> Any:
     """The gradient of the loss with respect to itself, where backward begins, and a sum of gradients, before it."""

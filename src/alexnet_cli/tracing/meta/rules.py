@@ -21,6 +21,7 @@ RULES: dict[Any, Rule] = {}
 MISSING: list[str] = []
 """Operators with a rule that this version of torch does not have."""
 _BATCH_AND_CHANNELS = 2
+_IMAGES = 4
 
 
 def meta_rule(*names: str) -> Callable[[Rule], Rule]:
@@ -52,24 +53,9 @@ def plain(*tensors: Tensor | None) -> bool:
     )
 
 
-@meta_rule(
-    *("relu", "sigmoid", "tanh", "silu", "gelu", "rsqrt", "exp", "sqrt", "neg"),
-    *("pow.Tensor_Scalar", "_softmax", "_log_softmax"),
-)
-def _same_shape(given: Tensor, *_: Any, **__: Any) -> Any:
+@meta_rule("_softmax", "_log_softmax")
+def _softmax(given: Tensor, *_: Any, **__: Any) -> Any:
     return empty(given.shape, given) if plain(given) and given.dim() > 0 else NotImplemented
-
-
-@meta_rule("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor")
-def _binary(left: Tensor, right: Any, *, alpha: float = 1) -> Any:
-    del alpha
-    if isinstance(right, (int, float)) and not isinstance(right, bool):
-        return empty(left.shape, left) if plain(left) else NotImplemented
-    if not isinstance(right, Tensor) or not plain(left, right):
-        return NotImplemented
-    if left.shape == right.shape:
-        return empty(left.shape, left)
-    return NotImplemented
 
 
 @meta_rule("mm")
@@ -237,10 +223,20 @@ def _embedding(weight: Tensor, indices: Tensor, *_: Any, **__: Any) -> Any:
     return empty((*indices.shape, weight.shape[1]), weight)
 
 
+def _is_joined_in_order(tensor: Tensor) -> bool:
+    """Tell whether a tensor may be joined to others in row-major order: torch joins images with channels last so."""
+    if not tensor.is_meta or not tensor.dtype.is_floating_point:
+        return False
+    in_order = tensor.is_contiguous() or tensor.dim() < _IMAGES
+    return in_order or (tensor.stride(-1) == 1 and tensor.shape[-1] > 1 and tensor.shape[1] > 1)
+
+
 @meta_rule("cat")
 def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
     first = tensors[0]
-    if not plain(*tensors) or first.dim() == 0 or not -first.dim() <= dim < first.dim():
+    if not all(map(_is_joined_in_order, tensors)) or len({tensor.dtype for tensor in tensors}) > 1:
+        return NotImplemented
+    if first.dim() == 0 or not -first.dim() <= dim < first.dim():
         return NotImplemented
     place = dim % first.dim()
     rest = [tuple(tensor.shape[:place]) + tuple(tensor.shape[place + 1 :]) for tensor in tensors]

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from alexnet_cli.torch_insides import (
+    DEVICE_ASKED,
     DispatchMode,
     device_constructors,
     has_tag,
     higher_order_kernel,
     is_higher_order,
     kernel_of,
+    pretended_device,
 )
+from alexnet_cli.tracing.meta import elementwise_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta.assumed import Follow
 from alexnet_cli.tracing.meta.by_cpu import shapes_by_cpu
 from alexnet_cli.tracing.meta.checks import MetaChecks
@@ -64,6 +67,8 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
+        if func is DEVICE_ASKED:  # autocast asks for many, and torch takes its time to answer
+            return pretended_device(args[0]) or func(*args)
         kwargs = kwargs or {}
         overload = self._overloads.get(id(func))
         if overload is None:
