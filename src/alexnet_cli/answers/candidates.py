@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose
-from alexnet_cli.analyses.fitting.halves import Gradients, Update, split
+from alexnet_cli.analyses.fitting.halves import Gradients, Update
 from alexnet_cli.analyses.fitting.layers import in_place, scored
 from alexnet_cli.analyses.fitting.parts import Choice
 from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
@@ -19,19 +18,18 @@ from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, has_8_bits
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.answers.changes import kinds_of, paths_of, said_of
+from alexnet_cli.answers.traces import Traces, until_update
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import Lora, TrainingStep
-from alexnet_cli.session.session import Session, Variation
+from alexnet_cli.session.session import Session
 from alexnet_cli.units import count
-
-_KEPT = 8
 
 
 class Candidates:
     """Steps of a model, by what was changed in them; `tried` has those that were shown, in that order.
 
-    A step is put together of its two halves, each of which is traced once. `traces` is how many steps were run.
+    A step is put together of its two halves, each of which is traced once.
 
     Raises:
         UsageError: there is nothing to train, or no model to run.
@@ -43,20 +41,16 @@ class Candidates:
     ) -> None:
         if not session.can_run:
             raise UsageError("fit needs a model to run, not a saved report, a checkpoint or an ONNX file")
-        self.session = session
         self.asked = step
         self.budget = budget
         self.roof = roof
         self._known: dict[TrainingStep, Tried | None] = {}
-        self._updates: dict[TrainingStep, Update] = {}
+        self._traces = Traces(session, roof)
         self._smaller: dict[int, Tried | None] = {}
-        self._gradients: dict[TrainingStep, Gradients] = {}
         self._shown: dict[TrainingStep, None] = {}
-        self._reports: OrderedDict[TrainingStep, Report] = OrderedDict()
         self._composed: dict[TrainingStep, Composed | None] = {}
-        self.traces = 0
         try:
-            report = self._trace(step)
+            report = self._traces.whole(step)
         except NothingToTrainError:
             raise UsageError(
                 "there is nothing to train, so nothing has to fit", "`alexnet memory` shows a forward"
@@ -65,10 +59,14 @@ class Candidates:
         self.chain = chain_of(report) if checkpoints else ()
         self.batch = None if report.run is None else report.run.batch_size
         self.statistics = any("BatchNorm" in layer.type for layer in report.layers)
-        self._gradients[_until_update(step)], self._updates[step] = split(report, roof)
         self._base = step_work(report, roof)
         self._asked_peak = peak_of(timeline(report)).bytes
         self.run(step)
+
+    @property
+    def traces(self) -> int:
+        """How many steps were run, or parts of them."""
+        return self._traces.count
 
     @property
     def tried(self) -> tuple[Tried, ...]:
@@ -78,7 +76,8 @@ class Candidates:
 
     def update_fits(self, step: TrainingStep, *, outputs: bool) -> bool:
         """Tell whether a step's update fits, with or without the outputs that are live while it runs."""
-        gradients, update = self._until(self._plain(step)), self._update(step)
+        update = self._update(step)
+        gradients = self._traces.gradients(until_update(self._plain(step)))
         beside = gradients.end_bytes if outputs else gradients.fixed_bytes
         return beside + update.held_bytes + update.extra_bytes <= self.budget
 
@@ -125,21 +124,21 @@ class Candidates:
 
     def compose(self, start: TrainingStep) -> Composed | None:
         """Return what a step takes with any choice of blocks; None if it has none that can be run again."""
-        until = _until_update(start)
+        until = until_update(start)
         if until not in self._composed:
             self._composed[until] = self._composed_of(until)
         composed = self._composed[until]
         if composed is None:
             return None
         update = self._update(start)
-        return composed.updated(update.held_bytes, update.bytes_after(self._gradients[until]))
+        return composed.updated(update.held_bytes, update.bytes_after(self._traces.gradients(until)))
 
     def _composed_of(self, until: TrainingStep) -> Composed | None:
         if not self.chain:
             return None
 
         def step(choice: Choice) -> Report:
-            return self._traced(replace(until, checkpoint=self.chosen(choice)))
+            return self._traces.report(replace(until, checkpoint=self.chosen(choice)))
 
         def again(report: Report, chain: Sequence[Block]) -> list[Work]:
             return work_again(report, chain, self.roof)
@@ -163,30 +162,11 @@ class Candidates:
 
     def _update(self, step: TrainingStep) -> Update:
         """Return what a step's optimiser holds and takes, from the step as asked with that optimiser."""
-        whole = replace(self._plain(step), optimizer=step.optimizer, foreach=step.foreach)
-        if whole not in self._updates:
-            self._updates[whole] = split(self._trace(whole), self.roof)[1]
-        return self._updates[whole]
+        return self._traces.update(replace(self._plain(step), optimizer=step.optimizer, foreach=step.foreach))
 
     def _plain(self, step: TrainingStep) -> TrainingStep:
         """Return the step as asked that trains the same parameters."""
         return replace(self.asked, lora=step.lora, trained=step.trained)
-
-    def _until(self, step: TrainingStep) -> Gradients:
-        """Return what a step takes until it has its gradients."""
-        until = _until_update(step)
-        if until not in self._gradients:
-            self._traced(until)
-        return self._gradients[until]
-
-    def _traced(self, until: TrainingStep) -> Report:
-        """Trace a step without its update; the last few reports are kept, as some are asked for again."""
-        if until not in self._reports:
-            report = self._reports[until] = self._trace(until)
-            self._gradients[until] = split(report, self.roof, until.micro_batches)[0]
-            if len(self._reports) > _KEPT:
-                self._reports.popitem(last=False)
-        return self._reports[until]
 
     def smaller(self, batch: int) -> Tried | None:
         """Trace the step as asked with fewer samples; None if it cannot be run like this.
@@ -194,23 +174,19 @@ class Candidates:
         It is none of those that were tried before `offer` takes it for one.
         """
         try:
-            self.traces += 1
-            report = self.session.once(Variation(step=_until_update(self.asked), batch_size=batch, on_meta=True))
+            gradients = self._traces.smaller(until_update(self.asked), batch)
         except AlexnetError:
             return None
-        return self._weighed(self.asked, split(report, self.roof)[0], batch)
+        return self._weighed(self.asked, gradients, batch)
 
     def offer(self, batch: int, tried: Tried) -> None:
         """Take a smaller batch for one of the candidates."""
         self._smaller[batch] = tried
 
-    def _trace(self, step: TrainingStep) -> Report:
-        self.traces += 1
-        return self.session.once(Variation(step=step, on_meta=True))
-
     def _weighed(self, step: TrainingStep, gradients: Gradients | None = None, batch: int | None = None) -> Tried:
         """Return what a step takes; `gradients` are those of a smaller `batch`."""
-        gradients, update = gradients or self._until(step), self._update(step)
+        update = self._update(step)  # of a step that is new it shows the gradients too
+        gradients = gradients or self._traces.gradients(until_update(step))
         work, peak = gradients.work.plus(update.work), update.peak_with(gradients)
         kinds = (*kinds_of(step, self.asked), *(("batch",) if batch else ()))
         said = [f"a batch of {count(batch)}"] if batch else [*said_of(step, self.asked, self.chain, self.batch)]
@@ -252,7 +228,3 @@ class Candidates:
 def _ratio(work: StepWork, base: StepWork) -> float:
     now, before = work.order[0], base.order[0]
     return now / before if before else 1.0
-
-
-def _until_update(step: TrainingStep) -> TrainingStep:
-    return replace(step, optimizer="none", foreach=False)

@@ -24,6 +24,7 @@ from alexnet_cli.tracing.options import (
     PARAMETER_DTYPES,
     Block,
     Lora,
+    Only,
     Parallel,
     Part,
     Serving,
@@ -32,7 +33,7 @@ from alexnet_cli.tracing.options import (
     TrainingStep,
 )
 
-__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "LOSSES", "META", "OPTIMIZERS", "Block", "Lora", "Parallel"]
+__all__ = ["AMP_DTYPES", "CHECKPOINTS", "DEVICES", "LOSSES", "META", "OPTIMIZERS", "Block", "Lora", "Only", "Parallel"]
 __all__ += ["Serving", "Size", "TrainingStep", "as_found", "how_to_run", "parallel", "resized", "searched", "serving"]
 __all__ += ["training_step"]
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.report import Report
 from alexnet_cli.session.how import resized
-from alexnet_cli.tracing.options import META, Serving, Size, TraceOptions, TrainingStep
+from alexnet_cli.tracing.options import META, Only, Serving, Size, TraceOptions, TrainingStep
 
 
 class Variation(Struct, frozen=True):
@@ -15,7 +15,8 @@ class Variation(Struct, frozen=True):
 
     A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
     axes. With `source` its tape says which lines of the user's own source ran, and of the packages and places named.
-    With `as_on_cpu` it has the CPU's operators and what their kernels allocate. Once the model has been run, its
+    With `as_on_cpu` it has the CPU's operators and what their kernels allocate. With `only` just a part of the step is
+    run. Once the model has been run, its
     variations run silently.
     """
 
@@ -27,6 +28,7 @@ class Variation(Struct, frozen=True):
     sizes: tuple[Size, ...] = ()
     source: tuple[str, ...] | None = None
     as_on_cpu: bool = False
+    only: Only | None = None
 
     def of(self, how: TraceOptions, graph: Report | None) -> TraceOptions:
         """Return how the model is run with it; a `graph`, which is not run, is told all its inputs."""
@@ -42,6 +44,8 @@ class Variation(Struct, frozen=True):
             how = replace(how, source=self.source)
         if self.as_on_cpu:
             how = replace(how, as_on_cpu=True)
+        if self.only is not None:
+            how = replace(how, only=self.only)
         if self.halved is not None:
             how = replace(how, traceback=False)
         return resized(how, self.sizes, graph) if self.sizes else how

@@ -69,6 +69,16 @@ class TrainingStep(Struct, frozen=True):
     chunked: str | None = None
 
 
+class Only(Struct, frozen=True):
+    """The only part of a training step that is run, with gradients that are there but for the parameters `without`.
+
+    `another` is a micro-batch that is not the first, `update` the optimiser's update.
+    """
+
+    part: Literal["another", "update"]
+    without: tuple[str, ...] = ()
+
+
 Part = Literal["prefill", "decode"]
 
 
@@ -113,7 +123,7 @@ class TraceOptions(Struct, frozen=True):
     MAC formulas; `traceback` shows all frames of a failure. With `step` the run is a whole training step, and with
     `serving` a prompt or a token of a language model, with its cache.
     With `repeat` the run, on a real device, is repeated for so many seconds, with and without a profiler, and also
-    compiled if it `compiles`, and by a CUDA graph if it `captures`.
+    compiled if it `compiles`, and by a CUDA graph if it `captures`. With `only` just a part of a step is run.
     `sizes` change the inputs, however they are said or found. Unless it `falls_back`, a model that needs values which
     `meta` lacks fails, instead of being run where there are some. Unless it `advises`, a failure is told without
     other inputs that would fit: looking for these takes many runs. With `source` the trace notes which lines of the
@@ -139,3 +149,4 @@ class TraceOptions(Struct, frozen=True):
     advises: bool = True
     source: tuple[str, ...] | None = None
     as_on_cpu: bool = False
+    only: Only | None = None

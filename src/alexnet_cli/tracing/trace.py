@@ -178,7 +178,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     recorder.feed(model, fed.args, fed.kwargs, fed.given)
     forward = Forward(model, fed.args, fed.kwargs)
     step = options.step
-    run: Forward | Step | Serve = forward if step is None else Step(forward, step, fed.batch_size, making)
+    run: Forward | Step | Serve = forward if step is None else Step(forward, step, fed.batch_size, making, options.only)
     if options.serving is not None:
         run = Serve(forward, options.serving, text_of(by_name(fed.specs, model)) if fed.is_prompt else None)
     with users_formulas(options.formulas, notify, operator.cache_clear):

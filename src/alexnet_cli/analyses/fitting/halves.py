@@ -9,12 +9,13 @@ from __future__ import annotations
 from itertools import accumulate
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.work import StepWork, gradient_work, update_work
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.report import Report
-from alexnet_cli.tape import Tape
+from alexnet_cli.tape import Storage, Tape
 
 
 class Gradients(Struct, frozen=True):
@@ -45,12 +46,27 @@ class Update(Struct, frozen=True):
         return max(gradients.peak_bytes + self.held_bytes, self.bytes_after(gradients))
 
 
+def before_update(report: Report) -> Report:
+    """Return a traced step without its update, and without what that holds and takes; numbers of storages stay."""
+    tape = tape_of(report)
+    ends = _end(tape)
+    held = set(_held_for_update(tape, ends))
+
+    def left(at: int, storage: Storage) -> Storage:
+        if at in held or storage.born >= ends:
+            return Storage(0, storage.role)
+        return storage if storage.died is None or storage.died <= ends else replace(storage, died=None)
+
+    storages = tuple(left(at, storage) for at, storage in enumerate(tape.storages))
+    return replace(report, tape=replace(tape, operations=tape.operations[:ends], storages=storages))
+
+
 def split(report: Report, roof: Roof | None, micro_batches: int = 1) -> tuple[Gradients, Update]:
     """Return the halves of a traced step; that of one without an optimiser holds and takes nothing."""
     tape = tape_of(report)
     whole = len(tape.operations)
-    ends = next((at for at, done in enumerate(tape.operations) if done.phase == "optimizer"), whole)
-    held = _held_for_update(tape, ends)
+    ends = _end(tape)
+    held = sum(tape.storages[at].bytes for at in _held_for_update(tape, ends))
     changes = [0] * (whole + 2)
     for storage in tape.storages:
         changes[storage.born + 1] += storage.bytes
@@ -66,16 +82,21 @@ def split(report: Report, roof: Roof | None, micro_batches: int = 1) -> tuple[Gr
     return gradients, Update(held, max(extra, 0), update_work(report, roof))
 
 
-def _held_for_update(tape: Tape, ends: int) -> int:
-    """Return the bytes that are there from the start and that nothing reads before the update, which begins at `ends`.
+def _end(tape: Tape) -> int:
+    """Return where the update begins."""
+    return next((at for at, done in enumerate(tape.operations) if done.phase == "optimizer"), len(tape.operations))
+
+
+def _held_for_update(tape: Tape, ends: int) -> list[int]:
+    """Return the storages that are there from the start and that nothing reads before the update, from `ends` on.
 
     Those are the optimiser's state, and numbers that its update makes tensors of without an operator.
     """
     before = {tape.values[value].storage for done in tape.operations[:ends] for value in done.reads}
     during = {tape.values[value].storage for done in tape.operations[ends:] for value in done.reads}
-    return sum(
-        storage.bytes
+    return [
+        at
         for at, storage in enumerate(tape.storages)
         if storage.born < 0
         and (storage.role == "optimizer" or (storage.role == "activation" and at in during and at not in before))
-    )
+    ]

@@ -10,6 +10,7 @@ from msgspec import Struct
 from alexnet_cli.analyses.cost import Roof, work_seconds
 from alexnet_cli.analyses.fitting.chain import Block, owners
 from alexnet_cli.analyses.fitting.choose import Work
+from alexnet_cli.analyses.fitting.turns import accumulations, as_first, by_modules
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.traffic import Unit, turns_of, units, update
 from alexnet_cli.report import Report
@@ -42,14 +43,19 @@ def step_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> Step
 def gradient_work(report: Report, roof: Roof | None, micro_batches: int = 1) -> StepWork:
     """Return what a traced step does until it has all gradients.
 
-    Of several micro-batches the first two were run, and all further ones do what the second does.
+    Of several micro-batches the first two were run, and all further ones do what the second does; or only one that
+    adds to the gradients, which is all that the first does not do.
     """
     tape = tape_of(report)
-    turns = turns_of(tape.operations) if micro_batches > 1 else []
-    done = list(units(tape, {at for at, turn in enumerate(turns) if turn > 0}))
-    if micro_batches > 1:
-        done += (micro_batches - 1) * list(units(tape, {at for at, turn in enumerate(turns) if turn == 0}))
-    return _sum(done, roof)
+    if micro_batches == 1:
+        return _sum(units(tape), roof)
+    turns = turns_of(tape.operations)
+    later = {at for at, turn in enumerate(turns) if turn > 0}
+    if later:
+        first, second = units(tape, later), units(tape, set(range(len(turns))) - later)
+    else:
+        first, second = units(as_first(tape), accumulations(tape)), units(tape_of(by_modules(report)))
+    return _sum([*first, *(micro_batches - 1) * second], roof)
 
 
 def update_work(report: Report, roof: Roof | None) -> StepWork:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +18,7 @@ from alexnet_cli.tape import Role
 from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, parameters_of, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
-from alexnet_cli.tracing.options import AMP_DTYPES, TrainingStep
+from alexnet_cli.tracing.options import AMP_DTYPES, Only, TrainingStep
 from alexnet_cli.tracing.recording.checkpoints import Checkpoints
 from alexnet_cli.tracing.recording.eight_bit import Adam8bit
 from alexnet_cli.tracing.recording.losses import cross_entropy, labels_of, own_loss, scores_of
@@ -67,17 +67,17 @@ class Forward:
 class Step:
     """One training step as it is once training is under way: the optimiser's state is there already.
 
-    The loss is what `how` says. `batch` is how many samples
-    the arguments hold, None if unknown. `made` has watched the model being made; `wiring` is what the step has shown,
-    None before it, and of a step that is run in parts or with blocks again, as it is that of the whole step. `results`
-    are the output and the loss, which whoever trains holds until the step is over, and so they do the `labels`, those
-    of each part.
+    The loss is what `how` says. `batch` is how many samples the arguments hold, None if unknown. `made` has watched the
+    model being made; with `only` just a part of the step is run. `wiring` is what the step has shown, None before it,
+    and of a step that is run in parts or with blocks again, as it is that of the whole step. `results` are the output
+    and the loss, which whoever trains holds until the step is over, and so they do the `labels`, those of each part.
     """
 
     forward: Forward
     how: TrainingStep
     batch: int | None = None
     made: Making | None = None
+    only: Only | None = None
     wiring: Wiring | None = None
     results: object = None
     labels: tuple[Tensor, ...] = ()
@@ -94,7 +94,7 @@ class Step:
             NothingToTrainError: no output depends on a parameter that is trained.
             UsageError: the batch cannot be cut, or the model lacks a block that is to be run again.
         """
-        parts = micro_batches(self.forward, self.how.micro_batches, self.batch)[:_DIFFERENT]
+        parts = self._parts()
         below = Forward.__call__.__code__
         watch = Watch(self.model, self.made, below, lambda: self.run_forward(recorder.device))
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
@@ -103,11 +103,13 @@ class Step:
             with self._unwatched(recorder) as device:
                 optimizer = self._first_step(device)
         tape = recorder.tape
-        whole = tape is not None and not self.how.checkpoint and len(parts) == 1
+        whole = tape is not None and not self.how.checkpoint and len(parts) == 1 and self.only is None
         if tape is not None:
             if whole:
                 watch.start(tape)
             tape.begin(self.forward.given, held(self.model), packed_weights(self.model))
+            if self.only is not None:
+                tape.storages.register(with_gradients(self.model, self.only.without), "gradient")
         checkpoints = Checkpoints(self.model, self.how.checkpoint)
         checkpoints.recorder = recorder
         with checkpoints.applied(), recorder.recording():
@@ -115,12 +117,19 @@ class Step:
                 if part is not self.forward:
                     recorder.feed(self.model, part.args, part.kwargs)
                 self.results = self._backward(replace(self, forward=part), recorder, at)
-                if len(parts) > 1:
+                if self.how.micro_batches > 1:
                     self.results = None  # whoever cuts a batch lets go of what each part gave
         if optimizer is not None:
             self._update(optimizer, recorder, lazy=lazy)
         if tape is not None and whole:
             self.wiring = watch.wiring(recorder, tape)
+
+    def _parts(self) -> list[Forward]:
+        """Return what has a forward and a backward in this run."""
+        if self.only is not None and self.only.part == "update":
+            return []
+        parts = micro_batches(self.forward, self.how.micro_batches, self.batch)[:_DIFFERENT]
+        return parts if self.only is None else parts[1:]
 
     def _update(self, optimizer: torch.optim.Optimizer, recorder: Recorder, *, lazy: bool) -> None:
         """Update the parameters, with the state that was there before, as this is not the first step."""
@@ -278,6 +287,16 @@ def apart(parameters: Sequence[nn.Parameter]) -> list[list[nn.Parameter]]:
     distributed = [parameter for parameter in parameters if local_tensor(parameter) is not parameter]
     plain = [parameter for parameter in parameters if local_tensor(parameter) is parameter]
     return [alike for alike in (distributed, plain) if alike]
+
+
+def with_gradients(model: nn.Module, without: Collection[str]) -> list[Tensor]:
+    """Give each parameter that is trained a gradient, but for those `without`, and return the gradients."""
+    made = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and name not in without:
+            parameter.grad = torch.empty_like(parameter)
+            made.append(parameter.grad)
+    return made
 
 
 def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
