@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from msgspec.structs import replace
 from small import NETWORKS, uneven
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.answers.traces import Traces, until_update
 from alexnet_cli.session.how import Only, TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
+from alexnet_cli.tracing.meta.constants import known_values, moved_to_meta
 
 ROOF = Roof(find_hardware("rtx-4090", ""))
 NAMES = ["uneven", "lstm", "detector"]
@@ -131,3 +133,17 @@ def test_in_mixed_precision_asking_a_tensor_for_its_device_is_no_operator():
     report = traced(session_of(Idle, "8", 8), TrainingStep("none", "bf16"))
     assert report.totals.uncounted_ops == ()
     assert all(layer.macs is not None for layer in report.layers)
+
+
+def test_values_that_are_known_are_looked_at_unrecorded(session):
+    """Such as the counts of batches of another model that is still held."""
+
+    def ran() -> list[str]:
+        return [each.op for each in traced(session, TrainingStep("none", None, micro_batches=2)).tape.operations]
+
+    alone = ran()
+    count = torch.tensor(3)
+    held = count.to("meta")
+    moved_to_meta(count, held)
+    assert any(tensor is held for tensor, _ in known_values())
+    assert ran() == alone

@@ -184,7 +184,11 @@ def _set_function_modes(modes: list[Any]) -> None:
 
 @contextmanager
 def no_modes() -> Iterator[None]:
-    """Switch all modes off, which can be done where `MODES_KNOWN`."""
+    """Switch all modes off, those of functions only where `MODES_KNOWN`."""
+    if not MODES_KNOWN:
+        with no_dispatch_modes():
+            yield
+        return
     modes = _function_modes()
     _set_function_modes([])
     try:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example
-from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, parameters_of
+from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, no_modes, parameters_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.recording.calls import Call, call_settings, is_one_row, is_torch_leaf
@@ -104,7 +104,8 @@ class Recorder:
     ) -> None:
         """Assume what is ordinary of the values of a model's inputs, which `meta` lacks; `given` may have them."""
         if self.checks is not None:
-            self.checks.feed(model, args, kwargs, given)
+            with no_modes():  # between the parts of a run it would be recorded
+                self.checks.feed(model, args, kwargs, given)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
