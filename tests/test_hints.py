@@ -31,6 +31,11 @@ class Net(nn.Module):
         return self.linear(self.conv(x).flatten(1))
 
 
+class OneNumber(Net):
+    def forward(self, x):
+        return super().forward(x).mean(1)
+
+
 class Needs(Net):
     def __init__(self, width):
         super().__init__(width)
@@ -184,6 +189,12 @@ CASES = [
         "as in (--seconds 10)",
         "compare nets.py:Net nets.py:Net -i 3,8,8 --profile",
         {"10": "0.1"},
+    ),
+    Case(
+        "fit nets.py:OneNumber -i 3,8,8 --loss cross-entropy --gpu t4",
+        "leave out (--loss)",
+        "fit nets.py:OneNumber -i 3,8,8 --gpu t4",
+        {"--loss": ""},
     ),
     Case("summary -o table.abc", "choose with (--format)", "summary -o table.abc", {"at": "at csv"}),
     Case("draw -o figure.abc", "choose with (--format)", "draw -o figure.abc", {"at": "at svg"}),
