@@ -76,6 +76,8 @@ _ALL = (
     Case("encoder", fsdp=2, checkpoint="selective"),
     Case("encoder", pp=2, schedule="gpipe", micro_batches=4),
     Case("encoder", pp=2, micro_batches=4),
+    Case("resnet", pp=2, micro_batches=2, optimizer="sgd"),  # one sample alone takes another kernel, with a workspace
+    Case("resnet", pp=2, schedule="gpipe", micro_batches=2, optimizer="adam"),
     Case("llama", pp=2, schedule="gpipe", micro_batches=2, optimizer="sgd"),
     Case("llama", pp=2, micro_batches=4, checkpoint="full"),
     Case("llama", pp=2, micro_batches=4, amp="bf16"),

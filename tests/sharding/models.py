@@ -235,6 +235,22 @@ class Stage(nn.Module):
         return x if self.head is None else self.head(x)
 
 
+class ResNetStage(nn.Module):
+    """Some blocks of a residual network, with the stem or the classifier if it is given them."""
+
+    def __init__(self, model: ResNet, span: range) -> None:
+        super().__init__()
+        self.stem = model.stem if span.start == 0 else None
+        self.blocks = nn.Sequential(*(model.blocks[at] for at in span))
+        self.head = model.head if span.stop == len(model.blocks) else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stem is not None:
+            x = self.stem(x)
+        x = self.blocks(x)
+        return x if self.head is None else self.head(x.mean((2, 3)))
+
+
 class LlamaStage(nn.Module):
     """Some layers of a Llama; each stage computes the angles of the rotary positions itself."""
 

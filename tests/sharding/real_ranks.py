@@ -47,7 +47,7 @@ except ImportError:  # before torch 2.10
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from sharding.cases import CASES, Case
-from sharding.models import EXPERTS, MODELS, TOKENS, TOP_K, WIDTH, LlamaStage, Stage, blocks, inputs_of
+from sharding.models import EXPERTS, MODELS, TOKENS, TOP_K, WIDTH, LlamaStage, ResNetStage, Stage, blocks, inputs_of
 
 REPEATS = 16
 """gloo lets go of what it has sent when it comes to it: the least of many peaks, seen three times, is without that."""
@@ -269,7 +269,7 @@ def spread(case: Case, mesh: DeviceMesh, span: range | None = None) -> tuple[nn.
     """Return the model, or the stage with some of its blocks, and what is called."""
     model = MODELS[case.model]()
     if span is not None:
-        model = (LlamaStage if case.model == "llama" else Stage)(model, span)
+        model = {"llama": LlamaStage, "resnet": ResNetStage}.get(case.model, Stage)(model, span)
     if case.tp > 1:
         parallelize_module(model, mesh["tp"], sequence_parallel_plan(model) if case.sp else llama_plan(model))
         if case.model == "mixtral":
@@ -367,7 +367,8 @@ def pipeline(case: Case, mesh: DeviceMesh, given: Tensor) -> tuple[nn.Module, li
     spans = [range(*starts[at : at + 2]) for at in range(rank, count, case.pp)]
     models = [spread(case, mesh, span)[0] for span in spans]
     tokens = TOKENS // case.cp // (case.tp if case.sp else 1)
-    passed = torch.empty(len(given) // case.micro_batches, tokens, WIDTH, requires_grad=True)
+    sizes = (models[0].blocks[0].conv1.in_channels, *given.shape[2:]) if case.model == "resnet" else (tokens, WIDTH)
+    passed = torch.empty(len(given) // case.micro_batches, *sizes, requires_grad=True)
     if case.amp and case.shards > 1:
         passed = passed.to(torch.bfloat16)
     stages = [
