@@ -135,6 +135,19 @@ def test_what_a_model_does_with_random_values_is_the_same_in_each_run(alexnet, t
         assert first.json["run"]["measured"] is None  # nobody asked to measure
 
 
+# A name that no file can have
+
+
+@pytest.mark.parametrize("suffix", ["", ".pt", ".json", ".onnx", ".pt2", ".py:Net", "/config.json"])
+@pytest.mark.parametrize("command", ["cost", "compare"])
+def test_a_target_with_a_name_that_is_too_long(alexnet, command, suffix):
+    target = "x" * 300 + suffix
+    answer = alexnet(command, target, *(["alexnet"] if command == "compare" else []))
+    assert answer.code in (2, 3)
+    assert "cannot write" not in answer.err
+    assert target in answer.err
+
+
 # An error of the program itself
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import TargetError, UsageError
 from alexnet_cli.models.catalogue import Variant, variants
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import load_report, read_report
@@ -145,7 +147,8 @@ def resolve(
         raise _unknown(target)
     if arguments and not kind.built:
         raise UsageError("--arg applies only to a model that is built, such as file.py:NAME")
-    return kind.read(Asked(target, arguments or {}, trusted, batch_size, inputs))
+    with _of_any_length(target):
+        return kind.read(Asked(target, arguments or {}, trusted, batch_size, inputs))
 
 
 def is_stored(target: str) -> bool:
@@ -185,7 +188,19 @@ def names_like(beginning: str) -> dict[str, str]:
 
 
 def _kind_of(target: str) -> Kind | None:
-    return next((kind for kind in KINDS if kind.owns(target)), None)
+    with _of_any_length(target):
+        return next((kind for kind in KINDS if kind.owns(target)), None)
+
+
+@contextmanager
+def _of_any_length(target: str) -> Iterator[None]:
+    """Say so where a name is longer than the system allows, which pathlib raises for where it is asked for a file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise TargetError(f"cannot look for {target}: {error.strerror}", "no file can have a name this long") from error
 
 
 def parse_arguments(texts: Sequence[str]) -> dict[str, Any]:
