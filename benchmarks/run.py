@@ -1,4 +1,4 @@
-"""All measurements, written to RESULTS.md: `make bench`. Takes about a quarter of an hour on two idle cores.
+"""All measurements, written to RESULTS.md: `make bench`. Takes more than a quarter of an hour on two idle cores.
 
 Names of modules as arguments measure these sections only. What others write into RESULTS.md (`make zoo`, `make matrix`)
 or what is written there by hand stays as it is. A section whose measurement fails stays too, and the exit code is 1.
