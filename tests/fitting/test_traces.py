@@ -60,7 +60,10 @@ def test_another_micro_batch_tells_what_the_first_two_do(session, amp):
         assert same_work(by_modules(another), both, chain)
 
 
-@pytest.mark.parametrize(("optimizer", "foreach"), [("adamw", True), ("sgd-momentum", False), ("adamw-8bit", False)])
+@pytest.mark.parametrize(
+    ("optimizer", "foreach"),
+    [("adamw", True), ("sgd-momentum", False), ("adamw-8bit", False), ("adamw-paged", False)],
+)
 def test_an_update_is_that_of_the_whole_step(session, optimizer, foreach):
     step = TrainingStep(optimizer, foreach=foreach)
     alone = traced(session, step, Only("update"))

@@ -12,11 +12,12 @@ from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose
 from alexnet_cli.analyses.fitting.halves import Gradients, Update
 from alexnet_cli.analyses.fitting.layers import in_place, scored
+from alexnet_cli.analyses.fitting.paging import moved, pageable_bytes
 from alexnet_cli.analyses.fitting.parts import Choice
 from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
-from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, has_8_bits
+from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, is_paged, updates_singly
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
-from alexnet_cli.analyses.memory import peak_of, timeline
+from alexnet_cli.analyses.memory import peak_of, tape_of, timeline
 from alexnet_cli.answers.changes import kinds_of, paths_of, said_of
 from alexnet_cli.answers.traces import Traces, until_update
 from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
@@ -58,7 +59,9 @@ class Candidates:
         self.report = report
         self.chain = chain_of(report) if checkpoints else ()
         self.batch = None if report.run is None else report.run.batch_size
+        self.dtype = None if report.run is None else report.run.dtype
         self.statistics = any("BatchNorm" in layer.type for layer in report.layers)
+        self._pageable = pageable_bytes(tape_of(report))
         self._base = step_work(report, roof)
         self._asked_peak = peak_of(timeline(report)).bytes
         self.run(step)
@@ -82,8 +85,8 @@ class Candidates:
         return beside + update.held_bytes + update.extra_bytes <= self.budget
 
     def with_optimizer(self, optimizer: str, amp: str | None) -> TrainingStep:
-        """Return the step as asked with another optimiser; one with 8 bits updates parameters one by one."""
-        foreach = self.asked.foreach and not has_8_bits(optimizer)
+        """Return the step as asked with another optimiser; some update parameters one by one."""
+        foreach = self.asked.foreach and not updates_singly(optimizer)
         return replace(self.asked, optimizer=optimizer, amp=amp, foreach=foreach)
 
     @property
@@ -188,10 +191,13 @@ class Candidates:
         update = self._update(step)  # of a step that is new it shows the gradients too
         gradients = gradients or self._traces.gradients(until_update(step))
         work, peak = gradients.work.plus(update.work), update.peak_with(gradients)
+        if is_paged(step.optimizer) and self.roof is not None:
+            work = work.plus(moved(self._pageable, gradients, update, self.budget, self.roof))
         kinds = (*kinds_of(step, self.asked), *(("batch",) if batch else ()))
         said = [f"a batch of {count(batch)}"] if batch else [*said_of(step, self.asked, self.chain, self.batch)]
         changes_result = {"amp", "optimizer", "lora", "qlora", "freeze", "batch"}
         changes_result |= {"micro_batches"} if self.statistics else set()
+        changes_result |= set() if self.dtype == "float32" else {"paged"}  # its moments are float32 in any case
         samples = batch or self.batch or 1
         adapters = step.lora or Lora(0, ())
         return Tried(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from alexnet_cli.analyses.fitting.chain import Block
 from alexnet_cli.analyses.fitting.choose import regular
 from alexnet_cli.analyses.fitting.parts import Choice
-from alexnet_cli.analyses.fitting.tried import Kind, has_8_bits
+from alexnet_cli.analyses.fitting.tried import Kind, is_paged, updates_singly
 from alexnet_cli.session.how import TrainingStep
 from alexnet_cli.units import count
 
@@ -18,6 +18,8 @@ NAMES = {
     "adamw": "AdamW",
     "adam-8bit": "8-bit Adam",
     "adamw-8bit": "8-bit AdamW",
+    "adam-paged": "paged Adam",
+    "adamw-paged": "paged AdamW",
     "none": "no update",
 }
 
@@ -41,12 +43,12 @@ def kinds_of(step: TrainingStep, asked: TrainingStep) -> Iterator[Kind]:
         yield "checkpoint"
     if step.micro_batches > 1:
         yield "micro_batches"
-    if step.foreach != asked.foreach and not has_8_bits(step.optimizer):
+    if step.foreach != asked.foreach and not updates_singly(step.optimizer):
         yield "foreach"
     if step.amp != asked.amp:
         yield "amp"
     if step.optimizer != asked.optimizer:
-        yield "optimizer"
+        yield "paged" if is_paged(step.optimizer) else "optimizer"
 
 
 def said_of(step: TrainingStep, asked: TrainingStep, chain: Sequence[Block], batch: int | None) -> Iterator[str]:
@@ -61,6 +63,7 @@ def _said(kind: Kind, step: TrainingStep, asked: TrainingStep, chain: Sequence[B
     left = sum(block.paths[0] in step.trained for block in chain)
     last = f"only the last{f' {count(left)}' * (left > 1)} of {blocks} blocks trained"
     activations = f"{count(len(step.in_place))} activation{'s' * (len(step.in_place) > 1)} in place"
+    optimizer = f"{NAMES[step.optimizer]} instead of {NAMES[asked.optimizer]}"
     said: dict[Kind, str] = {
         "in_place": activations,
         "chunked_loss": "the loss in chunks",
@@ -68,7 +71,8 @@ def _said(kind: Kind, step: TrainingStep, asked: TrainingStep, chain: Sequence[B
         "micro_batches": f"{count(step.micro_batches)} micro-batches of {count(batch // step.micro_batches)}",
         "foreach": "parameters updated one by one",
         "amp": f"autocast to {step.amp}",
-        "optimizer": f"{NAMES[step.optimizer]} instead of {NAMES[asked.optimizer]}",
+        "paged": optimizer,
+        "optimizer": optimizer,
         "freeze": last if left else "no block trained",
         "lora": f"LoRA of rank {count(rank)}",
         "qlora": f"QLoRA of rank {count(rank)}",

@@ -80,10 +80,10 @@ def fit(
     """Find what makes a training step fit: each change is traced, and the cheapest that fits comes first.
 
     The `budget` is the GPU's memory unless it is given. Kinds of changes that are not wanted are named in `without`:
-    checkpoint, micro-batches, in-place, chunked-loss, foreach, amp, optimizer, lora, qlora, freeze, batch. `lora` is
-    the rank of adapters; with it they are tried in any case, without it, of rank 16, where nothing fits that trains all
-    parameters. `emit` names a Python file to write: functions that apply the chosen change to a model and run a step.
-    The answer holds if something fits.
+    checkpoint, micro-batches, in-place, chunked-loss, paged, foreach, amp, optimizer, lora, qlora, freeze, batch.
+    `lora` is the rank of adapters; with it they are tried in any case, without it, of rank 16, where nothing fits that
+    trains all parameters. `emit` names a Python file to write: functions that apply the chosen change to a model and
+    run a step. The answer holds if something fits.
 
     The `loss` is the `sum` of the outputs, or by `cross-entropy` the number that the model returns, and if it returns
     none the cross-entropy of its first output.

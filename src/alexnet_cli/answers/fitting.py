@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.choose import regular
+from alexnet_cli.analyses.fitting.paging import host_link
 from alexnet_cli.analyses.fitting.tried import Kind, Tried, best_of
 from alexnet_cli.answers.candidates import Candidates
 from alexnet_cli.session.how import Block, TrainingStep
@@ -20,6 +21,8 @@ CHEAPER = {
     "sgd-momentum": ("sgd",),
 }
 """The optimisers that hold less than another."""
+PAGED = {"adamw": "adamw-paged", "adam": "adam-paged"}
+"""The optimisers that do the same with a state that may be on the host."""
 _ROUNDS = 4
 _WORTH = 1.01
 """Micro-batches and checkpoints are combined where one alone fits if that could save more than 1 % of the time."""
@@ -113,8 +116,16 @@ class Search:
         for start in self._starts():
             self._make_fit(start)
             best, own = best_of(self.tried), self.steps.run(start)
-            if best is not None and own is not None and best.change_of_result <= own.change_of_result:
+            if best is None or own is None or best.change_of_result > own.change_of_result:
+                continue
+            if not self._pages_quicker(start, best):
                 return
+
+    def _pages_quicker(self, start: TrainingStep, best: Tried) -> bool:
+        """Tell whether with its state on the host a step could take less time than the best that fits."""
+        others = (self.steps.run(self.steps.with_optimizer(name, start.amp)) for name in self._paged)
+        quicker = any(other is not None and other.slowdown < best.slowdown for other in others)
+        return quicker and start.optimizer == self.asked.optimizer
 
     def _fewer_trained(self) -> None:
         """Train adapters, or freeze what runs first: the fewest blocks with which a step fits."""
@@ -173,7 +184,7 @@ class Search:
             yield replace(step, checkpoint=self.steps.chosen(choice))
         if step.amp is None and self._may_mix:
             yield replace(step, amp="bf16")
-        for name in self._cheaper:
+        for name in (*self._paged, *self._cheaper):
             yield self.steps.with_optimizer(name, step.amp)
         if self.lora is not None:
             yield from self._adapted()
@@ -183,20 +194,29 @@ class Search:
 
         Where the optimiser changes the training anyway, mixed precision comes first, as it takes less time.
         """
-        for optimizer in (self.asked.optimizer, *self._cheaper):
-            kinds = dict.fromkeys((self.asked.amp, "bf16" if self._may_mix else self.asked.amp))
-            for amp in kinds if optimizer == self.asked.optimizer else reversed(kinds):
-                step = self.steps.with_optimizer(optimizer, amp)
+        kinds = dict.fromkeys((self.asked.amp, "bf16" if self._may_mix else self.asked.amp))
+        same = (self.asked.optimizer, *self._paged)
+        pairs = [(name, amp) for amp in kinds for name in same]
+        for name, amp in (*pairs, *((name, amp) for name in self._cheaper for amp in reversed(kinds))):
+            step = self.steps.with_optimizer(name, amp)
+            self.steps.run(step)
+            if step.foreach and "foreach" not in self.without and not self.steps.update_fits(step, outputs=True):
+                step = replace(step, foreach=False)
                 self.steps.run(step)
-                if step.foreach and "foreach" not in self.without and not self.steps.update_fits(step, outputs=True):
-                    step = replace(step, foreach=False)
-                    self.steps.run(step)
-                yield self._saved(step)
+            yield self._saved(step)
 
     @property
     def _cheaper(self) -> tuple[str, ...]:
         """The optimisers that hold less than the one that was asked for."""
         return () if "optimizer" in self.without else CHEAPER.get(self.asked.optimizer, ())
+
+    @property
+    def _paged(self) -> tuple[str, ...]:
+        """The optimiser that does the same with its state on the host, where it is known how fast that can come."""
+        name = PAGED.get(self.asked.optimizer)
+        roof = self.steps.roof
+        known = roof is not None and host_link(roof.hardware.name) is not None
+        return (name,) if name is not None and known and "paged" not in self.without else ()
 
     @property
     def _cuts(self) -> list[int]:

@@ -48,7 +48,7 @@ class TrainingStep(Struct, frozen=True):
 
     `amp` runs the forward under autocast in that dtype. `foreach` lets the optimizer update all parameters at once, as
     torch does on CUDA; on the CPU it updates them one by one. `optimizer` is one of `OPTIMIZERS`, or Adam with a state
-    of 8 bits: `adam-8bit`, `adamw-8bit`.
+    of 8 bits or on the host: `adam-8bit`, `adamw-8bit`, `adam-paged`, `adamw-paged`.
 
     `checkpoint` names the blocks that the backward runs again. With several `micro_batches` the batch is cut into so
     many parts, and their gradients are summed before the update; the first two are run, as all others do what the

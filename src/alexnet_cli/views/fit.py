@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from alexnet_cli.analyses.capacity import Room
+from alexnet_cli.analyses.fitting.paging import host_link
 from alexnet_cli.analyses.fitting.tried import SMALLER, TRAINS_LESS, Tried
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.document import Column, Document, Fact, Facts, Note, Row, Table
@@ -29,8 +30,12 @@ _TIMED = "Time is the roofline floor of a step, its update included, relative to
 _WORK = "Without --gpu the work of a step is compared by its FLOPs; with a GPU it is the least time."
 _RESULT = (
     "Changes that leave the training's result as it is come first: checkpoints, micro-batches unless batch norms see "
-    "them, activations in place, the loss in chunks, updates one by one. Then those that round: mixed precision, "
-    "8 bits. Other optimisers train differently."
+    "them, activations in place, the loss in chunks, state on the host, updates one by one. Then those that round: "
+    "mixed precision, 8 bits. Other optimisers train differently."
+)
+_PAGED = (
+    "The peak of a paged optimiser counts only what has to be on the GPU. State that does not fit beside it moves to "
+    "the host and back; the time includes that, at {rate:g} GB/s each way."
 )
 _TRAINS_LESS = (
     "LoRA and QLoRA train adapters beside the linear layers, all but the output layer; where blocks are frozen, what "
@@ -69,6 +74,7 @@ def fit_document(report: Report, found: Fitting) -> Document:
         _tried(found) if len(found.tried) > 1 else None,
         Note(_TIMED if found.hardware else _WORK) if len(found.tried) > 1 else None,
         Note(_RESULT) if len(found.tried) > 1 else None,
+        _paged(found),
         Note(_TRAINS_LESS) if any(TRAINS_LESS <= each.change_of_result < SMALLER for each in found.tried) else None,
         Note(_SMALLER) if any(each.change_of_result == SMALLER for each in found.tried) else None,
         Note(_ROUNDED.format(size=size(found.rounded_bytes))) if found.rounded_bytes else None,
@@ -107,6 +113,12 @@ def _facts(found: Fitting) -> Iterator[Fact]:
         yield Fact("the result", _result(chosen), level=1)
     if found.emitted is not None:
         yield Fact("Code", found.emitted)
+
+
+def _paged(found: Fitting) -> Note | None:
+    link = None if found.hardware is None else host_link(found.hardware.name)
+    paged = any("paged" in each.kinds for each in found.tried)
+    return Note(_PAGED.format(rate=link / 1e9)) if paged and link is not None else None
 
 
 def _result(chosen: Tried) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from alexnet_cli.analyses.fitting.tried import Changed, has_8_bits
+from alexnet_cli.analyses.fitting.tried import Changed, has_8_bits, updates_singly
 from alexnet_cli.views import patch_layers
 from alexnet_cli.views.patch_layers import loss_of
 from alexnet_cli.views.patch_trained import changes_of, constants_of, functions_of, imports_of
@@ -16,6 +16,8 @@ _CLASSES = {
     "adamw": "torch.optim.AdamW",
     "adam-8bit": "torchao.optim.Adam8bit",
     "adamw-8bit": "torchao.optim.AdamW8bit",
+    "adam-paged": "bitsandbytes.optim.PagedAdam",
+    "adamw-paged": "bitsandbytes.optim.PagedAdamW",
 }
 
 
@@ -158,7 +160,7 @@ def _changed(step: Changed, *, cached: bool) -> str:
 
 def _optimizer(step: Changed) -> str:
     momentum = ", momentum=0.9" if step.optimizer == "sgd-momentum" else ""
-    foreach = "" if has_8_bits(step.optimizer) else f", foreach={step.foreach}"
+    foreach = "" if updates_singly(step.optimizer) else f", foreach={step.foreach}"
     return f'''
 def optimizer_of(model, **settings):
     """Return the optimiser; the learning rate and the like are yours to set."""

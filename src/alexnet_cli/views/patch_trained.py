@@ -6,12 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from alexnet_cli.analyses.fitting.tried import Changed
+from alexnet_cli.analyses.fitting.tried import Changed, is_paged
 
 
 def imports_of(step: Changed) -> Iterator[str]:
     """Yield the packages that the code needs beside torch."""
-    if step.four_bits:
+    if step.four_bits or is_paged(step.optimizer):
         yield "import bitsandbytes  # pip install bitsandbytes"
     if step.adapted:
         yield "import peft  # pip install peft"

@@ -9,13 +9,14 @@ from msgspec import Struct
 
 from alexnet_cli.analyses.fitting.work import StepWork
 
-_SameTraining = Literal["checkpoint", "micro_batches", "in_place", "chunked_loss", "foreach", "amp"]
+_SameTraining = Literal["checkpoint", "micro_batches", "in_place", "chunked_loss", "paged", "foreach", "amp"]
 Kind = Literal[_SameTraining, "optimizer", "lora", "qlora", "freeze", "batch"]
 KINDS: dict[str, Kind] = {
     "checkpoint": "checkpoint",
     "micro-batches": "micro_batches",
     "in-place": "in_place",
     "chunked-loss": "chunked_loss",
+    "paged": "paged",
     "foreach": "foreach",
     "amp": "amp",
     "optimizer": "optimizer",
@@ -30,6 +31,16 @@ KINDS: dict[str, Kind] = {
 def has_8_bits(optimizer: str) -> bool:
     """Tell whether an optimiser keeps its state in 8 bits."""
     return optimizer.endswith("-8bit")
+
+
+def is_paged(optimizer: str) -> bool:
+    """Tell whether an optimiser keeps its state in memory that the driver moves between the host and the GPU."""
+    return optimizer.endswith("-paged")
+
+
+def updates_singly(optimizer: str) -> bool:
+    """Tell whether an optimiser always updates parameters one by one."""
+    return has_8_bits(optimizer) or is_paged(optimizer)
 
 
 TRAINS_LESS, TRAINS_BESIDE_ROUNDED, SMALLER = 3, 4, 5

@@ -19,8 +19,8 @@ from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, para
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, Only, TrainingStep
+from alexnet_cli.tracing.recording.adam import Adam8bit, PagedAdam
 from alexnet_cli.tracing.recording.checkpoints import Checkpoints
-from alexnet_cli.tracing.recording.eight_bit import Adam8bit
 from alexnet_cli.tracing.recording.losses import cross_entropy, labels_of, own_loss, scores_of
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
@@ -220,6 +220,8 @@ class Step:
                 return torch.optim.AdamW(groups, foreach=self.how.foreach)
             case "adam-8bit" | "adamw-8bit":
                 return Adam8bit(groups)
+            case "adam-paged" | "adamw-paged":
+                return PagedAdam(groups)
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
                 return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)

@@ -1,10 +1,14 @@
-"""Adam with a state of 8 bits, as torchao keeps it: what it holds, and what one update of it takes.
+"""Adam with less of its state on the GPU: what it holds there, and what one update of it takes.
 
-The definition is that of `torchao.optim.AdamW8bit`: of a parameter with at least 4,096 values, and a multiple of 256,
-each moment is a byte a value, a float32 scale a block of 256 values, and a table of the 256 values that a byte can
-mean; other parameters have moments of their own dtype (Dettmers et al., "8-bit optimizers via block-wise
+In 8 bits the definition is that of `torchao.optim.AdamW8bit`: of a parameter with at least 4,096 values, and a multiple
+of 256, each moment is a byte a value, a float32 scale a block of 256 values, and a table of the 256 values that a byte
+can mean; other parameters have moments of their own dtype (Dettmers et al., "8-bit optimizers via block-wise
 quantization", arXiv:2110.02861). torchao compiles the update of each parameter: while one runs, both its moments are
 there in float32, and the new scales.
+
+Paged, it is that of `bitsandbytes.optim.PagedAdamW`: moments are float32; those of a parameter with at least 100,000
+values are in memory that the driver moves between host and GPU, and have to be on the GPU only while one kernel updates
+that parameter (Dettmers et al., "QLoRA", arXiv:2305.14314).
 """
 
 from __future__ import annotations
@@ -17,10 +21,11 @@ from torch import Tensor
 
 LEAST = 4096
 BLOCK = 256
+PAGED = 100_000
 _BETAS = (0.9, 0.999)
 
 
-class Adam8bit(torch.optim.Optimizer):
+class _Traced(torch.optim.Optimizer):
     """Makes the state and runs operators that read and write what an update does; it computes no moments.
 
     It is for tracing: it decays nothing, and no step of it trains anything.
@@ -37,6 +42,29 @@ class Adam8bit(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self._update(parameter, parameter.grad)
+
+    def _update(self, parameter: Tensor, gradient: Tensor) -> None:
+        raise NotImplementedError
+
+
+class PagedAdam(_Traced):
+    """Adam whose large moments are on the host: they are on the GPU as long as their parameter is updated."""
+
+    def _update(self, parameter: Tensor, gradient: Tensor) -> None:
+        state = self.state[parameter]
+        if parameter.numel() >= PAGED:
+            moments = [torch.empty_like(parameter, dtype=torch.float32) for _ in _BETAS]
+        else:
+            if not state:
+                state["moments"] = [torch.zeros_like(parameter, dtype=torch.float32) for _ in _BETAS]
+            moments = state["moments"]
+        for moment in moments:
+            moment.mul_(gradient)
+            parameter.mul_(moment)
+
+
+class Adam8bit(_Traced):
+    """Adam whose moments are bytes with scales."""
 
     def _update(self, parameter: Tensor, gradient: Tensor) -> None:
         state = self.state[parameter]
