@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,9 @@ from alexnet_cli.analyses.fitting.paging import host_link
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.session.how import TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from fits import loaded
 
 MIB = 2**20
 WIDTH, LAYERS, BATCH = 1024, 4, 8
@@ -117,9 +122,7 @@ def emitted(tmp_path) -> tuple[int, dict]:
     pytest.importorskip("bitsandbytes", exc_type=ImportError)
     file = tmp_path / "patch.py"
     chosen = fitted(41 * MIB, emit=file).chosen
-    code: dict = {}
-    exec(compile(file.read_text(), str(file), "exec"), code)  # noqa: S102 - what the program wrote
-    return chosen.peak_bytes, code
+    return chosen.peak_bytes, loaded(file.read_text())
 
 
 def test_the_code_makes_the_moments_that_were_counted(tmp_path):
