@@ -222,9 +222,9 @@ CASES = [
     Case("memory report.json --context 64", "(--context) needs a model", "memory nets.py:Keeps", {"xt": "xt 64"}),
     Case(
         "memory nets.py:Keeps --context 64 --optimizer adam",
-        "leave out (--optimizer and --amp)",
+        "leave out (--optimizer, --amp, --foreach and --loss)",
         "memory nets.py:Keeps --context 64",
-        {"--optimizer and --amp": ""},
+        {"--optimizer, --amp, --foreach and --loss": ""},
     ),
     Case("annotate report.json", "`(alexnet summary --json --lines)` saved"),
     Case("annotate alexnet --comments --in-place", "(--comments -o FILE) writes", "annotate", {"FILE": "seen.py"}),

@@ -31,6 +31,22 @@ def test_json_has_the_stated_keys(alexnet):
     assert "timeline" not in answer.json
 
 
+def test_a_cross_entropy_counts_scores_and_their_gradients(alexnet, tmp_path):
+    """The peak is in the bias's gradient: all gradients, the scores that the model returned, and their gradient."""
+    (tmp_path / "net.py").write_text("from torch import nn\n\ndef net():\n    return nn.Linear(16, 100)\n")
+    asked = ("memory", f"{tmp_path / 'net.py'}:net", "-i", "16", "-b", "8")
+    weights, scores, labels = 4 * (16 * 100 + 100), 4 * 8 * 100, 8 * 8
+    held = alexnet(*asked, "--loss", "cross-entropy", "--json").json["training"]
+    assert held["loss"] == "cross-entropy"
+    assert held["input_bytes"] == 4 * 8 * 16 + labels
+    loss_its_gradient = 2 * 4
+    assert held["peak_bytes"] == 2 * weights + held["input_bytes"] + 2 * scores + loss_its_gradient
+    assert "Loss                cross-entropy" in alexnet(*asked, "--loss", "cross-entropy").out
+    plain = alexnet(*asked, "--json").json["training"]
+    assert "loss" not in plain
+    assert plain == alexnet(*asked, "--loss", "sum", "--json").json["training"]
+
+
 def test_the_timeline_ends_with_weights_and_gradients(alexnet):
     moments = alexnet("memory", "--timeline", "--json").json["timeline"]
     assert moments[0]["live_bytes"] == {"weights": 4 * 62_378_344, "input": 4 * 3 * 227 * 227}

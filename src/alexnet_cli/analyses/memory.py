@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
 from alexnet_cli.errors import UsageError
@@ -69,7 +69,10 @@ class Inference(Struct, frozen=True):
 
 
 class Training(Struct, frozen=True):
-    """Memory of a training step; `saved_activation_bytes` is saved for backward, with the input, without weights."""
+    """Memory of a training step; `saved_activation_bytes` is saved for backward, with the input, without weights.
+
+    The `loss` is there unless it is the sum of the outputs.
+    """
 
     optimizer: str
     amp: str | None
@@ -82,6 +85,7 @@ class Training(Struct, frozen=True):
     saved_activation_bytes: int
     peak_bytes: int
     peak: Peak
+    loss: str | UnsetType = UNSET
 
 
 class LayerMemory(Struct, frozen=True, omit_defaults=True):
@@ -107,6 +111,7 @@ class Recipe(Struct, frozen=True):
     optimizer: str = "sgd"
     amp: str | None = None
     foreach: bool = False
+    loss: str | UnsetType = UNSET
 
 
 class Memory(Struct, frozen=True):

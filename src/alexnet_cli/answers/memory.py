@@ -55,6 +55,7 @@ def memory(
     gpu: str | None = None,
     capacity: str | None = None,
     foreach: bool | None = None,
+    loss: str = "sum",
     timeline: bool = False,
     batch_size: int | None = None,
     context: int | None = None,
@@ -64,6 +65,9 @@ def memory(
     predict_for: str | None = None,
 ) -> Answer[MemoryResult]:
     """Show what a forward and a training step hold in memory, in bytes; with a GPU or a capacity, whether they fit.
+
+    The `loss` of the step is the `sum` of the outputs, or by `cross-entropy` the number that the model returns, and if
+    it returns none the cross-entropy of its first output.
 
     `predict_for` is `cuda`, the default, or `cpu`: as it runs on this machine's CPU, with the workspaces of oneDNN's
     convolutions and LSTMs, which no prediction for a GPU has.
@@ -82,19 +86,21 @@ def memory(
     if context is not None:
         if predict_for == "cpu":
             raise UsageError("--for cpu predicts a forward and a training step, not --context", "leave one of them out")
-        if (optimizer, amp, foreach) != ("sgd", None, None):
-            raise UsageError("--context is about a model that is used, not trained", "leave out --optimizer and --amp")
+        if (optimizer, amp, foreach, loss) != ("sgd", None, None, "sum"):
+            hint = "leave out --optimizer, --amp, --foreach and --loss"
+            raise UsageError("--context is about a model that is used, not trained", hint)
         asked = Asked(context, kv_dtype, weights_dtype, last_logits)
         return _of_context(session.with_batch(batch_size), asked, room, timeline=timeline)
     if kv_dtype is not None or weights_dtype is not None or last_logits:
         raise UsageError("--kv-dtype, --weights-dtype and --last-logits go with --context", "as in --context 8192")
     at_once = room is not None and device == "cuda" if foreach is None else foreach
-    step = training_step(optimizer, amp, foreach=at_once)
+    step = training_step(optimizer, amp, foreach=at_once, loss=loss)
     session = session.with_batch(batch_size)
     session = session.as_on_cpu() if device == "cpu" else session
     report = session.report()
     trained = session.training(step) if report.error is None else None
-    held = analysis.memory(report, trained, analysis.Recipe(step.optimizer, step.amp, step.foreach))
+    recipe = analysis.Recipe(step.optimizer, step.amp, step.foreach, UNSET if step.loss == "sum" else step.loss)
+    held = analysis.memory(report, trained, recipe)
     fits = None if room is None else _fit(room, held, session, step)
     failures = failures_of(report, trained)
     wiring = None if held.training is None else tell(wiring_findings(report, trained), "en")

@@ -11,7 +11,6 @@ from alexnet_cli.analyses.fitting.tried import KINDS
 from alexnet_cli.answers.fit import fit as answer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
-from alexnet_cli.session.how import LOSSES
 
 EPILOG = """
 \b
@@ -34,11 +33,7 @@ Asked: Any = options_of(
     optimizer=options.Optimizer,
     amp=options.Amp,
     foreach=typer.Option("--foreach/--no-foreach", help="Update all parameters at once, as torch does on CUDA."),
-    loss=typer.Option(
-        metavar="NAME",
-        help=f"The loss: {' or '.join(LOSSES)}, which is the model's own where it returns a number.",
-        autocompletion=lambda: list(LOSSES),
-    ),
+    loss=options.Loss,
     lora=typer.Option(
         metavar="RANK",
         help="Try LoRA and QLoRA of this rank too; by default of rank 16, and only where nothing else fits.",

@@ -17,6 +17,7 @@ Examples:
   alexnet memory                                 a forward and a step of SGD, batch 1
   alexnet memory -b 128 --optimizer adam         with Adam's state
   alexnet memory -b 128 --amp bf16               in mixed precision
+  alexnet memory --loss cross-entropy            with the scores of a loss over classes
   alexnet memory --gpu t4                        whether it fits, and the largest batch that does
   alexnet memory --capacity 24GiB                the same for any device
   alexnet memory --for cpu                       as on this machine's CPU
@@ -28,6 +29,7 @@ Asked: Any = options_of(
     answer,
     optimizer=options.Optimizer,
     amp=options.Amp,
+    loss=options.Loss,
     gpu=typer.Option(metavar="NAME", help="Check whether it fits this GPU, and find the largest batch that does."),
     capacity=typer.Option(metavar="SIZE", help="The same for any device, by its memory: 24GiB or 24GB."),
     foreach=typer.Option(

@@ -17,7 +17,7 @@ from alexnet_cli.cli.output import Output
 from alexnet_cli.cli.stderr import LISTENER
 from alexnet_cli.errors import UsageError, one_of
 from alexnet_cli.renderers import FORMATS
-from alexnet_cli.session.how import AMP_DTYPES, DEVICES, META, OPTIMIZERS, how_to_run
+from alexnet_cli.session.how import AMP_DTYPES, DEVICES, LOSSES, META, OPTIMIZERS, how_to_run
 from alexnet_cli.session.session import FILES, Named, Session, names_like
 
 
@@ -109,6 +109,14 @@ Optimizer = Annotated[
         metavar="NAME",
         help=f"The optimizer of the training step: {', '.join(OPTIMIZERS)}.",
         autocompletion=lambda: list(OPTIMIZERS),
+    ),
+]
+Loss = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"The loss: {' or '.join(LOSSES)}, which is the model's own where it returns a number.",
+        autocompletion=lambda: list(LOSSES),
     ),
 ]
 Wrap = Annotated[

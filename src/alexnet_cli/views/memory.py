@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from alexnet_cli.analyses.capacity import Fit
 from alexnet_cli.analyses.memory import KINDS, Kind, LayerMemory, Memory, Moment, Peak, Training
 from alexnet_cli.analyses.shares import fraction
@@ -101,6 +103,7 @@ def _training_facts(held: Training) -> Facts:
         *_peak_facts(held.peak),
         Fact("Saved for backward", held.saved_activation_bytes, "bytes", "input included"),
         Fact("Gradients", held.gradient_bytes, "bytes", "in total"),
+        *([] if held.loss is UNSET else [Fact("Loss", held.loss)]),
         Fact("Optimiser", optimizer),
         *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
     )
