@@ -148,6 +148,29 @@ def test_a_target_with_a_name_that_is_too_long(alexnet, command, suffix):
     assert target in answer.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "-o", "{}.json"),
+        ("summary", "-o", "{}/net.json"),
+        ("fit", "--budget", "1GiB", "--emit", "{}.py"),
+        ("draw", "-o", "{}.svg"),
+        ("report", "-o", "{}.html"),
+        ("check", "--baseline", "{}.json"),
+        ("summary", "--formulas", "{}.py"),
+        ("oom", "{}.pickle"),
+    ],
+    ids=lambda words: f"{words[0]}{words[-2]}",
+)
+def test_a_file_with_a_name_that_is_too_long(alexnet, words):
+    name = "x" * 300
+    answer = alexnet(*(word.format(name) for word in words))
+    assert answer.code in (2, 3)
+    assert name in answer.err
+    assert "the answer" not in answer.err
+    assert "OSError" not in answer.err
+
+
 # An error of the program itself
 
 

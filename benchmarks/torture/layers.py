@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 def layer_for(shape: tuple[int, ...], chance: random.Random) -> nn.Module:
     """Draw a layer that may take a tensor of this shape."""
     wide = shape[1] if len(shape) > 1 else 1
-    last, out = shape[-1], chance.choice((1, 2, 4, 6))
+    last, out = shape[-1] if shape else 1, chance.choice((1, 2, 4, 6))
     kernel, stride = chance.choice((1, 2, 3)), chance.choice((1, 1, 2))
     heads = next(n for n in (chance.choice((4, 2)), 2, 1) if last % n == 0)
     any_rank = [

@@ -121,12 +121,15 @@ def check_place(file: Path) -> None:
     """See that a file can stand where the answer is to go.
 
     Raises:
-        UsageError: it is a folder, or there is no folder for it.
+        UsageError: it is a folder, there is no folder for it, or no file can have its name.
     """
-    if file.is_dir():
-        raise UsageError(f"cannot write {file}: it is a folder", "name a file in it")
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"cannot write {file}: the folder {file.parent} is not there", "make it first")
+    try:
+        if file.is_dir():
+            raise UsageError(f"cannot write {file}: it is a folder", "name a file in it")
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {file}: the folder {file.parent} is not there", "make it first")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}", "name another file") from error
 
 
 def format_of(file: Path) -> str:

@@ -94,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
         hint = "install it as PyTorch's page says: https://pytorch.org/get-started/locally/"
         return _failed(TargetError(f"cannot import {error.name or 'torch'}: {error}", hint), arguments)
     except OSError as error:
-        return _failed(OutputError(f"cannot write the answer: {error.strerror}"), arguments)
+        return _failed(_refused(error), arguments)
     except Exception as error:  # noqa: BLE001 - whatever else happens is this program's fault
         return _failed(_internal(error, arguments), arguments)
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
@@ -116,6 +116,13 @@ def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
         except OutputError:
             abandon_stdout()
     return error.exit_code
+
+
+def _refused(error: OSError) -> AlexnetError:
+    """Return what to say where the system refuses a file that the command line named, or to write to stdout."""
+    if error.filename is None:
+        return OutputError(f"cannot write the answer: {error.strerror}")
+    return UsageError(f"cannot use {os.fsdecode(error.filename)}: {error.strerror}", "name another file")
 
 
 def _internal(error: Exception, arguments: Sequence[str]) -> InternalError:

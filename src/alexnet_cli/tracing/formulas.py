@@ -7,6 +7,7 @@ walks through all arguments. A formula gets the operator's arguments and its res
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -277,7 +278,7 @@ def users_formulas(path: Path | None, notify: Callable[[str], None], forget: Cal
 
 
 def _run(path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - pathlib raises for a name that is too long
         raise TargetError(f"no such file: {path}", "--formulas takes a Python file that registers MAC formulas")
     try:
         runpy.run_path(str(path))
