@@ -19,7 +19,7 @@ from torch import nn
 from alexnet_cli import AlexnetError, inspect
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, measured_hardware
-from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, Spread, profile
+from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, Spread, profile, tied_slowest
 from alexnet_cli.analyses.slices import chrome_trace, slices, speedscope
 from alexnet_cli.analyses.turns import in_turns
 from alexnet_cli.cli.schema import json_schema
@@ -182,6 +182,29 @@ def test_why_a_run_is_not_compiled(net, monkeypatch):
     with pytest.raises(AlexnetError, match=r"needs a C\+\+ compiler, and torch found none") as caught, run.explained():
         raise failure
     assert "install g++" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("runs", "tied"),
+    [
+        ([(9, 9, 9), (5, 6, 7), (4, 5, 6), (1, 1, 1)], [["1", "2"]]),  # 5.5 to 6.5 and 4.5 to 5.5 meet
+        ([(9, 9, 9), (5, 6, 7), (4, 5, 5.9), (1, 1, 1)], []),  # 5.5 to 6.5, and 4.5 to 5.45
+        ([(9, 9, 9), (8, 8, 8), (7, 7, 7), (6, 6, 6), (5, 5, 5), (5, 5, 5), (4, 4, 4), (4, 4, 4)], [["4", "5"]]),
+        ([(1, 2, 3), (5, 6, 7), (2, 3, 4), (6, 7, 8)], [["3", "1"], ["2", "0"]]),
+    ],
+    ids=["meet", "apart", "beyond the fifth", "two groups"],
+)
+def test_which_of_the_slowest_are_tied(runs, tied):
+    """What runs are tied with is their neighbour by time; of three runs the middle half is half of the way around."""
+    report = inspect(nn.Sequential(*(nn.ReLU() for _ in runs)), torch.zeros(1, 4)).report
+    whole = tuple(map(float, map(sum, zip(*runs, strict=True))))
+    each = [passes(steps, whole=whole, seconds=sum(steps)).passes[0] for steps in zip(*runs, strict=True)]
+    timed = replace(report, passes=replace(passes((), whole=whole, seconds=1.0), passes=tuple(each)))
+    found = profile(timed)
+    assert [[layer.path for layer in group] for group in tied_slowest(found)] == tied
+    said = [block.text for block in profile_document(timed, [found], None).blocks if isinstance(block, Note)]
+    expected = [f"no order among {', '.join(group)}: the middle halves of their runs overlap" for group in tied]
+    assert [note for note in said if note.startswith("no order")] == expected
 
 
 def test_layers_that_do_not_add_up_are_told():

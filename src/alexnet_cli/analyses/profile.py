@@ -200,6 +200,28 @@ def spread(times: Sequence[float]) -> Spread:
     return Spread(middle, low, high)
 
 
+def are_tied(one: Spread, other: Spread) -> bool:
+    """Tell whether the middle halves of two measurements overlap: which takes longer, they do not say."""
+    return one.low <= other.high and other.low <= one.high
+
+
+def tied_slowest(found: Profile, most: int = 5) -> list[list[LayerTime]]:
+    """Return which of the slowest layers have no order: each group is tied, layer by layer, from the slowest on.
+
+    The last of the `most` slowest is held against the next as well, which might be in its place.
+    """
+    ordered = sorted(found.layers, key=lambda layer: -layer.time.seconds)
+    groups: list[list[LayerTime]] = []
+    for place, layer in enumerate(ordered):
+        if groups and are_tied(groups[-1][-1].time, layer.time):
+            groups[-1].append(layer)
+        elif place < most:
+            groups.append([layer])
+        else:
+            break
+    return [group for group in groups if len(group) > 1]
+
+
 class _Taken:
     """What one row took, run by run."""
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alexnet_cli.analyses.cost import Roof
-from alexnet_cli.analyses.profile import CapturedTime, CompiledTime, LayerTime, Profile, Spread, TypeTime
+from alexnet_cli.analyses.profile import (
+    CapturedTime,
+    CompiledTime,
+    LayerTime,
+    Profile,
+    Spread,
+    TypeTime,
+    tied_slowest,
+)
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import flops_per_s, seconds, si
@@ -38,6 +46,7 @@ _FLOOR = (
     "Minimum times are those of `alexnet cost`: for each kernel, the longer of its FLOPs at the peak and its bytes at "
     "the full bandwidth."
 )
+_TIED = "no order among {}: the middle halves of their runs overlap"
 _UNKNOWN = "what this machine can do at most is not known: --calibrate measures it once, and layers get a minimum time"
 
 
@@ -65,10 +74,11 @@ def profile_document(report: Report, found: Sequence[Profile], roof: Roof | None
 
 
 def profile_notes(found: Profile, roof: Roof | None) -> list[Note]:
-    """Return what must be said of minimum times, and of times that cannot be trusted."""
+    """Return which layers are tied, and what must be said of minimum times and of times that cannot be trusted."""
     varied = Note("the runs varied: for steadier times give --seconds more", "warning")
+    tied = [Note(_TIED.format(some([layer.path for layer in group], most=5))) for group in tied_slowest(found)]
     doubts = _faster(found), _interrupted(found), None if found.whole.settled else varied
-    return [Note(_UNKNOWN if roof is None else _FLOOR), *(note for note in doubts if note is not None)]
+    return [*tied, Note(_UNKNOWN if roof is None else _FLOOR), *(note for note in doubts if note is not None)]
 
 
 def _known(columns: Columns[T], roof: Roof | None) -> Columns[T]:
