@@ -88,12 +88,12 @@ def by_ptflops(case: Case) -> tuple[Any, Any]:
     """Count with ptflops, by torch's functions as it does by default."""
     import ptflops
 
-    made = model(case)
-    named = dict(zip(inspect.signature(made.forward).parameters, tensors(case), strict=False))
+    made, given = model(case), tensors(case)
+    named = dict(zip(inspect.signature(made.forward).parameters, given, strict=False))
     found = ptflops.get_model_complexity_info(
         made,
         (1,),
-        input_constructor=lambda _: named,
+        input_constructor=lambda _: given[0] if len(given) == 1 else named,  # its hooks look for unnamed inputs
         print_per_layer_stat=False,
         as_strings=False,
     )

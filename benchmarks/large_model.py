@@ -17,7 +17,7 @@ from effort import runs
 HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests"
 RUNS = runs(3)
-SLOW, LIMIT = 20.0, 120.0
+SLOW, LIMIT = 10.0, 120.0
 """Seconds from which a tool is run once, and after which it is stopped."""
 _RAISED = re.compile(r"^(?:\w+\.)*(\w*(?:Error|Exception))\b", re.MULTILINE)
 TIMED = """

@@ -1,30 +1,41 @@
 """Measured times of ten networks on the CPU: what layers add up to, which are slowest, and whether it is so again.
 
 The slowest layers are held against torch.profiler with a range around each module that has no parts, which is opened
-by hooks of our own: it knows nothing of the program's rows.
+by hooks of our own: it knows nothing of the program's rows. Both measure in turns, round by round, so that a machine
+that becomes slower does so for both, and what one round's memory happens to be like is there in both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import median
+from time import perf_counter
+from typing import Any
 
 import torch
 from apart import apart
-from effort import QUICK, runs
+from effort import runs
 from memory_models import Residual
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile, record_function
+from torch.profiler import ProfilerActivity, profile
 
 from alexnet_cli import inspect
+from alexnet_cli.analyses.profile import are_tied, spread
 from alexnet_cli.models.alexnet import AlexNet
 
-SECONDS = 0.5 if QUICK else 4.0
-_RUNS = runs(15)
+ROUNDS = runs(9)
+"""How often the program and torch.profiler measure in turns."""
+SECONDS = 0.4
+"""How long the program measures in one round."""
+_RUNS = 5
+"""How many runs torch.profiler watches in one round."""
 _TRACES = runs(3)
 _SLOWEST = 5
+Times = dict[str, list[float]]
+"""Seconds by a module's path, one for each round."""
 
 
 class Last(nn.Module):
@@ -96,108 +107,175 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
 
 @contextmanager
 def _ranges(model: nn.Module) -> Iterator[None]:
-    """Open a range around each module without parts, and run them one by one, as the program does."""
-    opened: dict[str, record_function] = {}
+    """Open a range around each module without parts, and run them one by one, as the program does.
+
+    `torch.profiler.record_function` does the same in Python. After a large layer, when no cache holds any of that, it
+    took 0.1 ms to close, which is a tenth of some layers here; this takes less than half of that.
+    """
     handles = []
 
-    def begin(path: str) -> Callable[..., None]:
-        def hook(*_: object) -> None:
-            opened[path] = record_function(f"layer {path}")
-            opened[path].__enter__()
+    def begin(seen: Any) -> Callable[..., None]:
+        return lambda *_: seen.__enter__()
 
-        return hook
-
-    def end(path: str) -> Callable[..., None]:
-        return lambda *_: opened.pop(path).__exit__(None, None, None)
+    def end(seen: Any) -> Callable[..., None]:
+        return lambda *_: seen.__exit__(None, None, None)
 
     for path, module in model.named_modules():
         if not any(module.children()):
-            handles += [module.register_forward_pre_hook(begin(path)), module.register_forward_hook(end(path))]
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+            seen = torch._C._profiler._RecordFunctionFast(f"layer {path}")  # noqa: SLF001 - torch has no other
+            handles += [module.register_forward_pre_hook(begin(seen)), module.register_forward_hook(end(seen))]
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
         for handle in handles:
             handle.remove()
 
 
-def slowest_by_torch(model: nn.Module, given: Tensor) -> list[str]:
-    """Return the paths of the modules without parts that take longest, by ranges in torch's profiler."""
-    times: dict[str, list[float]] = {}
-    with _ranges(model), torch.no_grad():
-        model(given)
-        with profile(activities=[ProfilerActivity.CPU]) as seen:  # what is first in a session takes longer
-            for _ in range(_RUNS):
-                model(given)
-        for event in seen.events():
-            if event.name.startswith("layer "):
-                times.setdefault(event.name.removeprefix("layer "), []).append(event.cpu_time_total)
-    return sorted(times, key=lambda path: -median(times[path]))[:_SLOWEST]
+@contextmanager
+def _one_by_one() -> Iterator[None]:
+    """Run the operators of encoder layers one by one, and without gradients, as the program does."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def slowest_by_torchlens(name: str) -> list[str]:
-    """Return the paths of the modules without parts that take longest, by the times that TorchLens has of functions."""
+def _once(model: nn.Module, given: Tensor) -> float:
+    start = perf_counter()
+    model(given)
+    return perf_counter() - start
+
+
+def by_torch(model: nn.Module, given: Tensor) -> dict[str, float]:
+    """Return the seconds of each module without parts in a run, by ranges in torch's profiler; medians of some runs.
+
+    What ranges and profiler add to the fastest run is taken off in equal parts for each event.
+    """
+    with _one_by_one():
+        plain = [_once(model, given) for _ in range(_RUNS + 1)][1:]  # the first warms up
+        with _ranges(model), profile(activities=[ProfilerActivity.CPU]) as seen:
+            _once(model, given)  # what is first in a session takes longer
+            watched = [_once(model, given) for _ in range(_RUNS)]
+    events = sorted((event.time_range.start, event.time_range.end, event.name) for event in seen.events())
+    added = max(0.0, min(watched) - min(plain)) * (_RUNS + 1) / len(events)
+    calls: Times = defaultdict(list)
+    for at, (_, end, name) in enumerate(events):
+        if name.startswith("layer "):
+            after = next((place for place in range(at, len(events)) if events[place][0] >= end), len(events))
+            calls[name.removeprefix("layer ")].append((end - events[at][0]) * 1e-6 - added * (after - at))
+    return {path: median(_by_run(times)[1:]) for path, times in calls.items()}
+
+
+def _by_run(calls: Sequence[float]) -> list[float]:
+    """Add up the calls of a module in each run."""
+    each = len(calls) // (_RUNS + 1)
+    return [sum(calls[at : at + each]) for at in range(0, len(calls), each)]
+
+
+def by_torchlens(name: str) -> Times:
+    """Return the seconds of each module without parts in some traces, by the times that TorchLens has of functions."""
     import torchlens  # changes torch for all that comes after it
 
     torch.set_num_threads(1)
     build, make = NETWORKS[name]
     model, given = build().eval(), make()
     parts = {path for path, module in model.named_modules() if not any(module.children())}
-    seen: dict[str, list[float]] = {}
-    torch.backends.mha.set_fastpath_enabled(False)  # as above
-    with torch.no_grad():
-        for _ in range(_TRACES):
-            times: dict[str, float] = {}
+    seen: Times = {path: [0.0] * _TRACES for path in parts}
+    with _one_by_one():
+        for trace in range(_TRACES):
             for function in torchlens.trace(model, given).layer_list:
                 path = str(function.module or "").rpartition(":")[0]
                 if path in parts:
-                    times[path] = times.get(path, 0.0) + float(function.func_duration)
-            for path, taken in times.items():
-                seen.setdefault(path, []).append(taken)
-    return sorted(seen, key=lambda path: -median(seen[path]))[:_SLOWEST]
+                    seen[path][trace] += float(function.func_duration)
+    return seen
+
+
+def slowest(times: Times) -> list[str]:
+    """Return the paths of the modules that take longest in the median."""
+    return sorted(times, key=lambda path: -median(times[path]))[:_SLOWEST]
+
+
+def tied(pair: tuple[str, str], *measured: Times) -> bool:
+    """Tell whether two modules are tied by any of these: the middle halves of its rounds overlap."""
+    return any(are_tied(*(spread(times[path]) for path in pair)) for times in measured)
+
+
+def compared(own: Times, other: Times) -> str:
+    """Say whether the slowest modules are in the same order, but for pairs that are tied."""
+    pairs = combinations(dict.fromkeys((*slowest(own), *slowest(other))), 2)
+    swapped = [pair for pair in pairs if len({_first(pair, times) for times in (own, other)}) > 1]
+    wrong = [pair for pair in swapped if not tied(pair, own, other)]
+    if wrong:
+        return f"no: {'; '.join(' and '.join(pair) for pair in wrong)}"
+    return f"yes, but for {len(swapped)} tied pair{'s' * (len(swapped) > 1)}" if swapped else "yes"
+
+
+def _first(pair: tuple[str, str], times: Times) -> str:
+    return max(pair, key=lambda path: median(times[path]))
+
+
+def _in_turns(model: nn.Module, given: Tensor) -> tuple[list[Any], Times, Times]:
+    """Return the program's answers, and the seconds of modules without parts by them and by torch.profiler."""
+    look = inspect(model, given)
+    answers, ours, theirs = [], defaultdict(list), defaultdict(list)
+    for _ in range(ROUNDS):
+        answers.append(look.profile(seconds=SECONDS))
+        for path, seconds in by_torch(model, given).items():
+            theirs[path].append(seconds)
+            ours[path].append(sum(layer.time.seconds for layer in answers[-1].layers if layer.path == path))
+    return answers, ours, theirs
 
 
 def table() -> str:
     """Return the section of RESULTS.md."""
     torch.manual_seed(0)
-    by_torchlens = {name: apart(slowest_by_torchlens, name) for name in NETWORKS}  # before this process has threads
+    traced = {name: apart(by_torchlens, name) for name in NETWORKS}  # before this process has threads
     torch.set_num_threads(1)
     lines = [
-        "`alexnet profile` on the CPU, one thread: the layers' times together against the whole run, the part of a run",
-        "that the profiler added and that was taken off, the five slowest layers in their order against torch.profiler",
-        "with a range around each module, and how far the whole run's median was off when measured again, beside the",
-        f"width of the middle half of its runs. The last column: {_TRACES} traces of TorchLens against the profiler.",
+        f"`alexnet profile` on the CPU, one thread, {ROUNDS} times in turns with torch.profiler with a range around",
+        "each module. The first columns are medians of the rounds: the whole run, the layers' times together, the part",
+        "of a run that the profiler added and that was taken off, and the width of the middle half of the runs of one",
+        "round. `again` is how far the whole runs of two rounds in a row are apart, in the median, and how often they",
+        "are by less than that width.",
         "",
-        "| network | whole run | layers together | profiler added | five slowest equal | again | spread | TorchLens |",
-        "|---|---|---|---|---|---|---|---|",
+        f"The {_SLOWEST} slowest layers are compared by their medians. Two are tied if the middle halves of their",
+        "rounds overlap, by the program or by torch.profiler: layers alike in all but their place have no order.",
+        f"`tied` is how many pairs of the {_SLOWEST} slowest are. The last column: {_TRACES} traces of TorchLens",
+        "against torch.profiler by the same rule.",
+        "",
+        "| network | whole run | layers together | profiler added | spread | again | same order | tied | TorchLens |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, (build, make) in NETWORKS.items():
-        model, given = build().eval(), make()
-        look = inspect(model, given)
-        first, second = (look.profile(seconds=SECONDS) for _ in range(2))
-        modules = {path for path, module in model.named_modules() if not any(module.children())}
-        own = [layer for layer in sorted(first.layers, key=lambda each: -each.time.seconds) if layer.path in modules]
-        by_us, by_torch = [layer.path for layer in own[:_SLOWEST]], slowest_by_torch(model, given)
-        time = first.whole.time
-        again = abs(second.whole.time.seconds - time.seconds) / time.seconds
+        answers, ours, theirs = _in_turns(build().eval(), make())
+        pairs = list(combinations(slowest(ours), 2))
         cells = [
             name,
-            f"{1e3 * time.seconds:.2f} ms",
-            f"{first.whole.layers_seconds / time.seconds:.1%}",
-            f"{first.whole.profiler_seconds / time.seconds:.1%}",
-            _compared(by_us, by_torch),
-            f"{again:.1%}",
-            f"{(time.high - time.low) / time.seconds:.1%}",
-            _compared(by_torchlens[name], by_torch),
+            *_whole([answer.whole for answer in answers]),
+            compared(ours, theirs),
+            f"{sum(tied(pair, ours, theirs) for pair in pairs)} of {len(pairs)}",
+            compared(traced[name], theirs),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _compared(paths: list[str], by_torch: list[str]) -> str:
-    return "yes" if paths == by_torch else f"no: {', '.join(paths)} / {', '.join(by_torch)}"
+def _whole(rounds: Sequence[Any]) -> list[str]:
+    """Return what is said of whole runs."""
+    taken = [each.time.seconds for each in rounds]
+    widths = [(each.time.high - each.time.low) / each.time.seconds for each in rounds]
+    apart_by = [abs(after - before) / before for before, after in pairwise(taken)]
+    within = sum(far <= width for far, width in zip(apart_by, widths, strict=False))
+    return [
+        f"{1e3 * median(taken):.2f} ms",
+        f"{median(each.layers_seconds / each.time.seconds for each in rounds):.1%}",
+        f"{median(each.profiler_seconds / each.time.seconds for each in rounds):.1%}",
+        f"{median(widths):.1%}",
+        f"{median(apart_by):.1%} ({within} of {len(apart_by)})" if apart_by else "",
+    ]
 
 
 if __name__ == "__main__":

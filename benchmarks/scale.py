@@ -8,7 +8,7 @@ import gc
 import io
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ from alexnet_cli.tracing.recording.rows import RowBuilder
 from alexnet_cli.tracing.recording.runs import Forward
 
 BLOCKS = (30, 300) if QUICK else (300, 3000)
-RUNS = runs(5)
+RUNS = runs(3)
 SLOW = 1.5
 """Seconds from which a run is not repeated; a tool that takes them for the smaller model does not get the larger."""
 SIZES = {
@@ -38,6 +38,8 @@ SIZES = {
     (32, 16): "Blocks of 32 channels, 16×16: the convolutions compute for about half of a bare forward",
 }
 """Channels and sides of the maps. With the second, 3,000 blocks take about half a second bare on two slow cores."""
+AGAIN = ("bare forward", "empty modes", "alexnet", "torchinfo", "FlopCounterMode", "torchsummary")
+"""What is run with the second as well: the others compute nothing, or take seconds for a few hundred blocks."""
 
 
 class Block(nn.Module):
@@ -191,16 +193,17 @@ def alone(name: str, channels: int, side: int) -> list[list[float]]:
     return times
 
 
-def measured(channels: int, side: int) -> dict[str, list[float]]:
-    """Return the median of each tool for the smaller and, unless that is slow, the larger model.
+def measured(names: Sequence[str], channels: int, side: int) -> dict[str, list[float]]:
+    """Return the median of each of these tools for the smaller and, unless that is slow, the larger model.
 
     The tools run in turns.
     """
-    times = {name: apart(alone, name, channels, side) for name in ALONE}  # before this process has threads
+    times = {name: apart(alone, name, channels, side) for name in names if name in ALONE}  # before there are threads
+    tools = {name: run for name, run in TOOLS.items() if name in names}
     models, images = material(channels, side)
     on_meta = [copy.deepcopy(model).to("meta") for model in models], images.to("meta")
     for turn in range(RUNS + 1):
-        for name, run in TOOLS.items():
+        for name, run in tools.items():
             found = times.setdefault(name, [[] for _ in models])
             where, given = on_meta if name.endswith("meta") else (models, images)
             for place, model in enumerate(where):
@@ -211,7 +214,7 @@ def measured(channels: int, side: int) -> dict[str, list[float]]:
                     found[place].append(taken)
                 if taken > SLOW:
                     break
-    return {name: [statistics.median(each) for each in times[name] if each] for name in (*TOOLS, *ALONE)}
+    return {name: [statistics.median(each) for each in times[name] if each] for name in names}
 
 
 def table() -> str:
@@ -222,11 +225,11 @@ def table() -> str:
     lines = [
         "One thread, on the CPU or, where it says so, on `meta`, where `alexnet` runs by default; all is compared",
         f"with the bare forward on the CPU. What takes over {SLOW} s is run once, and a tool that takes as",
-        f"long for {few} is not run for more.",
+        f"long for {few} is not run for more. The second table has those whose time depends on what is computed.",
         "",
     ]
-    for (channels, side), title in SIZES.items():
-        found = measured(channels, side)
+    for ((channels, side), title), names in zip(SIZES.items(), ((*TOOLS, *ALONE), AGAIN), strict=True):
+        found = measured(names, channels, side)
         base = found["bare forward"]
         lines += [f"{title}.", "", f"| | {few} | against bare | {many} | against bare | ten times the blocks |"]
         lines += ["|---|---|---|---|---|---|"]

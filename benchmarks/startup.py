@@ -13,6 +13,9 @@ from pathlib import Path
 
 from effort import runs
 
+ROUNDS = runs(7)
+PEER_ROUNDS = runs(3)
+"""How often this program and `import torch` are measured, and how often the others, of which each takes seconds."""
 NOTEBOOK = Path(__file__).parent.parent / "tests"
 ALEXNET = str(Path(sys.executable).parent / "alexnet")
 IMPORT_TORCH = "import torch"
@@ -67,33 +70,36 @@ def run_once(command: list[str], environment: dict[str, str]) -> tuple[float, fl
     return time.perf_counter() - start, usage.ru_maxrss / 1024, process.returncode
 
 
-def measure(rounds: int) -> list[tuple[str, float, float, float, bool]]:
+def measure() -> list[tuple[str, float, float, float, bool]]:
     """Return name, median seconds, median ratio, median peak memory and whether it ran, for each command."""
     folder = tempfile.mkdtemp()
     environment = {**os.environ, "ALEXNET_CACHE_DIR": folder, "PYTHONPYCACHEPREFIX": folder + "/bytecode"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # pip compiles what it installs; so is what is timed here
     timed = commands()
-    runs: dict[str, list[tuple[float, float, int]]] = {name: [] for name in timed}
+    done: dict[str, list[tuple[float, float, int]]] = {name: [] for name in timed}
     try:
-        for number in range(rounds + 1):  # the first round warms up
+        for number in range(ROUNDS + 1):  # the first round warms up
             for name, command in timed.items():
+                if name in PEERS and number > PEER_ROUNDS:
+                    continue
                 once = run_once(command, environment)
-                runs[name] += [once] if number else []
+                done[name] += [once] if number else []
     finally:
         shutil.rmtree(folder)
     rows = []
-    for name, found in runs.items():
-        ratios = [mine[0] / base[0] for mine, base in zip(found, runs[IMPORT_TORCH], strict=True)]
+    for name, found in done.items():
+        ratios = [mine[0] / base[0] for mine, base in zip(found, done[IMPORT_TORCH], strict=False)]
         ran = all(code == 0 for *_, code in found) or "usage error" in name
         medians = [statistics.median(values) for values in ([s for s, *_ in found], ratios, [m for _, m, _ in found])]
         rows.append((name, *medians, ran))
     return rows
 
 
-def table(rounds: int = runs(5)) -> str:
+def table() -> str:
     """Return the results as a Markdown table."""
-    lines = ["| whole process | seconds | against `import torch` | peak memory (MiB) |", "|---|---|---|---|"]
-    for name, seconds, ratio, peak, ran in measure(rounds):
+    lines = [f"Medians of {ROUNDS} rounds, of {PEER_ROUNDS} for other tools; ratios are within a round.", ""]
+    lines += ["| whole process | seconds | against `import torch` | peak memory (MiB) |", "|---|---|---|---|"]
+    for name, seconds, ratio, peak, ran in measure():
         shown = f"{seconds:.2f} | {ratio:.2f} | {peak:.0f}" if ran else "failed | | "
         lines.append(f"| {name} | {shown} |")
     return "\n".join(lines)
