@@ -37,11 +37,11 @@ site: ## build the documentation as a site in build/site, in an environment of i
 	.venv-site/bin/pip install --quiet --requirement docs/site/requirements.txt
 	.venv-site/bin/python docs/site/build.py
 
-bench: ## compare with other tools, in an environment of its own; takes more than a quarter of an hour
+bench: ## compare with other tools, in an environment of its own; takes about a quarter of an hour
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --constraint constraints.txt --editable '.[watch]' --requirement benchmarks/requirements.txt
 	.venv-bench/bin/python -m compileall -q src # as pip does for the others, which are not editable
-	.venv-bench/bin/python benchmarks/run.py
+	.venv-bench/bin/python benchmarks/run.py $(BENCH)
 
 matrix: ## run the tests with every supported torch; downloads several gigabytes for each, see CONTRIBUTING.md
 	$(PYTHON) benchmarks/matrix.py $(MATRIX)

@@ -166,12 +166,12 @@ ALONE: dict[str, Tool] = {"TorchLens": by_torchlens}
 
 
 def seconds(run: Tool, model: nn.Module, images: Tensor) -> float:
-    """Return the seconds of one run, after collecting the garbage of earlier ones."""
+    """Return the seconds of CPU time of one run, after collecting the garbage of earlier ones."""
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.redirect_stdout(io.StringIO()):
         run(model, images)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def material(channels: int, side: int) -> tuple[list[nn.Module], Tensor]:
@@ -223,8 +223,8 @@ def table() -> str:
     torch.set_num_threads(1)
     few, many = (f"{count:,} blocks" for count in BLOCKS)
     lines = [
-        "One thread, on the CPU or, where it says so, on `meta`, where `alexnet` runs by default; all is compared",
-        f"with the bare forward on the CPU. What takes over {SLOW} s is run once, and a tool that takes as",
+        "CPU time, one thread, on the CPU or, where it says so, on `meta`, where `alexnet` runs by default; all is",
+        f"compared with the bare forward on the CPU. What takes over {SLOW} s is run once, and a tool that takes as",
         f"long for {few} is not run for more. The second table has those whose time depends on what is computed.",
         "",
     ]
