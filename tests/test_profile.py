@@ -238,6 +238,14 @@ def test_no_layer_is_faster_than_its_floor(monkeypatch):
     assert [layer.path for layer in layers if layer.time.high < (layer.floor_seconds or 0)] == []
 
 
+def test_no_event_cost_more_than_the_shortest_operator():
+    """Three events: runs took 6 s more under the profiler, but an operator with one of them took 0.5 s in all."""
+    report = inspect(nn.Sequential(nn.ReLU(), nn.Tanh()), torch.zeros(1, 4)).report
+    found = profile(replace(report, passes=passes((0.5, 9.5), whole=(4.0, 4.0), seconds=10.0)))
+    assert found.whole.profiler_seconds == 1.5
+    assert [layer.time.seconds for layer in found.layers] == [0.0, 9.0]
+
+
 def test_of_runs_that_other_work_disturbs_little_is_taken_off():
     """The fastest run under the profiler took 1 s more, medians are 4 s apart: 1 s is the profiler's for sure."""
     report = inspect(nn.Sequential(nn.ReLU()), torch.zeros(1, 4)).report

@@ -239,19 +239,31 @@ def _added(passes: Passes) -> float:
     """Return the seconds that the profiler adds to a run.
 
     On an idle machine medians, lower quartiles and fastest runs differ by the same. Where other work disturbs some runs
-    more than others the least difference counts: taking off too much would make layers faster than they can be.
+    more than others the least difference counts: taking off too much would make layers faster than they can be. For the
+    same reason no event cost more than the shortest operator took for each of its own.
     """
     watched, plain = (sorted(times) for times in ([each.seconds for each in passes.passes], passes.whole))
     quartiles = spread(watched).low - spread(plain).low
-    return max(0.0, min(median(watched) - median(plain), quartiles, watched[0] - plain[0]))
+    at_most = median(_shortest(each) * _noted(each) for each in passes.passes)
+    return max(0.0, min(median(watched) - median(plain), quartiles, watched[0] - plain[0], at_most))
+
+
+def _noted(each: Pass) -> int:
+    return sum(each.events) + each.rest_events
+
+
+def _shortest(each: Pass) -> float:
+    """Return the least that an operator took for each event that the profiler noted in it; without any the run's."""
+    found = (step / events for step, events in zip(each.steps, each.events, strict=True) if events)
+    return min(found, default=each.seconds)
 
 
 def _taken(report: Report, passes: Passes, owner: Sequence[int]) -> dict[int | None, _Taken]:
     operations, runs = tape_of(report).operations, len(passes.passes)
     taken: dict[int | None, _Taken] = defaultdict(lambda: _Taken(runs))
+    added = _added(passes)
     for at, each in enumerate(passes.passes):
-        events = sum(each.events) + each.rest_events
-        for_event = _added(passes) / events if events else 0.0
+        for_event = added / (_noted(each) or 1)
         for place, position in enumerate(each.positions):
             row = operations[position].row
             own = taken[None if row is None else owner[row]]
