@@ -357,6 +357,21 @@ def test_batch_norm(shape, dtype, training, affine):
     same(aten.native_batch_norm.default, tensor(shape, dtype), *weights, channels, channels, training, 0.1, 1e-5)
 
 
+@given(st.data(), st.lists(SIZES, min_size=2, max_size=5), st.booleans())
+def test_batch_norm_of_any_order_of_memory(data, shape, training):
+    order = data.draw(st.permutations(range(len(shape))))
+    part = data.draw(st.sampled_from([slice(None), slice(None, None, 2)]))
+    maps = tensor(shape).permute(order)[..., part]
+    channels = tensor((maps.shape[1],))
+    same(aten.native_batch_norm.default, maps, *[channels] * 4, training, 0.1, 1e-5)
+
+
+def test_a_batch_norm_of_rows_that_are_transposed_is_answered():
+    """As a recurrent layer returns them; torch's rule for `meta` keeps their order, its kernel does not."""
+    rows, channels = tensor((3, 2, 6)).transpose(0, 1), tensor((3,))
+    assert same(aten.native_batch_norm.default, rows, *[channels] * 4, False, 0.1, 1e-5)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_a_batch_norm_of_maps_is_answered(training):
     images, channels = tensor((2, 3, 4, 4)), tensor((3,))

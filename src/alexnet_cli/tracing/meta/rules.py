@@ -269,8 +269,12 @@ def _batch_norm(given: Tensor, weight: Any, bias: Any, mean: Any, variance: Any,
     if given.dim() < _BATCH_AND_CHANNELS or given.dtype not in (torch.float32, torch.float64):
         return NotImplemented
     of_channels = [tensor for tensor in (weight, bias, mean, variance) if tensor is not None]
-    if not plain(given, *of_channels) or any(tensor.shape != given.shape[1:2] for tensor in of_channels):
+    if not given.is_meta or any(tensor.shape != given.shape[1:2] for tensor in of_channels):
         return NotImplemented
+    if of_channels and not (plain(*of_channels) and of_channels[0].dtype == given.dtype):
+        return NotImplemented
+    if not given.is_contiguous() and given.dim() >= _IMAGES and given.stride(1) == min(given.stride()):
+        return NotImplemented  # channels last stay so; other orders become row-major, which torch's own rule leaves
     if not training and (mean is None or variance is None):
         return NotImplemented
     saved = given.shape[1] if training else 0
