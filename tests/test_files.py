@@ -18,18 +18,20 @@ DISTURBED = textwrap.dedent("""
     from pathlib import Path
     from alexnet_cli.answers.files import write_file, written_beside
 
-    event, how, file, many = sys.argv[1], getattr(signal, sys.argv[2]), Path(sys.argv[3]), sys.argv[4] == "many"
+    event, how, file, kind = sys.argv[1], getattr(signal, sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
+    if kind == "named" and hasattr(os, "O_TMPFILE"):
+        del os.O_TMPFILE
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     once = []
 
     def heard(name, given):
-        if name == event and ".alexnet-" in str(given[0]) and not once:
+        if name == event and any(".alexnet-" in str(each) for each in given) and not once:
             once.append(name)
             os.kill(os.getpid(), how)
 
     sys.addaudithook(heard)
-    if many:
+    if kind == "many":
         with written_beside(file) as made:
             made.write_bytes(b"new")
     else:
@@ -38,17 +40,31 @@ DISTURBED = textwrap.dedent("""
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize("event", ["open", "os.chmod", "os.rename", "os.mkdir"])
-@pytest.mark.parametrize("many", ["one", "many"])
-def test_a_signal_at_any_write_leaves_one_whole_file(tmp_path, event, how, many):
+@pytest.mark.parametrize("event", ["open", "os.link", "os.chmod", "os.rename", "os.mkdir"])
+@pytest.mark.parametrize("kind", ["one", "named", "many"])
+def test_a_signal_at_any_write_leaves_one_whole_file(tmp_path, event, how, kind):
+    """Where the system can, a single file is `one` that has no name before it is whole; else it is `named` from the
+    first. Of several, each is in a folder before."""
     file = tmp_path / "answer.txt"
     file.write_bytes(b"old")
-    command = [sys.executable, "-c", DISTURBED, event, how, str(file), many]
+    command = [sys.executable, "-c", DISTURBED, event, how, str(file), kind]
     done = subprocess.run(command, capture_output=True, check=False)
-    never = event == "os.mkdir" and many == "one"  # a single file needs no folder
+    if kind == "one" and not hasattr(os, "O_TMPFILE"):
+        kind = "named"
+    never = event in {"one": ("open", "os.mkdir"), "named": ("os.link", "os.mkdir"), "many": ("os.link",)}[kind]
     assert done.returncode == (0 if never else -getattr(signal, how)), done.stderr
     assert file.read_bytes() in (b"old", b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["answer.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without a name")
+def test_a_process_that_is_killed_while_it_writes_leaves_nothing(tmp_path):
+    file = tmp_path / "answer.txt"
+    file.write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", DISTURBED, "os.link", "SIGKILL", str(file), "one"], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [entry.name for entry in tmp_path.iterdir()] == ["answer.txt"]
+    assert file.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("write", [write_file, None])

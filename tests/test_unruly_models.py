@@ -304,6 +304,16 @@ def test_files_that_are_no_models(alexnet, tmp_path, target, code, said):
     assert said in answer.err
 
 
+@pytest.mark.parametrize("words", ["--help", "summary --help", "--version", "models", "summary"])
+def test_a_pipe_that_nobody_reads_is_no_error(words):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "alexnet_cli", *words.split()]
+    with os.fdopen(write, "wb") as unread:
+        done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize(
     ("words", "closed", "code", "said"),
     [

@@ -118,8 +118,15 @@ class Faults:
         allowed = {0, -which} | ({130} if which == signal.SIGINT else set())
         if defect is None and code not in allowed:
             defect = f"exit {code}: {err[-800:]}"
+        if which == signal.SIGKILL and line.startswith("export"):
+            self._forget_folders()
         defect = defect or self._left(before, name, line, old=old)
         return Tried(str(code), defect, f"{which.name} after {moment:.3f} s: {line}", which.name)
+
+    def _forget_folders(self) -> None:
+        """Remove where files were made that are not put in place yet: torch exports to a folder of its own."""
+        for path in self.folder.glob(".alexnet-*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _at_a_write(self, number: int, chance: Random) -> Tried:
         del number
@@ -138,8 +145,7 @@ class Faults:
         if defect is None and code not in allowed:
             defect = f"exit {code}: {err[-800:]}"
         if how == "SIGKILL":  # between two calls of the system nothing can be cleaned up
-            for path in self.folder.glob(".alexnet-*"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._forget_folders()
         defect = defect or self._left(before, name, line, old=old)
         return Tried(str(code), defect, f"{how} at write {at}: {line}", "at a write")
 

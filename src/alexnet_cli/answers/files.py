@@ -38,12 +38,24 @@ def write_file(path: Path, data: bytes) -> None:
             place.write_bytes(data)
             return
         with _hidden_beside(place) as hidden:
-            with open(os.open(hidden, _NEW, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
-                file.write(data)
+            _make(hidden, data)
             hidden.chmod(_mode(place))
             hidden.replace(place)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _make(place: Path, data: bytes) -> None:
+    """Make a file; where the system can, it has no name before it is whole, so a process that is killed leaves none."""
+    try:
+        with open(os.open(place.parent, os.O_WRONLY | os.O_TMPFILE, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor
+            file.write(data)
+            file.flush()
+            # with a folder's descriptor Python follows the link in /proc, whose path is absolute
+            os.link(f"/proc/self/fd/{file.fileno()}", place, src_dir_fd=file.fileno())
+    except (AttributeError, OSError):
+        with open(os.open(place, _NEW, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
+            file.write(data)
 
 
 @contextmanager

@@ -81,9 +81,7 @@ def _not_named() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code; errors go to stderr, and to stdout as JSON if that was asked for."""
     try:
-        app = command_line([*arguments, *os.environ.get("COMP_WORDS", "").split()])  # the shell's, when it completes
-        code = app(list(arguments) or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
+        code = _answered(arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     except AlexnetError as error:
@@ -100,6 +98,20 @@ def run(arguments: Sequence[str]) -> int:
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
         interrupted()
     return int(code or 0)
+
+
+def _answered(arguments: Sequence[str]) -> int | None:
+    """Run a command line; it is not an error that nobody reads what it prints."""
+    app = command_line([*arguments, *os.environ.get("COMP_WORDS", "").split()])  # the shell's, when it completes
+    try:
+        code: int | None = app(list(arguments) or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit) as ended:  # click exits where its help meets a closed pipe
+        if isinstance(ended, SystemExit) and not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        abandon_stdout()
+        return 0
+    return code
 
 
 def _failed(error: AlexnetError, arguments: Sequence[str]) -> int:
