@@ -304,6 +304,22 @@ def test_files_that_are_no_models(alexnet, tmp_path, target, code, said):
     assert said in answer.err
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("words", ["summary", "memory --json", "fit --budget 100B"])
+def test_a_model_that_closes_its_streams(tmp_path, words, stream):
+    """What it prints goes to stderr, which messages need too."""
+    (tmp_path / "closes.py").write_text(
+        "import sys\nfrom torch import nn\n\nclass Closes(nn.Linear):\n    def forward(self, x):\n"
+        f"        sys.{stream}.close()\n        return super().forward(x)\n\ndef model():\n    return Closes(4, 5)\n"
+    )
+    command = [sys.executable, "-m", "alexnet_cli", *words.split(), "closes.py:model", "-i", "4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    missed = "nothing fits" in done.stderr
+    assert done.returncode == (1 if missed else 0), done.stderr
+    assert missed is words.startswith("fit")
+    assert done.stdout
+
+
 @pytest.mark.parametrize("words", ["--help", "summary --help", "--version", "models", "summary"])
 def test_a_pipe_that_nobody_reads_is_no_error(words):
     read, write = os.pipe()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 import torch
 
@@ -27,7 +28,9 @@ def undisturbed() -> Iterator[None]:
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call] # torch leaves it untyped
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices))
-        stack.enter_context(redirect_stdout(sys.stderr))
+        shared = None if sys.stderr is None else _Shared(sys.stderr)
+        stack.enter_context(redirect_stdout(shared))
+        stack.enter_context(redirect_stderr(shared))
         stack.enter_context(_descriptor_of_stdout_to_stderr())
         stack.enter_context(_settings())
         stack.enter_context(default_device_kept())
@@ -41,6 +44,19 @@ def undisturbed() -> Iterator[None]:
         finally:
             if os.getpid() != process:  # the model forked and came back twice; one answer is enough
                 os._exit(0)
+
+
+class _Shared:
+    """A stream that a model's code may use, and not close."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def close(self) -> None:
+        """Leave it open for what this program has to say."""
 
 
 @contextmanager
