@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,13 @@ OURS = str(Path(alexnet_cli.__file__).parent)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _what_other_tests_left_is_not_looked_at() -> Iterator[None]:
-    """Collect once what is garbage by now: `steps` collects before it counts, which takes seconds with all of torch."""
+def _what_other_tests_left_is_not_looked_at() -> None:
+    """Collect once what is garbage by now: `steps` collects before it counts, which takes seconds with all of torch.
+
+    What is frozen stays so: the libraries are among it, as `conftest` has it.
+    """
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def traced(make: Callable[[], nn.Module], **options) -> Report:
