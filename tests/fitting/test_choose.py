@@ -52,6 +52,11 @@ class Steps:
         return product((False, True), repeat=len(self.chain))
 
 
+@pytest.fixture(scope="module")
+def uneven_steps() -> Steps:
+    return Steps(uneven(), "64:int64", 16)
+
+
 def choice_of(steps, budget):
     """Return the blocks that are run again; nothing is rounded in chains as short as these."""
     best = steps.composed.best(budget)
@@ -94,22 +99,21 @@ def test_what_is_composed_of_four_steps_is_what_any_other_takes(name):
 
 
 @frees_alike_each_time
-def test_it_holds_for_the_second_of_several_micro_batches():
+def test_it_holds_for_the_second_of_several_micro_batches(uneven_steps):
     steps = Steps(uneven(), "64:int64", 16, micro_batches=4)
-    whole = Steps(uneven(), "64:int64", 16).composed
+    whole = uneven_steps.composed
     fewer = compose(steps.chain, steps.step, lambda report, chain: work_again(report, chain, ROOF), (whole, 4))
     for choice in ((True, False, False, True, True), (False, True, True, False, False)):
         assert steps.composed.peak(choice) == steps.peak(choice)
         assert fewer.peak(choice) == steps.peak(choice)
 
 
-def test_states_that_are_taken_together_cost_no_more_than_is_said(monkeypatch):
+def test_states_that_are_taken_together_cost_no_more_than_is_said(uneven_steps, monkeypatch):
     """Work in the budget is then at most the least work in a budget that is so much smaller."""
-    steps = Steps(uneven(), "64:int64", 16)
-    composed = steps.composed
+    composed = uneven_steps.composed
     of = {
         choice: (composed.peak(choice), sum(work[0] for own, work in zip(choice, composed.work, strict=True) if own))
-        for choice in steps.choices()
+        for choice in uneven_steps.choices()
     }
     monkeypatch.setattr(choose, "MOST_STATES", 3)
     rounded = set()
@@ -188,16 +192,22 @@ def test_a_model_is_left_as_it_was():
     assert {name: vars(module) for name, module in model.named_modules()} == before
 
 
+@pytest.fixture(scope="module")
+def without_update(uneven_steps):
+    """Return a step that ends with its gradients and what it takes, for one micro-batch and for four."""
+    blocks = tuple(block.paths for block in uneven_steps.chain[::2])
+    steps = {number: TrainingStep("none", amp="bf16", checkpoint=blocks, micro_batches=number) for number in (1, 4)}
+    return {number: (step, split(uneven_steps.traced(step), ROOF, number)[0]) for number, step in steps.items()}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum", "adamw"])
-def test_a_step_is_the_sum_of_its_halves(optimizer):
+def test_a_step_is_the_sum_of_its_halves(uneven_steps, without_update, optimizer):
     """What leads to the gradients was traced with one optimiser or none, the update with other gradients."""
-    steps = Steps(uneven(), "64:int64", 16)
-    blocks = tuple(block.paths for block in steps.chain[::2])
+    plain = {foreach: uneven_steps.traced(TrainingStep(optimizer, foreach=foreach)) for foreach in (False, True)}
     for foreach, number in ((True, 1), (False, 4), (True, 4)):
-        update = split(steps.traced(TrainingStep(optimizer, foreach=foreach)), ROOF)[1]
-        changed = TrainingStep("none", amp="bf16", checkpoint=blocks, micro_batches=number)
-        gradients = split(steps.traced(changed), ROOF, number)[0]
-        whole = steps.traced(replace(changed, optimizer=optimizer, foreach=foreach))
+        update = split(plain[foreach], ROOF)[1]
+        changed, gradients = without_update[number]
+        whole = uneven_steps.traced(replace(changed, optimizer=optimizer, foreach=foreach))
         moments = timeline(whole)
         assert update.peak_with(gradients) == peak_of(moments).bytes
         assert update.bytes_after(gradients) == max(at.bytes for at in moments if at.phase == "optimizer")
