@@ -6,160 +6,75 @@ but never a failed import. A torch upgrade starts here. Imported only where torc
 
 from __future__ import annotations
 
-from alexnet_cli.torch_insides.checkpoints import meta_storages_are_marked, place_in_file, sparse_tensors_unchecked
-from alexnet_cli.torch_insides.compiler import (
-    compiled_graphs,
-    compiler_is_loaded,
-    imports_unwatched,
-    no_compiler,
-    spare_compiler,
-)
-from alexnet_cli.torch_insides.modules import (
-    ConvNd,
-    DropoutNd,
-    NormBase,
-    buffers_of,
-    has_parts_or_hooks,
-    hooks_of,
-    own_buffers,
-    own_modules,
-    own_parameters,
-    packed_below,
-    packed_bytes,
-    packed_tensors,
-    parameters_of,
-    stored_bytes,
-    tensors_inside,
-)
-from alexnet_cli.torch_insides.names import NAMES
-from alexnet_cli.torch_insides.operators import (
-    DEVICE_ASKED,
-    convolution_kernel,
-    flex_attention_written_out,
-    has_kernel,
-    has_tag,
-    higher_order_kernel,
-    is_higher_order,
-    kernel_of,
-    kernel_replaced,
-    operator_named,
-    overload_named,
-    pretended_device,
-    schema_of,
-)
-from alexnet_cli.torch_insides.pipelines import (
-    Action,
-    actions_told,
-    interleaved_actions,
-    pipeline_stages_know_shapes,
-    prepare_pipeline_stages,
-    runs_pipelines,
-)
-from alexnet_cli.torch_insides.ranks import (
-    all_to_all_differentiable,
-    bucket_assignment,
-    ddp_buckets_given,
-    distributed_classes,
-    fake_store,
-    forget_shardings,
-    fsdp_collectives_told,
-    group_name,
-    local_tensor,
-    ring_attention,
-    shapes_worked_out_unseen,
-)
-from alexnet_cli.torch_insides.running import (
-    DeviceMode,
-    DisableTorchFunction,
-    DispatchMode,
-    backward_node,
-    default_device_kept,
-    device_constructors,
-    fake_tensor_mode,
-    function_modes,
-    is_view,
-    made_state,
-    no_modes,
-    raw_events,
-    sequence_number,
-    storage_behind,
-    storage_identity,
-    storages_resized,
-    without_values,
-    writes_to,
-)
-
-__all__ = [
-    "DEVICE_ASKED",
-    "NAMES",
-    "Action",
-    "ConvNd",
-    "DeviceMode",
-    "DisableTorchFunction",
-    "DispatchMode",
-    "DropoutNd",
-    "NormBase",
-    "actions_told",
-    "all_to_all_differentiable",
-    "backward_node",
-    "bucket_assignment",
-    "buffers_of",
-    "compiled_graphs",
-    "compiler_is_loaded",
-    "convolution_kernel",
-    "ddp_buckets_given",
-    "default_device_kept",
-    "device_constructors",
-    "distributed_classes",
-    "fake_store",
-    "fake_tensor_mode",
-    "flex_attention_written_out",
-    "forget_shardings",
-    "fsdp_collectives_told",
-    "function_modes",
-    "group_name",
-    "has_kernel",
-    "has_parts_or_hooks",
-    "has_tag",
-    "higher_order_kernel",
-    "hooks_of",
-    "imports_unwatched",
-    "interleaved_actions",
-    "is_higher_order",
-    "is_view",
-    "kernel_of",
-    "kernel_replaced",
-    "local_tensor",
-    "made_state",
-    "meta_storages_are_marked",
-    "no_compiler",
-    "no_modes",
-    "operator_named",
-    "overload_named",
-    "own_buffers",
-    "own_modules",
-    "own_parameters",
-    "packed_below",
-    "packed_bytes",
-    "packed_tensors",
-    "parameters_of",
-    "pipeline_stages_know_shapes",
-    "place_in_file",
-    "prepare_pipeline_stages",
-    "pretended_device",
-    "raw_events",
-    "ring_attention",
-    "runs_pipelines",
-    "schema_of",
-    "sequence_number",
-    "shapes_worked_out_unseen",
-    "spare_compiler",
-    "sparse_tensors_unchecked",
-    "storage_behind",
-    "storage_identity",
-    "storages_resized",
-    "stored_bytes",
-    "tensors_inside",
-    "without_values",
-    "writes_to",
-]
+from alexnet_cli.torch_insides.checkpoints import meta_storages_are_marked as meta_storages_are_marked
+from alexnet_cli.torch_insides.checkpoints import place_in_file as place_in_file
+from alexnet_cli.torch_insides.checkpoints import sparse_tensors_unchecked as sparse_tensors_unchecked
+from alexnet_cli.torch_insides.compiler import compiled_graphs as compiled_graphs
+from alexnet_cli.torch_insides.compiler import compiler_is_loaded as compiler_is_loaded
+from alexnet_cli.torch_insides.compiler import imports_unwatched as imports_unwatched
+from alexnet_cli.torch_insides.compiler import no_compiler as no_compiler
+from alexnet_cli.torch_insides.compiler import spare_compiler as spare_compiler
+from alexnet_cli.torch_insides.modules import ConvNd as ConvNd
+from alexnet_cli.torch_insides.modules import DropoutNd as DropoutNd
+from alexnet_cli.torch_insides.modules import NormBase as NormBase
+from alexnet_cli.torch_insides.modules import buffers_of as buffers_of
+from alexnet_cli.torch_insides.modules import has_parts_or_hooks as has_parts_or_hooks
+from alexnet_cli.torch_insides.modules import hooks_of as hooks_of
+from alexnet_cli.torch_insides.modules import own_buffers as own_buffers
+from alexnet_cli.torch_insides.modules import own_modules as own_modules
+from alexnet_cli.torch_insides.modules import own_parameters as own_parameters
+from alexnet_cli.torch_insides.modules import packed_below as packed_below
+from alexnet_cli.torch_insides.modules import packed_bytes as packed_bytes
+from alexnet_cli.torch_insides.modules import packed_tensors as packed_tensors
+from alexnet_cli.torch_insides.modules import parameters_of as parameters_of
+from alexnet_cli.torch_insides.modules import stored_bytes as stored_bytes
+from alexnet_cli.torch_insides.modules import tensors_inside as tensors_inside
+from alexnet_cli.torch_insides.names import NAMES as NAMES
+from alexnet_cli.torch_insides.operators import DEVICE_ASKED as DEVICE_ASKED
+from alexnet_cli.torch_insides.operators import convolution_kernel as convolution_kernel
+from alexnet_cli.torch_insides.operators import flex_attention_written_out as flex_attention_written_out
+from alexnet_cli.torch_insides.operators import has_kernel as has_kernel
+from alexnet_cli.torch_insides.operators import has_tag as has_tag
+from alexnet_cli.torch_insides.operators import higher_order_kernel as higher_order_kernel
+from alexnet_cli.torch_insides.operators import is_higher_order as is_higher_order
+from alexnet_cli.torch_insides.operators import kernel_of as kernel_of
+from alexnet_cli.torch_insides.operators import kernel_replaced as kernel_replaced
+from alexnet_cli.torch_insides.operators import operator_named as operator_named
+from alexnet_cli.torch_insides.operators import overload_named as overload_named
+from alexnet_cli.torch_insides.operators import pretended_device as pretended_device
+from alexnet_cli.torch_insides.operators import schema_of as schema_of
+from alexnet_cli.torch_insides.pipelines import Action as Action
+from alexnet_cli.torch_insides.pipelines import actions_told as actions_told
+from alexnet_cli.torch_insides.pipelines import interleaved_actions as interleaved_actions
+from alexnet_cli.torch_insides.pipelines import pipeline_stages_know_shapes as pipeline_stages_know_shapes
+from alexnet_cli.torch_insides.pipelines import prepare_pipeline_stages as prepare_pipeline_stages
+from alexnet_cli.torch_insides.pipelines import runs_pipelines as runs_pipelines
+from alexnet_cli.torch_insides.ranks import all_to_all_differentiable as all_to_all_differentiable
+from alexnet_cli.torch_insides.ranks import bucket_assignment as bucket_assignment
+from alexnet_cli.torch_insides.ranks import ddp_buckets_given as ddp_buckets_given
+from alexnet_cli.torch_insides.ranks import distributed_classes as distributed_classes
+from alexnet_cli.torch_insides.ranks import fake_store as fake_store
+from alexnet_cli.torch_insides.ranks import forget_shardings as forget_shardings
+from alexnet_cli.torch_insides.ranks import fsdp_collectives_told as fsdp_collectives_told
+from alexnet_cli.torch_insides.ranks import group_name as group_name
+from alexnet_cli.torch_insides.ranks import local_tensor as local_tensor
+from alexnet_cli.torch_insides.ranks import ring_attention as ring_attention
+from alexnet_cli.torch_insides.ranks import shapes_worked_out_unseen as shapes_worked_out_unseen
+from alexnet_cli.torch_insides.running import DeviceMode as DeviceMode
+from alexnet_cli.torch_insides.running import DisableTorchFunction as DisableTorchFunction
+from alexnet_cli.torch_insides.running import DispatchMode as DispatchMode
+from alexnet_cli.torch_insides.running import backward_node as backward_node
+from alexnet_cli.torch_insides.running import default_device_kept as default_device_kept
+from alexnet_cli.torch_insides.running import device_constructors as device_constructors
+from alexnet_cli.torch_insides.running import fake_tensor_mode as fake_tensor_mode
+from alexnet_cli.torch_insides.running import function_modes as function_modes
+from alexnet_cli.torch_insides.running import is_view as is_view
+from alexnet_cli.torch_insides.running import made_state as made_state
+from alexnet_cli.torch_insides.running import no_modes as no_modes
+from alexnet_cli.torch_insides.running import raw_events as raw_events
+from alexnet_cli.torch_insides.running import sequence_number as sequence_number
+from alexnet_cli.torch_insides.running import storage_behind as storage_behind
+from alexnet_cli.torch_insides.running import storage_identity as storage_identity
+from alexnet_cli.torch_insides.running import storages_resized as storages_resized
+from alexnet_cli.torch_insides.running import without_values as without_values
+from alexnet_cli.torch_insides.running import writes_to as writes_to
