@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
 from msgspec import Struct
@@ -147,3 +147,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {key!r} is repeated")
         found[key] = value
     return found
+
+
+def is_size(number: object) -> bool:
+    """Tell whether a number can be a size; by type, as True is an int too."""
+    return type(number) is int and 0 <= number <= LARGEST
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name stays in the folder, on any system."""
+    return name == PurePosixPath(name).name == PureWindowsPath(name).name and "\0" not in name

@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from math import prod
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.checkpoint.contents import LARGEST, LARGEST_HEADER, Contents, Stored, damaged, opened
+from alexnet_cli.targets.checkpoint.contents import (
+    LARGEST,
+    LARGEST_HEADER,
+    Contents,
+    Stored,
+    damaged,
+    is_plain_name,
+    is_size,
+    opened,
+)
 from alexnet_cli.targets.checkpoint.plain_pickle import Made, Name, Refused, read_plain
 from alexnet_cli.targets.checkpoint.safetensors import DTYPES, MOST_DIMENSIONS
 
@@ -107,7 +116,7 @@ def _sizes(value: object) -> tuple[int, ...] | None:
     sizes = value.arguments[0] if value.arguments else ()
     if not isinstance(sizes, tuple) or len(sizes) > MOST_DIMENSIONS:
         return None
-    return sizes if all(type(size) is int and 0 <= size <= LARGEST for size in sizes) else None
+    return sizes if all(map(is_size, sizes)) else None
 
 
 def _of_the_model(held: dict[str, Stored], planner_data: Any) -> tuple[str, dict[str, Stored]]:
@@ -135,7 +144,7 @@ def _place(path: Any, key: str) -> tuple[str, str]:
 def _missing(path: Path, storage_data: Any) -> str | None:
     """Say which of the files with the values are not there; only plain names are looked for."""
     names = set(_file_names(storage_data))
-    missing = sorted(name for name in names if not _is_plain(name) or not (path.parent / name).is_file())
+    missing = sorted(name for name in names if not is_plain_name(name) or not (path.parent / name).is_file())
     return f"{len(missing):,} of its {len(names):,} files are not in the folder" if missing else None
 
 
@@ -144,7 +153,3 @@ def _file_names(storage_data: Any) -> Iterator[str]:
         name = info.get("relative_path") if isinstance(info, Made) else None
         if isinstance(name, str):
             yield name
-
-
-def _is_plain(name: str) -> bool:
-    return name == PurePosixPath(name).name == PureWindowsPath(name).name and "\0" not in name

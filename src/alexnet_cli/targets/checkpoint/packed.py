@@ -12,7 +12,7 @@ from math import prod
 from typing import NamedTuple
 
 from alexnet_cli.tape import Shape
-from alexnet_cli.targets.checkpoint.contents import LARGEST, Stored
+from alexnet_cli.targets.checkpoint.contents import Stored, is_size
 
 _INT32_BITS = 32
 _NIBBLES = 2  # 4-bit values in a byte
@@ -80,7 +80,7 @@ def _shape_in(data: bytes) -> Shape | None:
         found = json.loads(data)["shape"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return tuple(found) if isinstance(found, list) and all(_is_size(size) for size in found) else None
+    return tuple(found) if isinstance(found, list) and all(is_size(size) for size in found) else None
 
 
 def _as_it_is(packed: Packed) -> Logical | None:
@@ -176,7 +176,7 @@ def _torchao(packed: Packed) -> Logical | None:
         target = (data.get("target_dtype") or {}).get("_data", "")
     except (ValueError, AttributeError, RecursionError):
         return None
-    if isinstance(said, list) and all(_is_size(size) for size in said) and prod(said) <= main.size_bytes * _MOST_BITS:
+    if isinstance(said, list) and all(is_size(size) for size in said) and prod(said) <= main.size_bytes * _MOST_BITS:
         return Logical(tuple(said), "int4" if "Int4" in kind else main.dtype)
     if main.dtype == "int8" or main.dtype.startswith("float8"):
         return Logical(main.shape, str(target) or main.dtype)
@@ -193,10 +193,6 @@ def _blocks(main: Stored, scale: Stored, bits: int, block: int, dtype: str) -> L
 
 def _matrices(*tensors: Stored | None) -> bool:
     return all(tensor is not None and len(tensor.shape) == _MATRIX for tensor in tensors)
-
-
-def _is_size(number: object) -> bool:
-    return type(number) is int and 0 <= number <= LARGEST
 
 
 _STATES = (".quant_state.bitsandbytes__nf4", ".quant_state.bitsandbytes__fp4")

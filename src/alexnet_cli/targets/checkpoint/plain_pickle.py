@@ -68,7 +68,7 @@ class _Machine:
         self.memo: list[Any] = []
 
     def run(self) -> Any:
-        steps: list[Callable[[], None] | None] = [None] * 256
+        steps: list[Callable[[], object] | None] = [None] * 256
         for code, run in _INSTRUCTIONS.items():
             steps[ord(code)] = MethodType(run, self)
         data, stop = self.data, ord(".")
@@ -91,46 +91,6 @@ class _Machine:
     def size(self, count: int) -> int:
         return int.from_bytes(self.take(count), "little")
 
-    def protocol(self) -> None:
-        self.take(1)
-
-    def frame(self) -> None:
-        self.take(8)
-
-    def none(self) -> None:
-        self.stack.append(None)
-
-    def true(self) -> None:
-        self.stack.append(True)
-
-    def false(self) -> None:
-        self.stack.append(False)
-
-    def int1(self) -> None:
-        self.stack.append(self.data[self.at])
-        self.at += 1
-
-    def int2(self) -> None:
-        self.stack.append(self.size(2))
-
-    def int4(self) -> None:
-        self.stack.append(_INT.unpack(self.take(4))[0])
-
-    def long(self) -> None:
-        self.stack.append(int.from_bytes(self.take(self.size(1)), "little", signed=True))
-
-    def float(self) -> None:
-        self.stack.append(_FLOAT.unpack(self.take(8))[0])
-
-    def text1(self) -> None:
-        self.stack.append(self.take(self.size(1)).decode())
-
-    def text4(self) -> None:
-        self.stack.append(self.take(self.size(4)).decode())
-
-    def text8(self) -> None:
-        self.stack.append(self.take(self.size(8)).decode())
-
     def memoize(self) -> None:
         self.memo.append(self.stack[-1])
 
@@ -147,13 +107,6 @@ class _Machine:
     def put4(self) -> None:
         self.put(self.size(4))
 
-    def get1(self) -> None:
-        self.stack.append(self.memo[self.data[self.at]])
-        self.at += 1
-
-    def get4(self) -> None:
-        self.stack.append(self.memo[self.size(4)])
-
     def pop(self) -> None:
         self.stack.pop()
 
@@ -168,15 +121,6 @@ class _Machine:
 
     def pop_mark(self) -> None:
         self.since_mark()
-
-    def empty_tuple(self) -> None:
-        self.stack.append(())
-
-    def empty_list(self) -> None:
-        self.stack.append([])
-
-    def empty_dict(self) -> None:
-        self.stack.append({})
 
     def tuple(self) -> None:
         self.stack.append(tuple(self.since_mark()))
@@ -249,31 +193,41 @@ class _Machine:
         return top
 
 
-_INSTRUCTIONS: dict[str, Callable[[_Machine], None]] = {
-    "\x80": _Machine.protocol,
-    "\x95": _Machine.frame,
-    "N": _Machine.none,
-    "\x88": _Machine.true,
-    "\x89": _Machine.false,
-    "K": _Machine.int1,
-    "M": _Machine.int2,
-    "J": _Machine.int4,
-    "\x8a": _Machine.long,
-    "G": _Machine.float,
-    "\x8c": _Machine.text1,
-    "X": _Machine.text4,
-    "\x8d": _Machine.text8,
+_VALUES: dict[str, Callable[[_Machine], Any]] = {
+    "N": lambda _: None,
+    "\x88": lambda _: True,
+    "\x89": lambda _: False,
+    ")": lambda _: (),
+    "]": lambda _: [],
+    "}": lambda _: {},
+    "K": lambda machine: machine.size(1),
+    "M": lambda machine: machine.size(2),
+    "J": lambda machine: _INT.unpack(machine.take(4))[0],
+    "\x8a": lambda machine: int.from_bytes(machine.take(machine.size(1)), "little", signed=True),
+    "G": lambda machine: _FLOAT.unpack(machine.take(8))[0],
+    "\x8c": lambda machine: machine.take(machine.size(1)).decode(),
+    "X": lambda machine: machine.take(machine.size(4)).decode(),
+    "\x8d": lambda machine: machine.take(machine.size(8)).decode(),
+    "h": lambda machine: machine.memo[machine.size(1)],
+    "j": lambda machine: machine.memo[machine.size(4)],
+}
+"""Instructions that put a value on the stack."""
+
+
+def _pushing(read: Callable[[_Machine], Any]) -> Callable[[_Machine], None]:
+    return lambda machine: machine.stack.append(read(machine))
+
+
+_INSTRUCTIONS: dict[str, Callable[[_Machine], object]] = {
+    **{code: _pushing(read) for code, read in _VALUES.items()},
+    "\x80": lambda machine: machine.take(1),  # the protocol
+    "\x95": lambda machine: machine.take(8),  # the length of a frame
     "\x94": _Machine.memoize,
     "q": _Machine.put1,
     "r": _Machine.put4,
-    "h": _Machine.get1,
-    "j": _Machine.get4,
     "0": _Machine.pop,
     "1": _Machine.pop_mark,
     "(": _Machine.mark,
-    ")": _Machine.empty_tuple,
-    "]": _Machine.empty_list,
-    "}": _Machine.empty_dict,
     "t": _Machine.tuple,
     "\x85": _Machine.tuple1,
     "\x86": _Machine.tuple2,

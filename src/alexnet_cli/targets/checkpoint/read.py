@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from alexnet_cli.errors import TargetError
 from alexnet_cli.report import Model, Report, Totals
@@ -16,6 +16,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     Contents,
     Stored,
     damaged,
+    is_plain_name,
     opened,
     read_json,
 )
@@ -169,14 +170,9 @@ def weight_map(path: Path, suffixes: tuple[str, ...]) -> dict[str, str]:
     if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
         raise damaged(path, "it has no weight_map from tensors to files")
     for name in dict.fromkeys(places.values()):
-        if not _is_plain_name(name) or not name.endswith(suffixes):
+        if not is_plain_name(name) or not name.endswith(suffixes):
             raise damaged(path, f"it names {name!r}, which is not a {' or '.join(suffixes)} file beside it")
     return places
-
-
-def _is_plain_name(name: str) -> bool:
-    """Tell whether a name stays in the folder, on any system."""
-    return name == PurePosixPath(name).name == PureWindowsPath(name).name and "\0" not in name
 
 
 def _with_own_ties(tensors: dict[str, Stored], places: dict[str, str]) -> dict[str, Stored]:

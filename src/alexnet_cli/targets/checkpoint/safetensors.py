@@ -14,11 +14,11 @@ from typing import Any, BinaryIO, NamedTuple
 from msgspec.structs import replace
 
 from alexnet_cli.targets.checkpoint.contents import (
-    LARGEST,
     LARGEST_HEADER,
     Contents,
     Stored,
     damaged,
+    is_size,
     opened,
     read_json,
 )
@@ -146,7 +146,7 @@ def _span(path: Path, key: str, entry: Any) -> _Span:
         raise damaged(path, f"the tensor {key!r} needs a dtype, a shape and two data_offsets, and nothing else")
     if dtype not in DTYPES:
         raise damaged(path, f"the tensor {key!r} has the unknown dtype {dtype!r}")
-    if len(shape) > MOST_DIMENSIONS or not (_is_size(begin) and _is_size(end) and all(map(_is_size, shape))):
+    if len(shape) > MOST_DIMENSIONS or not (is_size(begin) and is_size(end) and all(map(is_size, shape))):
         raise damaged(path, f"the tensor {key!r} has an impossible shape or data_offsets")
     name, bits = DTYPES[dtype]
     taken, odd_bits = divmod(prod(shape) * bits, 8)
@@ -165,7 +165,3 @@ def _check_layout(path: Path, spans: dict[str, _Span], size: int) -> None:
         reached = span.end
     if reached != size:
         raise damaged(path, f"its tensors should take {reached:,} bytes, but the file has {size:,} for them")
-
-
-def _is_size(number: object) -> bool:
-    return type(number) is int and 0 <= number <= LARGEST  # by type: True is an int too
