@@ -105,17 +105,15 @@ def _added_matrix_product(bias: Tensor, left: Tensor, right: Tensor, **_: object
 
 
 @macs_formula("_grouped_mm", "_scaled_grouped_mm", "transformers::grouped_mm_fallback")
-def _grouped_product(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
+def _grouped_product(left: Tensor, right: Tensor, *_: object, **__: object) -> int:
     """Products of groups of rows, or of columns if only `left` is three-dimensional; each group has its own share."""
-    del rest
     groups = left.shape[0] if left.dim() > right.dim() else 1
     return left.numel() // groups * right.shape[-1]
 
 
 @macs_formula("transformers::grouped_mm_fallback_backward")
-def _grouped_product_backward(left: Tensor, right: Tensor, *rest: object, **_: object) -> int:
+def _grouped_product_backward(left: Tensor, right: Tensor, *_: object, **__: object) -> int:
     """The gradients of both factors, each as many MACs as the product of groups of rows."""
-    del rest
     return 2 * left.numel() * right.shape[-1]
 
 
@@ -156,41 +154,38 @@ def _convolution_backward(gradient: Tensor, given: Tensor, weight: Tensor, *rest
 
 
 @macs_formula("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_attention_math_for_mps")
-def _attention(query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: object) -> int:
+def _attention(query: Tensor, key: Tensor, value: Tensor, *_: object, **__: object) -> int:
     """Scores and their product with the values: (B, H, L, E), (B, H, S, E), (B, H, S, V)."""
-    del rest
     return query.numel() * key.shape[-2] + prod(query.shape[:-1]) * value.shape[-2] * value.shape[-1]
 
 
 @macs_formula("_scaled_dot_product_flash_attention_for_cpu_backward")
-def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *rest: object, **_: object) -> int:
+def _attention_backward(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: object, **__: object) -> int:
     """Five products, as in torch's `sdpa_backward_flop_count`: the scores again (not saved), and four gradients.
 
     Those of the scores and values have width V, those of query and key width E.
     """
-    del gradient, rest
+    del gradient
     scores = prod(query.shape[:-1]) * key.shape[-2]
     return scores * (3 * query.shape[-1] + 2 * value.shape[-1])
 
 
 @macs_formula("mkldnn_rnn_layer")
-def _rnn_layer(steps: Tensor, weight_input: Tensor, weight_hidden: Tensor, *rest: object, **_: object) -> int:
+def _rnn_layer(steps: Tensor, weight_input: Tensor, weight_hidden: Tensor, *_: object, **__: object) -> int:
     """One layer and direction of an LSTM on the CPU: each step of each sequence uses each weight once."""
-    del rest
     return steps.numel() // steps.shape[-1] * (weight_input.numel() + weight_hidden.numel())
 
 
 @macs_formula("_cudnn_rnn", "miopen_rnn")
-def _rnn(steps: Tensor, weights: list[Tensor], *rest: object, **_: object) -> int:
+def _rnn(steps: Tensor, weights: list[Tensor], *_: object, **__: object) -> int:
     """All layers and directions of an RNN on a GPU; the one-dimensional weights are biases."""
-    del rest
     return steps.numel() // steps.shape[-1] * sum(weight.numel() for weight in weights if weight.dim() > 1)
 
 
 @macs_formula("linalg_solve_triangular")
-def _substitution(triangle: Tensor, right: Tensor, *rest: object, out_val: Tensor, **_: object) -> int:
+def _substitution(triangle: Tensor, right: Tensor, *_: object, out_val: Tensor, **__: object) -> int:
     """Substitution: unknown i of n takes the i before it, one MAC each: n (n - 1) / 2 for a column of n unknowns."""
-    del right, rest
+    del right
     return out_val.numel() * (triangle.shape[-1] - 1) // 2
 
 
@@ -202,9 +197,9 @@ def _distances(left: Tensor, right: Tensor, *, out_val: Tensor, **_: object) -> 
 
 
 @macs_formula("_cdist_forward")
-def _few_distances(left: Tensor, right: Tensor, p: float, *rest: object, out_val: Tensor, **_: object) -> int | None:
+def _few_distances(left: Tensor, right: Tensor, p: float, *_: object, out_val: Tensor, **__: object) -> int | None:
     """`cdist` of few points: each difference is squared and added; another norm than the second is not counted."""
-    del right, rest
+    del right
     return out_val.numel() * left.shape[-1] if p == 2 else None  # noqa: PLR2004 - the Euclidean norm
 
 
@@ -233,16 +228,15 @@ def _position_sensitive_roi_align(*given: Any, out_val: tuple[Tensor, Tensor], *
 
 
 @macs_formula("torchvision::deform_conv2d")
-def _deformable_convolution(given: Tensor, weight: Tensor, *rest: Any, out_val: Tensor, **_: object) -> int:
+def _deformable_convolution(given: Tensor, weight: Tensor, *_: object, out_val: Tensor, **__: object) -> int:
     """The convolution of what is sampled; sampling counts as nothing, as that of `grid_sample`."""
-    del given, rest
+    del given
     return out_val.numel() * prod(weight.shape[1:])
 
 
 @macs_formula("_fft_c2c", "_fft_r2c", "_fft_c2r")
-def _fft(signal: Tensor, dims: list[int], *rest: object, out_val: Tensor, **_: object) -> int:
+def _fft(signal: Tensor, dims: list[int], *_: object, out_val: Tensor, **__: object) -> int:
     """Half of the 5 N log2 N operations that FFTW's benchmarks count for N complex points; half of that if real."""
-    del rest
     longer = signal if signal.numel() >= out_val.numel() else out_val
     points = prod(longer.shape[dim] for dim in dims)
     flops = 5 * longer.numel() * log2(points) if points > 1 else 0.0

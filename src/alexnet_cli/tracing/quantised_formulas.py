@@ -10,21 +10,12 @@ from alexnet_cli.torch_insides import packed_tensors
 from alexnet_cli.tracing.formulas import macs_formula
 
 
-@macs_formula(
-    "quantized::linear",
-    "quantized::linear_relu",
-    "quantized::linear_dynamic",
-    "quantized::linear_relu_dynamic",
-    "quantized::linear_dynamic_fp16",
-    "quantized::linear_relu_dynamic_fp16",
-)
+@macs_formula(*(f"quantized::linear{relu}{end}" for relu in ("", "_relu") for end in ("", "_dynamic", "_dynamic_fp16")))
 def _quantised_linear(inputs: Tensor, *_: object, out_val: Tensor, **__: object) -> int:
     return out_val.numel() * inputs.shape[-1]
 
 
-@macs_formula(
-    *(f"quantized::conv{n}d{end}" for n in (1, 2, 3) for end in ("", "_relu", "_dynamic")),
-)
+@macs_formula(*(f"quantized::conv{n}d{end}" for n in (1, 2, 3) for end in ("", "_relu", "_dynamic")))
 def _quantised_convolution(inputs: Tensor, packed: Any, *_: object, out_val: Tensor, **__: object) -> int:
     """Each output takes a product for each weight of its channel, which are those of a group's inputs."""
     del inputs

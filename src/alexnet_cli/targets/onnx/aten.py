@@ -20,9 +20,7 @@ _SPATIAL, _MATRIX, _ATTENTION_RANK = 2, 2, 4
 _SOFTMAX_OF_ONE_AXIS = 13
 _WIDEST = 2**16
 """A wider window is not followed: no layer has one, and each of its places would be looked at."""
-_VIEW_OPS = """
-    Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Expand Identity Optional OptionalGetElement
-"""
+_VIEW_OPS = "Reshape Flatten Squeeze Unsqueeze Transpose Slice Split Expand Identity Optional OptionalGetElement"
 _VIEWS = frozenset(_VIEW_OPS.split())
 _OF_ONE = ("Reduce", "Pad", "Tile", "Resize", "Upsample")
 """They read data from their first input only, and from the others where to move it."""
@@ -38,7 +36,9 @@ class Translated(NamedTuple):
     places: tuple[int, ...]
 
 
-_Rule = Callable[[Step], tuple[str, dict[str, Any], Nature] | None]
+_Named = tuple[str, dict[str, Any], Nature]
+"""An operator's name, its arguments, and its nature."""
+_Rule = Callable[[Step], _Named | None]
 
 
 def translated(
@@ -77,7 +77,7 @@ def _windows(step: Step, kernel: Sequence[int]) -> dict[str, Any]:
     return {"stride": stride, "padding": padding, "dilation": dilation}
 
 
-def _convolution(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _convolution(step: Step) -> _Named | None:
     weight = step.shape(1)
     transposed = step.node.op == "ConvTranspose"
     if len(weight) <= _SPATIAL or (transposed and step.node.attributes.get("auto_pad", "NOTSET") != "NOTSET"):
@@ -88,7 +88,7 @@ def _convolution(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
     return "convolution", {**_windows(step, weight[_SPATIAL:]), **groups}, "compute"
 
 
-def _pool(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _pool(step: Step) -> _Named | None:
     kernel = step.node.attributes.get("kernel_shape")
     if not isinstance(kernel, list) or not 1 <= len(kernel) <= len(_LINEAR):
         return None
@@ -96,13 +96,13 @@ def _pool(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
     return f"{kind}_pool{len(kernel)}d", {"kernel_size": kernel, **_windows(step, kernel)}, "compute"
 
 
-def _global_pool(step: Step) -> tuple[str, dict[str, Any], Nature]:
+def _global_pool(step: Step) -> _Named:
     op = "amax" if step.node.op == "GlobalMaxPool" else "mean"
     return op, {"dim": list(range(_SPATIAL, len(step.shape()))), "keepdim": True}, "compute"
 
 
 def _reduced(op: str) -> _Rule:
-    def rule(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+    def rule(step: Step) -> _Named | None:
         axes = step.values(1, "axes")
         if axes is None and step.node.inputs[1:2] not in ((), ("",)):
             return None
@@ -123,7 +123,7 @@ def _softmax(op: str) -> _Rule:
     return lambda step: (op, {"dim": step.axis(-1)}, "compute") if step.opset >= _SOFTMAX_OF_ONE_AXIS else None
 
 
-def _linear(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _linear(step: Step) -> _Named | None:
     """A product with a constant matrix; `transB` only says how that is stored."""
     whole = len(step.shape()) >= _MATRIX and len(step.shape(1)) == _MATRIX
     if whole and step.is_constant(1) and not step.node.attributes.get("transA"):
@@ -133,13 +133,13 @@ def _linear(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
     return None
 
 
-def _attention(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _attention(step: Step) -> _Named | None:
     if len(step.shape()) != _ATTENTION_RANK or any(step.node.inputs[4:]):
         return None
     return "_scaled_dot_product_efficient_attention", {}, "compute"
 
 
-def _gather(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _gather(step: Step) -> _Named | None:
     axis, rank = step.axis(0), len(step.shape(1))
     if step.is_constant(0) and len(step.shape()) == _MATRIX and axis == 0 and tuple(step.given) == (0, 1):
         return "embedding", {}, "compute"
@@ -149,7 +149,7 @@ def _gather(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
     return ("index_select", {"dim": axis}, "compute") if step.is_constant(1) and rank == 1 else None
 
 
-def _slice(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _slice(step: Step) -> _Named | None:
     starts = step.values(1, "starts")
     axes = step.values(3, "axes") or (list(range(len(starts))) if starts else None)
     steps = step.values(4) or [1] * len(starts or ())
@@ -159,7 +159,7 @@ def _slice(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
 
 
 def _squeeze(op: str) -> _Rule:
-    def rule(step: Step) -> tuple[str, dict[str, Any], Nature]:
+    def rule(step: Step) -> _Named:
         axes = step.values(1, "axes")
         one = axes is not None and len(axes) == 1
         return (op, {"dim": axes[0]}, "view") if one and axes else ("view", {}, "view")
@@ -167,46 +167,43 @@ def _squeeze(op: str) -> _Rule:
     return rule
 
 
-def _permute(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _permute(step: Step) -> _Named | None:
     order = step.node.attributes.get("perm") or list(range(len(step.shape())))[::-1]
     if sorted(order) != list(range(len(step.shape()))):
         return None
     return "permute", {"dims": order}, "view"
 
 
-def _pad(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _pad(step: Step) -> _Named | None:
     pads, rank = step.values(1, "pads"), len(step.shape())
     if pads is None or len(pads) != 2 * rank or step.node.attributes.get("mode", "constant") == "wrap":
         return None
-    return (
-        "constant_pad_nd",
-        {"pad": [pads[at] for axis in reversed(range(rank)) for at in (axis, axis + rank)]},
-        "compute",
-    )
+    order = [at for axis in reversed(range(rank)) for at in (axis, axis + rank)]
+    return "constant_pad_nd", {"pad": [pads[at] for at in order]}, "compute"
 
 
-def _layer_norm(step: Step) -> tuple[str, dict[str, Any], Nature]:
+def _layer_norm(step: Step) -> _Named:
     return "native_layer_norm", {"normalized_shape": list(step.shape()[step.axis(-1) :])}, "compute"
 
 
-def _batch_norm(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _batch_norm(step: Step) -> _Named | None:
     if step.node.attributes.get("training_mode"):
         return None
     return "native_batch_norm", {"training": False}, "compute"
 
 
-def _dropout(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _dropout(step: Step) -> _Named | None:
     """What does nothing outside of training returns what it is given."""
     return ("view", {}, "view") if len(step.made) == 1 and not any(step.node.inputs[2:]) else None
 
 
-def _depth_to_space(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _depth_to_space(step: Step) -> _Named | None:
     factor = step.node.attributes.get("blocksize")
     by_column = step.node.attributes.get("mode") == "CRD" and isinstance(factor, int)
     return ("pixel_shuffle", {"upscale_factor": factor}, "compute") if by_column else None
 
 
-def _resize(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _resize(step: Step) -> _Named | None:
     """Resizing maps by whole factors, in the ways that torch has."""
     said, old, new = step.node.attributes, step.shape(), step.result()
     count = len(old) - _SPATIAL
@@ -222,7 +219,7 @@ def _resize(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
     return None
 
 
-def _view(step: Step) -> tuple[str, dict[str, Any], Nature] | None:
+def _view(step: Step) -> _Named | None:
     return ("view", {}, "view") if prod(step.shape()) == prod(step.result()) else None
 
 

@@ -86,7 +86,7 @@ def _gemm(shapes: _Shapes) -> int:
 
 
 def _product(shapes: _Shapes) -> int:
-    """As numpy.matmul: the last size of A is summed over for each element of the result."""
+    """As numpy.matmul: the last size of A is summed over for each element of the result, however B is stored."""
     return prod(shapes.made()) * shapes.read(0)[-1]
 
 
@@ -95,11 +95,6 @@ def _fused_product(shapes: _Shapes) -> int:
     if shapes.number("transBatchA", 0):
         raise _UnknownError
     return prod(shapes.made()) * shapes.read(0)[-2 if shapes.number("transA", 0) else -1]
-
-
-def _quantised_product(shapes: _Shapes) -> int:
-    """A (…, K) by N columns of K weights in n bits."""
-    return prod(shapes.made()) * shapes.read(0)[-1]
 
 
 def _einsum(shapes: _Shapes) -> int:
@@ -155,7 +150,7 @@ FORMULAS: dict[str, Formula] = {
     "MatMulInteger": _product,
     "QLinearMatMul": _product,
     "FusedMatMul": _fused_product,
-    "MatMulNBits": _quantised_product,
+    "MatMulNBits": _product,
     "Einsum": _einsum,
     "LSTM": _recurrent,
     "GRU": _recurrent,

@@ -47,11 +47,7 @@ def _softmax(gradient: Tensor, output: Tensor, _dim: int, dtype: torch.dtype) ->
     return empty(output.shape, output) if same and gradient.is_meta and output.dim() > 0 else NotImplemented
 
 
-@meta_rule(
-    "max_pool2d_with_indices_backward",
-    "avg_pool2d_backward",
-    "_adaptive_avg_pool2d_backward",
-)
+@meta_rule("max_pool2d_with_indices_backward", "avg_pool2d_backward", "_adaptive_avg_pool2d_backward")
 def _pool(gradient: Tensor, given: Tensor, *_: Any, **__: Any) -> Any:
     return empty(given.shape, given) if plain(gradient, given) and gradient.dim() == given.dim() else NotImplemented
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator as python
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -55,24 +56,9 @@ def _joined(given: Given, _args: Any, _output: Tensor) -> Known | None:
     return Known(known[0].value, any(each.assumed for each in known)) if alike else None
 
 
-@_follow("ones", "new_ones", "ones_like")
-def _ones(_given: Given, _args: Any, _output: Tensor) -> Known:
-    return Known(1)
-
-
-@_follow("zeros", "new_zeros", "zeros_like")
-def _zeros(_given: Given, _args: Any, _output: Tensor) -> Known:
-    return Known(0)
-
-
 @_follow("full", "full_like", "new_full", "scalar_tensor")
 def _full(_given: Given, args: Any, _output: Tensor) -> Known | None:
     return Known(args[-1]) if isinstance(args[-1], (bool, int, float)) else None
-
-
-@_follow("isnan", "isinf")
-def _not_finite(_given: Given, _args: Any, _output: Tensor) -> Known:
-    return Known(value=False, assumed=True)
 
 
 @_follow("isin")
@@ -80,16 +66,6 @@ def _is_in(given: Given, args: Any, _output: Tensor) -> Known | None:
     known = given[0] if isinstance(args[0], Tensor) else None
     tokens = known is not None and known.value is TOKEN and known.real is None
     return Known(value=False, assumed=True) if tokens else None
-
-
-@_follow("all")
-def _all(given: Given, args: Any, output: Tensor) -> Known | None:
-    return _whole(given, args, output, of_some=False)
-
-
-@_follow("any", "_is_any_true")
-def _any(given: Given, args: Any, output: Tensor) -> Known | None:
-    return _whole(given, args, output, of_some=True)
 
 
 def _whole(given: Given, args: Any, output: Tensor, *, of_some: bool) -> Known | None:
@@ -104,7 +80,7 @@ def _whole(given: Given, args: Any, output: Tensor, *, of_some: bool) -> Known |
 @_follow("_is_all_true")
 def _checked(given: Given, args: Any, output: Tensor) -> Known | None:
     """A check of the model's that all is true: it raises if not."""
-    return _all(given, args, output) or Known(value=True, assumed=True)
+    return _whole(given, args, output, of_some=False) or Known(value=True, assumed=True)
 
 
 @_follow("sum")
@@ -196,6 +172,11 @@ def _compared(compute: Callable[[Any, Any], Any]) -> Follow:
 
 
 FOLLOWED |= {
+    **dict.fromkeys(("ones", "new_ones", "ones_like"), lambda *_: Known(1)),
+    **dict.fromkeys(("zeros", "new_zeros", "zeros_like"), lambda *_: Known(0)),
+    **dict.fromkeys(("isnan", "isinf"), lambda *_: Known(value=False, assumed=True)),
+    "all": partial(_whole, of_some=False),
+    **dict.fromkeys(("any", "_is_any_true"), partial(_whole, of_some=True)),
     **{name: _compared(getattr(python, name)) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     **{name: _computed(getattr(python, name)) for name in ("add", "sub", "mul")},
     "rsub": _computed(lambda left, right: right - left),

@@ -58,11 +58,6 @@ def _softmax(given: Tensor, *_: Any, **__: Any) -> Any:
     return empty(given.shape, given) if plain(given) and given.dim() > 0 else NotImplemented
 
 
-@meta_rule("mm")
-def _mm(left: Tensor, right: Tensor) -> Any:
-    return _product(left, right)
-
-
 @meta_rule("addmm")
 def _addmm(bias: Tensor, left: Tensor, right: Tensor, *, beta: float = 1, alpha: float = 1) -> Any:
     del beta, alpha
@@ -104,6 +99,7 @@ def grouped_mm(left: Tensor, right: Tensor, offs: Tensor | None = None, bias: An
     return torch.empty_strided(shape, (rows * step, step, 1), dtype=dtype, device=left.device)
 
 
+@meta_rule("mm")
 def _product(left: Tensor, right: Tensor) -> Any:
     """Multiply matrices of any strides; the result is contiguous anyway."""
     fits = left.dtype == right.dtype and left.dtype.is_floating_point and left.shape[-1] == right.shape[-2]
