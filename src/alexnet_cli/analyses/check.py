@@ -66,10 +66,6 @@ class Limit:
         return len(value) if isinstance(value, tuple) else value
 
 
-def _peak(step: Report) -> int:
-    return peak_of(timeline(step)).bytes
-
-
 def _missed(step: Report) -> list[Problem] | None:
     wiring = wiring_of(step)
     return None if wiring is None else [(it.name, it.line) for it in wiring.without_gradient]
@@ -95,7 +91,7 @@ LIMITS = (
     Limit("max-params", "count", "parameters", "params", COUNT, by_layer=True, of_run=False, baseline=True),
     Limit("max-macs", "macs", "MACs", "macs", COUNT, by_layer=True, baseline=True),
     Limit("max-weights", "bytes", "bytes", "param_bytes", SIZE, by_layer=True, of_run=False, baseline=True),
-    Limit("max-train-memory", "bytes", "bytes", None, SIZE, of_step=_peak),
+    Limit("max-train-memory", "bytes", "bytes", None, SIZE, of_step=lambda step: peak_of(timeline(step)).bytes),
     Limit("max-layers", "count", "layers", "layers", COUNT, baseline=True),
     Limit("no-uncounted", "count", "uncounted operators", "uncounted_ops"),
     Limit("no-unused", "count", "unused modules", "unused_modules"),

@@ -44,7 +44,7 @@ class _Layers:
         self.folded: dict[str, str] = {}
         self.bilinear: dict[str, object] = {}
         for row in report.layers:
-            path = _module_of(row.path) if row.kind == "function" else row.path
+            path = row.path.rpartition(".")[0] if row.kind == "function" else row.path
             self.params[path] += row.params
             self.buffers[path] += row.buffers
             known = self.macs.get(path, 0)
@@ -76,10 +76,6 @@ def explained(model: Report, file: Report, layers: tuple[ExportedLayer, ...]) ->
     before, after = model.totals.macs, file.totals.macs
     same_macs = after is None if before is None else after == before + macs
     return same_macs and model.totals.params + params == file.totals.params
-
-
-def _module_of(path: str) -> str:
-    return path.rpartition(".")[0]
 
 
 def _changed(one: _Layers, other: _Layers, zeros: Mapping[str, int]) -> Iterator[ExportedLayer]:

@@ -17,7 +17,7 @@ from alexnet_cli.analyses.scale.samples import unrolled
 from alexnet_cli.analyses.scale.scaling import Run, scaling
 from alexnet_cli.analyses.scale.until import Until, largest_until
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.errors import AlexnetError, NothingToTrainError, UsageError
+from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.quantities import MEMORY
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
@@ -169,11 +169,9 @@ def _result(report: Report, found: Scaling, edge: Edges | None, fits: Until | No
         steps=steps_in(shown),
         laws=tuple(told(law, limits) for law in shown),
         ran=tuple(dict(runs.named(sizes)) for sizes in runs.samples),
-        refused=tuple(_refused(dict(runs.named(sizes)), error) for sizes, error in runs.refused.items()),
+        refused=tuple(
+            Refused(dict(runs.named(sizes)), error.message, error.hint) for sizes, error in runs.refused.items()
+        ),
         edges=UNSET if edge is None else edge,
         until=UNSET if fits is None else fits,
     )
-
-
-def _refused(sizes: dict[str, int], error: AlexnetError) -> Refused:
-    return Refused(sizes, error.message, error.hint)

@@ -19,7 +19,7 @@ from alexnet_cli.answers.layouts import floors_of, search
 from alexnet_cli.answers.stages import check_layout, shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH
-from alexnet_cli.rank import Dimension, Layout, Rank
+from alexnet_cli.rank import Dimension, Layout
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import parallel, searched, training_step
 from alexnet_cli.session.ranks import traced_rank, traced_stages
@@ -159,7 +159,8 @@ def shard(
     elif report.error is None and how.layout.pp > 1:
         told, stages = shown_stage(traced_stages(session, how, step), roof, links)
     elif report.error is None:
-        told = _told(traced_rank(session, how, step), roof, links)
+        rank = traced_rank(session, how, step)
+        told = Shown(rank, rank_memory(rank), collectives(rank, links), floors_of(rank, roof, links))
     capacity = None if roof is None else roof.hardware.capacity_bytes
     layout = how.layout if found is None else found.layout
     result = ShardResult(
@@ -197,10 +198,6 @@ def shard(
 
 
 _timeline = timeline
-
-
-def _told(rank: Rank, roof: Roof | None, links: Links | None) -> Shown:
-    return Shown(rank, rank_memory(rank), collectives(rank, links), floors_of(rank, roof, links))
 
 
 def _ranks(layout: Layout, told: Shown, stages: Pipeline | None, capacity: int | None) -> tuple[ShardRank, ...]:

@@ -16,15 +16,7 @@ from alexnet_cli.cli.commands import COMMANDS, command_module
 from alexnet_cli.cli.output import abandon_stdout, write_stdout
 from alexnet_cli.cli.stderr import complain, interrupted
 from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
-from alexnet_cli.errors import (
-    AlexnetError,
-    ExitCode,
-    InternalError,
-    OutputError,
-    TargetError,
-    UsageError,
-    told,
-)
+from alexnet_cli.errors import AlexnetError, ExitCode, InternalError, OutputError, TargetError, UsageError, told
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
 from alexnet_cli.users_code import is_ours

@@ -81,7 +81,7 @@ class Map(Widget, can_focus=True):
         by_entry = {tile.at: tile for tile in self.map.tiles if not tile.own}
         by_entry = {tile.at: tile for tile in self.map.tiles if tile.own and tile.at == self.root} | by_entry
         found = (by_entry[at] for at in (self.at, *self._explored.outline.above(self.at)) if at in by_entry)
-        return next(found, max(self.map.inner(), key=_first_and_largest, default=None))
+        return next(found, max(self.map.inner(), key=lambda tile: (tile.size, -tile.top, -tile.left), default=None))
 
     def _lay_out(self) -> None:
         width, height = self.size.width, self.size.height - 1
@@ -153,10 +153,6 @@ class Map(Widget, can_focus=True):
         return f" {title} of {self._explored.full_name(self.root)}: {whole}{small}"
 
 
-def _first_and_largest(tile: Tile) -> tuple[int, int, int]:
-    return tile.size, -tile.top, -tile.left
-
-
 class _Drawn:
     """Draws tiles on a canvas of characters."""
 
@@ -183,7 +179,7 @@ class _Drawn:
             self._put(tile, y, tile.left, down + " " * (width - 2) + down)
         self._put(tile, tile.top, tile.left, corner + across * (width - 2) + right)
         self._put(tile, tile.bottom - 1, tile.left, below + across * (width - 2) + last)
-        for line, text in enumerate((name, amount, self._kind(tile))[: height - 2]):
+        for line, text in enumerate((name, amount, self._explored.outline.entries[tile.at].kind)[: height - 2]):
             self._put(tile, tile.top + 1 + line, tile.left + 1, cell(text, width - 2, self._style))
 
     def _said(self, tile: Tile) -> tuple[str, str]:
@@ -192,9 +188,6 @@ class _Drawn:
         unit = self._explored.columns[self._measure].unit
         amount = units.size(tile.size) if unit == "bytes" else units.si(tile.size)
         return (f"{entry.name} itself" if has_more else entry.name), amount
-
-    def _kind(self, tile: Tile) -> str:
-        return self._explored.outline.entries[tile.at].kind
 
     def _put(self, tile: Tile, y: int, x: int, text: str) -> None:
         for char in text:

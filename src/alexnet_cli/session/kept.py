@@ -12,14 +12,7 @@ from msgspec.structs import replace
 
 from alexnet_cli import units
 from alexnet_cli.cache import folder as store
-from alexnet_cli.cache.entries import (
-    Answer,
-    LocalFile,
-    decode,
-    encode,
-    record,
-    unchanged,
-)
+from alexnet_cli.cache.entries import Answer, LocalFile, decode, encode, record, unchanged
 from alexnet_cli.cache.question import key_of
 from alexnet_cli.models.catalogue import variants
 from alexnet_cli.report import Report

@@ -11,15 +11,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import (
-    AlexnetError,
-    DeviceError,
-    NeedsValuesError,
-    TargetError,
-    UsageError,
-    first_line,
-    told,
-)
+from alexnet_cli.errors import AlexnetError, DeviceError, NeedsValuesError, TargetError, UsageError, first_line, told
 from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.subject import Subject

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 
-from alexnet_cli.analyses.memory import Peak
 from alexnet_cli.analyses.serving.assumed import Assumptions, StoredAs
 from alexnet_cli.analyses.serving.held import CacheGroup, RunMemory, ServingMemory
-from alexnet_cli.analyses.serving.room import FrontierPoint, LargestThatFits, ServingFit
+from alexnet_cli.analyses.serving.room import LargestThatFits, ServingFit
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Mark, Note, Plot, Row, Series, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import bits, count, shape, size
@@ -46,7 +45,11 @@ def context_document(report: Report, held: ServingMemory | None) -> Document:
         _fit_facts(held, fit) if fit else None,
         _frontier(held, fit) if fit and fit.frontier else None,
         *(Note(text) for text in assumed(held.assumptions)),
-        *([Note("No law of the peak was found: sizes were searched for by runs.", "warning")] if _lawless(fit) else []),
+        *(
+            [Note("No law of the peak was found: sizes were searched for by runs.", "warning")]
+            if fit and fit.law is None
+            else []
+        ),
         Note(_COUNTED.format(logits="" if held.assumptions.last_logits else _ALL_LOGITS)),
         Note(_ADDED),
     )
@@ -73,10 +76,6 @@ def _format(stored: StoredAs) -> str:
     return f"{stored.dtype}, {bits(each)} bits each with a {stored.scale_bits}-bit scale for {stored.group}"
 
 
-def _lawless(fit: ServingFit | None) -> bool:
-    return fit is not None and fit.law is None
-
-
 def _peaks(held: ServingMemory) -> Table:
     """Show what makes the peaks of a prompt and of a token side by side."""
     runs = {
@@ -97,13 +96,11 @@ def _peaks(held: ServingMemory) -> Table:
     for key, (title, _) in runs.items():
         columns[Column(f"{key}_bytes", title, "bytes")] = parts[key].__getitem__
     shown = [name for name in names if any(part[name] for part in parts.values())]
-    places = ", ".join(f"of the {title.lower()} in {_place(run.peak)}" for title, run in runs.values())
+    places = ", ".join(
+        f"of the {title.lower()} in {where(run.peak).removeprefix('forward, in ')}" for title, run in runs.values()
+    )
     look = {"peak": Row((), role="group")}
     return table("peaks", columns, shown, f"Peaks: {places}", lambda name: look.get(name, Row(())))
-
-
-def _place(peak: Peak) -> str:
-    return where(peak).removeprefix("forward, in ")
 
 
 def _parts(run: RunMemory) -> dict[str, int]:
@@ -124,7 +121,9 @@ def _cache_table(held: ServingMemory) -> Table:
         Column("type", "Type", priority=6): lambda group: group.type,
         Column("first", "First", priority=5): lambda group: group.first,
         Column("keeps", "Keeps", priority=8): lambda group: _KEEPS[group.keeps],
-        Column("readers", "Read by", priority=7): _readers,
+        Column("readers", "Read by", priority=7): lambda group: (
+            f"{group.readers} layers" if group.readers > 1 else "itself"
+        ),
         Column("shapes", "Tensors", priority=4): _tensors,
         Column("bytes_per_token", "A token", "bytes"): lambda group: _times(group, group.bytes_per_token),
         Column("bytes", "Cache", "bytes"): lambda group: _times(group, group.bytes),
@@ -138,10 +137,6 @@ def _cache_table(held: ServingMemory) -> Table:
 
 def _times(group: CacheGroup, each: int | None) -> int | None:
     return None if each is None else group.layers * each
-
-
-def _readers(group: CacheGroup) -> str:
-    return f"{group.readers} layers" if group.readers > 1 else "itself"
 
 
 def _tensors(group: CacheGroup) -> str:
@@ -185,13 +180,9 @@ def _frontier(held: ServingMemory, fit: ServingFit) -> Plot:
         tuple((float(point.batch), float(point.context)) for point in points),
         "attention",
         "line",
-        tuple(map(_named, points)),
+        tuple(f"batch {count(point.batch)}: {count(point.context)} tokens" for point in points),
     )
     asked = f"asked: batch {count(held.batch_size or 1)}, context {count(held.context)}"
     marks = [Mark(float(held.batch_size or 1), float(held.context), asked)]
     title = f"What fits in {size(fit.capacity_bytes)}, by the law of the prompt's peak: all below the line"
     return Plot("frontier", Axis("batch", log=True), Axis("context", log=True), (series,), title, tuple(marks))
-
-
-def _named(point: FrontierPoint) -> str:
-    return f"batch {count(point.batch)}: {count(point.context)} tokens"

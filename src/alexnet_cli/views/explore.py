@@ -6,7 +6,7 @@ import json
 
 from alexnet_cli.analyses.columns import COLUMNS
 from alexnet_cli.analyses.exploring.explored import Explored
-from alexnet_cli.document import Fact, Facts, Value
+from alexnet_cli.document import Fact, Facts
 from alexnet_cli.report import Layer
 from alexnet_cli.stored import Statistics, StoredTensor
 from alexnet_cli.views.annotate import near
@@ -112,13 +112,9 @@ def _numbers(explored: Explored, at: int, title: str, names: tuple[str, ...]) ->
     facts = [
         Fact(COLUMNS[name].title, value, COLUMNS[name].unit)
         for name in names
-        if name in explored.columns and _is_known(value := explored.value(at, name))
+        if name in explored.columns and (value := explored.value(at, name)) not in (None, "")
     ]
     return Facts(tuple(facts), title) if facts else None
-
-
-def _is_known(value: Value) -> bool:
-    return value is not None and value != ""
 
 
 def _tensor(layer: Layer, tensor: StoredTensor) -> Facts:

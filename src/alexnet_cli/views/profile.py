@@ -218,7 +218,10 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
         facts.append(Fact("Minimum time", whole.floor_seconds, "seconds", f"the run takes {times(whole.of_floor)}"))
         facts.append(Fact("Hardware", roof.hardware.name, note=roof.hardware.source))
         facts.append(Fact("bandwidth", f"{si(roof.hardware.bandwidth_bytes_per_s)}B/s", level=1))
-        facts += [Fact(f"peak in {dtype}", peak, "flops_per_s", level=1) for dtype, peak in _peaks(roof)]
+        facts += [
+            Fact(f"peak in {dtype}", peak, "flops_per_s", level=1)
+            for dtype, peak in roof.hardware.peak_flops_per_s.items()
+        ]
     return Facts(tuple(facts))
 
 
@@ -245,10 +248,6 @@ def _compiled(compiled: CompiledTime) -> list[Fact]:
         note = f"with {compiled.breaks} break{'s' * (compiled.breaks != 1)} between them" if compiled.breaks else ""
         facts.append(Fact("graphs", compiled.graphs, "count", note, level=1))
     return facts
-
-
-def _peaks(roof: Roof) -> list[tuple[str, float]]:
-    return list(roof.hardware.peak_flops_per_s.items())
 
 
 def _width(time: Spread) -> float | str:

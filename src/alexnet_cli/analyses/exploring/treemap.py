@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.analyses.exploring.explored import Explored
 
@@ -138,7 +139,7 @@ def treemap(explored: Explored, measure: str, root: int, size: tuple[int, int]) 
                 too_small += 1
                 continue
             opened = not tile.own and explored.outline.has_children(tile.at) and tile.at != at and _has_room(tile)
-            tiles.append(Tile(tile.at, *_edges(tile), tile.size, tile.own, opened))
+            tiles.append(replace(tile, opened=opened))
             if opened:
                 waiting.append((tile.at, tile.left, tile.top + 1, tile.right, tile.bottom))
     return Treemap(tuple(tiles), too_small)
@@ -146,10 +147,6 @@ def treemap(explored: Explored, measure: str, root: int, size: tuple[int, int]) 
 
 def _has_room(tile: Tile) -> bool:
     return tile.right - tile.left >= _LEAST_WIDTH and tile.bottom - tile.top >= _LEAST_HEIGHT
-
-
-def _edges(tile: Tile) -> tuple[int, int, int, int]:
-    return tile.left, tile.top, tile.right, tile.bottom
 
 
 def _filled(explored: Explored, measure: str, at: int, box: Sequence[int]) -> Iterator[Tile]:

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Input, Report
-from alexnet_cli.tape import Shape
 
 BATCH, IMAGE, SEQUENCE, CONTEXT = "batch", "image", "sequence", "context"
 _IMAGE_RANK, _SEQUENCE_RANK = 4, 3
@@ -128,8 +127,3 @@ def _axes_of_length(inputs: Sequence[Input], length: int) -> Iterator[tuple[int,
 def _begins_with_convolution(report: Report) -> bool:
     first = next((layer for layer in report.layers if layer.leaf and layer.family != "reshape"), None)
     return first is not None and first.family == "conv"
-
-
-def shapes_at(report: Report) -> tuple[Shape, ...]:
-    """Return the shapes of the inputs as the model was run."""
-    return tuple(given.shape for given in report.run.inputs) if report.run is not None else ()

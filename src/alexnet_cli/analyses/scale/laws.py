@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -151,14 +150,3 @@ def terms_of(polynomial: Polynomial) -> tuple[Term, ...]:
     return tuple(
         Term({name_of(step): power for step, power in monomial}, str(coefficient)) for monomial, coefficient in ordered
     )
-
-
-def value_of(terms: Sequence[Term], values: Mapping[str, int]) -> Fraction:
-    """Return the value of a polynomial, given those of the dimensions and steps in it."""
-    total = Fraction(0)
-    for term in terms:
-        product = Fraction(term.coefficient)
-        for name, power in term.powers.items():
-            product *= values[name] ** power
-        total += product
-    return total

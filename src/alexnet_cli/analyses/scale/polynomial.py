@@ -110,10 +110,6 @@ class Polynomial:
         """Return the dimensions that it depends on."""
         return tuple(dict.fromkeys(step.dimension for step in self.steps))
 
-    def with_sizes(self, sizes: Mapping[str, int]) -> Polynomial:
-        """Return the polynomial in the other dimensions, with these sizes put in."""
-        return Polynomial.of(_put_in(monomial, each, sizes) for monomial, each in self.terms.items())
-
     def replaced(self, by: Mapping[Step, Polynomial]) -> Polynomial:
         """Return the polynomial with another one in place of each step."""
         found = Polynomial.constant(0)

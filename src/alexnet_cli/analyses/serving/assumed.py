@@ -100,7 +100,8 @@ class Assumed(Struct, frozen=True):
             storages[held[place]] = replace(storages[held[place]], bytes=size)
         values = list(tape.values)
         if self.cache is not None:
-            cached = _cached(tape) - _at(report, tape, self.states)
+            cached = {number for number, storage in enumerate(tape.storages) if storage.role == "cache"}
+            cached -= _at(report, tape, self.states)
             for number, value in _floats(tape, cached).items():
                 size = _stored(storages[number].bytes, value, self.cache)
                 storages[number] = replace(storages[number], bytes=size)
@@ -114,10 +115,6 @@ class Assumed(Struct, frozen=True):
 def _stored(size: int, value: Value, stored: StoredAs) -> int:
     """Return the bytes in another format of what takes `size` bytes in the dtype of a value."""
     return stored.bytes_of(size * 8 // _FLOATS[value.dtype], value.shape[-1] if value.shape and value.shape[-1] else 1)
-
-
-def _cached(tape: Tape) -> set[int]:
-    return {number for number, storage in enumerate(tape.storages) if storage.role == "cache"}
 
 
 def _at(report: Report, tape: Tape, paths: Collection[str]) -> set[int]:

@@ -135,7 +135,7 @@ class Search:
             UsageError: GPUs are in several nodes, and no network between them is known.
         """
         self.best = self._first = None
-        groups = groupby(sorted(layouts, key=_order), key=_key)
+        groups = groupby(sorted(layouts, key=lambda layout: (_key(layout), layout.ddp)), key=_key)
         found = [tried for key, alike in groups for tried in self._alike(key, list(alike))]
         fitting = sorted((tried for tried in found if tried.fits), key=_speed)
         first = _seconds(fitting[0]) if fitting else 0.0
@@ -154,7 +154,7 @@ class Search:
         if least > self.capacity and key not in self._known:
             return [_untraced(layout, least, self.capacity) for layout in layouts]
         if first.tp in self._refused:
-            return [_refused(layout, self._refused[first.tp]) for layout in layouts]
+            return [_tried(layout, refused=self._refused[first.tp]) for layout in layouts]
         if key in self._known and self._known[key].peak_bytes > self.capacity:
             return [_too_large(layout, self._known[key], self.capacity) for layout in layouts]
         try:
@@ -162,7 +162,7 @@ class Search:
         except AlexnetError as error:
             if isinstance(error, UsageError) and first.tp > 1:
                 self._refused[first.tp] = error.message
-            return [_refused(layout, error.message) for layout in layouts]
+            return [_tried(layout, refused=error.message) for layout in layouts]
         self.traces += len(_each(ranks))
         memories = map(rank_memory, _each(ranks))
         memory = self._known[key] = max(memories, key=lambda each: each.peak_bytes)
@@ -221,10 +221,6 @@ def _among(ranks: Ranks, ddp: int) -> Ranks:
     return ranks.among(ddp) if isinstance(ranks, Rank) else tuple(rank.among(ddp) for rank in ranks)
 
 
-def _order(layout: Layout) -> tuple[Key, int]:
-    return _key(layout), layout.ddp
-
-
 def _key(layout: Layout) -> Key:
     """Return what tells traces apart: all but how many replicas there are."""
     return layout.pp, layout.tp, layout.fsdp, layout.ddp > 1
@@ -232,10 +228,6 @@ def _key(layout: Layout) -> Key:
 
 def _tried(layout: Layout, **found: Any) -> Tried:
     return Tried(gpus=layout.gpus, pp=layout.pp, ddp=layout.ddp, fsdp=layout.fsdp, tp=layout.tp, **found)
-
-
-def _refused(layout: Layout, why: str) -> Tried:
-    return _tried(layout, refused=why)
 
 
 def _untraced(layout: Layout, least: int, capacity: int) -> Tried:

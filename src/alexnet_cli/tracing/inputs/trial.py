@@ -46,11 +46,6 @@ class Trial:
         self._built: nn.Module | None = None
         self._making = Making()
 
-    def but_for_values(self, specs: Sequence[InputSpec]) -> BaseException | None:
-        """Try shapes; stopping where values are needed, which `meta` lacks, does not count as a failure."""
-        failure = self(specs)
-        return None if failure is None or needs_values(failure) else failure
-
     def search(self) -> FoundInputs:
         """Return the inputs that were found before, or look for some; where none fit a guess for a single argument.
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import CodeType
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from alexnet_cli.tracing.recording.recorder import Recorder
@@ -77,7 +77,7 @@ class Watch:
             self.again()
         twice = held_by(self.model)
         return tuple(
-            Grown(name, held.kind, before, twice[name].bytes, any(map(_has_graph, held.tensors)), line)
+            Grown(name, held.kind, before, twice[name].bytes, any(it.grad_fn is not None for it in held.tensors), line)
             for name, (held, before, line) in found.items()
             if name in twice and twice[name].bytes > before
         )
@@ -122,7 +122,3 @@ def _line_of(held: Held, tape: TapeRecorder) -> str | None:
     texts = tape.lines.texts() if tape.lines is not None else ()
     made = [draft.line for draft in tape.drafts if not last.isdisjoint(tape.values.storages_of(draft.makes))]
     return next((texts[line] for line in reversed(made) if line != NO_LINE), None)
-
-
-def _has_graph(tensor: Tensor) -> bool:
-    return tensor.grad_fn is not None
