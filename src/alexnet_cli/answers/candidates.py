@@ -40,8 +40,7 @@ class Candidates:
     def __init__(
         self, session: Session, step: TrainingStep, budget: int, roof: Roof | None, *, checkpoints: bool = True
     ) -> None:
-        if not session.can_run:
-            raise UsageError("fit needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        session.model("fit")
         self.asked = step
         self.budget = budget
         self.roof = roof

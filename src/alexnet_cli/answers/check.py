@@ -115,8 +115,7 @@ def check(
         _note_other_run(session, report.run, before.run)
         checks += check_baseline(report, before, asked.tolerance)
     if asked.time_ratio is not None and isinstance(asked.baseline, Session):
-        if not session.can_run:
-            raise UsageError(f"--{TIME_RATIO} needs a model to run, not a saved report, a checkpoint or an ONNX file")
+        session.model(f"--{TIME_RATIO}")
         timed = timed_in_turns((asked.baseline, session), seconds)[1] if report.error is None else None
         checks += (check_time(timed, asked.time_ratio),)
     passed = report.error is None and all(each.passed for each in checks)

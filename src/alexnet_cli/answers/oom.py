@@ -10,7 +10,6 @@ from alexnet_cli.analyses.oom.failure import Failure, failure
 from alexnet_cli.analyses.oom.match import Matched, match
 from alexnet_cli.analyses.oom.rewind import at_failure
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope, generator
 from alexnet_cli.session.how import training_step
@@ -55,8 +54,7 @@ def oom(
         result = OomResult(generator=generator(), command="oom", snapshot=snapshot, failure=seen)
         return Answer(result, lambda: oom_document(snapshot, seen))
     report = session.report()
-    if not session.can_run:
-        raise UsageError("oom needs a model to run, not a saved report, a checkpoint or an ONNX file")
+    session.model("oom")
     trained = session.training(step) if report.error is None else None
     predicted = match(state, trained) if trained is not None and trained.error is None else None
     failures = failures_of(report, trained)

@@ -29,22 +29,8 @@ if TYPE_CHECKING:
 EXPORTED = (".pt2", ".onnx")
 """The suffixes of files that `export` writes."""
 
-__all__ = [
-    "EXPORTED",
-    "FILES",
-    "Example",
-    "Live",
-    "Named",
-    "Session",
-    "Source",
-    "Variation",
-    "is_built",
-    "is_on_meta",
-    "is_stored",
-    "names_like",
-    "takes_sizes",
-    "weights_beside",
-]
+__all__ = ["EXPORTED", "FILES", "Example", "Live", "Named", "Session", "Source", "Variation", "is_built", "is_on_meta"]
+__all__ += ["is_stored", "names_like", "takes_sizes", "weights_beside"]
 
 
 class Session:

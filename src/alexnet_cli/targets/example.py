@@ -52,7 +52,7 @@ class Example(Struct, frozen=True, dict=True):
         own = self.batch_size
         resized = batch_size if own is not None and batch_size != own else None
         move = partial(_moved, device=device, batch_size=resized)
-        return [_mapped(value, move) for value in self.args], {k: _mapped(v, move) for k, v in self.kwargs.items()}
+        return [mapped(value, move) for value in self.args], {k: mapped(v, move) for k, v in self.kwargs.items()}
 
     def resized(self, sizes: Iterable[tuple[int, int, int]], *, read_only: bool = False) -> Example:
         """Return the arguments with other sizes: `(tensor, axis, size)`, tensors counted as `tensors` yields them.
@@ -68,8 +68,8 @@ class Example(Struct, frozen=True, dict=True):
                     tensor = seen(tensor, axis, size) if read_only else cut(tensor, axis, size)
             return tensor
 
-        args = tuple(_mapped(value, change) for value in self.args)
-        return Example(args, {name: _mapped(value, change) for name, value in self.kwargs.items()})
+        args = tuple(mapped(value, change) for value in self.args)
+        return Example(args, {name: mapped(value, change) for name, value in self.kwargs.items()})
 
 
 def cut(tensor: Tensor, axis: int, size: int) -> Tensor:
@@ -180,7 +180,7 @@ def _tensors(parts: Mapping[Any, Any], keys: tuple[str, ...]) -> Iterator[tuple[
             yield from _tensors(_parts(value) or {}, (*keys, str(key)))
 
 
-def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+def mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """Return a value with all tensors in it changed; what holds none is returned as it is."""
     import torch
 
@@ -189,7 +189,7 @@ def _mapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     parts = _parts(value)
     if not parts:
         return value
-    changed = {key: _mapped(part, change) for key, part in parts.items()}
+    changed = {key: mapped(part, change) for key, part in parts.items()}
     if _is_packed(value):
         return value._replace(**changed)
     if isinstance(value, (list, tuple)):

@@ -22,7 +22,8 @@ from alexnet_cli.tracing.compiling import CompiledRun, compiled_run
 from alexnet_cli.tracing.devices import device_name
 from alexnet_cli.tracing.events import RUN, Event, by_run, highest, pass_of, profiled, steps_of
 from alexnet_cli.tracing.recording.conditions import calm_collector, plain_kernels
-from alexnet_cli.tracing.recording.runs import Forward, Step, loss_of
+from alexnet_cli.tracing.recording.losses import loss_of
+from alexnet_cli.tracing.recording.runs import Forward, Step
 
 LEAST_RUNS, MOST_RUNS = 5, 200
 """How often a run is repeated, as it is and under the profiler each."""

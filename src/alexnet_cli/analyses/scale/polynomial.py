@@ -134,8 +134,3 @@ def _product(one: Monomial, two: Monomial) -> Monomial:
     for step, power in two:
         powers[step] = powers.get(step, 0) + power
     return tuple(sorted(powers.items()))
-
-
-def _put_in(monomial: Monomial, coefficient: Fraction, sizes: Mapping[str, int]) -> tuple[Monomial, Fraction]:
-    known = (step.at(sizes[step.dimension]) ** power for step, power in monomial if step.dimension in sizes)
-    return tuple(each for each in monomial if each[0].dimension not in sizes), coefficient * prod(known)

@@ -1,4 +1,4 @@
-"""The loss of a step that is trained by cross-entropy."""
+"""The loss of a training step: the sum of the outputs, the model's own, or a cross-entropy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
-from alexnet_cli.errors import UsageError
+from alexnet_cli.errors import NothingToTrainError, UsageError
 from alexnet_cli.tracing.recording.tensors import tensors_in
 
 _TOKENS = 3
@@ -42,3 +42,17 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     if scores.dim() > _TOKENS:
         return F.cross_entropy(scores, labels)
     return F.cross_entropy(scores.flatten(0, -2), labels.flatten())
+
+
+def loss_of(output: object) -> Tensor:
+    """Return a model's output if it is one number, otherwise the sum of its outputs.
+
+    Raises:
+        NothingToTrainError: none depends on a parameter that is trained.
+    """
+    trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
+    if not trained:
+        raise NothingToTrainError("there is nothing to train: no output depends on a parameter that requires_grad")
+    if len(trained) == 1 and trained[0].dim() == 0:
+        return trained[0]
+    return sum((tensor.sum() for tensor in trained[1:]), trained[0].sum())

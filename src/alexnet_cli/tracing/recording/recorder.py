@@ -17,7 +17,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import Example
 from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, no_modes, parameters_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
@@ -221,8 +220,7 @@ class Recorder:
             if source is not None:
                 source.end(around, output)
         except BaseException:
-            shapes = shapes_of_arguments(args, kwargs)
-            self.failed_function = Call(None, function_name(function), self._clock, shapes)
+            self.failed_function = Call(None, function_name(function), self._clock, shapes_of_arguments(args, kwargs))
             raise
         finally:
             self._in_function = False
@@ -286,16 +284,15 @@ class Recorder:
     def _finish(self, call: Call, output: object) -> None:
         if call.parts and is_one_row(call, self.root):
             call.absorb_parts()
-        shapes: list[Shape] = []
+        made = tensors_in(output)
         allocated: dict[int, int] = {}
-        for tensor in tensors_in(output):
-            shapes.append(tuple(tensor.shape))
+        for tensor in made:
             storage = storage_of(tensor)
             if self._births.get(storage, _NOT_BORN_HERE) > call.started:
                 allocated[storage] = bytes_of(tensor)
             elif storage in call.mutated:
                 call.in_place = True
-        call.output_shapes = tuple(shapes)
+        call.output_shapes = tuple([tuple(tensor.shape) for tensor in made])
         call.output_bytes = sum(allocated.values())
         call.finished = True
         self.failed = self.failed_function = None  # the model handled a failure inside

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.parameter import is_lazy
 
-from alexnet_cli.errors import NothingToTrainError, UsageError
+from alexnet_cli.errors import UsageError
 from alexnet_cli.tape import Role
+from alexnet_cli.targets.example import mapped
 from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, parameters_of, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, Only, TrainingStep
 from alexnet_cli.tracing.recording.adam import Adam8bit, PagedAdam
 from alexnet_cli.tracing.recording.checkpoints import Checkpoints
-from alexnet_cli.tracing.recording.losses import cross_entropy, labels_of, own_loss, scores_of
+from alexnet_cli.tracing.recording.losses import cross_entropy, labels_of, loss_of, own_loss, scores_of
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import packed_weights, tensors_in
 from alexnet_cli.tracing.wiring.making import Making
@@ -100,8 +101,8 @@ class Step:
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
         optimizer = None if lazy else self.optimizer()
         if lazy:
-            with self._unwatched(recorder) as device:
-                optimizer = self._first_step(device)
+            with self._unwatched(recorder):
+                optimizer = self._first_step(recorder.device)
         tape = recorder.tape
         whole = tape is not None and not self.how.checkpoint and len(parts) == 1 and self.only is None
         if tape is not None:
@@ -144,12 +145,12 @@ class Step:
             update(optimizer)
 
     @contextmanager
-    def _unwatched(self, recorder: Recorder) -> Iterator[torch.device]:
-        """Run what is no part of the step, with shape rules that spare imports; yield the device."""
+    def _unwatched(self, recorder: Recorder) -> Iterator[None]:
+        """Run what is no part of the step, with shape rules that spare imports."""
         unwatched = Recorder(recorder.device)
         unwatched.checks = recorder.checks
         with unwatched.recording():
-            yield unwatched.device
+            yield
 
     def _first_step(self, device: torch.device) -> torch.optim.Optimizer | None:
         """Run a whole step, which gives lazy layers their parameters."""
@@ -164,15 +165,14 @@ class Step:
     def _backward(self, part: Step, recorder: Recorder, at: int) -> tuple[object, Tensor]:
         """Run a forward and its backward, and return its results; gradients are added to those that are there."""
         tape = recorder.tape
-        if tape is None:
-            output = part.run_forward(recorder.device)
-            loss = self._loss(output, recorder, at)
-        else:
+        if tape is not None:
             tape.phase = "forward"
-            with saved_tensors_hooks(tape.saved, lambda tensor: tensor):
-                output = part.run_forward(recorder.device)
+        with nullcontext() if tape is None else saved_tensors_hooks(tape.saved, lambda tensor: tensor):
+            output = part.run_forward(recorder.device)
+            if tape is not None:
                 tape.end_forward(output)
-                loss = self._loss(output, recorder, at)
+            loss = self._loss(output, recorder, at)
+        if tape is not None:
             tape.phase = "backward"
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
@@ -193,18 +193,17 @@ class Step:
                 self.labels = labels_of(scores, self.how.micro_batches)
         if recorder is not None and recorder.tape is not None:
             recorder.tape.storages.register(self.labels[:1], "input")
-        with nullcontext() if self.how.amp is None else self._mixed(scores.device):
+        with self._mixed(scores.device):
             return cross_entropy(scores, self.labels[at])
 
     def run_forward(self, device: torch.device) -> Any:
         """Run the model, under autocast if it is trained in mixed precision."""
-        if self.how.amp is None:
-            return self.forward()
         with self._mixed(device):
             return self.forward()
 
-    def _mixed(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(device.type, getattr(torch, AMP_DTYPES[self.how.amp or "bf16"]))
+    def _mixed(self, device: torch.device) -> AbstractContextManager[object]:
+        amp = self.how.amp
+        return nullcontext() if amp is None else torch.autocast(device.type, getattr(torch, AMP_DTYPES[amp]))
 
     def optimizer(self) -> torch.optim.Optimizer | None:
         """Return the optimiser of what is trained; None without one, or if nothing is trained."""
@@ -249,25 +248,12 @@ def micro_batches(forward: Forward, number: int, batch: int | None) -> list[Forw
         held = "a batch of unknown size" if batch is None else f"a batch of {batch}"
         raise UsageError(f"{held} cannot be cut into {number} equal parts")
     cut = {tensor: tensor.chunk(number) for tensor in forward.given if tensor.dim() and len(tensor) == batch}
-    return [
-        Forward(
-            forward.model,
-            [_part(value, cut, at) for value in forward.args],
-            {name: _part(value, cut, at) for name, value in forward.kwargs.items()},
-        )
-        for at in range(number)
-    ]
 
+    def part(at: int) -> Forward:
+        given = mapped((forward.args, forward.kwargs), lambda tensor: cut[tensor][at] if tensor in cut else tensor)
+        return Forward(forward.model, *given)
 
-def _part(value: Any, cut: Mapping[Tensor, Sequence[Tensor]], at: int) -> Any:
-    if isinstance(value, Tensor):
-        return cut[value][at] if value in cut else value
-    if isinstance(value, (list, tuple)):
-        parts = [_part(each, cut, at) for each in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    if isinstance(value, dict):
-        return {name: _part(each, cut, at) for name, each in value.items()}
-    return value
+    return [part(at) for at in range(number)]
 
 
 def make_state(optimizer: torch.optim.Optimizer) -> None:
@@ -304,17 +290,3 @@ def with_gradients(model: nn.Module, without: Collection[str]) -> list[Tensor]:
 def held(model: nn.Module) -> dict[Role, Iterable[Tensor]]:
     """Return what a model holds, by role."""
     return {"parameter": parameters_of(model), "buffer": buffers_of(model)}
-
-
-def loss_of(output: object) -> Tensor:
-    """Return a model's output if it is one number, otherwise the sum of its outputs.
-
-    Raises:
-        NothingToTrainError: none depends on a parameter that is trained.
-    """
-    trained = [tensor for tensor in tensors_in(output) if tensor.requires_grad]
-    if not trained:
-        raise NothingToTrainError("there is nothing to train: no output depends on a parameter that requires_grad")
-    if len(trained) == 1 and trained[0].dim() == 0:
-        return trained[0]
-    return sum((tensor.sum() for tensor in trained[1:]), trained[0].sum())

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.torch_insides import own_modules
-from alexnet_cli.tracing.recording.runs import loss_of
+from alexnet_cli.tracing.recording.losses import loss_of
 from alexnet_cli.tracing.recording.tensors import tensors_in
 
 Looks = tuple[tuple[int, ...], torch.dtype]

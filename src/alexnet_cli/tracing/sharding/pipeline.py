@@ -24,7 +24,8 @@ from alexnet_cli.torch_insides import (
     prepare_pipeline_stages,
 )
 from alexnet_cli.tracing.options import AMP_DTYPES
-from alexnet_cli.tracing.recording.runs import Step, held, loss_of, update
+from alexnet_cli.tracing.recording.losses import loss_of
+from alexnet_cli.tracing.recording.runs import Step, held, update
 from alexnet_cli.tracing.recording.tensors import tensors_in
 from alexnet_cli.tracing.sharding.chain import Looks
 from alexnet_cli.tracing.sharding.interleaved import Turn, turns_of

@@ -11,7 +11,8 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from alexnet_cli.torch_insides import DisableTorchFunction, local_tensor, own_buffers, own_parameters
-from alexnet_cli.tracing.recording.runs import Step, held, loss_of, update
+from alexnet_cli.tracing.recording.losses import loss_of
+from alexnet_cli.tracing.recording.runs import Step, held, update
 from alexnet_cli.tracing.recording.tensors import tensors_in
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
 from alexnet_cli.tracing.sharding.replicas import Arrivals
