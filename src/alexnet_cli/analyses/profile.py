@@ -96,20 +96,6 @@ class Whole(Struct, frozen=True):
     predicted_peak_bytes: int | None
 
 
-class CompiledTime(Struct, frozen=True):
-    """The whole run compiled: its time, and how many times that of the run as it is.
-
-    `first_seconds` is the first run, in which it was compiled. Kernels are made of the operators of several layers, so
-    there is no time by layer. `graphs` were compiled, with `breaks` between them; null if torch does not tell.
-    """
-
-    time: Spread
-    of_plain: float
-    first_seconds: float
-    graphs: int | None
-    breaks: int | None
-
-
 class CapturedTime(Struct, frozen=True):
     """The whole run by a CUDA graph: its time, and how many times that of the run as it is.
 
@@ -119,6 +105,17 @@ class CapturedTime(Struct, frozen=True):
     time: Spread
     of_plain: float
     first_seconds: float
+
+
+class CompiledTime(CapturedTime, frozen=True):
+    """The whole run compiled: its time, and how many times that of the run as it is.
+
+    `first_seconds` is the first run, in which it was compiled. Kernels are made of the operators of several layers, so
+    there is no time by layer. `graphs` were compiled, with `breaks` between them; null if torch does not tell.
+    """
+
+    graphs: int | None
+    breaks: int | None
 
 
 class Profile(Struct, frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from alexnet_cli.analyses.annotate import Annotated, AnnotatedFile, Work, source_of
 from alexnet_cli.analyses.annotate import annotate as analyse
 from alexnet_cli.analyses.hardware import Hardware
@@ -50,9 +52,7 @@ def annotate(
     texts = texts_of(found)
     result = AnnotateResult(
         **Envelope.of(report, "annotate"),
-        files=found.files,
-        outside=found.outside,
-        totals=found.totals,
+        **asdict(found),
         hardware=None if roof is None else roof.hardware,
     )
     return Answer(result, lambda: annotate_document(report, found, texts, roof), failures=failures_of(report))

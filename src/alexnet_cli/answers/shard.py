@@ -49,6 +49,9 @@ class ShardLayout(Struct, frozen=True):
     amp: str | None
 
 
+_SHARED = ("gpus", "pp", "ddp", "fsdp", "cp", "tp", "ep", "sp", "reshard")
+
+
 class ShardRank(Struct, frozen=True):
     """A rank that was traced, how many do the same, and whether its peak fits the GPU: null without one.
 
@@ -166,18 +169,10 @@ def shard(
     result = ShardResult(
         **Envelope.of(report, "shard"),
         layout=ShardLayout(
-            layout.gpus,
-            layout.pp,
-            layout.ddp,
-            layout.fsdp,
-            layout.cp,
-            layout.tp,
-            layout.ep,
-            layout.sp,
-            layout.reshard,
-            how.checkpoint,
-            None if step is None else step.optimizer,
-            amp,
+            **{name: getattr(layout, name) for name in _SHARED},
+            checkpoint=how.checkpoint,
+            optimizer=None if step is None else step.optimizer,
+            amp=amp,
         ),
         ranks=() if told is None else _ranks(layout, told, stages, capacity),
         memory=None if told is None else told.memory,

@@ -225,7 +225,7 @@ def _facts(found: Profile, roof: Roof | None) -> Facts:
     return Facts(tuple(facts))
 
 
-def _beside_the_plain(other: CompiledTime | CapturedTime) -> str:
+def _beside_the_plain(other: CapturedTime) -> str:
     low, high = seconds(other.time.low), seconds(other.time.high)
     return f"{times(other.of_plain)} the run as it is; half of the runs from {low} to {high}"
 

@@ -12,11 +12,12 @@ where the left side grows faster; otherwise by memory however many there are.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from alexnet_cli.analyses.cost import Bound, Roof
 from alexnet_cli.analyses.serving.cached import Cache, cache, state_of
@@ -137,10 +138,7 @@ class _Law(Struct, frozen=True):
         known = Floor(
             macs=self.macs,
             weights_read=read,
-            cache_read=self.moved.cache_read,
-            cache_written=self.moved.cache_written,
-            inputs_read=self.moved.inputs_read,
-            outputs_written=self.moved.outputs_written,
+            **asdict(self.moved),
             bytes=size,
             intensity=2 * self.macs / size if size else 0.0,
         )
@@ -179,8 +177,5 @@ class _Law(Struct, frozen=True):
             high *= 2
             if high > MOST_SEQUENCES:
                 return None
-        low = high // 2
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if middle * compute < self._memory(middle, roof) else (low, middle)
-        return high
+        tried = range(high // 2 + 1, high)
+        return tried.start + bisect_left(tried, True, key=lambda size: size * compute >= self._memory(size, roof))  # noqa: FBT003

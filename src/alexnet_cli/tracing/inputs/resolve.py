@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.targets.example import Example, example_of
+from alexnet_cli.targets.example import Example, cut, example_of
+from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify
 from alexnet_cli.tracing.inputs.context import is_prompt, of_length
 from alexnet_cli.tracing.inputs.feed import Fed, from_example, from_specs, settle_sides
 from alexnet_cli.tracing.inputs.said import check_names, from_said
 from alexnet_cli.tracing.inputs.trial import Trial
-from alexnet_cli.tracing.options import TraceOptions
+from alexnet_cli.tracing.options import Size, TraceOptions
 
 
 def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
@@ -25,10 +28,8 @@ def feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -
     fed, options = _feed(model, device, trial, notify), trial.options
     if not options.sizes:
         return fed
-    from alexnet_cli.tracing.inputs.resized import with_sizes
-
     given = options.inputs is None and (options.inputs_from is not None or trial.subject.example is not None)
-    return with_sizes(fed, options.sizes, model, device, given=given)
+    return _with_sizes(fed, options.sizes, model, device, given=given)
 
 
 def _feed(model: nn.Module, device: torch.device, trial: Trial, notify: Notify) -> Fed:
@@ -76,3 +77,33 @@ def _batch(subject: Subject, options: TraceOptions, notify: Notify) -> int | Non
         takes = f"a batch of {least} only" if least == most else f"batches from {least:,} to {most:,}"
         notify(f"the model was made for {takes}: it was run with {batch:,}, not {options.batch_size:,}")
     return batch
+
+
+def _with_sizes(fed: Fed, sizes: Sequence[Size], model: nn.Module, device: torch.device, *, given: bool) -> Fed:
+    """Return what forward is called with, with other sizes of some axes; `given` tells that a caller gave the values.
+
+    Raises:
+        UsageError: a tensor of that size cannot be.
+    """
+    if fed.specs and not given:
+        batched = fed.batch_size is not None
+        specs = [_resized(spec, at, sizes, batched=batched) for at, spec in enumerate(fed.specs)]
+        return from_specs(specs, fed.batch_size, model, device, found=any(each.found for each in fed.inputs))
+    called = Example(tuple(fed.args), fed.kwargs).resized(sizes)
+    values = None if fed.given is None else fed.given.resized(sizes, read_only=True)
+    inputs = [
+        replace(each, shape=tuple(tensor.shape)) for each, (_, tensor) in zip(fed.inputs, called.tensors(), strict=True)
+    ]
+    return replace(fed, inputs=tuple(inputs), args=list(called.args), kwargs=called.kwargs, specs=[], given=values)
+
+
+def _resized(spec: InputSpec, number: int, sizes: Sequence[Size], *, batched: bool) -> InputSpec:
+    """Change the shape of an input, and the values of one sample where they are known."""
+    before = 1 if batched and not spec.whole else 0
+    for at, axis, size in sizes:
+        own = axis - before
+        if at == number and own >= 0:
+            sample = None if spec.values is None else cut(torch.tensor(spec.values).reshape(spec.shape), own, size)
+            shape = (*spec.shape[:own], size, *spec.shape[own + 1 :])
+            spec = replace(spec, shape=shape, values=None if sample is None else tuple(sample.flatten().tolist()))
+    return spec

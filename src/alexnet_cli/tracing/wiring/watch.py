@@ -5,19 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType
+from typing import Literal, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from alexnet_cli.torch_insides import own_buffers
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.taping import TapeRecorder
-from alexnet_cli.tracing.wiring.held import Held, held_by
+from alexnet_cli.tracing.recording.tensors import bytes_of, tensors_in
 from alexnet_cli.tracing.wiring.lines import NO_LINE, Lines
 from alexnet_cli.tracing.wiring.making import Making
 from alexnet_cli.tracing.wiring.modes import Modes, is_called_as_function, is_modal
 from alexnet_cli.tracing.wiring.updated import updated_by
 from alexnet_cli.wiring import Grown, Mode, Trained, Wiring
+
+_REGISTERED = ("_parameters", "_buffers", "_modules")
+
+
+class Held(NamedTuple):
+    """The tensors of one buffer or one attribute."""
+
+    kind: Literal["buffer", "attribute"]
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of their elements."""
+        return sum(map(bytes_of, self.tensors))
 
 
 class Watch:
@@ -122,3 +138,23 @@ def _line_of(held: Held, tape: TapeRecorder) -> str | None:
     texts = tape.lines.texts() if tape.lines is not None else ()
     made = [draft.line for draft in tape.drafts if not last.isdisjoint(tape.values.storages_of(draft.makes))]
     return next((texts[line] for line in reversed(made) if line != NO_LINE), None)
+
+
+def held_by(model: nn.Module) -> dict[str, Held]:
+    """Return what modules hold in buffers and in attributes, by name, lists and dicts of tensors included."""
+    found: dict[str, Held] = {}
+    for path, module in model.named_modules():
+        for name, buffer in own_buffers(module).items():
+            if buffer is not None and not is_lazy(buffer):
+                found[_name(path, name)] = Held("buffer", (buffer,))
+        for name, value in vars(module).items():
+            if name in _REGISTERED or not isinstance(value, (Tensor, list, tuple, dict, set)):
+                continue
+            tensors = tuple(tensor for tensor in tensors_in(value) if not isinstance(tensor, nn.Parameter))
+            if tensors:
+                found[_name(path, name)] = Held("attribute", tensors)
+    return found
+
+
+def _name(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
