@@ -62,10 +62,7 @@ class Quantity(Struct, frozen=True):
 
 COUNT = Quantity("number", "write it as 65M or 1.2G (K, M, G, T), or in full", "", _SI)
 SIZE = Quantity(
-    "size",
-    "write it as 240MiB (kB, MB, GB are decimal; KiB, MiB, GiB binary), or in bytes",
-    "bytes",
-    _BYTES | {"": 1},
+    "size", "write it as 240MiB (kB, MB, GB are decimal; KiB, MiB, GiB binary), or in bytes", "bytes", _BYTES | {"": 1}
 )
 MEMORY = Quantity(
     "memory size",
@@ -106,3 +103,9 @@ def read_fraction(text: str, option: str) -> Decimal:
     if found is None:
         raise UsageError(f"{option}: invalid fraction {text!r}", "write it as 0.01 or 1%")
     return Decimal(found["digits"]) / (100 if found["percent"] else 1)
+
+
+def check_seconds(seconds: float, usual: int) -> None:
+    """Raise `UsageError` for `--seconds` in which nothing can be measured; `usual` is an example of what can."""
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"--seconds {seconds:g} is no time", f"write a number above 0, as in --seconds {usual}")

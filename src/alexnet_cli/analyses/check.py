@@ -96,8 +96,7 @@ LIMITS = (
     Limit("no-uncounted", "count", "uncounted operators", "uncounted_ops"),
     Limit("no-unused", "count", "unused modules", "unused_modules"),
     Limit(
-        *("no-unused-gradients", "count", "parameters without a gradient", None),
-        of_step=_number("no-unused-gradients"),
+        *("no-unused-gradients", "count", "parameters without a gradient", None), of_step=_number("no-unused-gradients")
     ),
     Limit("ddp-safe", "count", "obstacles", None, of_step=_number("ddp-safe")),
 )

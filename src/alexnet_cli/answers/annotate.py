@@ -51,9 +51,7 @@ def annotate(
     found = analyse(report, step, roof)
     texts = texts_of(found)
     result = AnnotateResult(
-        **Envelope.of(report, "annotate"),
-        **asdict(found),
-        hardware=None if roof is None else roof.hardware,
+        **Envelope.of(report, "annotate"), **asdict(found), hardware=None if roof is None else roof.hardware
     )
     return Answer(result, lambda: annotate_document(report, found, texts, roof), failures=failures_of(report))
 

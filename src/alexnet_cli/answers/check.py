@@ -22,7 +22,7 @@ from alexnet_cli.answers.answer import NOT_HELD, Answer, failures_of
 from alexnet_cli.answers.compare import timed_in_turns
 from alexnet_cli.document import Column, Document, Note, Row, Table
 from alexnet_cli.errors import TargetError, UsageError
-from alexnet_cli.quantities import read_fraction
+from alexnet_cli.quantities import check_seconds, read_fraction
 from alexnet_cli.report import ErrorInfo, Report, Run
 from alexnet_cli.report_json import Envelope, load_report
 from alexnet_cli.session.how import training_step
@@ -100,8 +100,7 @@ def check(
         UsageError: the optimizer or the dtype is unknown, or there is no time to measure in.
         AlexnetError: the model or the baseline cannot be loaded or run.
     """
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 10")
+    check_seconds(seconds, 10)
     step = training_step(optimizer, amp)
     report = session.report()
     trained = None

@@ -30,12 +30,7 @@ class OomResult(Envelope, frozen=True, kw_only=True):
 
 
 def oom(
-    session: Session | None,
-    snapshot: str,
-    *,
-    optimizer: str = "sgd",
-    amp: str | None = None,
-    foreach: bool = True,
+    session: Session | None, snapshot: str, *, optimizer: str = "sgd", amp: str | None = None, foreach: bool = True
 ) -> Answer[OomResult]:
     """Tell what filled a GPU when memory ran out, from a snapshot that `torch.cuda.memory._dump_snapshot` wrote.
 

@@ -16,6 +16,7 @@ from alexnet_cli.analyses.slices import chrome_trace, speedscope
 from alexnet_cli.answers.answer import Answer, failures_of
 from alexnet_cli.answers.files import check_place, write_file
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import check_seconds
 from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import training_step
@@ -69,8 +70,7 @@ def profile(
         AlexnetError: the model cannot be loaded or run.
         OutputError: a file cannot be written.
     """
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 5")
+    check_seconds(seconds, 5)
     if amp is not None and not backward:
         raise UsageError("--amp goes with --backward", "--dtype bfloat16 runs a forward in bfloat16")
     for file in (trace, flame):

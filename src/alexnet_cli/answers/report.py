@@ -19,6 +19,7 @@ from alexnet_cli.answers.compare import named_failures, reports_of
 from alexnet_cli.answers.layouts import search
 from alexnet_cli.answers.profile import measured_roof
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import check_seconds
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.material import Layouts, Lines, Material, Measured, need_packages
 from alexnet_cli.session.changes import trace_changes
@@ -57,8 +58,7 @@ def model_page(
     from alexnet_cli.report_page import page  # needs those packages
 
     step, roof = training_step(optimizer, amp), _roof(gpu)
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 5")
+    check_seconds(seconds, 5)
     if gpus is not None and roof is None:
         raise UsageError("--gpus needs a GPU", f"name it with --gpu, or leave out --gpu {NO_GPU}")
     plain, session = session, session.vary(Variation(source=())) if session.can_run else session

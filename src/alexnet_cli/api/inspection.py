@@ -198,12 +198,7 @@ class Inspection:
         run_explorer(explore_answer(self.session, columns=columns, sort=sort))
 
     def oom(
-        self,
-        snapshot: str | os.PathLike[str],
-        *,
-        optimizer: str = "sgd",
-        amp: str | None = None,
-        foreach: bool = True,
+        self, snapshot: str | os.PathLike[str], *, optimizer: str = "sgd", amp: str | None = None, foreach: bool = True
     ) -> Result[OomResult]:
         """Tell which layers' tensors filled a GPU when memory ran out, from a snapshot of it."""
         answer = oom_answer(self.session, os.fspath(snapshot), optimizer=optimizer, amp=amp, foreach=foreach)

@@ -46,8 +46,7 @@ Asked: Any = options_of(
     ],
 )
 Comments = Annotated[
-    bool,
-    typer.Option("--comments", help="Write a copy of the source with comments, to stdout or with -o to a file."),
+    bool, typer.Option("--comments", help="Write a copy of the source with comments, to stdout or with -o to a file.")
 ]
 File = Annotated[
     str | None, typer.Option("--file", metavar="PATH", help="With --comments: which file, if several were run.")

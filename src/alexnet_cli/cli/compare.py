@@ -12,6 +12,7 @@ from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import with_groups
 from alexnet_cli.cli.sides import Sides
 from alexnet_cli.errors import UsageError
+from alexnet_cli.quantities import check_seconds
 
 EPILOG = """
 \b
@@ -54,6 +55,5 @@ def compare(
             "compare takes two targets or more", f"as in alexnet compare alexnet {shlex.quote(targets[0])}"
         )
     out = page.out()
-    if not 0 < seconds < float("inf"):
-        raise UsageError(f"--seconds {seconds:g} is no time", "write a number above 0, as in --seconds 10")
+    check_seconds(seconds, 10)
     out.answer(answer(sides.sessions(targets), only_changes=only_changes, profile=profile, seconds=seconds))

@@ -37,8 +37,7 @@ Asked: Any = options_of(
         ),
     ],
     ignore=Annotated[
-        Codes,
-        typer.Option(metavar="CODE", help="All findings except these.", autocompletion=lambda: list(RULES)),
+        Codes, typer.Option(metavar="CODE", help="All findings except these.", autocompletion=lambda: list(RULES))
     ],
 )
 

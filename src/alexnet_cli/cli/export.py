@@ -27,10 +27,7 @@ Examples:
 Into = Annotated[
     Path | None,
     typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help=f"The file to write; its suffix names the format: {', '.join(EXPORTED)}.",
+        "--output", "-o", metavar="FILE", help=f"The file to write; its suffix names the format: {', '.join(EXPORTED)}."
     ),
 ]
 

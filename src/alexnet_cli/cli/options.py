@@ -72,8 +72,7 @@ Arguments = Annotated[
 NoBatch = Annotated[bool, typer.Option("--no-batch", help="Shapes already include the batch.")]
 Train = Annotated[bool, typer.Option("--train/--eval", help="Run the forward in training or evaluation mode.")]
 Formulas = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A Python file with your own MAC formulas; see docs/targets.md."),
+    Path | None, typer.Option(metavar="FILE", help="A Python file with your own MAC formulas; see docs/targets.md.")
 ]
 Traceback = Annotated[
     bool, typer.Option("--traceback", help="Show all frames of a failure, not only those of your own code.")
@@ -99,8 +98,7 @@ Depth = Annotated[
     typer.Option(min=0, metavar="N", help="Show the tree to this depth; deeper rows are summed into their parent."),
 ]
 File = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to this file; its suffix picks the format."),
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file; its suffix picks the format.")
 ]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Use no colour, as with NO_COLOR in the environment.")]
 Optimizer = Annotated[

@@ -53,8 +53,7 @@ InputSize = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    list[int] | None,
-    typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default 1."),
+    list[int] | None, typer.Option("--batch-size", "-b", min=1, metavar="N", help="Samples in the batch; default 1.")
 ]
 Dtype = Annotated[list[str] | None, typer.Option(metavar="DTYPE", help="float32, float16, bfloat16 or float64.")]
 Gpu = Annotated[
@@ -136,13 +135,7 @@ def report(
         page = comparison_page(sides.sessions(names))
     else:
         page = model_page(
-            sides.session(names[0]),
-            gpu=gpu,
-            optimizer=optimizer,
-            amp=amp,
-            profile=profile,
-            seconds=seconds,
-            gpus=gpus,
+            sides.session(names[0]), gpu=gpu, optimizer=optimizer, amp=amp, profile=profile, seconds=seconds, gpus=gpus
         )
     _write(page, output, show=show)
     finish(page)

@@ -55,10 +55,7 @@ def _notes(differences: Mapping[str, tuple[int | None, int | None]], *, held: bo
     if not differences:
         return (Note("Read again, the file has the same parameters and MACs."),)
     return tuple(
-        Note(
-            f"the model has {_told(model)} {_NAMES[name]}, the file {_told(file)}",
-            "info" if held else "warning",
-        )
+        Note(f"the model has {_told(model)} {_NAMES[name]}, the file {_told(file)}", "info" if held else "warning")
         for name, (model, file) in differences.items()
     )
 

@@ -197,11 +197,7 @@ def _whole_stacks(ops: Sequence[Op]) -> list[tuple[Op, tuple[Level, ...]]]:
 
 class _Builder:
     def __init__(
-        self,
-        ops: list[tuple[Op, tuple[Level, ...]]],
-        state: set[str],
-        inputs: Iterable[str],
-        outputs: Iterable[str],
+        self, ops: list[tuple[Op, tuple[Level, ...]]], state: set[str], inputs: Iterable[str], outputs: Iterable[str]
     ) -> None:
         self.ops = ops
         self.state = state

@@ -25,10 +25,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 Rule = Callable[[Source], Iterator[InputSpec]]
 _RULES: tuple[tuple[str, Rule], ...] = (
-    (
-        r"(.*_)?input_ids|tokens?|token_ids|.*_tokens|ids|idx|word_ids|src|tgt|text|texts|sentences?",
-        sources.tokens,
-    ),
+    (r"(.*_)?input_ids|tokens?|token_ids|.*_tokens|ids|idx|word_ids|src|tgt|text|texts|sentences?", sources.tokens),
     (r"(.*_)?time_ids", pictures.time_ids),
     (r"pixel_position_ids", pictures.places),
     (r"(.*_)?langs?_ids?|langs", sources.first_of_each),

@@ -23,17 +23,7 @@ _ACTIVATIONS = tuple(
 _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
     ("conv", (ConvNd,)),
     ("linear", (nn.Linear, nn.Bilinear)),
-    (
-        "norm",
-        (
-            NormBase,
-            nn.LayerNorm,
-            nn.GroupNorm,
-            nn.RMSNorm,
-            nn.LocalResponseNorm,
-            nn.CrossMapLRN2d,
-        ),
-    ),
+    ("norm", (NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, nn.CrossMapLRN2d)),
     ("pool", tuple(getattr(pooling, name) for name in pooling.__all__)),
     ("softmax", _SOFTMAX),
     ("attention", (nn.MultiheadAttention,)),

@@ -88,10 +88,7 @@ class TapeRecorder:
         self._modules = len(sys.modules)
 
     def begin(
-        self,
-        given: Iterable[Tensor],
-        held: Mapping[Role, Iterable[Tensor]],
-        packed: Mapping[int, Tensor] | None = None,
+        self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]], packed: Mapping[int, Tensor] | None = None
     ) -> None:
         """Register what exists before the run: the inputs, and by role what the model and the optimizer hold.
 
