@@ -160,9 +160,7 @@ class _Source:
             pass  # no signature: the error of the call itself will do
         try:
             return self.found(*given, **self.arguments)
-        except AlexnetError:
-            raise
-        except KeyboardInterrupt:
+        except (AlexnetError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise _broken(f"cannot build {self._named}", error) from error

@@ -245,9 +245,7 @@ def _said_of(found: FoundInputs) -> str:
 def _run(run: Forward | Step | Serve, recorder: Recorder) -> BaseException | None:
     try:
         run.record(recorder)
-    except AlexnetError:
-        raise
-    except KeyboardInterrupt:
+    except (AlexnetError, KeyboardInterrupt):
         raise
     except BaseException as error:
         if out_of_memory(error) or isinstance(error, RecursionError):
