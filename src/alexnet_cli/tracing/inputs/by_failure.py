@@ -18,13 +18,12 @@ from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.tracing.inputs.by_kind import of_another_kind
+from alexnet_cli.tracing.inputs.by_kind import Inputs, of_another_kind, with_spec
 from alexnet_cli.tracing.inputs.by_name import Guesser
 from alexnet_cli.tracing.inputs.pictures import patches
 from alexnet_cli.tracing.inputs.senses import recounted
 from alexnet_cli.users_code import is_ours
 
-Inputs = tuple[InputSpec, ...]
 Progress = tuple[int, ...]
 """The lines on which each function of a failed run was, outermost first: of two runs the further one is greater."""
 
@@ -172,13 +171,13 @@ def _in_parts(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
         parts, rest = divmod(sum(map(int, sizes.split(","))), guesser.batch)
         for place, spec in enumerate(specs):
             if not rest and int(whole) == guesser.batch and spec.is_batched and len(spec.shape) >= _IMAGE:
-                yield _with(specs, place, replace(spec, shape=(parts, *spec.shape[-_IMAGE:])))
+                yield with_spec(specs, place, replace(spec, shape=(parts, *spec.shape[-_IMAGE:])))
 
 
 def _of_said_rank(specs: Inputs, text: str) -> Iterator[Inputs]:
     """Give an input the rank that is asked for by name, as in `must be a 5D tensor`; the batch is one of its axes."""
     for said, (place, spec) in product(re.findall(r"\b([1-6])-?[dD]\b", text), enumerate(specs)):
-        yield from (_with(specs, place, other) for other in _of_rank(spec, int(said) - spec.is_batched, text))
+        yield from (with_spec(specs, place, other) for other in _of_rank(spec, int(said) - spec.is_batched, text))
 
 
 def _of_more_axes(specs: Inputs, text: str) -> Iterator[Inputs]:
@@ -187,14 +186,14 @@ def _of_more_axes(specs: Inputs, text: str) -> Iterator[Inputs]:
         for place, spec in enumerate(specs):
             if len(spec.shape) >= _IMAGE:
                 more = (1,) * (int(wanted) - int(got))
-                yield _with(specs, place, replace(spec, shape=(*more, *spec.shape)))
+                yield with_spec(specs, place, replace(spec, shape=(*more, *spec.shape)))
 
 
 def _as_patches(specs: Inputs, text: str, guesser: Guesser) -> Iterator[Inputs]:
     """Cut an image into patches where vectors as long as a patch are wanted."""
     for cut, (place, spec) in product(patches(guesser), enumerate(specs)):
         if len(spec.shape) >= _IMAGE and len(cut.shape) == _SEQUENCE and cut.shape[-1] in _numbers(text):
-            yield _with(specs, place, replace(spec, shape=cut.shape))
+            yield with_spec(specs, place, replace(spec, shape=cut.shape))
 
 
 def _matched(specs: Inputs, text: str) -> Iterator[Inputs]:
@@ -203,7 +202,7 @@ def _matched(specs: Inputs, text: str) -> Iterator[Inputs]:
         for place, spec in enumerate(specs):
             for shape in (*_exactly(spec.shape, had, wanted), *_in_proportion(spec.shape, Fraction(wanted, had))):
                 if shape != spec.shape and max(shape, default=0) <= _LARGEST:
-                    yield _with(specs, place, replace(spec, shape=shape, values=None))
+                    yield with_spec(specs, place, replace(spec, shape=shape, values=None))
 
 
 _MISMATCHES = (
@@ -253,7 +252,7 @@ def _enlarged(specs: Inputs, text: str) -> Iterator[Inputs]:
         for times, (place, spec) in product((2, 4), enumerate(specs)):
             if len(spec.shape) >= _IMAGE:
                 larger = (spec.shape[0], *(size * times for size in spec.shape[1:]))
-                yield _with(specs, place, replace(spec, shape=larger))
+                yield with_spec(specs, place, replace(spec, shape=larger))
 
 
 def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
@@ -262,12 +261,14 @@ def _resized(specs: Inputs, text: str) -> Iterator[Inputs]:
     for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
         for axis, size in enumerate(spec.shape if spec.values is None else ()):
             if size == had and wanted > 0:
-                yield _with(specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :])))
+                yield with_spec(
+                    specs, place, replace(spec, shape=(*spec.shape[:axis], wanted, *spec.shape[axis + 1 :]))
+                )
     if not _OF_RANK.search(text):
         return
     for (had, wanted), (place, spec) in product(pairs, enumerate(specs)):
         if had == len(spec.shape) + spec.is_batched and wanted in _RANKS:
-            yield from (_with(specs, place, other) for other in _of_rank(spec, wanted - spec.is_batched, text))
+            yield from (with_spec(specs, place, other) for other in _of_rank(spec, wanted - spec.is_batched, text))
 
 
 _OF_RANK = re.compile(r"unpack|\d[dD]\b|dimensions|ndim|rank")
@@ -292,7 +293,3 @@ def _of_rank(spec: InputSpec, rank: int, text: str) -> Iterator[InputSpec]:
             yield replace(spec, shape=(size, *spec.shape))
     elif rank == len(spec.shape) + 2:
         yield replace(spec, shape=(1, 1, *spec.shape))
-
-
-def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:
-    return (*specs[:place], spec, *specs[place + 1 :])

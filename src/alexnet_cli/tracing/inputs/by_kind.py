@@ -31,14 +31,14 @@ def _as_ids(specs: Inputs) -> Iterator[Inputs]:
     for place, spec in enumerate(specs):
         if spec.dtype is None:
             shapes = (spec.shape[:-1], spec.shape) if len(spec.shape) == _SEQUENCE else (spec.shape,)
-            yield from (_with(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
+            yield from (with_spec(specs, place, replace(spec, dtype="int64", shape=shape)) for shape in shapes)
 
 
 def _as_floats(specs: Inputs) -> Iterator[Inputs]:
     """Make floats of integers, first of those that are no sequence, as text is."""
     for place, spec in sorted(enumerate(specs), key=lambda each: len(each[1].shape) == 1):
         if spec.dtype in _INTEGERS and spec.values is None:
-            yield _with(specs, place, replace(spec, dtype=None))
+            yield with_spec(specs, place, replace(spec, dtype=None))
 
 
 def _as_zeros(specs: Inputs) -> Iterator[Inputs]:
@@ -50,12 +50,10 @@ def _as_zeros(specs: Inputs) -> Iterator[Inputs]:
     ]
     for chosen in (free[1:], *([place] for place in free)):
         if chosen:
-            yield tuple(_zeros(spec) if place in chosen else spec for place, spec in enumerate(specs))
+            zeros = {place: replace(specs[place], values=(0,) * math.prod(specs[place].shape)) for place in chosen}
+            yield tuple(zeros.get(place, spec) for place, spec in enumerate(specs))
 
 
-def _zeros(spec: InputSpec) -> InputSpec:
-    return replace(spec, values=(0,) * math.prod(spec.shape))
-
-
-def _with(specs: Inputs, place: int, spec: InputSpec) -> Inputs:
+def with_spec(specs: Inputs, place: int, spec: InputSpec) -> Inputs:
+    """Return the inputs with another one at a place."""
     return (*specs[:place], spec, *specs[place + 1 :])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice, product
 
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.inputs import pictures, sources
-from alexnet_cli.tracing.inputs.sources import TOKENS, Source
+from alexnet_cli.tracing.inputs.sources import TOKENS, Guess, Source
 
 MOST_COMBINATIONS = 60
 _SAY_NOTHING = ("input", "inputs", "hidden", "states", "values", "embeds", "ids", "mask", "encoder", "decoder", "cond")
@@ -23,8 +23,7 @@ _SHORTEST = 3
 _INTEGERS = re.compile("LongTensor|IntTensor")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-Rule = Callable[[Source], Iterator[InputSpec]]
-_RULES: tuple[tuple[str, Rule], ...] = (
+_RULES: tuple[tuple[str, Guess], ...] = (
     (r"(.*_)?input_ids|tokens?|token_ids|.*_tokens|ids|idx|word_ids|src|tgt|text|texts|sentences?", sources.tokens),
     (r"(.*_)?time_ids", pictures.time_ids),
     (r"pixel_position_ids", pictures.places),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd
-from alexnet_cli.tracing.inputs.sources import TOKENS, Source, per_token
+from alexnet_cli.tracing.inputs.sources import TOKENS, Source, always, per_token
 
 TIME = r"timesteps?|t|time"
 """What the argument is called that says how noisy a sample is."""
@@ -22,6 +22,14 @@ _LATENTS = 64
 _PLACES = "pixel_position_ids"
 _VISION = "vision image"
 _FRAMES = ("num_frames", "frames", "frames_per_clip")
+
+
+aspect_ratios = always((1,), values=(1,))
+"""The number of the shape that the tiles of each picture form: that of a single tile."""
+grids = always((3,), values=(1, _PATCHES, _PATCHES))
+"""How many patches an image has: in time, in height and in width."""
+grid_sides = always((2,), values=(_PATCHES, _PATCHES))
+"""How many patches an image has in height and in width."""
 
 
 def images(source: Source) -> Iterator[InputSpec]:
@@ -56,11 +64,6 @@ def pictures_mask(source: Source) -> Iterator[InputSpec]:
     """Whether each of several pictures counts, or each pixel of them."""
     yield InputSpec((1,), "bool")
     yield InputSpec((1, *source.image()[1:]), "bool")
-
-
-def aspect_ratios(_: Source) -> Iterator[InputSpec]:
-    """The number of the shape that the tiles of each picture form: that of a single tile."""
-    yield InputSpec((1,), TOKENS, values=(1,))
 
 
 def tiles_mask(source: Source) -> Iterator[InputSpec]:
@@ -112,11 +115,6 @@ def _pooled_side(source: Source) -> int:
     return max(_PATCHES // window, 1) * window
 
 
-def grids(_: Source) -> Iterator[InputSpec]:
-    """How many patches an image has: in time, in height and in width."""
-    yield InputSpec((3,), TOKENS, values=(1, _PATCHES, _PATCHES))
-
-
 def merge_sizes(source: Source) -> Iterator[InputSpec]:
     """How many patches become one in height and in width."""
     yield InputSpec((), TOKENS, values=(_merged(source),))
@@ -124,11 +122,6 @@ def merge_sizes(source: Source) -> Iterator[InputSpec]:
 
 def _merged(source: Source) -> int:
     return source.config.number("spatial_merge_size", "merge_size", of=_VISION, default=1)
-
-
-def grid_sides(_: Source) -> Iterator[InputSpec]:
-    """How many patches an image has in height and in width."""
-    yield InputSpec((2,), TOKENS, values=(_PATCHES, _PATCHES))
 
 
 def spectrograms(source: Source) -> Iterator[InputSpec]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 from torch import nn
 
+from alexnet_cli.tape import Shape
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.inputs.config import Config
@@ -16,6 +18,9 @@ TOKENS = "int64"
 NODES, EDGES = 16, 32
 _SIDE = 224
 _COLOURS = 3
+
+
+Guess = Callable[["Source"], Iterator[InputSpec]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,21 @@ class Source:
         return self.config.number(*names, of=of, default=_COLOURS), sides[0], sides[1]
 
 
+def always(shape: Shape, dtype: str = TOKENS, **said: Any) -> Guess:
+    """Return the guess of one input, whatever the model is."""
+    return lambda _: iter((InputSpec(shape, dtype, **said),))
+
+
+flags = always((1,), "bool")
+"""Yes or no for each sample."""
+labels = always(())
+"""The class of each sample."""
+counts = always((), values=(1,))
+"""Of how many parts each sample is: of one."""
+edges = always((2, EDGES), whole=True)
+"""The two nodes of each edge."""
+
+
 def tokens(source: Source) -> Iterator[InputSpec]:
     """Token ids; none where nothing embeds them."""
     embeds = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in source.model.modules())
@@ -71,21 +91,6 @@ def mask(source: Source) -> Iterator[InputSpec]:
     yield from (InputSpec((length,), "bool") for length in source.lengths)
 
 
-def flags(_: Source) -> Iterator[InputSpec]:
-    """Yes or no for each sample."""
-    yield InputSpec((1,), "bool")
-
-
-def labels(_: Source) -> Iterator[InputSpec]:
-    """The class of each sample."""
-    yield InputSpec((), TOKENS)
-
-
-def counts(_: Source) -> Iterator[InputSpec]:
-    """Of how many parts each sample is: of one."""
-    yield InputSpec((), TOKENS, values=(1,))
-
-
 def boxes(source: Source) -> Iterator[InputSpec]:
     """Where each token stands on a page."""
     yield from (InputSpec((length, 4), TOKENS) for length in source.lengths)
@@ -101,11 +106,6 @@ def embeddings(source: Source) -> Iterator[InputSpec]:
     yield from (InputSpec((length, size)) for size in sizes[:1] for length in (usual, *longer))
     yield from (InputSpec((usual, size)) for size in sizes[1:])
     yield from (InputSpec((length, size)) for size in sizes[1:] for length in longer)
-
-
-def edges(_: Source) -> Iterator[InputSpec]:
-    """The two nodes of each edge."""
-    yield InputSpec((2, EDGES), TOKENS, whole=True)
 
 
 def nodes(source: Source) -> Iterator[InputSpec]:
