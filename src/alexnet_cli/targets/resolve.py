@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,9 @@ STDIN = ("-", "/dev/stdin")
 _PYTHON = r".*\.py|(.*\.py|[^\W\d]\w*(?:\.[^\W\d]\w*)*):[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
+Read = Callable[[Asked], Subject | Report]
+
+
 class Kind(NamedTuple):
     """A kind of target: `owns` recognises it without torch, `read` returns the model or the report it stands for.
 
@@ -40,7 +44,7 @@ class Kind(NamedTuple):
     """
 
     owns: Callable[[str], bool]
-    read: Callable[[Asked], Subject | Report]
+    read: Read
     built: bool
     sized: bool = False
 
@@ -58,46 +62,20 @@ def _load_variant(variant: Variant, arguments: Mapping[str, Any]) -> Loaded:
         raise UsageError(f"cannot build {variant.name} with these arguments: {error}") from error
 
 
-def _python(asked: Asked) -> Subject:
-    from alexnet_cli.targets.python_code import python_subject
+def _by(module: str, function: str) -> Read:
+    """Return what reads a target by a function of a module here, imported only then, as most need torch."""
 
-    return python_subject(asked)
+    def read(asked: Asked) -> Subject | Report:
+        found: Read = getattr(import_module(f"alexnet_cli.targets.{module}"), function)
+        return found(asked)
+
+    return read
 
 
 def _checkpoint(asked: Asked) -> Report:
     from alexnet_cli.targets.checkpoint.read import checkpoint_report
 
     return checkpoint_report(asked.target)
-
-
-def _exported(asked: Asked) -> Subject:
-    from alexnet_cli.targets.exported.target import exported_subject
-
-    return exported_subject(asked)
-
-
-def _onnx(asked: Asked) -> Report:
-    from alexnet_cli.targets.onnx.report import onnx_report
-
-    return onnx_report(asked)
-
-
-def _folder(asked: Asked) -> Subject | Report:
-    from alexnet_cli.targets.pretrained.folder import folder_subject
-
-    return folder_subject(asked)
-
-
-def _zoo(asked: Asked) -> Subject:
-    from alexnet_cli.targets.pretrained.zoo import zoo_subject
-
-    return zoo_subject(asked)
-
-
-def _hub(asked: Asked) -> Subject | Report:
-    from alexnet_cli.targets.pretrained.hub import hub_subject
-
-    return hub_subject(asked)
 
 
 def _is_saved(target: str) -> bool:
@@ -112,13 +90,13 @@ def _saved(asked: Asked) -> Report:
 
 KINDS = (
     Kind(lambda target: target in variants(), _variant, built=True),
-    Kind(lambda target: target.startswith(ZOOS), _zoo, built=True),
-    Kind(lambda target: target.startswith(HUBS), _hub, built=True),
-    Kind(lambda target: re.fullmatch(_PYTHON, target) is not None, _python, built=True),
-    Kind(is_exported, _exported, built=True),
+    Kind(lambda target: target.startswith(ZOOS), _by("pretrained.zoo", "zoo_subject"), built=True),
+    Kind(lambda target: target.startswith(HUBS), _by("pretrained.hub", "hub_subject"), built=True),
+    Kind(lambda target: re.fullmatch(_PYTHON, target) is not None, _by("python_code", "python_subject"), built=True),
+    Kind(is_exported, _by("exported.target", "exported_subject"), built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
-    Kind(is_onnx, _onnx, built=False, sized=True),
-    Kind(is_model_folder, _folder, built=True),
+    Kind(is_onnx, _by("onnx.report", "onnx_report"), built=False, sized=True),
+    Kind(is_model_folder, _by("pretrained.folder", "folder_subject"), built=True),
     Kind(is_distributed, _checkpoint, built=False),
     Kind(_is_saved, _saved, built=False),
 )
