@@ -69,42 +69,26 @@ class Plan(NamedTuple):
 
 
 class Library(NamedTuple):
-    """A library, how its configs are recognised, and how one is read."""
+    """A library, which the module of its name here reads, and how its configs are recognised.
+
+    One that `has_parts` describes more than one model.
+    """
 
     name: str
     owns: Callable[[Config], bool]
-    plan: Callable[[Config], Plan]
+    has_parts: bool = False
 
-
-def _peft(config: Config) -> Plan:
-    from alexnet_cli.targets.pretrained.peft import plan
-
-    return plan(config)
-
-
-def _diffusers(config: Config) -> Plan:
-    from alexnet_cli.targets.pretrained.diffusers import plan
-
-    return plan(config)
-
-
-def _transformers(config: Config) -> Plan:
-    from alexnet_cli.targets.pretrained.transformers import plan
-
-    return plan(config.whole())
-
-
-def _timm(config: Config) -> Plan:
-    from alexnet_cli.targets.pretrained.timm import plan
-
-    return plan(config.whole())
+    def plan(self, config: Config) -> Plan:
+        """Read one of its configs."""
+        plan: Callable[[Config], Plan] = import_module(f"{__package__}.{self.name}").plan
+        return plan(config if self.has_parts else config.whole())
 
 
 LIBRARIES = (
-    Library("peft", lambda config: "peft_type" in config.values, _peft),
-    Library("diffusers", lambda config: "_class_name" in config.values, _diffusers),
-    Library("transformers", lambda config: "model_type" in config.values or "auto_map" in config.values, _transformers),
-    Library("timm", lambda config: isinstance(config.values.get("architecture"), str), _timm),
+    Library("peft", lambda config: "peft_type" in config.values, has_parts=True),
+    Library("diffusers", lambda config: "_class_name" in config.values, has_parts=True),
+    Library("transformers", lambda config: "model_type" in config.values or "auto_map" in config.values),
+    Library("timm", lambda config: isinstance(config.values.get("architecture"), str)),
 )
 """The first that owns a config builds from it."""
 
