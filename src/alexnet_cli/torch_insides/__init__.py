@@ -14,6 +14,9 @@ from alexnet_cli.torch_insides.compiler import compiler_is_loaded as compiler_is
 from alexnet_cli.torch_insides.compiler import imports_unwatched as imports_unwatched
 from alexnet_cli.torch_insides.compiler import no_compiler as no_compiler
 from alexnet_cli.torch_insides.compiler import spare_compiler as spare_compiler
+from alexnet_cli.torch_insides.fake import FakeResults as FakeResults
+from alexnet_cli.torch_insides.fake import fake_tensor_mode as fake_tensor_mode
+from alexnet_cli.torch_insides.fake import without_values as without_values
 from alexnet_cli.torch_insides.modules import ConvNd as ConvNd
 from alexnet_cli.torch_insides.modules import DropoutNd as DropoutNd
 from alexnet_cli.torch_insides.modules import NormBase as NormBase
@@ -66,7 +69,6 @@ from alexnet_cli.torch_insides.running import DispatchMode as DispatchMode
 from alexnet_cli.torch_insides.running import backward_node as backward_node
 from alexnet_cli.torch_insides.running import default_device_kept as default_device_kept
 from alexnet_cli.torch_insides.running import device_constructors as device_constructors
-from alexnet_cli.torch_insides.running import fake_tensor_mode as fake_tensor_mode
 from alexnet_cli.torch_insides.running import function_modes as function_modes
 from alexnet_cli.torch_insides.running import is_view as is_view
 from alexnet_cli.torch_insides.running import made_state as made_state
@@ -76,5 +78,4 @@ from alexnet_cli.torch_insides.running import sequence_number as sequence_number
 from alexnet_cli.torch_insides.running import storage_behind as storage_behind
 from alexnet_cli.torch_insides.running import storage_identity as storage_identity
 from alexnet_cli.torch_insides.running import storages_resized as storages_resized
-from alexnet_cli.torch_insides.running import without_values as without_values
 from alexnet_cli.torch_insides.running import writes_to as writes_to

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from operator import attrgetter
@@ -90,36 +89,6 @@ device_constructors: Any = look_up(
     "utils._device._device_constructors", lambda: {getattr(torch, name) for name in _CONSTRUCTORS.split()}
 )
 """Returns the functions that make tensors on the default device. Without it those listed above."""
-
-
-_no_dispatch: Any = look_up("utils._mode_utils.no_dispatch")
-"""Runs operators without any mode. Without it scores in mixed precision cannot be made in the loss."""
-
-
-def fake_tensor_mode() -> Any:
-    """Return the mode whose tensors have a device and no values, None without it. Imports sympy and torch._dynamo."""
-    try:
-        from torch._subclasses import fake_tensor
-    except ImportError:
-        return None
-    return getattr(fake_tensor, "FakeTensorMode", None)
-
-
-def without_values(kind: type[Tensor], like: Tensor) -> type[Tensor]:
-    """Return a subclass of a kind of tensors for what has a device and no values, the kind itself for all else.
-
-    The kind makes tensors by its method `taking`, of one that has the shape, the dtype and the device.
-    """
-    fake = getattr(sys.modules.get("torch._subclasses.fake_tensor"), "FakeTensor", None)
-    if fake is None or _no_dispatch is None or not isinstance(like, fake):
-        return kind
-
-    def taking(cls: Any, shaped: Any) -> Any:
-        with _no_dispatch():
-            nothing = torch.empty((), dtype=shaped.dtype, device="meta").expand(shaped.shape)
-            return fake.__new__(cls, shaped.fake_mode, nothing, shaped.fake_device)
-
-    return type(kind.__name__, (kind, fake), {"taking": classmethod(taking)})
 
 
 def made_state(optimizer: torch.optim.Optimizer) -> bool:

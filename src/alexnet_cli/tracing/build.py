@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from alexnet_cli.errors import DeviceError, TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.torch_insides import (
+    FakeResults,
     buffers_of,
     imports_unwatched,
     own_buffers,
@@ -56,7 +58,7 @@ def build(subject: Subject, device: torch.device, options: TraceOptions, notify:
 
 def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
     try:
-        with on_meta(device) if device.type == META else device, imports_unwatched(), nothing_filled():
+        with on_meta(device) if device.type == META else device, imports_unwatched(), nothing_filled(), _answered():
             return subject.load()
     except TargetError as error:
         if error.__cause__ is not None and out_of_memory(error.__cause__):
@@ -69,6 +71,12 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
         loaded = subject.load()
         notify(f"the model was built on the CPU, as it cannot be built on meta: {error.message}")
         return loaded
+
+
+def _answered() -> AbstractContextManager[None]:
+    """Make layers that are alike in less time, where tensors have a device and no values."""
+    known = FakeResults.of_active_mode()
+    return nullcontext() if known is None else known.answering()
 
 
 def _copied(module: nn.Module, device: torch.device, *, own_weights: bool) -> nn.Module:

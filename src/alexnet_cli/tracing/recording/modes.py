@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from alexnet_cli.torch_insides import (
     DEVICE_ASKED,
     DispatchMode,
+    FakeResults,
     device_constructors,
     has_tag,
     higher_order_kernel,
@@ -44,20 +45,24 @@ class _Overload(NamedTuple):
     follow: Follow | None
     settles: bool
     """Whether its results follow from its arguments' elements."""
+    repeats: bool
+    """Whether it gives what it gave before, on tensors without values."""
 
 
 class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leaves the base untyped
     """Calls `saw` after every operator; on `meta` the arguments are checked first.
 
-    `by_cpu` names the operators whose shapes the CPU told, as torch's own kernel for `meta` did not.
+    With `known`, as tensors without values have it, an operator is not asked again what it gave before. `by_cpu` names
+    the operators whose shapes the CPU told, as torch's own kernel for `meta` did not.
     """
 
     supports_higher_order_operators = True
 
-    def __init__(self, saw: Saw, checks: MetaChecks | None) -> None:
+    def __init__(self, saw: Saw, checks: MetaChecks | None, known: FakeResults | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch leaves it untyped
         self.saw = saw
         self.checks = checks
+        self.known = known
         self.by_cpu: dict[str, None] = {}
         self._overloads: dict[int, _Overload] = {}  # keyed by id: hashing an overload runs Python code
 
@@ -81,7 +86,12 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
                 output = func.decompose(*args, **kwargs)
             if output is not NotImplemented:
                 return output
-        output = overload.run(*args, **kwargs) if self.checks is None else self._on_meta(overload, args, kwargs)
+        if self.checks is not None:
+            output = self._on_meta(overload, args, kwargs)
+        elif self.known is not None and overload.repeats:
+            output = self.known.run(overload.run, args, kwargs)
+        else:
+            output = overload.run(*args, **kwargs)
         if op.name == "_to_copy" and args[0].is_meta and not output.is_meta:
             return output  # values at hand, for which a real device runs no operator
         self.saw(op, args, kwargs, output)
@@ -105,7 +115,8 @@ class OperatorMode(DispatchMode):  # type: ignore[no-untyped-call] # torch leave
             rule = elements.answers.get(op.name, rule)
         random = has_tag(func, "nondeterministic_seeded") or "empty" in op.name
         settles = (op.fresh or op.mutates) and op.macs is None and not random
-        overload = self._overloads[id(func)] = _Overload(func, op, kernel_of(func), rule, follow, settles)
+        repeats = self.known is not None and self.known.may_keep(func, op.name)
+        overload = self._overloads[id(func)] = _Overload(func, op, kernel_of(func), rule, follow, settles, repeats)
         return overload
 
     def _on_meta(self, overload: _Overload, args: Any, kwargs: dict[str, Any]) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.targets.example import Example
-from alexnet_cli.torch_insides import DisableTorchFunction, buffers_of, no_modes, parameters_of
+from alexnet_cli.torch_insides import DisableTorchFunction, FakeResults, buffers_of, no_modes, parameters_of
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.recording.calls import Call, call_settings, is_one_row, is_torch_leaf
@@ -77,6 +77,7 @@ class Recorder:
         self._births: dict[int, int] = {}
         self._by_cpu: dict[str, None] = {}
         self.checks = MetaChecks(storage_of) if device.type == META else None
+        self._results = None if device.type == META else FakeResults.of_active_mode()
         self._edge = Recorder._watching.__code__  # until modules run: no frame has it
 
     def _taping(self) -> TapeRecorder:
@@ -117,7 +118,7 @@ class Recorder:
     def _modes(self) -> Iterator[None]:
         """Watch the functions and operators of this thread, as torch's modes are per thread."""
         thread = get_ident()
-        operators = self.operator_mode(self._saw, self.checks)
+        operators = self.operator_mode(self._saw, self.checks, self._results)
         made = None if self.checks is None else self.checks.elements.made_of
         with FunctionMode(self._run_function, self.device, made), operators:
             self._threads.add(thread)
