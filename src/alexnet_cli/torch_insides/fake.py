@@ -83,6 +83,7 @@ class _Made(NamedTuple):
     strides: tuple[int, ...]
     offset: int
     dtype: torch.dtype
+    device: torch.device
     attributes: dict[str, Any]
     view_of: int | None
 
@@ -174,7 +175,7 @@ class FakeResults:
                     value.stride(),
                     value.storage_offset(),
                     value.dtype,
-                    value._fake_device,
+                    value.fake_device,
                     value.requires_grad,
                 )
             elif kind in _PLAIN:
@@ -231,14 +232,14 @@ class FakeResults:
             size = (last + 1) * output.itemsize if output.numel() else 0
             if offset or output.untyped_storage().nbytes() != size:
                 return None
-        return _Made(shape, strides, offset, output.dtype, dict(vars(output)), view_of)
+        return _Made(shape, strides, offset, output.dtype, output.fake_device, dict(vars(output)), view_of)
 
     def _result(self, made: _Made | _Given | None, args: Any) -> Any:
         if made is None:
             return None
         if isinstance(made, _Given):
             return args[made.place]
-        shape, strides, offset, dtype, attributes, view_of = made
+        shape, strides, offset, dtype, device, attributes, view_of = made
         if view_of is None:
             with _Unwatched():
                 shaped = torch.empty_strided(shape, strides, dtype=dtype, device="meta")
@@ -246,7 +247,6 @@ class FakeResults:
             storage = args[view_of].untyped_storage()
             with _Unwatched():
                 shaped = torch.empty(0, dtype=dtype, device="meta").set_(storage, offset, shape, strides)
-        device = attributes["_fake_device"]
         result = _make(self._fake, shaped, dispatch_device=True, device_for_backend_keys=device)
         self._mark(result)
         vars(result).update(attributes)
