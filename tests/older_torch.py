@@ -19,11 +19,6 @@ def skip_without_pipelines() -> None:
         pytest.skip("pipeline stages run since torch 2.13")
 
 
-frees_alike_each_time = pytest.mark.skipif(
-    torch.__version__ < "2.7",
-    reason="torch 2.6 lets go of a few bytes now earlier, now later, where micro-batches run blocks again",
-)
-
 adds_sparse_gradients = pytest.mark.skipif(
     torch.__version__ < "2.13",  # compares as versions, not as text
     reason="torch 2.9 cannot add sparse gradients on shapes alone",

@@ -7,7 +7,6 @@ from itertools import product
 import pytest
 import torch
 from msgspec.structs import replace
-from older_torch import frees_alike_each_time
 from small import NETWORKS, Language, uneven
 from torch import nn
 
@@ -98,7 +97,6 @@ def test_what_is_composed_of_four_steps_is_what_any_other_takes(name):
         assert steps.composed.peak(choice) == steps.peak(choice)
 
 
-@frees_alike_each_time
 def test_it_holds_for_the_second_of_several_micro_batches(uneven_steps):
     steps = Steps(uneven(), "64:int64", 16, micro_batches=4)
     whole = uneven_steps.composed
