@@ -1,7 +1,7 @@
 """Tensors that have a device and no values: torch's mode for them, and what its operators gave before.
 
-The mode keeps what operators gave too, but takes 0.2 ms to find that and to make a tensor of it, most of what a trace in
-mixed precision took.
+The mode keeps what operators gave too, but takes 0.2 ms to find that and to make a tensor of it, most of what a trace
+in mixed precision took.
 """
 
 from __future__ import annotations
