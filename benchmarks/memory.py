@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 
 import torch
-from memory_models import BATCH, MODELS, OPTIMIZERS, measured_forward, measured_step
+from memory_models import BATCH, BATCHES, MODELS, OPTIMIZERS, measured_forward, measured_step
 from memory_peers import (
     NotSaidError,
     by_kitsune,
@@ -35,7 +35,8 @@ def predicted(name: str, step: TrainingStep | None = None, *, cpu: bool) -> int:
     make, shape = MODELS[name]
     target = f"{make.__module__}:{make.__qualname__}"
     mode = "eval" if step is None else "train"
-    how = TraceOptions((InputSpec(shape),), batch_size=BATCH, mode=mode, step=step, as_on_cpu=cpu)
+    batch = _given(name)[0]
+    how = TraceOptions((InputSpec(shape),), batch_size=batch, mode=mode, step=step, as_on_cpu=cpu)
     return peak_of(timeline(trace(resolve(target, {}), how, lambda _: None))).bytes
 
 
@@ -50,18 +51,19 @@ def plain_kernels() -> Iterator[None]:
 def table() -> str:
     """Return the results as Markdown."""
     lines = [
-        f"Bytes at the peak, batch {BATCH}, one thread; measured by the CPU allocator's events in `torch.profiler`.",
-        "The columns after that say how far each answer is off. A prediction for CUDA is not wrong where the CPU takes",
-        "more; it is there to compare. torchinfo and torchsummary have one number for a forward with its backward,",
-        "without an optimiser. kitsune adds 15 % for an allocator and for what a GPU needs itself. TorchLens has no",
-        "column: on a CPU it only reads by how much the process grew.",
+        f"Bytes at the peak, batch {BATCH} ({' and '.join(BATCHES)}: 1), one thread; measured by the CPU allocator's",
+        "events in `torch.profiler`. BasicUNet and UNETR are like MONAI's, for one volume of 64x64x64; UNETR has a",
+        "ViT-Small. The columns after that say how far each answer is off. A prediction for CUDA is not wrong where",
+        "the CPU takes more; it is there to compare. torchinfo and torchsummary have one number for a forward with its",
+        "backward, without an optimiser. kitsune adds 15 % for an allocator and for what a GPU needs itself. TorchLens",
+        "has no column: on a CPU it only reads by how much the process grew.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         f"|{'---|' * len(COLUMNS)}",
     ]
     torch.set_num_threads(1)
-    for name, (make, shape) in MODELS.items():
-        given = torch.rand(BATCH, *shape)
+    for name, (make, _) in MODELS.items():
+        given = torch.rand(*_given(name))
         lines.append(_line(name, "forward", measured_forward(make(), given), None))
         for optimizer, build in OPTIMIZERS.items():
             model = make()
@@ -70,17 +72,16 @@ def table() -> str:
         model = make()
         real = measured_step(model, given, torch.optim.Adam(model.parameters()), "bfloat16")
         lines.append(_line(name, "step, adam, bf16", real, TrainingStep("adam", "bf16")))
-    make, shape = MODELS["transformer encoder"]
+    name = "transformer encoder"
     with plain_kernels():
-        real = measured_forward(make(), torch.rand(BATCH, *shape))
-        lines.append(_line("transformer encoder", "forward, operator by operator", real, None))
+        real = measured_forward(MODELS[name][0](), torch.rand(*_given(name)))
+        lines.append(_line(name, "forward, operator by operator", real, None))
     return "\n".join(lines)
 
 
 def _line(name: str, what: str, real: int, step: TrainingStep | None) -> str:
-    make, shape = MODELS[name]
     amp = "bfloat16" if step is not None and step.amp else None
-    asked = (make, shape, None if step is None else step.optimizer, amp)
+    asked = (MODELS[name][0], _given(name), None if step is None else step.optimizer, amp)
     ours = (f"{predicted(name, step, cpu=cpu) / real - 1:+.2%}" for cpu in (True, False))
     peers = [partial(peer, *asked) for peer in STEPS.values()]
     peers += [partial(_total, peer, name) for peer in TOTALS.values()]
@@ -100,4 +101,9 @@ def _said(answer: Callable[[], int], real: int) -> str:
 
 @cache
 def _total(peer: Callable[..., int], name: str) -> int:
-    return peer(*MODELS[name])
+    return peer(MODELS[name][0], _given(name))
+
+
+def _given(name: str) -> tuple[int, ...]:
+    """Return the shape of a model's input, batch first."""
+    return BATCHES.get(name, BATCH), *MODELS[name][1]

@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
+from memory_volumes import UNETR, BasicUNet, Volumes
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -69,22 +70,6 @@ class Tagger(nn.Module):
         return self.head(self.lstm(steps)[0][:, -1])
 
 
-class Volumes(nn.Module):
-    """A small U-Net of 3-D convolutions, for one channel of 32x32x32."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.down = nn.Sequential(nn.Conv3d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv3d(16, 16, 3, padding=1), nn.ReLU())
-        self.deep = nn.Sequential(nn.MaxPool3d(2), nn.Conv3d(16, 32, 3, padding=1), nn.ReLU())
-        self.up = nn.ConvTranspose3d(32, 16, 2, stride=2)
-        self.head = nn.Sequential(nn.Conv3d(32, 16, 3, padding=1), nn.ReLU(), nn.Conv3d(16, 2, 1))
-
-    def forward(self, volume: Tensor) -> Tensor:
-        """Return two scores for each voxel."""
-        wide = self.down(volume)
-        return self.head(torch.cat((wide, self.up(self.deep(wide))), dim=1))
-
-
 class Gated(nn.Module):
     """Two bidirectional GRU layers of width 128 and a linear layer, for 64 steps of width 128."""
 
@@ -98,35 +83,6 @@ class Gated(nn.Module):
         return self.head(self.gru(steps)[0][:, -1])
 
 
-def _twice(before: int, after: int) -> nn.Sequential:
-    """Return two convolutions with instance norms, as in a block of MONAI's BasicUNet."""
-    convolutions = (nn.Conv3d(before, after, 3, padding=1), nn.Conv3d(after, after, 3, padding=1))
-    parts = ((each, nn.InstanceNorm3d(after, affine=True), nn.LeakyReLU(0.1, inplace=True)) for each in convolutions)
-    return nn.Sequential(*(part for each in parts for part in each))
-
-
-class Basic(nn.Module):
-    """A U-Net of the kind of MONAI's BasicUNet, three levels deep, for one channel of 32x32x32."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.pool = _twice(1, 32), nn.MaxPool3d(2)
-        self.downs = nn.ModuleList([_twice(32, 32), _twice(32, 64), _twice(64, 128)])
-        self.ups = nn.ModuleList([nn.ConvTranspose3d(wide, wide // 2, 2, stride=2) for wide in (128, 64)])
-        self.merges = nn.ModuleList([_twice(128, 64), _twice(64, 32)])
-        self.up, self.merge, self.head = nn.ConvTranspose3d(32, 32, 2, stride=2), _twice(64, 32), nn.Conv3d(32, 2, 1)
-
-    def forward(self, volume: Tensor) -> Tensor:
-        """Return two scores for each voxel."""
-        maps = [self.first(volume)]
-        for down in self.downs:
-            maps.append(down(self.pool(maps[-1])))
-        hidden = maps.pop()
-        for up, merge in zip([*self.ups, self.up], [*self.merges, self.merge], strict=True):
-            hidden = merge(torch.cat((maps.pop(), up(hidden)), dim=1))
-        return self.head(hidden)
-
-
 MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "AlexNet": (AlexNet, (3, 227, 227)),
     "ResNet-18": (resnet18, (3, 224, 224)),
@@ -134,9 +90,12 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "LSTM": (Tagger, (64, 128)),
     "GRU": (Gated, (64, 128)),
     "3-D U-Net": (Volumes, (1, 32, 32, 32)),
-    "BasicUNet": (Basic, (1, 32, 32, 32)),
+    "BasicUNet": (BasicUNet, (1, 64, 64, 64)),
+    "UNETR": (UNETR, (1, 64, 64, 64)),
 }
 """Each with the shape of one input."""
+BATCHES = {"BasicUNet": 1, "UNETR": 1}
+"""Where it is not `BATCH`."""
 
 
 def measured_forward(model: nn.Module, given: Tensor) -> int:

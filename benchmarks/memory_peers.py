@@ -1,4 +1,4 @@
-"""What other tools say that a forward or a training step takes in memory, in bytes."""
+"""What other tools say that a forward or a training step takes in memory, in bytes; shapes have the batch first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torchinfo
 import torchsummary
 import vram_check
 from kitsune.predict import predict_memory
-from memory_models import BATCH, OPTIMIZERS
+from memory_models import OPTIMIZERS
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
@@ -26,7 +26,7 @@ def by_mem_tracker(
 ) -> int:
     """Return the peak by torch's `MemTracker` on fake tensors, of a forward or of a training step after the first."""
     with FakeTensorMode():
-        model, given = make(), torch.rand(BATCH, *shape)
+        model, given = make(), torch.rand(*shape)
         model.train(optimizer is not None)
         updates = None if optimizer is None else OPTIMIZERS[optimizer](model.parameters())
         tracker = MemTracker()
@@ -47,7 +47,7 @@ def by_mem_tracker(
 
 def by_torchinfo(make: Callable[[], nn.Module], shape: Sequence[int]) -> int:
     """Return torchinfo's estimated total size, which it has once for forward and backward."""
-    said = torchinfo.summary(make(), (BATCH, *shape), verbose=0, device="cpu")
+    said = torchinfo.summary(make(), tuple(shape), verbose=0, device="cpu")
     return int(said.total_input + said.total_output_bytes + said.total_param_bytes)
 
 
@@ -55,7 +55,7 @@ def by_torchsummary(make: Callable[[], nn.Module], shape: Sequence[int]) -> int:
     """Return torchsummary's estimated total size, which it has once for forward and backward."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        torchsummary.summary(make(), tuple(shape), BATCH, device="cpu")
+        torchsummary.summary(make(), tuple(shape[1:]), shape[0], device="cpu")
     found = _TOTAL.search(printed.getvalue())
     assert found is not None  # noqa: S101 - it always prints it
     return round(float(found[1]) * 2**20)
@@ -71,7 +71,9 @@ def by_kitsune(
     """
     if amp is not None:
         raise NotSaidError
-    said = predict_memory(make(), tuple(shape), BATCH, optimizer=optimizer or "none", training=optimizer is not None)
+    said = predict_memory(
+        make(), tuple(shape[1:]), shape[0], optimizer=optimizer or "none", training=optimizer is not None
+    )
     return int(said.total_bytes)
 
 
@@ -83,10 +85,9 @@ def by_vram_check(
     Raises:
         NotSaidError: it has no mixed precision.
     """
-    del shape
     if amp is not None:
         raise NotSaidError
-    said = vram_check.analyze(make(), BATCH, optimizer=optimizer or "none", training=optimizer is not None)
+    said = vram_check.analyze(make(), shape[0], optimizer=optimizer or "none", training=optimizer is not None)
     return int(said["estimate"].total_bytes)
 
 

@@ -3,11 +3,11 @@
 oneDNN's kernels for AVX-512 want channels in blocks of 16, so torch has every tensor copied into that layout and the
 result copied back (`dense_to_mkldnn`, native/mkldnn/Conv.cpp). The layouts are those that `ONEDNN_VERBOSE=1` names:
 
-- an input of fewer than 16 channels stays as it is in the forward; in backward too, where it has one to three;
+- an input of fewer than 16 channels stays as it is in the forward, one of one to three for the weights' gradient too;
 - the gradient of the input of a strided convolution has its channels last instead, without padding, and torch makes
   it contiguous by another copy;
-- of 4 to 15 channels the weights' gradient is a matrix product of unfolded columns in three dimensions, as it is for
-  every dilated one, and in two comes from a kernel for AVX2, with blocks of 8.
+- of 4 to 15 channels the weights' gradient comes from a kernel for AVX2, with blocks of 8, or, with padding in depth,
+  is a matrix product of unfolded columns, as it is where dilated (`Convolution.weight_kernel`).
 
 Torch's own kernels (`slow_conv3d`), which it picks for few elements and other dtypes, unfold the whole batch.
 """
@@ -15,106 +15,32 @@ Torch's own kernels (`slow_conv3d`), which it picks for few elements and other d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
-from alexnet_cli.tracing.cpu.workspace import PAD, Machine, Workspace, rounded
+from alexnet_cli.tracing.cpu.convolution import BLOCK, FEW, Convolution, Kernel
+from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, PAD, PAGE, Machine, Workspace, rounded
 
-_BLOCK = 16
 _SMALL_BLOCK = 8
-_FEW = 3
-"""An input of so many channels is not copied for the weights' gradient."""
-_LARGE_KERNEL = 14
-"""Gradients of larger kernels are matrix products of unfolded columns, that of the input in three dimensions only."""
-_SUMS = 2**15
-"""About what a thread of oneDNN's strided kernels (`brgconv`) sums up in."""
-_VOLUME = 3
 _FLOAT = 4
-_GUARDS = 3 * 2**12
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution's shapes, batch and channels first; of a transposed one the weight's first two are swapped."""
-
-    given: Sequence[int]
-    weight: Sequence[int]
-    result: Sequence[int]
-    stride: Sequence[int]
-    dilated: bool
-    groups: int
-    transposed: bool
-    bias: bool
-    itemsize: int
-
-    @property
-    def plain(self) -> bool:
-        """Whether it computes in float32."""
-        return self.itemsize == _FLOAT
-
-    @property
-    def kernel(self) -> int:
-        """The places of the kernel."""
-        return prod(self.weight[2:])
-
-    @property
-    def columns(self) -> int:
-        """The bytes of all the windows' elements of the batch."""
-        shape = self.given if self.transposed else self.result
-        channels = self.result[1] if self.transposed else self.given[1]
-        return shape[0] * channels * self.kernel * prod(shape[2:]) * self.itemsize
-
-    @property
-    def volume(self) -> bool:
-        """Whether it is a convolution in three dimensions."""
-        return len(self.given) - 2 == _VOLUME
-
-    @property
-    def plane(self) -> int:
-        """The bytes of the windows' elements of one sample, in three dimensions of one plane."""
-        places = self.result[3:] if self.volume else self.result[2:]
-        return self.given[1] * self.kernel * prod(places) * self.itemsize
-
-    @property
-    def large(self) -> bool:
-        """Whether the kernel is so large that its gradient is a matrix product."""
-        return max(self.weight[2:]) > _LARGE_KERNEL
-
-    def bytes_of(self, shape: Sequence[int], block: int = 1) -> int:
-        """Return the bytes of a tensor with its channels in blocks."""
-        return shape[0] * rounded(shape[1], block) * prod(shape[2:]) * self.itemsize
-
-    def weights(self, out_block: int = 1, in_block: int = 1) -> int:
-        """Return the bytes of the weights with their channels in blocks."""
-        outs, ins = self.result[1] // self.groups, self.given[1] // self.groups
-        return self.groups * rounded(outs, out_block) * rounded(ins, in_block) * self.kernel * self.itemsize
-
-    @property
-    def strided(self) -> bool:
-        """Whether any stride is above 1."""
-        return any(step > 1 for step in self.stride)
-
-    @property
-    def padded_bias(self) -> int:
-        """The bytes of a bias that is padded to a block, and of its alignment."""
-        outs = self.result[1]
-        return rounded(outs, _BLOCK) * self.itemsize + PAD if self.bias and outs % _BLOCK else 0
+_GUARDS = 3 * PAGE
+_SLACK = 8 * PAGE
+"""What each further thread may keep for itself to add up gradients, and any in bfloat16."""
+_SEEN = 5
+"""Volumes' strided kernels of at most so many places a side are computed with the channels last."""
 
 
 def forward(layer: Convolution, kernel: str, machine: Machine) -> Workspace:
     """Return what a forward takes; `kernel` is torch's name for what computes it."""
+    before = layer.bytes_of(layer.given) if layer.copied else 0
     if not kernel.startswith("Mkldnn"):
-        return _by_columns(layer, kernel)
-    few = layer.given[1] < _BLOCK and layer.groups == 1
-    given = layer.bytes_of(layer.given, _BLOCK)
-    if layer.transposed and layer.strided:
-        within = layer.bytes_of(layer.given) + layer.weights(_BLOCK, 1) + machine.threads * _padded(layer, layer.given)
-        return Workspace(max(within, 2 * layer.bytes_of(layer.result)), exact=_derived(layer, machine))
-    within = (0 if few else given) + layer.weights(_BLOCK, 1 if few else _BLOCK)
-    blocked = layer.bytes_of(layer.result, _BLOCK)
-    scratch = blocked + PAD if layer.transposed and layer.bias else layer.padded_bias
-    peak = max(within + blocked + scratch - layer.bytes_of(layer.result), blocked)
-    return Workspace(peak, exact=_derived(layer, machine))
+        return _by_columns(layer, kernel, before, backward=False)
+    if layer.transposed:
+        peak = _input_gradient(layer, machine, biased=layer.bias)
+    else:
+        peak = _plain_forward(layer, machine, layer.padded_bias)
+    peak += _of_others(layer, machine)
+    exact = _derived(layer, machine) and (machine.threads == 1 or not layer.transposed)
+    return Workspace(before + max(0, peak - layer.bytes_of(layer.result)), exact=exact)
 
 
 def backward(layer: Convolution, kernel: str, machine: Machine, *, wanted: Sequence[bool], copied: bool) -> Workspace:
@@ -122,59 +48,116 @@ def backward(layer: Convolution, kernel: str, machine: Machine, *, wanted: Seque
 
     `copied` says that the result's gradient is not contiguous: it is copied first.
     """
-    gradient = layer.bytes_of(layer.result) if copied else 0
+    before = layer.bytes_of(layer.result) if copied else 0
+    before += layer.bytes_of(layer.given) if layer.copied else 0
     if not kernel.startswith("Mkldnn"):
-        return _by_columns(layer, kernel, gradient)
+        return _by_columns(layer, kernel, before, backward=True)
     inputs = layer.bytes_of(layer.given) if wanted[0] else 0
     weights = layer.weights() if wanted[1] else 0
     bias = layer.result[1] * layer.itemsize if wanted[2] else 0
     peaks = [0]
     if wanted[0]:
-        peaks.append(_input_gradient(layer, machine))
+        of_input = _plain_forward(layer, machine, 0) if layer.transposed else _input_gradient(layer, machine)
+        peaks.append(of_input)
     if wanted[1]:
         within, left = _weight_gradient(layer, machine)
         peaks += [inputs + within + bias, inputs + left + weights + 2 * bias]
+    before += _of_others(layer, machine) + (machine.threads - 1) * (layer.weights(BLOCK, BLOCK) + _SLACK)
     exact = _derived(layer, machine) and machine.threads == 1
-    return Workspace(gradient + max(0, max(peaks) - inputs - weights - bias), exact=exact)
+    return Workspace(before + max(0, max(peaks) - inputs - weights - bias), exact=exact)
 
 
-def _padded(layer: Convolution, shape: Sequence[int]) -> int:
-    """Return the bytes of one sample, padded, as a thread of a strided kernel copies it, and of what it sums up in."""
-    sides = zip(shape[2:], layer.weight[2:], layer.stride, strict=True)
-    places = prod(side + (kernel - 1) // step for side, kernel, step in sides)
-    return rounded(shape[1], _BLOCK) * places * layer.itemsize + _SUMS
+def _plain_forward(layer: Convolution, machine: Machine, scratch: int) -> int:
+    """Return the bytes while a plain convolution runs and its result is copied back, that result included.
+
+    A kernel of one place with a stride reads a sample of which the other places were left out.
+    """
+    few = layer.groups == 1 and layer.read[1] < BLOCK and not layer.one_place
+    few = few and machine.known and layer.plain
+    within = 0 if few else layer.bytes_of(layer.read, BLOCK)
+    blocked, made = layer.bytes_of(layer.made, BLOCK), layer.bytes_of(layer.made)
+    ins_and_outs = (1 if few else BLOCK, BLOCK) if layer.transposed else (BLOCK, 1 if few else BLOCK)
+    if layer.one_place and layer.strided:
+        places = rounded(layer.read[1], BLOCK) * prod(layer.made[2:]) * layer.itemsize
+        scratch += machine.threads * places + PAD
+    known = max(within + layer.weights(*ins_and_outs) + blocked + scratch, blocked + made)
+    product = made + _product(layer, machine, layer.made)
+    return known if _derived(layer, machine) else max(known, product, 2 * made)
 
 
-def _input_gradient(layer: Convolution, machine: Machine) -> int:
-    inputs = layer.bytes_of(layer.given)
-    if layer.large and layer.volume:
-        return max(inputs + machine.threads * layer.plane, 2 * inputs)
-    if layer.strided and not layer.transposed:  # channels last
-        block = next(size for size in (64, 32, 16) if layer.given[1] >= size or size == _BLOCK)
-        within = layer.bytes_of(layer.result) + layer.weights(1, block) + inputs
-        return max(within + machine.threads * _padded(layer, layer.result), 3 * inputs)
-    few = machine.known and layer.transposed and layer.result[1] < _BLOCK  # it is the forward of a plain convolution
-    result, blocked = layer.bytes_of(layer.result, _BLOCK), layer.bytes_of(layer.given, _BLOCK)
-    weights = layer.weights(1 if few else _BLOCK, _BLOCK)
-    return max((0 if few else result) + weights + blocked, blocked + inputs)
+def _of_others(layer: Convolution, machine: Machine) -> int:
+    """Return the bytes of sums in float32 that kernels keep in bfloat16 where those for plain windows do not run."""
+    if layer.plain:
+        return 0
+    if not (layer.transposed or layer.dilated or layer.kernel == 1):
+        return machine.threads * _SLACK
+    sample = max(rounded(shape[1], BLOCK) * prod(shape[2:]) for shape in (layer.given, layer.result))
+    return machine.threads * (sample * _FLOAT + _SLACK) + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT
+
+
+def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = False) -> int:
+    """Return the bytes while the gradient of a plain convolution's input is computed and copied back, it included.
+
+    A bias is added to a copy of it: oneDNN's `ref_deconvolution`.
+    """
+    read, made = layer.bytes_of(layer.read), layer.bytes_of(layer.made)
+    blocked = layer.bytes_of(layer.read, BLOCK)
+    block = next(size for size in (64, 32, 16) if layer.read[1] >= size or size == BLOCK)
+    weights = layer.weights(block, 1) if layer.transposed else layer.weights(1, block)
+    within: dict[Kernel, int] = {
+        "product": read + _product(layer, machine, layer.read),
+        "strided": read + made + weights + machine.threads * _strided_scratchpad(layer),
+        "blocked": blocked + layer.bytes_of(layer.made, BLOCK) + layer.weights(BLOCK, BLOCK),
+    }
+    after: dict[Kernel, int] = {"product": 2 * read, "strided": 3 * read, "blocked": blocked + read}
+    copies = {each: (blocked if each == "blocked" else read) + PAD if biased else 0 for each in within}
+    if biased and not layer.plain:
+        copies = {each: 2 * size for each, size in copies.items()}  # in float32
+    peaks = {each: max(within[each] + copies[each], after[each]) for each in within}
+    return peaks[layer.input_kernel()] if _derived(layer, machine) else max(peaks.values())
+
+
+def _product(layer: Convolution, machine: Machine, result: Sequence[int]) -> int:
+    """Return the bytes of a thread's columns, and in bfloat16 of a sample's sums, for all threads."""
+    sums = 0 if layer.plain else prod(result[1:]) * _FLOAT + layer.weights() // layer.itemsize * _FLOAT
+    return machine.threads * (layer.plane + sums) + PAD
+
+
+def _strided_scratchpad(layer: Convolution) -> int:
+    """Return the bytes that a thread of a strided kernel keeps: a padded sample, products, what blocks are done, a row.
+
+    `init_scratchpad` in oneDNN's cpu/x64/jit_brgemm_conv_bwd_utils.cpp; a row where the width is no multiple of the
+    stride, and of at most the whole width.
+    """
+    sides = zip(layer.made[2:], layer.extents, layer.padding, layer.after, layer.stride, strict=True)
+    places = prod(
+        side + sum(max(0, extent - 1 - pad) // step for pad in (before, after))
+        for side, extent, before, after, step in sides
+    )
+    sample = rounded(layer.made[1] * places, PAGE) * layer.itemsize
+    products = rounded(rounded(layer.kernel * BATCH_ELEMENT, PAGE), BATCH_ELEMENT)
+    blocks = rounded(prod(layer.read[2:-1]), PAGE)
+    width, step = layer.read[-1], layer.stride[-1]
+    row = rounded(rounded(width, step) * step * layer.read[1], PAGE) * layer.itemsize + PAGE if width % step else 0
+    return sample + products + blocks + row + 3 * PAGE
 
 
 def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
     """Return the bytes while the weights' gradient is computed, and what is left of them when it is copied back."""
-    read, other = (layer.result, layer.given) if layer.transposed else (layer.given, layer.result)
+    read, other = layer.read, layer.made
     others = max(0, min(machine.threads, layer.given[0]) - 1)  # each thread sums up a part of the batch
-    between = layer.groups == 1 and _FEW < read[1] < _BLOCK
-    weights = layer.weights()
-    product = weights + machine.threads * (layer.plane + layer.itemsize * weights) + 2 * PAD
-    if layer.large or (layer.volume and (between or layer.dilated)):
+    weights, kernel = layer.weights(), layer.weight_kernel()
+    sums = 0 if layer.plain else weights * _FLOAT
+    product = weights + machine.threads * (layer.plane + _FLOAT * weights) + sums + 2 * PAD
+    if kernel == "product" and _derived(layer, machine):
         return product, weights
-    few = layer.groups == 1 and read[1] <= _FEW
-    block = _SMALL_BLOCK if between else _BLOCK
+    few = layer.groups == 1 and read[1] <= FEW and kernel == "blocked" and not layer.one_place
+    block = _SMALL_BLOCK if kernel == "narrow" else BLOCK
     blocks = (block, 1 if few else block)
     weights = layer.weights(*(blocks[::-1] if layer.transposed else blocks))
     copies = (0 if few else layer.bytes_of(read, block)) + layer.bytes_of(other, block)
     within = (1 + others) * weights + copies + layer.padded_bias
-    within = within if machine.known else max(within, product)
+    within = within if _derived(layer, machine) else max(within, product)
     return within + (0 if layer.plain else machine.threads * _turned(layer)), weights
 
 
@@ -182,28 +165,36 @@ def _turned(layer: Convolution) -> int:
     """Return the bytes of one sample with the places of a row innermost, as bfloat16 kernels read it, and of sums."""
     rows = (layer.given, layer.weight[-1] - 1), (layer.result, 0)
     turned = sum(
-        rounded(shape[1], _BLOCK) * prod(shape[2:-1]) * rounded(shape[-1] + more, 2) * layer.itemsize
+        rounded(shape[1], BLOCK) * prod(shape[2:-1]) * rounded(shape[-1] + more, 2) * layer.itemsize
         for shape, more in rows
     )
-    return turned + layer.weights(_BLOCK, _BLOCK) // layer.itemsize * _FLOAT + _GUARDS
+    return turned + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT + _GUARDS
 
 
-def _by_columns(layer: Convolution, kernel: str, gradient: int | None = None) -> Workspace:
+def _by_columns(layer: Convolution, kernel: str, before: int, *, backward: bool) -> Workspace:
     """Return what torch's own kernels take: the columns, of one sample where the kernel is dilated or transposed.
 
-    `gradient` are the bytes of the result's gradient that is copied first, None in a forward: it reads the input of a
-    kernel of one place without columns, and in two dimensions so does a backward.
+    A forward reads the input of a kernel of one place without columns, and in two dimensions so does a backward. What
+    goes through samples one by one also adds the bias by a product with ones. Groups are run one by one and put
+    together, each with a copy of its input.
     """
-    before = gradient or 0
     if not kernel.startswith("Slow"):
         return Workspace(before, exact=kernel == "Empty")
+    if layer.groups > 1:
+        both = layer.bytes_of(layer.given) + layer.bytes_of(layer.result)
+        return Workspace(before + 2 * (both + layer.weights()) + layer.columns, exact=False)
     whole = kernel in ("Slow2d", "Slow3d")
-    if whole and layer.kernel == 1 and (gradient is None or kernel == "Slow2d"):
+    as_it_is = layer.kernel == 1 and not layer.strided and not any(layer.padding)
+    if whole and as_it_is and (not backward or kernel == "Slow2d"):
         return Workspace(before)
-    columns = layer.columns if whole else layer.columns // layer.given[0]
-    return Workspace(before + columns, exact=kernel == "Slow3d")
+    ones = (prod(layer.result[2:]) + layer.result[1]) * layer.itemsize
+    if whole:
+        return Workspace(before + layer.columns, exact=kernel == "Slow3d" and not as_it_is)
+    return Workspace(before + layer.columns // (layer.given[0] if layer.kernel > 1 else 1) + ones, exact=False)
 
 
 def _derived(layer: Convolution, machine: Machine) -> bool:
-    """Tell whether the layouts are known: AVX-512, float32, one group, and no large kernel in volumes."""
-    return machine.known and layer.plain and layer.groups == 1 and (not layer.volume or not layer.large)
+    """Tell whether the layouts are known: AVX-512, float32, contiguous, one group, and no large kernel in volumes."""
+    known = machine.known and layer.plain and not layer.channels_last and layer.inside
+    large = layer.volume and (layer.large or (layer.strided and max(layer.weight[2:]) > _SEEN))
+    return known and layer.groups == 1 and not large

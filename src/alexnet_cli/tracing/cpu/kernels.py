@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet_cli.torch_insides import convolution_kernel
 from alexnet_cli.tracing.cpu import convolution_sizes, recurrent_sizes
-from alexnet_cli.tracing.cpu.convolution_sizes import Convolution
+from alexnet_cli.tracing.cpu.convolution import Convolution
 from alexnet_cli.tracing.cpu.recurrent import lstm_is_known, lstm_of
 from alexnet_cli.tracing.cpu.workspace import NOTHING, Machine, Workspace
 
@@ -64,12 +64,33 @@ def workspace_of(name: str, named: Mapping[str, Any], results: Sequence[Tensor])
 
 def _convolution(named: Mapping[str, Any], result: Sequence[int], *, bias: bool) -> tuple[Convolution, str]:
     given, weight = named["input"], named["weight"]
-    how = tuple(tuple(named[each]) for each in ("stride", "padding", "dilation", "output_padding"))
+    stride, padding, dilation = (tuple(named[each]) for each in ("stride", "padding", "dilation"))
+    how = stride, padding, dilation, tuple(named["output_padding"])
     plain = bool(named["transposed"]), int(named["groups"])
     kernel = _kernel(tuple(given.shape), tuple(weight.shape), given.dtype, bias, how, plain, torch.get_num_threads())
-    itemsize = given.element_size()
-    shapes = tuple(given.shape), tuple(weight.shape), tuple(result)
-    return Convolution(*shapes, how[0], any(step > 1 for step in how[2]), plain[1], plain[0], bias, itemsize), kernel
+    last = any(_has_channels_last(tensor) for tensor in (given, weight))
+    copied = not given.is_contiguous() and not last
+    layer = Convolution(
+        given=tuple(given.shape),
+        weight=tuple(weight.shape),
+        result=tuple(result),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        transposed=plain[0],
+        groups=plain[1],
+        bias=bias,
+        itemsize=given.element_size(),
+        copied=copied,
+        channels_last=last,
+    )
+    return layer, kernel
+
+
+def _has_channels_last(tensor: Tensor) -> bool:
+    """Tell whether oneDNN takes a tensor of four or five dimensions as having its channels last."""
+    layout = {4: torch.channels_last, 5: torch.channels_last_3d}.get(tensor.dim())
+    return layout is not None and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=layout)
 
 
 @cache

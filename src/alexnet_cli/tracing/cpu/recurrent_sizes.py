@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alexnet_cli.tracing.cpu.workspace import PAD, PAGE, Machine, Workspace, pages, rounded
+from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, PAD, PAGE, Machine, Workspace, pages, rounded
 
 GATES = 4
 _FLOAT = 4
@@ -19,8 +19,6 @@ _LINE = 64
 _ALIASES = 256
 """Rows of a multiple of so many elements are made a line longer."""
 _POINTER = 8
-_BATCH_ELEMENT = 40
-"""The bytes of brgemm's description of one product."""
 _MERGED_BELOW = 128
 """Smaller batches have their inputs multiplied for all steps at once, in training."""
 _BLOCK = 32
@@ -143,7 +141,7 @@ def _pointers(layer: Lstm) -> int:
 
 def _products(layer: Lstm, machine: Machine) -> int:
     """Return the bytes of the products' descriptions; two for each weight where both have one width."""
-    return 2 * (1 + (layer.inputs == layer.hidden)) * _BATCH_ELEMENT * machine.threads + PAD
+    return 2 * (1 + (layer.inputs == layer.hidden)) * BATCH_ELEMENT * machine.threads + PAD
 
 
 def _blocked_weights(layer: Lstm, machine: Machine) -> int:

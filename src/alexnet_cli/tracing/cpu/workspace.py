@@ -9,6 +9,8 @@ from typing import NamedTuple
 PAGE = 4096
 PAD = 128
 """What oneDNN adds to each piece of a scratchpad to align it (`default_alignment` in common/memory_tracking.hpp)."""
+BATCH_ELEMENT = 40
+"""The bytes of brgemm's description of one product (`brgemm_batch_element_t`)."""
 
 
 class Workspace(NamedTuple):
