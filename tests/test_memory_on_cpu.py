@@ -12,13 +12,15 @@ import pytest
 import torch
 from cpu_models import BOUNDED, NETWORKS
 from helpers import trace_target
+from torch import nn
 
 from alexnet_cli.analyses.memory import inference, kind_of, training
 from alexnet_cli.cli.schema import json_schema
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.resolve import resolve
 from alexnet_cli.targets.subject import Subject
-from alexnet_cli.tracing.cpu import recurrent_sizes
+from alexnet_cli.tracing.cpu import convolution_sizes, recurrent_sizes
+from alexnet_cli.tracing.cpu.convolution import Convolution
 from alexnet_cli.tracing.cpu.kernels import this_machine
 from alexnet_cli.tracing.cpu.recurrent import lstm_is_known
 from alexnet_cli.tracing.cpu.recurrent_sizes import Lstm
@@ -143,6 +145,47 @@ def test_the_forward_of_an_lstm_packs_both_weights():
     )  # the gates of all steps; state and gradient, 2.1 pages each
     assert work.exact
     assert work.bytes == pytest.approx(biases + packed + scratchpad, abs=2 * PAGE)
+
+
+def volume(ins: int, outs: int, kernel: int, **how: object) -> Convolution:
+    """Return a convolution of a cube of 12 places with a batch of 2, as torch runs it."""
+    layer = nn.Conv3d(ins, outs, kernel, **how)
+    given = torch.empty(2, ins, 12, 12, 12, device="meta")
+    result = layer.to("meta")(given)
+    settings = (layer.stride, layer.padding, layer.dilation, layer.groups, False, True, FLOAT)
+    return Convolution(given.shape, layer.weight.shape, result.shape, *settings)
+
+
+@pytest.mark.parametrize(
+    ("layer", "of_input", "of_weights"),
+    [
+        (volume(16, 16, 3, padding=1), "blocked", "blocked"),
+        (volume(3, 16, 3, padding=1), "blocked", "blocked"),
+        (volume(8, 16, 3, padding=1), "blocked", "product"),  # the kernel for AVX2 has no padding in depth
+        (volume(8, 16, 3), "blocked", "narrow"),
+        (volume(16, 16, 3, stride=2), "strided", "blocked"),
+        (volume(16, 16, 3, dilation=2), "blocked", "product"),
+        (volume(16, 16, 3, dilation=2, stride=2), "product", "product"),
+        (volume(16, 16, 3, dilation=(1, 1, 2), padding=1), "blocked", "blocked"),
+        (volume(8, 16, 1), "blocked", "blocked"),
+    ],
+)
+def test_gradients_are_computed_by_the_kernel_that_onednn_picks(layer, of_input, of_weights):
+    assert (layer.input_kernel(), layer.weight_kernel()) == (of_input, of_weights)
+
+
+def test_a_strided_gradient_takes_channels_last_and_a_padded_sample():
+    """oneDNN's `brgemm_convolution_bwd_strided`: 6 places a side of 24 channels, and one more."""
+    layer = volume(16, 24, 3, stride=2, padding=1)
+    outs, weights, inputs = 2 * 24 * 6**3 * FLOAT, 16 * 24 * 27 * FLOAT, 2 * 16 * 12**3 * FLOAT
+    sample = -(-24 * 7**3 // PAGE) * PAGE * FLOAT
+    scratchpad = sample + 103 * 40 + PAGE + 3 * PAGE  # descriptions of products, what rows are done, each aligned
+    others = 24 * FLOAT + weights
+    work = convolution_sizes.backward(
+        layer, "Mkldnn", Machine(threads=1, vector=16), wanted=(True, True, True), copied=False
+    )
+    assert work.exact
+    assert work.bytes == max(inputs + outs + weights + scratchpad, 3 * inputs) - inputs - others
 
 
 def test_other_instructions_make_a_bound():

@@ -31,7 +31,7 @@ _SEEN = 5
 
 def forward(layer: Convolution, kernel: str, machine: Machine) -> Workspace:
     """Return what a forward takes; `kernel` is torch's name for what computes it."""
-    before = layer.bytes_of(layer.given) if layer.copied else 0
+    before = _copied_first(layer)
     if not kernel.startswith("Mkldnn"):
         return _by_columns(layer, kernel, before, backward=False)
     if layer.transposed:
@@ -48,8 +48,7 @@ def backward(layer: Convolution, kernel: str, machine: Machine, *, wanted: Seque
 
     `copied` says that the result's gradient is not contiguous: it is copied first.
     """
-    before = layer.bytes_of(layer.result) if copied else 0
-    before += layer.bytes_of(layer.given) if layer.copied else 0
+    before = _copied_first(layer) + (layer.bytes_of(layer.result) if copied else 0)
     if not kernel.startswith("Mkldnn"):
         return _by_columns(layer, kernel, before, backward=True)
     inputs = layer.bytes_of(layer.given) if wanted[0] else 0
@@ -65,6 +64,15 @@ def backward(layer: Convolution, kernel: str, machine: Machine, *, wanted: Seque
     before += _of_others(layer, machine) + (machine.threads - 1) * (layer.weights(BLOCK, BLOCK) + _SLACK)
     exact = _derived(layer, machine) and machine.threads == 1
     return Workspace(before + max(0, max(peaks) - inputs - weights - bias), exact=exact)
+
+
+def _copied_first(layer: Convolution) -> int:
+    """Return the bytes that torch copies first: an input that is not contiguous, or what has its channels last.
+
+    With those, kernels that unfold columns may turn them, too.
+    """
+    given = layer.bytes_of(layer.given)
+    return 2 * given + layer.weights() if layer.channels_last else given if layer.copied else 0
 
 
 def _plain_forward(layer: Convolution, machine: Machine, scratch: int) -> int:
@@ -120,7 +128,8 @@ def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = Fals
 def _product(layer: Convolution, machine: Machine, result: Sequence[int]) -> int:
     """Return the bytes of a thread's columns, and in bfloat16 of a sample's sums, for all threads."""
     sums = 0 if layer.plain else prod(result[1:]) * _FLOAT + layer.weights() // layer.itemsize * _FLOAT
-    return machine.threads * (layer.plane + sums) + PAD
+    columns = layer.columns // layer.given[0] if layer.channels_last else layer.plane
+    return machine.threads * (columns + sums) + PAD
 
 
 def _strided_scratchpad(layer: Convolution) -> int:
@@ -189,7 +198,7 @@ def _by_columns(layer: Convolution, kernel: str, before: int, *, backward: bool)
         return Workspace(before)
     ones = (prod(layer.result[2:]) + layer.result[1]) * layer.itemsize
     if whole:
-        return Workspace(before + layer.columns, exact=kernel == "Slow3d" and not as_it_is)
+        return Workspace(before + layer.columns, exact=kernel == "Slow3d" and not as_it_is and not layer.channels_last)
     return Workspace(before + layer.columns // (layer.given[0] if layer.kernel > 1 else 1) + ones, exact=False)
 
 
