@@ -43,7 +43,10 @@ _CONVENTION_CPU = (
     "Predicted for the CPU from the lifetimes of the tensors' storages, each counted once, and the layouts of oneDNN's "
     "kernels for convolutions and LSTMs. Memory that other kernels take outside torch's allocator adds to it."
 )
-_BOUNDS = "a workspace that is marked at most is a bound: its kernel is one whose sizes are not derived"
+_BOUNDS = (
+    "a workspace that is marked at most is a bound: its layer computes in bfloat16 or in groups, has its channels last "
+    "or a large kernel in volumes, or runs on several threads or on a CPU without AVX-512"
+)
 
 _NOT_TRAINED = "no training step: there is nothing to train, it failed, or the target cannot be run"
 _RECURRENT = (

@@ -161,6 +161,7 @@ def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
     if kernel == "product" and _derived(layer, machine):
         return product, weights
     few = layer.groups == 1 and read[1] <= FEW and kernel == "blocked" and not layer.one_place
+    few = few and machine.known
     block = _SMALL_BLOCK if kernel == "narrow" else BLOCK
     blocks = (block, 1 if few else block)
     weights = layer.weights(*(blocks[::-1] if layer.transposed else blocks))
@@ -171,12 +172,15 @@ def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
 
 
 def _turned(layer: Convolution) -> int:
-    """Return the bytes of one sample with the places of a row innermost, as bfloat16 kernels read it, and of sums."""
-    rows = (layer.given, layer.weight[-1] - 1), (layer.result, 0)
-    turned = sum(
-        rounded(shape[1], BLOCK) * prod(shape[2:-1]) * rounded(shape[-1] + more, 2) * layer.itemsize
-        for shape, more in rows
-    )
+    """Return the bytes of one sample with the places of a row innermost, as bfloat16 kernels read it, and of sums.
+
+    `tr_iw` in oneDNN's cpu/x64/jit_avx512_core_bf16_conv_kernel.cpp: a row's places one stride apart stand together.
+    """
+    read, made, step = layer.read, layer.made, layer.stride[-1]
+    pad = rounded(max(layer.padding[-1], layer.after[-1] + 1), 2)
+    widths = rounded(-(-read[-1] // step) + pad, 2) * step, rounded(made[-1], 2)
+    rows = zip((read, made), widths, strict=True)
+    turned = sum(rounded(shape[1], BLOCK) * prod(shape[2:-1]) * width * layer.itemsize for shape, width in rows)
     return turned + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT + _GUARDS
 
 
