@@ -90,14 +90,14 @@ def _plain_forward(layer: Convolution, machine: Machine, scratch: int) -> int:
         scratch += machine.threads * places + PAD
     known = max(within + layer.weights(*ins_and_outs) + blocked + scratch, blocked + made)
     product = made + _product(layer, machine, layer.made)
-    return known if _derived(layer, machine) else max(known, product, 2 * made)
+    return known if _picked(layer, machine) else max(known, product, 2 * made)
 
 
 def _of_others(layer: Convolution, machine: Machine) -> int:
     """Return the bytes of sums in float32 that kernels keep in bfloat16 where those for plain windows do not run."""
     if layer.plain:
         return 0
-    if not (layer.transposed or layer.dilated or layer.kernel == 1):
+    if not (layer.dilated or layer.kernel == 1):
         return machine.threads * _SLACK
     sample = max(rounded(shape[1], BLOCK) * prod(shape[2:]) for shape in (layer.given, layer.result))
     return machine.threads * (sample * _FLOAT + _SLACK) + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT
@@ -122,7 +122,7 @@ def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = Fals
     if biased and not layer.plain:
         copies = {each: 2 * size for each, size in copies.items()}  # in float32
     peaks = {each: max(within[each] + copies[each], after[each]) for each in within}
-    return peaks[layer.input_kernel()] if _derived(layer, machine) else max(peaks.values())
+    return peaks[layer.input_kernel()] if _picked(layer, machine) else max(peaks.values())
 
 
 def _product(layer: Convolution, machine: Machine, result: Sequence[int]) -> int:
@@ -158,7 +158,7 @@ def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
     weights, kernel = layer.weights(), layer.weight_kernel()
     sums = 0 if layer.plain else weights * _FLOAT
     product = weights + machine.threads * (layer.plane + _FLOAT * weights) + sums + 2 * PAD
-    if kernel == "product" and _derived(layer, machine):
+    if kernel == "product" and _picked(layer, machine):
         return product, weights
     few = layer.groups == 1 and read[1] <= FEW and kernel == "blocked" and not layer.one_place
     few = few and machine.known
@@ -167,7 +167,7 @@ def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
     weights = layer.weights(*(blocks[::-1] if layer.transposed else blocks))
     copies = (0 if few else layer.bytes_of(read, block)) + layer.bytes_of(other, block)
     within = (1 + others) * weights + copies + layer.padded_bias
-    within = within if _derived(layer, machine) else max(within, product)
+    within = within if _picked(layer, machine) else max(within, product)
     return within + (0 if layer.plain else machine.threads * _turned(layer)), weights
 
 
@@ -207,7 +207,15 @@ def _by_columns(layer: Convolution, kernel: str, before: int, *, backward: bool)
 
 
 def _derived(layer: Convolution, machine: Machine) -> bool:
-    """Tell whether the layouts are known: AVX-512, float32, contiguous, one group, and no large kernel in volumes."""
-    known = machine.known and layer.plain and not layer.channels_last and layer.inside
+    """Tell whether the sizes are known: which kernel runs is, and it computes in float32."""
+    return layer.plain and _picked(layer, machine)
+
+
+def _picked(layer: Convolution, machine: Machine) -> bool:
+    """Tell whether it is known which kernel runs: AVX-512, contiguous, one group, and no large kernel in volumes.
+
+    Those for bfloat16 are the same where windows are plain.
+    """
+    known = machine.known and not layer.channels_last and layer.inside and layer.groups == 1
     large = layer.volume and (layer.large or (layer.strided and max(layer.weight[2:]) > _SEEN))
-    return known and layer.groups == 1 and not large
+    return known and not large and (layer.plain or not (layer.dilated or layer.kernel == 1))
