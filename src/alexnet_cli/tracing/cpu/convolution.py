@@ -134,7 +134,9 @@ class Convolution:
         return shape[0] * rounded(shape[1], block) * prod(shape[2:]) * self.itemsize
 
     def weights(self, out_block: int = 1, in_block: int = 1) -> int:
-        """Return the bytes of the weights with their channels in blocks."""
+        """Return the bytes of the weights with their channels in blocks; where each is a group, the groups are."""
+        if self.groups == self.result[1] == self.given[1]:
+            return rounded(self.groups, max(out_block, in_block)) * self.kernel * self.itemsize
         outs, ins = self.result[1] // self.groups, self.given[1] // self.groups
         return self.groups * rounded(outs, out_block) * rounded(ins, in_block) * self.kernel * self.itemsize
 

@@ -122,6 +122,8 @@ def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = Fals
     if biased and not layer.plain:
         copies = {each: 2 * size for each, size in copies.items()}  # in float32
     peaks = {each: max(within[each] + copies[each], after[each]) for each in within}
+    if not (layer.strided or layer.channels_last):
+        del peaks["strided"]
     return peaks[layer.input_kernel()] if _picked(layer, machine) else max(peaks.values())
 
 
