@@ -40,6 +40,7 @@ READS = (
     "--help",
     "params net.onnx --json",
 )
+INTERRUPTED = 130
 OLD = b"what was there before\n"
 _IN_MAIN = re.compile(r"__main__\.py\", line \d+, in main")
 """Before the program's first line Python itself answers an interrupt, with a traceback of its start-up."""
@@ -244,7 +245,7 @@ class Faults:
             defect = f"exit {code}: {err[-800:]}"
         elif TRACEBACK in err and name not in ("RaisesInAtexit", "RaisesAsItGoes"):  # Python's, about the model's code
             defect = f"traceback: {err[-1500:]}"
-        else:
+        elif code != INTERRUPTED:  # a model that raises an interrupt is one
             try:
                 json.loads(out)
             except ValueError as error:
