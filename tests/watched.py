@@ -56,9 +56,9 @@ class Watched:
             self.seen += os.read(self._terminal, 65536)
 
     def kilobytes(self) -> int:
-        """Return the memory that the process has for itself."""
+        """Return the memory that the process has written to; files that others map too come and go with these."""
         rollup = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        return sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Private_"))
+        return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Anonymous:"))
 
     def children(self) -> set[int]:
         """Return the processes that it started and that are alive."""
