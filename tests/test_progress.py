@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -28,7 +29,7 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.stream = os.fdopen(slave, "w", encoding=encoding, errors="backslashreplace")
-        self.encoding = encoding
+        self.decoder = codecs.getincrementaldecoder(encoding)()
         self.shown = ""
 
     def close(self) -> None:
@@ -39,7 +40,7 @@ class Terminal:
 
     def read(self) -> str:
         while select.select([self.master], [], [], 0)[0]:
-            self.shown += os.read(self.master, 65536).decode(self.encoding)
+            self.shown += self.decoder.decode(os.read(self.master, 65536))  # a read may end within a character
         return self.shown
 
     def wait_for(self, text: str) -> None:
