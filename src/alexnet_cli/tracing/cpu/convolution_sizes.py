@@ -61,7 +61,8 @@ def backward(layer: Convolution, kernel: str, machine: Machine, *, wanted: Seque
     if wanted[1]:
         within, left = _weight_gradient(layer, machine)
         peaks += [inputs + within + bias, inputs + left + weights + 2 * bias]
-    before += _of_others(layer, machine) + (machine.threads - 1) * (layer.weights(BLOCK, BLOCK) + _SLACK)
+    apart = 0 if _derived(layer, machine) else layer.weights(BLOCK, BLOCK)  # else counted with the kernel
+    before += _of_others(layer, machine) + (machine.threads - 1) * (apart + _SLACK)
     exact = _derived(layer, machine) and machine.threads == 1
     return Workspace(before + max(0, max(peaks) - inputs - weights - bias), exact=exact)
 
