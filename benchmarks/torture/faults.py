@@ -121,7 +121,8 @@ class Faults:
             defect = f"exit {code}: {err[-800:]}"
         if which == signal.SIGKILL and line.startswith("export"):
             self._forget_folders()
-        defect = defect or self._left(before, name, line, old=old)
+        left = self._left(before, name, line, old=old)  # always, as it removes what is there
+        defect = defect or left
         return Tried(str(code), defect, f"{which.name} after {moment:.3f} s: {line}", which.name)
 
     def _forget_folders(self) -> None:
@@ -147,7 +148,8 @@ class Faults:
             defect = f"exit {code}: {err[-800:]}"
         if how == "SIGKILL":  # between two calls of the system nothing can be cleaned up
             self._forget_folders()
-        defect = defect or self._left(before, name, line, old=old)
+        left = self._left(before, name, line, old=old)
+        defect = defect or left
         return Tried(str(code), defect, f"{how} at write {at}: {line}", "at a write")
 
     def _full(self, number: int, chance: Random) -> Tried:
@@ -163,7 +165,8 @@ class Faults:
         code, err, defect = _ended(process)
         if defect is None and code != 2:
             defect = f"exit {code}: {err[-800:]}"
-        defect = defect or self._left(before, name, line, old=old)
+        left = self._left(before, name, line, old=old)
+        defect = defect or left
         return Tried(str(code), defect, f"no more than {most} bytes: {line}", "disk full")
 
     def _pipe(self, number: int, chance: Random) -> Tried:
