@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from alexnet_cli import AlexnetError, inspect
+from alexnet_cli.analyses.flow import Links
 
 
 class HeldTwice(nn.Module):
@@ -194,3 +195,9 @@ def test_an_internal_error_has_an_exit_code_of_its_own_and_says_what_to_report(a
 def test_an_internal_error_is_an_object_in_json(alexnet, broken):
     answer = alexnet("params", "--json")
     assert (answer.code, answer.json["error"]["code"], answer.json["command"]) == (70, "internal", "params")
+
+
+def test_a_layer_that_reads_what_a_later_one_makes_has_no_edge():
+    """As in a saved report that was changed by hand."""
+    _, edges = Links([0, 1, 2], [(0, 1), (2, 1), (1, 2)]).settled()
+    assert edges == ((0, 1), (1, 2))

@@ -122,10 +122,13 @@ class Links(Generic[N]):
                 self.connect(source, target)
 
     def settled(self) -> tuple[dict[N, int], tuple[tuple[int, int], ...]]:
-        """Number the nodes in their order, and return the edges between the numbers."""
+        """Number the nodes in their order, and return the edges between the numbers.
+
+        An edge back to an earlier node, which only a report that was changed by hand has, is left out.
+        """
         number = {node: position for position, node in enumerate(sorted(self.nodes))}
-        edges = sorted((number[source], number[target]) for target in number for source in self.before[target])
-        return number, tuple(edges)
+        edges = ((number[source], number[target]) for target in number for source in self.before[target])
+        return number, tuple(sorted(edge for edge in edges if edge[0] < edge[1]))
 
 
 def without_batch(shape: Shape, report: Report) -> Shape:
