@@ -12,10 +12,11 @@ from torch import nn
 
 from alexnet_cli import inspect
 from alexnet_cli.analyses.fitting.halves import split
-from alexnet_cli.analyses.fitting.paging import host_link
+from alexnet_cli.analyses.fitting.paging import LEAST, host_link
 from alexnet_cli.analyses.hardware import find_hardware
 from alexnet_cli.session.how import TrainingStep, how_to_run
 from alexnet_cli.session.session import Live, Session, Variation
+from alexnet_cli.tracing.recording.adam import PAGED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from fits import loaded
@@ -71,6 +72,7 @@ def test_small_moments_stay_on_the_gpu():
     update = split(session.once(Variation(step=TrainingStep("adamw-paged"), on_meta=True)), None)[1]
     assert update.held_bytes == 2 * 4 * 99_900
     assert update.extra_bytes == 2 * 4 * 100_000
+    assert LEAST == PAGED  # what is counted and what is traced
 
 
 def test_of_weights_in_bfloat16_the_moments_are_float32():
