@@ -356,6 +356,24 @@ def test_an_interrupt_ends_with_130(tmp_path):
     assert (out, err) == (b"", b"interrupted\n")
 
 
+def test_an_interrupt_that_a_library_raises_as_another_error_ends_with_130(tmp_path):
+    """As pybind11 does with one that comes while an extension is loaded."""
+    (tmp_path / "net.py").write_text(
+        "import os, signal\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    signal.pause()\n"
+        "except KeyboardInterrupt as error:\n    raise ImportError('initialization failed') from error\n"
+    )
+    done = subprocess.run(
+        [*ALEXNET, "summary", "net.py:Net"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
 def test_version_names_torch(alexnet):
     import torch
 

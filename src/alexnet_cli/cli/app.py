@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -72,24 +76,57 @@ def _not_named() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code; errors go to stderr, and to stdout as JSON if that was asked for."""
-    try:
-        code = _answered(arguments)
-    except (KeyboardInterrupt, typer.Abort):
-        code = ExitCode.INTERRUPTED
-    except AlexnetError as error:
-        return _failed(error, arguments)
-    except PARSE_ERROR as error:
-        return _failed(UsageError(str(error.format_message()), _help_hint(error)), arguments)
-    except ImportError as error:
-        hint = "install it as PyTorch's page says: https://pytorch.org/get-started/locally/"
-        return _failed(TargetError(f"cannot import {error.name or 'torch'}: {error}", hint), arguments)
-    except OSError as error:
-        return _failed(_refused(error), arguments)
-    except Exception as error:  # noqa: BLE001 - whatever else happens is this program's fault
-        return _failed(_internal(error, arguments), arguments)
+    with _interrupts_noticed() as seen:
+        try:
+            code = _answered(arguments)
+        except (KeyboardInterrupt, typer.Abort):
+            code = ExitCode.INTERRUPTED
+        except Exception as error:  # noqa: BLE001 - every error becomes an exit code here
+            if not seen:
+                return _failed(_explained(error, arguments), arguments)
+            code = ExitCode.INTERRUPTED
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
         interrupted()
     return int(code or 0)
+
+
+@contextmanager
+def _interrupts_noticed() -> Iterator[list[int]]:
+    """Yield the interrupts that came: one that meets a library's start-up may be raised as another error.
+
+    What pybind11 loads says `ImportError: initialization failed`.
+    """
+    seen: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield seen  # somebody else decides what an interrupt does
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield seen
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _explained(error: Exception, arguments: Sequence[str]) -> AlexnetError:
+    """Return what ended the command as an error with an exit code."""
+    match error:
+        case AlexnetError():
+            return error
+        case _ if isinstance(error, PARSE_ERROR):
+            return UsageError(str(error.format_message()), _help_hint(error))
+        case ImportError():
+            hint = "install it as PyTorch's page says: https://pytorch.org/get-started/locally/"
+            return TargetError(f"cannot import {error.name or 'torch'}: {error}", hint)
+        case OSError():
+            return _refused(error)
+    return _internal(error, arguments)  # whatever else happens is this program's fault
 
 
 def _answered(arguments: Sequence[str]) -> int | None:
