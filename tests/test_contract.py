@@ -356,16 +356,24 @@ def test_an_interrupt_ends_with_130(tmp_path):
     assert (out, err) == (b"", b"interrupted\n")
 
 
-def test_an_interrupt_that_a_library_raises_as_another_error_ends_with_130(tmp_path):
-    """As pybind11 does with one that comes while an extension is loaded."""
-    (tmp_path / "net.py").write_text(
-        "import os, signal\n"
-        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    signal.pause()\n"
-        "except KeyboardInterrupt as error:\n    raise ImportError('initialization failed') from error\n"
+@pytest.mark.parametrize(
+    ("file", "code", "command"),
+    [
+        pytest.param("net.py", "raise ImportError('initialization failed')", "summary net.py:Net", id="pybind11"),
+        pytest.param("onnx.py", "os.abort()", "params model.onnx", id="nanobind"),
+        pytest.param("onnxscript.py", "os.abort()", "export net.py:Net -i 4 -o net.onnx", id="nanobind, exporting"),
+    ],
+)
+def test_an_interrupt_while_an_extension_is_loaded_ends_with_130(tmp_path, file, code, command):
+    (tmp_path / "net.py").write_text("from torch import nn\n\n\ndef Net():\n    return nn.Linear(4, 5)\n")
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08")  # no more than a version
+    (tmp_path / file).write_text(
+        f"import os, signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    {code}\n"
     )
     done = subprocess.run(
-        [*ALEXNET, "summary", "net.py:Net"],
+        [*ALEXNET, *command.split()],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
         capture_output=True,
         check=False,
         timeout=60,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -21,6 +17,7 @@ from alexnet_cli.cli.output import abandon_stdout, write_stdout
 from alexnet_cli.cli.stderr import complain, interrupted
 from alexnet_cli.cli.typer_insides import PARSE_ERROR, QuickGroup
 from alexnet_cli.errors import AlexnetError, ExitCode, InternalError, OutputError, TargetError, UsageError, told
+from alexnet_cli.interrupts import interrupts_noticed
 from alexnet_cli.report import ErrorInfo
 from alexnet_cli.report_json import Envelope, generator, to_json
 from alexnet_cli.users_code import is_ours
@@ -76,7 +73,7 @@ def _not_named() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code; errors go to stderr, and to stdout as JSON if that was asked for."""
-    with _interrupts_noticed() as seen:
+    with interrupts_noticed() as seen:
         try:
             code = _answered(arguments)
         except (KeyboardInterrupt, typer.Abort):
@@ -88,30 +85,6 @@ def run(arguments: Sequence[str]) -> int:
     if code == ExitCode.INTERRUPTED:  # typer returns this code when it catches the interrupt itself
         interrupted()
     return int(code or 0)
-
-
-@contextmanager
-def _interrupts_noticed() -> Iterator[list[int]]:
-    """Yield the interrupts that came: one that meets a library's start-up may be raised as another error.
-
-    What pybind11 loads says `ImportError: initialization failed`.
-    """
-    seen: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.default_int_handler(number, frame)
-
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield seen  # somebody else decides what an interrupt does
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield seen
-    finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _explained(error: Exception, arguments: Sequence[str]) -> AlexnetError:

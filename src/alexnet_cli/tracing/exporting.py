@@ -17,6 +17,7 @@ from torch import nn
 
 from alexnet_cli import __version__
 from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, TargetError, told
+from alexnet_cli.interrupts import interrupts_wait
 from alexnet_cli.targets.onnx.beside import WRITTEN_BY
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.build import Notify, build
@@ -121,7 +122,8 @@ def _pt2(given: Exportable, path: Path) -> None:
 def _onnx(given: Exportable, path: Path) -> None:
     """Write what torch's exporter does, the weights in the same file unless they are too large for it."""
     try:
-        import onnxscript  # noqa: F401 - torch needs it, and says so less plainly
+        with interrupts_wait():
+            import onnxscript  # noqa: F401 - torch needs it, and says so less plainly
     except ImportError as error:
         raise TargetError(
             "an export to ONNX needs the onnxscript package", "install it with `pip install 'alexnet-cli[onnx]'`"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alexnet_cli.errors import TargetError
+from alexnet_cli.interrupts import interrupts_wait
 from alexnet_cli.targets.checkpoint.contents import damaged, opened
 from alexnet_cli.targets.onnx.helper import asked
 from alexnet_cli.targets.onnx.trimmed import MalformedError, trimmed
@@ -50,7 +51,8 @@ def broken(path: Path, what: str) -> TargetError:
 
 def _parsed(data: bytes, path: Path) -> ModelProto:
     try:
-        import onnx
+        with interrupts_wait():
+            import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
         raise TargetError(
