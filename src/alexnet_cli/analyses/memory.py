@@ -7,6 +7,7 @@ that kernels allocate while they run are on the tape of a trace as on the CPU, t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from msgspec.structs import asdict
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import GRAPH, Report
-from alexnet_cli.tape import Phase, Storage, Tape
+from alexnet_cli.tape import Operation, Phase, Storage, Tape
 
 Kind = Literal["weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary", "workspace"]
 KINDS: tuple[Kind, ...] = (
@@ -145,27 +146,43 @@ def memory(forward: Report, step: Report | None, recipe: Recipe = Recipe()) -> M
 def timeline(report: Report) -> tuple[Moment, ...]:
     """Return the live memory before the run and during each operator."""
     tape = tape_of(report)
-    steps = len(tape.operations)
-    changes = [[0] * (steps + 2) for _ in KINDS]
+    by_kind: dict[Kind, list[Storage]] = {kind: [] for kind in KINDS}
     for storage in tape.storages:
-        column = changes[KINDS.index(kind_of(storage))]
-        column[storage.born + 1] += storage.bytes
-        if storage.died is not None:
-            column[storage.died + 1] -= storage.bytes
+        by_kind[kind_of(storage)].append(storage)
+    live = zip(*(live_bytes(storages, len(tape.operations)) for storages in by_kind.values()), strict=True)
     moments = []
-    live = zip(*map(accumulate, changes), strict=True)
-    for done, held in zip((None, *tape.operations), live, strict=False):  # what is freed last, is freed after the run
-        row = None if done is None else done.row
-        moments.append(
-            Moment(
-                op=None if done is None else done.op,
-                phase="forward" if done is None else done.phase,
-                path=None if row is None else report.layers[row].path,
-                bytes=sum(held),
-                live_bytes={str(kind): size for kind, size in zip(KINDS, held, strict=True) if size},
-            )
-        )
+    for done, held in zip((None, *tape.operations), live, strict=False):
+        op, phase, path = at_work(report, done)
+        parts = {str(kind): size for kind, size in zip(KINDS, held, strict=True) if size}
+        moments.append(Moment(op=op, phase=phase, path=path, bytes=sum(held), live_bytes=parts))
     return tuple(moments)
+
+
+def at_work(report: Report, operation: Operation | None) -> tuple[str | None, Phase, str | None]:
+    """Return an operator's name, its phase and the path of its layer; None stands for what is before the first."""
+    if operation is None:
+        return None, "forward", None
+    return operation.op, operation.phase, None if operation.row is None else report.layers[operation.row].path
+
+
+def live_bytes(storages: Iterable[Storage], steps: int) -> list[int]:
+    """Return the bytes of storages that are live before a run of so many operators, during each, and after them."""
+    changes = [0] * (steps + 2)
+    for storage in storages:
+        changes[storage.born + 1] += storage.bytes
+        if storage.died is not None:
+            changes[storage.died + 1] -= storage.bytes
+    return list(accumulate(changes))
+
+
+def most_at_once(storages: Iterable[Storage]) -> int:
+    """Return the most bytes of storages that are live at one time; quick for few of a long run."""
+    changes: Counter[int] = Counter()
+    for storage in storages:
+        changes[storage.born] += storage.bytes
+        if storage.died is not None:
+            changes[storage.died] -= storage.bytes
+    return max(accumulate(changes[at] for at in sorted(changes)), default=0)
 
 
 def kind_of(storage: Storage) -> Kind:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 from alexnet_cli.analyses.findings.finding import Evidence, Judged, fact
 from alexnet_cli.analyses.findings.products import path_of
 from alexnet_cli.analyses.findings.wiring import OfStep
-from alexnet_cli.analyses.memory import peak_of, tape_of, timeline, training
+from alexnet_cli.analyses.memory import most_at_once, peak_of, tape_of, timeline, training
 from alexnet_cli.analyses.serving.cached import modules_of
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Report
@@ -72,9 +73,6 @@ class _Saved:
         """Tell whether values are those of their storages from an operator on: none writes to them later in place."""
         return all(self.written.get(value.storage, -1) <= at for value in values)
 
-    def or_weight(self, value: Value) -> bool:
-        return self(value) or self.tape.storages[value.storage].role == "parameter"
-
 
 # Twice
 
@@ -85,14 +83,17 @@ def _twice(step: Report, wiring: Wiring) -> Judged:
     kept: list[_Kept] = []
     first: dict[tuple[object, ...], int] = {}
     for at, operation, given, made in _single(tape):
-        again = first.setdefault((*_question(operation), tape.values[made].dtype), made)
-        if operation.op in _COPIES and given is not None and tape.values[given].dtype == tape.values[made].dtype:
-            source, result = tape.values[given], tape.values[made]
+        result = tape.values[made]
+        asked = operation.op, operation.reads, repr(sorted(operation.arguments.items())), result.dtype
+        again = first.setdefault(asked, made)
+        if operation.op in _COPIES and given is not None and tape.values[given].dtype == result.dtype:
+            source = tape.values[given]
             apart = source.storage != result.storage and saved.stay(at, source, result)
-            if apart and saved(result) and saved.or_weight(source):
+            weight = tape.storages[source.storage].role == "parameter"
+            if apart and saved(result) and (weight or saved(source)):
                 kept.append(_Kept(at, result.bytes, "copy", source.dtype, result.dtype))
         elif again != made and _is_certain(operation):
-            before, result = tape.values[again], tape.values[made]
+            before = tape.values[again]
             apart = before.storage != result.storage and saved.stay(at, before, result)
             if apart and saved(before) and saved(result):
                 kept.append(_Kept(at, result.bytes, "again", before.dtype, result.dtype))
@@ -104,10 +105,6 @@ def _single(tape: Tape) -> Iterator[tuple[int, Operation, int | None, int]]:
     for at, operation in enumerate(tape.operations):
         if operation.phase == "forward" and operation.nature != "view" and len(operation.makes) == 1:
             yield at, operation, next(iter(operation.reads), None), operation.makes[0]
-
-
-def _question(operation: Operation) -> tuple[object, ...]:
-    return operation.op, operation.reads, repr(sorted(operation.arguments.items()))
 
 
 def _is_certain(operation: Operation) -> bool:
@@ -153,7 +150,7 @@ def _logits(step: Report, wiring: Wiring) -> Judged:
     if not losses:
         return Judged("not_applicable", (fact("no_such_loss"),))
     storages = {storage for at in losses for storage in _logits_of(at, tape)}
-    held = _most_at_once(storages, tape)
+    held = most_at_once(tape.storages[storage] for storage in storages)
     peak = peak_of(timeline(step)).bytes
     largest = max(losses, key=lambda at: tape.values[tape.operations[at].reads[0]].bytes)
     positions = sum(_positions(tape.operations[at], tape)[0] for at in losses)
@@ -171,48 +168,28 @@ _ROWS = 2
 def _positions(operation: Operation, tape: Tape) -> tuple[int, int]:
     """Return for how many positions a loss takes scores, and of how many classes."""
     shape = tape.values[operation.reads[0]].shape
-    classes = shape[1] if len(shape) >= _ROWS else shape[0]
-    rows = 1
-    for size in (shape[0], *shape[2:]) if len(shape) >= _ROWS else ():
-        rows *= size
-    return rows, classes
+    return (prod((shape[0], *shape[2:])), shape[1]) if len(shape) >= _ROWS else (1, shape[0])
 
 
 def _logits_of(loss: int, tape: Tape) -> set[int]:
     """Return the storages between the product that makes logits and the loss, and of their gradients."""
-    found = {tape.values[tape.operations[loss].reads[0]].storage}
+    scores = tape.operations[loss].reads[0]
+    found = {tape.values[scores].storage}
     for operation in reversed(tape.operations[:loss]):
         made = {tape.values[value].storage for value in operation.makes}
         if not made.isdisjoint(found) and not operation.macs and operation.phase == "forward" and operation.reads:
             found.add(tape.values[operation.reads[0]].storage)
-    size = tape.values[tape.operations[loss].reads[0]].bytes
-    reads = tape.operations[loss].reads[0]
+    size = tape.values[scores].bytes
     gradients: set[int] = set()
     for operation in tape.operations[loss:]:
         if operation.phase != "backward" or operation.macs:
             continue
-        from_loss = operation.op.endswith("backward") and reads in operation.reads and "nll_loss" in operation.op
+        from_loss = operation.op.endswith("backward") and scores in operation.reads and "nll_loss" in operation.op
         if from_loss or any(tape.values[value].storage in gradients for value in operation.reads[:1]):
-            gradients |= {
-                tape.values[value].storage for value in operation.makes if 2 * tape.values[value].bytes >= size
-            }
+            values = (tape.values[value] for value in operation.makes)
+            gradients |= {value.storage for value in values if 2 * value.bytes >= size}
     activations = {number for number in found if tape.storages[number].role == "activation"}
     return activations | gradients
-
-
-def _most_at_once(storages: set[int], tape: Tape) -> int:
-    """Return the most bytes of these storages that are live at one time."""
-    changes: dict[int, int] = defaultdict(int)
-    for number in storages:
-        storage = tape.storages[number]
-        changes[storage.born] += storage.bytes
-        if storage.died is not None:
-            changes[storage.died] -= storage.bytes
-    live = most = 0
-    for at in sorted(changes):
-        live += changes[at]
-        most = max(most, live)
-    return most
 
 
 logits = OfStep(_logits)

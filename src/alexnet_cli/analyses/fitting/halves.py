@@ -6,14 +6,12 @@ micro-batches, or the dtype of the forward. So each half is traced once, and ste
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 from msgspec import Struct
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.work import StepWork, gradient_work, update_work
-from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.memory import live_bytes, tape_of
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Storage, Tape
 
@@ -67,12 +65,7 @@ def split(report: Report, roof: Roof | None, micro_batches: int = 1) -> tuple[Gr
     whole = len(tape.operations)
     ends = _end(tape)
     held = sum(tape.storages[at].bytes for at in _held_for_update(tape, ends))
-    changes = [0] * (whole + 2)
-    for storage in tape.storages:
-        changes[storage.born + 1] += storage.bytes
-        if storage.died is not None:
-            changes[storage.died + 1] -= storage.bytes
-    live = list(accumulate(changes))
+    live = live_bytes(tape.storages, whole)
     # What is freed after the last operation before the update is live in no moment of it.
     born = sum(storage.bytes for storage in tape.storages if storage.born == ends)
     end = live[ends + 1] - born - held

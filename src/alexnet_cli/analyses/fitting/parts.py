@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
 
 from alexnet_cli.analyses.fitting.chain import Block, owners
-from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.memory import live_bytes, tape_of
 from alexnet_cli.analyses.traffic import turns_of
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Tape
@@ -67,18 +67,14 @@ class _Live:
     """The live bytes of a step, during each operation and between them."""
 
     def __init__(self, tape: Tape) -> None:
-        steps = len(tape.operations)
-        born, died = [0] * (steps + 2), [0] * (steps + 2)
+        self._during = live_bytes(tape.storages, len(tape.operations))
+        self._new: Counter[int] = Counter()
         for storage in tape.storages:
-            born[storage.born + 1] += storage.bytes
-            if storage.died is not None:
-                died[storage.died + 1] += storage.bytes
-        self._during = list(accumulate(new - gone for new, gone in zip(born, died, strict=True)))
-        self._new = born
+            self._new[storage.born] += storage.bytes
 
     def before(self, at: int) -> int:
         """Return what is live once all operations before `at` are over."""
-        return self._during[at + 1] - self._new[at + 1]
+        return self._during[at + 1] - self._new[at]
 
     def most(self, start: int, stop: int) -> int:
         """Return the most that is live during the operations from `start` to before `stop`; at least what was there."""
@@ -105,16 +101,14 @@ def _firsts(tape: Tape, owner: dict[int, int], count: int) -> tuple[list[int], l
         elif operation.phase == "backward":
             stop = position + 1
             backward[block] = position if backward[block] is None else backward[block]
-    return [*_filled(forward, end), end], [*reversed(_filled(backward[::-1], stop or end)), stop or end]
+    stop = stop or end
+    begins = list(_filled(reversed(forward), end))
+    return [*reversed(begins), end], [*_filled(backward, stop), stop]
 
 
-def _filled(begins: Sequence[int | None], end: int) -> list[int]:
-    """Let each begin no later than all after it do; one that has no operation begins with the next."""
-    found: list[int] = []
-    for at in reversed(begins):
-        after = found[-1] if found else end
-        found.append(after if at is None else min(at, after))
-    return found[::-1]
+def _filled(begins: Iterable[int | None], end: int) -> Iterator[int]:
+    """Let each begin no later than all before it do; one that has no operation begins with the last of them."""
+    return accumulate((end if at is None else at for at in begins), min)
 
 
 def _safe(tape: Tape, owner: dict[int, int], forward: Sequence[int], count: int) -> tuple[bool, ...]:

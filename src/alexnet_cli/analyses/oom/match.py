@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.memory import kind_of, tape_of
+from alexnet_cli.analyses.memory import at_work, kind_of, tape_of
 from alexnet_cli.analyses.oom.allocator import block_bytes
 from alexnet_cli.analyses.oom.failure import Place, origin, places
 from alexnet_cli.analyses.oom.rewind import Live, State
@@ -74,13 +74,13 @@ def match(state: State, step: Report) -> Matched:
             missing += size
     beyond = _beyond(others, left)
     layers = [LiveLayer(path, kind, sum(sizes), len(sizes)) for (path, kind), sizes in groups.items()]
-    operation = tape.operations[at] if 0 <= at < len(tape.operations) else None
+    op, phase, path = at_work(step, tape.operations[at] if at < len(tape.operations) else None)
     matched = sum(layer.bytes for layer in layers)
     return Matched(
         operation=at,
-        op=None if operation is None else operation.op,
-        phase="forward" if operation is None else operation.phase,
-        path=None if operation is None or operation.row is None else step.layers[operation.row].path,
+        op=op,
+        phase=phase,
+        path=path,
         asks=asks,
         predicted_bytes=matched + missing,
         matched_bytes=matched,
