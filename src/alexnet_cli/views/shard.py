@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.sharding.alike import fold_collectives, fold_shares
-from alexnet_cli.analyses.sharding.floors import Floors, StepBound
-from alexnet_cli.analyses.sharding.lanes import Work
+from alexnet_cli.analyses.sharding.floors import Floors, StepBound, Work
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
 from alexnet_cli.analyses.sharding.pipeline import Pipeline

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -120,13 +120,12 @@ class Anchors:
         if phase != "optimizer":
             return [span]
         spans: list[list[int]] = [[]]
-        highest = -1
+        last = -1
         for at in span:
             block = self._block_of(at)
-            if block is not None and block < highest:
+            if block is not None and block < last:
                 spans.append([])
-                highest = -1
-            highest = max(highest, -1 if block is None else block)
+            last = last if block is None else block
             spans[-1].append(at)
         return spans
 
@@ -158,8 +157,8 @@ class Anchors:
         if operation.phase != "optimizer":
             row = self.rows_of[at]
             return None if row is None else row[1]
-        kept = [self.tape.values[value].storage for value in operation.reads]
-        read = {None if owner is None else owner[1] for owner in (self.owners[storage] for storage in kept)} - {None}
+        owners = (self.owners[self.tape.values[value].storage] for value in operation.reads)
+        read = {owner[1] for owner in owners if owner is not None} - {None}
         return read.pop() if len(read) == 1 else None
 
     def _named_storages(self) -> list[Ref]:
@@ -242,11 +241,11 @@ class Anchors:
             for key, layer in zip(self.rows, self.rank.report.layers, strict=True)
             if key[1] == block
         ]
-        return did, rows, sorted(map(repr, map(storage, self._of(block))))
+        return did, rows, sorted(map(repr, map(storage, self._by_block[block])))
 
-    def _of(self, block: int) -> Iterator[int]:
-        if not hasattr(self, "_by_block"):
-            self._by_block: dict[int | None, list[int]] = defaultdict(list)
-            for number, (_, where) in enumerate(self.storages):
-                self._by_block[where].append(number)
-        return iter(self._by_block[block])
+    @cached_property
+    def _by_block(self) -> dict[int | None, list[int]]:
+        found: dict[int | None, list[int]] = defaultdict(list)
+        for number, (_, block) in enumerate(self.storages):
+            found[block].append(number)
+        return found

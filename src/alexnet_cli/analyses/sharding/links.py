@@ -8,6 +8,7 @@ vendor's own server has for each GPU; other clusters differ, so it can be given.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from alexnet_cli.errors import UsageError
 
@@ -99,14 +100,9 @@ def links_of(
         if between is not None or per_node is not None:
             raise UsageError("how fast the GPUs of a node send to one another is not known", "give it with --link")
         return None
-    given = "as given"
-    base = known or Links(given, within or 0.0, given)
-    return Links(
-        base.within_name if within is None else given,
-        base.within_bytes_per_s if within is None else within,
-        base.within_source if within is None else "--link",
-        base.between_name if between is None else given,
-        base.between_bytes_per_s if between is None else between,
-        base.between_source if between is None else "--network",
-        per_node or base.gpus_per_node,
-    )
+    found = known or Links("", 0.0, "")
+    if within is not None:
+        found = replace(found, within_name="as given", within_bytes_per_s=within, within_source="--link")
+    if between is not None:
+        found = replace(found, between_name="as given", between_bytes_per_s=between, between_source="--network")
+    return replace(found, gpus_per_node=per_node or found.gpus_per_node)

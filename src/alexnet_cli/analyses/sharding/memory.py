@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.memory import at_work, live_bytes, most_at_once, tape_of
 from alexnet_cli.analyses.sharding.runs import counts_of, runs_of
 from alexnet_cli.rank import HELD, Held, Rank
-from alexnet_cli.tape import Phase
+from alexnet_cli.tape import Phase, Storage
 
 
 class RankMoment(Struct, frozen=True):
@@ -57,8 +56,8 @@ class RankMemory(Struct, frozen=True, kw_only=True):
 
 def rank_memory(rank: Rank) -> RankMemory:
     """Return the memory of a rank."""
-    most = _most(rank)
-    peak = _moment(rank, *most.peak)
+    highest, most = _most(rank)
+    peak = _moment(rank, *highest)
     kept = Counter[Held]()
     for use, storage, times in zip(rank.held, tape_of(rank.report).storages, _times(rank), strict=True):
         kept[use] += storage.bytes * times
@@ -66,11 +65,11 @@ def rank_memory(rank: Rank) -> RankMemory:
         peak_bytes=peak.bytes,
         peak=peak,
         weights_bytes=kept["weights"],
-        gradient_bytes=most.of["gradients"],
+        gradient_bytes=most["gradients"],
         optimizer_bytes=kept["optimizer"],
         saved_activation_bytes=kept["saved"],
-        most_gathered_bytes=most.of["gathered"],
-        most_communication_bytes=most.of["communication"],
+        most_gathered_bytes=most["gathered"],
+        most_communication_bytes=most["communication"],
         layers=_by_layer(rank),
     )
 
@@ -90,15 +89,11 @@ _Amounts = tuple[int, ...]
 """Bytes of each use of memory, in the order of `HELD`."""
 
 
-class _Most(Struct, frozen=True):
-    """The operation at the peak, None before the step, with what is live then, and the most of each use."""
+def _most(rank: Rank) -> tuple[tuple[int | None, _Amounts], dict[Held, int]]:
+    """Return the operation at the peak, None before the step, with what is live then, and the most of each use.
 
-    peak: tuple[int | None, _Amounts]
-    of: dict[Held, int]
-
-
-def _most(rank: Rank) -> _Most:
-    """Return the peaks of a step: each stretch of the tape adds the same to what is live, whenever it runs."""
+    Each stretch of the tape adds the same to what is live, whenever it runs.
+    """
     live = _live(rank)
     within = {(start, stop): _most_within(live, start, stop) for start, stop in set(runs_of(rank))}
     now, most = live[0], live[0]
@@ -111,7 +106,7 @@ def _most(rank: Rank) -> _Most:
                 peak = at, there
             most = tuple(map(max, most, _added(now, live[start], highest)))
         now = _added(now, live[start], live[stop])
-    return _Most(peak, dict(zip(HELD, most, strict=True)))
+    return peak, dict(zip(HELD, most, strict=True))
 
 
 def _most_within(live: Sequence[_Amounts], start: int, stop: int) -> tuple[int, _Amounts]:
@@ -125,28 +120,18 @@ def _added(now: _Amounts, before: _Amounts, after: _Amounts) -> _Amounts:
 
 
 def _live(rank: Rank) -> list[_Amounts]:
-    """Return what is live before the tape's first operation and during each of them."""
+    """Return what is live before the tape's first operation, during each of them, and after them."""
     tape = tape_of(rank.report)
-    steps = len(tape.operations)
-    changes = {use: [0] * (steps + 2) for use in HELD}
+    by_use: dict[Held, list[Storage]] = {use: [] for use in HELD}
     for use, storage in zip(rank.held, tape.storages, strict=True):
-        changes[use][storage.born + 1] += storage.bytes
-        if storage.died is not None:
-            changes[use][storage.died + 1] -= storage.bytes
-    live = zip(*(accumulate(changes[use]) for use in HELD), strict=True)
-    return [held for held, _ in zip(live, range(steps + 1), strict=False)]
+        by_use[use].append(storage)
+    return list(zip(*(live_bytes(storages, len(tape.operations)) for storages in by_use.values()), strict=True))
 
 
 def _moment(rank: Rank, at: int | None, held: _Amounts) -> RankMoment:
     done = None if at is None else tape_of(rank.report).operations[at]
-    row = None if done is None else done.row
-    return RankMoment(
-        None if done is None else done.op,
-        "forward" if done is None else done.phase,
-        None if row is None else rank.report.layers[row].path,
-        sum(held),
-        {use: size for use, size in zip(HELD, held, strict=True) if size},
-    )
+    parts = {use: size for use, size in zip(HELD, held, strict=True) if size}
+    return RankMoment(*at_work(rank.report, done), sum(held), parts)
 
 
 def _times(rank: Rank) -> Iterator[int]:
@@ -165,8 +150,7 @@ _AT_ONCE: dict[Held, str] = {
 
 def _by_layer(rank: Rank) -> tuple[LayerShare, ...]:
     kept: dict[int, Counter[str]] = defaultdict(Counter)
-    spans: dict[tuple[int, str], Counter[int]] = defaultdict(Counter)
-    end = len(tape_of(rank.report).operations) + 1
+    at_once: dict[tuple[int, str], list[Storage]] = defaultdict(list)
     every = zip(rank.held, rank.owners, tape_of(rank.report).storages, _times(rank), strict=True)
     for use, row, storage, times in every:
         if row is None:
@@ -174,10 +158,8 @@ def _by_layer(rank: Rank) -> tuple[LayerShare, ...]:
         if use in _KEPT:
             kept[row][_KEPT[use]] += storage.bytes * times
         elif use in _AT_ONCE:
-            span = spans[row, _AT_ONCE[use]]
-            span[storage.born] += storage.bytes
-            span[end if storage.died is None else storage.died] -= storage.bytes
-    for (row, name), span in spans.items():
-        kept[row][name] = max(accumulate(span[at] for at in sorted(span)))
+            at_once[row, _AT_ONCE[use]].append(storage)
+    for (row, name), storages in at_once.items():
+        kept[row][name] = most_at_once(storages)
     layers = rank.report.layers
     return tuple(LayerShare(path=layers[row].path, type=layers[row].type, **kept[row]) for row in sorted(kept))

@@ -31,14 +31,15 @@ def with_all(rank: Rank, layout: Layout, stage: int) -> Rank:
     if rank.layout == layout:
         return rank
     traced, sorts = _traced_and_asked(rank, layout, stage)
-    runs = _runs(rank)
+    tape = tape_of(rank.report)
+    starts = [each.start for each in rank.passes]
+    runs = list(zip(starts, [*starts[1:], len(tape.operations)], strict=True))  # the last ends with the step
     known: dict[Hashable, Run] = {}
     for sort, run in zip(traced, runs, strict=True):
         if _looks(rank, run) != _looks(rank, known.setdefault(sort, run)):
             raise IrregularError
     if any(sort not in known for sort in sorts):
         raise IrregularError
-    tape = tape_of(rank.report)
     more = _received_by_more(rank, layout)
     return replace(
         rank,
@@ -72,12 +73,6 @@ def _received_by_more(rank: Rank, layout: Layout) -> list[Storage]:
     there = [storage for held, storage in storages if held == "communication" and storage.born < 0]
     few = rank.layout.micro_batches
     return there[: len(there) // few] * (layout.micro_batches - few)
-
-
-def _runs(rank: Rank) -> list[Run]:
-    """Return the stretch of each pass; the last one's goes to the end of the step."""
-    starts = [each.start for each in rank.passes]
-    return list(zip(starts, [*starts[1:], len(tape_of(rank.report).operations)], strict=True))
 
 
 def _sorts(passes: Sequence[tuple[Phase, int]]) -> list[Sort]:

@@ -139,10 +139,12 @@ class Search:
         found = [tried for key, alike in groups for tried in self._alike(key, list(alike))]
         fitting = sorted((tried for tried in found if tried.fits), key=_speed)
         first = _seconds(fitting[0]) if fitting else 0.0
-        ranked = [_placed(tried, place, first) for place, tried in enumerate(fitting, 1)]
-        falling = sorted((tried for tried in found if not tried.fits), key=lambda it: it.at_least_bytes or 0)
-        by_memory = [tried for tried in falling if tried.refused is None]
-        return (*ranked, *by_memory, *(tried for tried in falling if tried.refused is not None))
+        ranked = (
+            replace(tried, place=place, slower=_seconds(tried) / first if first else None)
+            for place, tried in enumerate(fitting, 1)
+        )
+        others = (tried for tried in found if not tried.fits)
+        return (*ranked, *sorted(others, key=lambda it: (it.refused is not None, it.at_least_bytes or 0)))
 
     def _alike(self, key: Key, layouts: Sequence[Layout]) -> Iterable[Tried]:
         """Try layouts that differ only in the number of their replicas."""
@@ -152,7 +154,8 @@ class Search:
         if alone is not None:
             least = max(least, alone.peak_bytes)
         if least > self.capacity and key not in self._known:
-            return [_untraced(layout, least, self.capacity) for layout in layouts]
+            short = {"fits": False, "at_least_bytes": least, "over_bytes": least - self.capacity}
+            return [_tried(layout, **short) for layout in layouts]
         if first.tp in self._refused:
             return [_tried(layout, refused=self._refused[first.tp]) for layout in layouts]
         if key in self._known and self._known[key].peak_bytes > self.capacity:
@@ -230,25 +233,9 @@ def _tried(layout: Layout, **found: Any) -> Tried:
     return Tried(gpus=layout.gpus, pp=layout.pp, ddp=layout.ddp, fsdp=layout.fsdp, tp=layout.tp, **found)
 
 
-def _untraced(layout: Layout, least: int, capacity: int) -> Tried:
-    return _tried(layout, fits=False, at_least_bytes=least, over_bytes=least - capacity)
-
-
 def _too_large(layout: Layout, memory: RankMemory, capacity: int) -> Tried:
-    peak = memory.peak
-    over = peak.bytes - capacity
-    return _tried(
-        layout,
-        fits=False,
-        peak_bytes=peak.bytes,
-        at_least_bytes=peak.bytes,
-        over_bytes=over,
-        live_bytes=peak.live_bytes,
-    )
-
-
-def _placed(tried: Tried, place: int, first: float) -> Tried:
-    return replace(tried, place=place, slower=_seconds(tried) / first if first else None)
+    size, live = memory.peak_bytes, memory.peak.live_bytes
+    return _tried(layout, fits=False, peak_bytes=size, at_least_bytes=size, over_bytes=size - capacity, live_bytes=live)
 
 
 def _seconds(tried: Tried) -> float:

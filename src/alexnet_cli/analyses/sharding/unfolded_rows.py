@@ -28,7 +28,12 @@ def more_rows(anchors: Anchors, cut: int, more: int) -> list[tuple[Ref, Layer]]:
                 held = _with_more(layer, middle[0][1], more) if at in holders else layer
                 yield _shifted(key, held, anchors.blocks, more if key[1] is not None and key[1] > cut else 0)
 
-    return list(_numbered(rows()))
+    index = 0
+    numbered = []
+    for key, layer in rows():
+        index += layer.index is not None
+        numbered.append((key, layer if layer.index is None else replace(layer, index=index)))
+    return numbered
 
 
 def _shifted(key: Ref, layer: Layer, blocks: Repeated, shift: int) -> tuple[Ref, Layer]:
@@ -42,13 +47,6 @@ def _shifted(key: Ref, layer: Layer, blocks: Repeated, shift: int) -> tuple[Ref,
     }
     path, reuses = (blocks.shifted(each, shift) for each in (layer.path, layer.reuses))
     return (name, block + shift), replace(layer, path=path or "", reuses=reuses, settings=settings)
-
-
-def _numbered(rows: Iterator[tuple[Ref, Layer]]) -> Iterator[tuple[Ref, Layer]]:
-    index = 0
-    for key, layer in rows:
-        index += layer.index is not None
-        yield key, layer if layer.index is None else replace(layer, index=index)
 
 
 def _holders(layers: Sequence[Layer], row: int) -> Iterator[int]:

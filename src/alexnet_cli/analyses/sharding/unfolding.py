@@ -81,8 +81,9 @@ class _Unfolding:
         self.cut, self.more = cut, anchors.blocks.left_out
         self.order = list(self._order())
         self.positions = {
-            (anchors.operations[at][0], self._moved(anchors.operations[at][1], shift)): new
+            (name, None if block is None else block + shift): new
             for new, (at, shift) in enumerate(self.order)
+            for name, block in [anchors.operations[at]]
         }
         self.positions[anchors.end] = len(self.order)
         self.layers = more_rows(anchors, self.cut, self.more)
@@ -96,7 +97,10 @@ class _Unfolding:
         operations = tuple(self._operation(at, shift) for at, shift in self.order)
         for key in self._every(self.anchors.storages):
             self.storages.number(key)
-        inputs, outputs = (tuple(self._list(each, self.values)) for each in self._ends())
+        inputs, outputs = (
+            tuple(self._list([self.anchors.values[value] for value in each]))
+            for each in (self.tape.inputs, self.tape.outputs)
+        )
         tape = replace(
             self.tape,
             operations=operations,
@@ -105,13 +109,11 @@ class _Unfolding:
             inputs=inputs,
             outputs=outputs,
         )
-        layers = tuple(layer for _, layer in self.layers)
-        report = replace(self.old.report, layers=layers, tape=tape)
         again = set(self.old.again)
         owners = self.anchors.owners
         return replace(
             self.old,
-            report=report,
+            report=replace(self.old.report, layers=tuple(layer for _, layer in self.layers), tape=tape),
             sent=tuple(self._sent()),
             held=tuple(self.old.held[at] for at, _ in self.storages.template_of),
             owners=tuple(
@@ -126,10 +128,6 @@ class _Unfolding:
             return block, 0
         before = max(self.cut, block - self.more)
         return before, block - before
-
-    @staticmethod
-    def _moved(block: int | None, shift: int) -> int | None:
-        return None if block is None else block + shift
 
     def _every(self, keys: Sequence[Ref]) -> Iterator[Ref]:
         for anchor, block in keys:
@@ -187,7 +185,7 @@ class _Unfolding:
         old, block = self.tape.operations[at], self.anchors.operations[at][1]
         reads, makes = ([self.anchors.seen(value, block) for value in each] for each in (old.reads, old.makes))
         if block is None:
-            read, made = self._list(reads, self.values), self._list(makes, self.values)
+            read, made = self._list(reads), self._list(makes)
         else:
             read, made = ([self.values.number(self._ref(key, block, shift)) for key in each] for each in (reads, makes))
         return replace(
@@ -199,13 +197,13 @@ class _Unfolding:
             arguments=_lengthened(old, len(made)),
         )
 
-    def _list(self, keys: Sequence[Ref], pool: _Pool) -> list[int]:
+    def _list(self, keys: Sequence[Ref]) -> list[int]:
         """Return what an operator outside of blocks refers to: of those in lists, all blocks' parts."""
         found: list[int] = []
         at = 0
         while at < len(keys):
             if keys[at][1] != self.cut:
-                found.append(pool.number(self._ref(keys[at], None, 0)))
+                found.append(self.values.number(self._ref(keys[at], None, 0)))
                 at += 1
                 continue
             stop = next((end for end in range(at, len(keys)) if keys[end][1] != self.cut), len(keys))
@@ -214,27 +212,24 @@ class _Unfolding:
             step = self._step(own, before, after)
             copies = range(self.cut, self.cut + self.more + 1)
             for block in reversed(copies) if step < 0 else copies:
-                found += [pool.number((anchor, block)) for anchor in own]
+                found += [self.values.number((anchor, block)) for anchor in own]
             at = stop
         return found
 
     def _step(self, own: Sequence[object], before: Sequence[Ref], after: Sequence[Ref]) -> int:
         """Return 1 if a list goes from block to block up, -1 if it goes down."""
         for step in (1, -1):
-            if list(before) == [(each, self.cut - step) for each in own] and list(after) == [
-                (each, self.cut + step) for each in own
-            ]:
+            blocks = self.cut - step, self.cut + step
+            if [[*before], [*after]] == [[(each, block) for each in own] for block in blocks]:
                 return step
         raise IrregularError
 
     def _value(self, template: int, shift: int) -> Value:
-        old = self.tape.values[template]
-        block = self.anchors.values[template][1]
+        old, block = self.tape.values[template], self.anchors.values[template][1]
         return replace(old, storage=self.storages.number(self._ref(self.anchors.storages[old.storage], block, shift)))
 
     def _storage(self, template: int, shift: int) -> Storage:
-        old = self.tape.storages[template]
-        block = self.anchors.storages[template][1]
+        old, block = self.tape.storages[template], self.anchors.storages[template][1]
         died = None if old.died is None else self.positions[self._ref(self.anchors.moment(old.died), block, shift)]
         born = old.born
         if born >= 0:
@@ -250,10 +245,6 @@ class _Unfolding:
             if sent is not None:
                 row = self._row(self.anchors.row(sent.row), self.anchors.operations[at][1], shift)
                 yield replace(sent, operation=new, row=row)
-
-    def _ends(self) -> tuple[list[Ref], list[Ref]]:
-        values = self.anchors.values
-        return [values[value] for value in self.tape.inputs], [values[value] for value in self.tape.outputs]
 
 
 def _lengthened(old: Operation, number: int) -> dict[str, Any]:
