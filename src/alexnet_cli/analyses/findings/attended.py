@@ -12,15 +12,9 @@ from math import prod
 
 from msgspec import Struct
 
-from alexnet_cli.analyses.findings.products import (
-    factors_of,
-    fixed_values,
-    is_fused,
-    of_activations,
-    path_of,
-    with_softmax,
-)
-from alexnet_cli.analyses.serving.cached import modules_of
+from alexnet_cli.analyses.findings.products import factors_of, fixed_values, of_activations, with_softmax
+from alexnet_cli.analyses.serving.cached import paths_of
+from alexnet_cli.analyses.serving.causal import is_fused
 from alexnet_cli.analyses.serving.weights import bits_of
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Operation, Tape
@@ -59,7 +53,7 @@ def attended(report: Report, tape: Tape) -> tuple[Attended, ...]:
 
     States that are no keys and values, which no softmax weighs, are left out.
     """
-    modules, fixed, softmax = modules_of(report.layers), fixed_values(tape), with_softmax(report, tape)
+    paths, fixed, softmax = paths_of(report), fixed_values(tape), with_softmax(report, tape)
     sources: dict[int, frozenset[_Source]] = {}
     products: dict[str, list[tuple[Operation, frozenset[_Source]]]] = defaultdict(list)
     written = set[int]()
@@ -70,7 +64,7 @@ def attended(report: Report, tape: Tape) -> tuple[Attended, ...]:
         values = _keys_or_values(operation, tape) if multiplies else operation.reads
         read = frozenset(source for value in values for source in _read(value, tape, sources))
         if multiplies:
-            path = path_of(operation, report, modules)
+            path = paths[operation.row]
             if read and path in softmax:
                 products[path].append((operation, read))
             continue

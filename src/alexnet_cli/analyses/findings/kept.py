@@ -9,10 +9,9 @@ from math import prod
 from typing import NamedTuple
 
 from alexnet_cli.analyses.findings.finding import Evidence, Judged, fact
-from alexnet_cli.analyses.findings.products import path_of
 from alexnet_cli.analyses.findings.wiring import OfStep
 from alexnet_cli.analyses.memory import most_at_once, peak_of, tape_of, timeline, training
-from alexnet_cli.analyses.serving.cached import modules_of
+from alexnet_cli.analyses.serving.cached import paths_of
 from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Operation, Tape, Value
@@ -35,15 +34,15 @@ class _Kept(NamedTuple):
 
 def _evidence(step: Report, wiring: Wiring, kept: list[_Kept]) -> tuple[Evidence, ...]:
     """Return the findings by their line, or by the layer where there is no line; the largest first."""
-    tape, modules = tape_of(step), modules_of(step.layers)
+    tape, paths = tape_of(step), paths_of(step)
     groups: dict[tuple[str, str, str, str], list[_Kept]] = defaultdict(list)
     for it in kept:
-        where = wiring.line(it.at) or path_of(tape.operations[it.at], step, modules)
+        where = wiring.line(it.at) or paths[tape.operations[it.at].row]
         groups[it.key, where, it.from_dtype, it.to_dtype].append(it)
     told = []
     for (key, _, given, made), group in sorted(groups.items(), key=lambda pair: -sum(it.bytes for it in pair[1])):
-        paths = list(dict.fromkeys(path_of(tape.operations[it.at], step, modules) for it in group))
-        values = {"paths": paths, "count": len(group), "bytes": sum(it.bytes for it in group)}
+        named = list(dict.fromkeys(paths[tape.operations[it.at].row] for it in group))
+        values = {"paths": named, "count": len(group), "bytes": sum(it.bytes for it in group)}
         told.append(fact(key, **values, given=given, made=made, line=wiring.line(group[0].at)))
     return tuple(told)
 
@@ -74,10 +73,9 @@ class _Saved:
         return all(self.written.get(value.storage, -1) <= at for value in values)
 
 
-# Twice
-
-
-def _twice(step: Report, wiring: Wiring) -> Judged:
+@OfStep
+def twice(step: Report, wiring: Wiring) -> Judged:
+    """No values are kept for backward twice."""
     tape = tape_of(step)
     saved = _Saved(tape)
     kept: list[_Kept] = []
@@ -113,14 +111,9 @@ def _is_certain(operation: Operation) -> bool:
     return elementwise and bool(operation.reads) and not operation.op.endswith("_") and not _RANDOM.search(operation.op)
 
 
-twice = OfStep(_twice)
-"""No values are kept for backward twice."""
-
-
-# Wider
-
-
-def _wider(step: Report, wiring: Wiring) -> Judged:
+@OfStep
+def wider(step: Report, wiring: Wiring) -> Judged:
+    """No cast makes what is kept for backward larger."""
     tape = tape_of(step)
     saved = _Saved(tape)
     kept: list[_Kept] = []
@@ -137,14 +130,9 @@ def _wider(step: Report, wiring: Wiring) -> Judged:
     return _judged(step, wiring, kept)
 
 
-wider = OfStep(_wider)
-"""No cast makes what is kept for backward larger."""
-
-
-# Logits
-
-
-def _logits(step: Report, wiring: Wiring) -> Judged:
+@OfStep
+def logits(step: Report, wiring: Wiring) -> Judged:
+    """The loss does not need the logits of all positions at once."""
     tape, batch = tape_of(step), (step.run and step.run.batch_size) or 1
     losses = [at for at, it in enumerate(tape.operations) if it.op in _LOSSES and _positions(it, tape)[0] > batch]
     if not losses:
@@ -156,7 +144,7 @@ def _logits(step: Report, wiring: Wiring) -> Judged:
     positions = sum(_positions(tape.operations[at], tape)[0] for at in losses)
     classes = _positions(tape.operations[largest], tape)[1]
     values = {"positions": positions, "classes": classes, "bytes": held, "share": fraction(held, peak)}
-    path = path_of(tape.operations[largest], step, modules_of(step.layers))
+    path = paths_of(step)[tape.operations[largest].row]
     told = fact("logits", path=path, **values, count=len(losses), line=wiring.line(largest))
     return Judged("fails" if fraction(held, peak) >= TENTH else "holds", (told,))
 
@@ -190,7 +178,3 @@ def _logits_of(loss: int, tape: Tape) -> set[int]:
             gradients |= {value.storage for value in values if 2 * value.bytes >= size}
     activations = {number for number in found if tape.storages[number].role == "activation"}
     return activations | gradients
-
-
-logits = OfStep(_logits)
-"""The loss does not need the logits of all positions at once."""

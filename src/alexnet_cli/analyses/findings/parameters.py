@@ -1,8 +1,10 @@
-"""Where parameters and memory sit, how often a weight is used, and what groups save."""
+"""Where parameters and memory sit, in embeddings too, how often a weight is used, and what groups save."""
 
 from __future__ import annotations
 
 from math import prod
+
+from msgspec import Struct
 
 from alexnet_cli.analyses.findings.finding import (
     Convolution,
@@ -16,14 +18,19 @@ from alexnet_cli.analyses.findings.finding import (
     of_family,
     steps,
 )
+from alexnet_cli.analyses.findings.products import fixed_values
+from alexnet_cli.analyses.serving.cached import paths_of
 from alexnet_cli.analyses.shares import FamilyShare, by_family, by_type, fraction
+from alexnet_cli.analyses.traffic import is_lookup
 from alexnet_cli.report import Family, Layer, Report
+from alexnet_cli.tape import Shape, Tape
 
 OVERWHELMING = 5
 """From this ratio on, linear layers have far more parameters."""
 MOST_OF_ALL = 0.8
-HALF = 0.5
+HALF, QUARTER, TENTH = 0.5, 0.25, 0.1
 GROUPS = 2
+_MATRIX = 2
 
 
 def in_conv_and_linear(report: Report) -> Judged:
@@ -154,3 +161,61 @@ def _could_be_grouped(conv: Convolution) -> Evidence:
     macs, params = conv.row.macs or 0, conv.weights.params
     after = {"params": params, "split_params": params - conv.weights.number // GROUPS}
     return fact("could_be_grouped", path=conv.row.path, groups=GROUPS, **after, macs=macs, split_macs=macs // GROUPS)
+
+
+class _Table(Struct, frozen=True):
+    """A table of rows that are looked up, and the path of its module; of `words` if the inputs say which rows."""
+
+    path: str
+    shape: Shape
+    params: int
+    words: bool
+
+
+def embedding(report: Report) -> Judged:
+    """The embedding holds a large part of the parameters."""
+    tables = {} if report.tape is None else _tables(report, report.tape)
+    if not tables or report.tape is None:
+        return not_applicable("no_embedding")
+    everything = report.totals.params
+    held = sum(table.params for table in tables.values())
+    evidence = [_told(table, everything) for table in sorted(tables.values(), key=lambda each: -each.params)]
+    evidence += _heads(report, report.tape, tables, held)
+    return Judged(by_share(fraction(held, everything), holds=QUARTER, partly=TENTH), tuple(evidence))
+
+
+def _told(table: _Table, params: int) -> Evidence:
+    (rows, width), share = table.shape, fraction(table.params, params)
+    return fact("table", path=table.path, rows=rows, width=width, params=table.params, share=share)
+
+
+def _tables(report: Report, tape: Tape) -> dict[int, _Table]:
+    """Return the tables of parameters that are looked up by row, by storage."""
+    paths, fixed, found = paths_of(report), fixed_values(tape), dict[int, _Table]()
+    for operation in tape.operations:
+        if not is_lookup(operation) or operation.row is None or report.layers[operation.row].family != "embedding":
+            continue
+        value = tape.values[operation.reads[0]]
+        if tape.storages[value.storage].role != "parameter" or len(value.shape) != _MATRIX:
+            continue
+        path, words = paths[operation.row], operation.reads[1] not in fixed
+        found.setdefault(value.storage, _Table(path, value.shape, prod(value.shape), words))
+    return found
+
+
+def _heads(report: Report, tape: Tape, tables: dict[int, _Table], held: int) -> list[Evidence]:
+    """Return the layers that multiply with a table, and those with a weight of its shape."""
+    paths, found = paths_of(report), dict[int, Evidence]()
+    for operation in tape.operations:
+        for value in operation.reads if operation.macs else ():
+            it, path = tape.values[value], paths[operation.row]
+            if tape.storages[it.storage].role != "parameter" or it.storage in found:
+                continue
+            if it.storage in tables:
+                found[it.storage] = fact("tied", path=path, table=tables[it.storage].path)
+                continue
+            alike = [table for table in tables.values() if table.words and sorted(table.shape) == sorted(it.shape)]
+            if alike and it.shape[0] != it.shape[1]:
+                share = fraction(held + alike[0].params, report.totals.params)
+                found[it.storage] = fact("as_many", path=path, params=alike[0].params, share=share)
+    return list(found.values())

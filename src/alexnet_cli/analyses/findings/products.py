@@ -7,15 +7,14 @@ from math import prod
 from typing import NamedTuple
 
 from alexnet_cli.analyses.memory import tape_of
-from alexnet_cli.analyses.serving.cached import modules_of
+from alexnet_cli.analyses.serving.cached import paths_of
+from alexnet_cli.analyses.serving.causal import SOFTMAX, is_fused
 from alexnet_cli.analyses.traffic import is_lookup
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Operation, Tape
 
 _ADDS_FIRST = frozenset({"addmm", "addmv", "addbmm", "baddbmm", "addmm_", "baddbmm_"})
 """They add the product of their second and third argument to the first."""
-_FUSED = "_scaled_dot_product"
-_SOFTMAX = frozenset({"_softmax", "_safe_softmax"})
 _EXPERTS_RANK = 3
 """A lookup in so many dimensions chooses matrices, the weights of experts."""
 
@@ -48,11 +47,6 @@ def factors_of(operation: Operation) -> tuple[int, ...]:
     return operation.reads[first : first + 2]
 
 
-def is_fused(operation: Operation) -> bool:
-    """Tell whether an operator is attention as a whole."""
-    return operation.op.startswith(_FUSED)
-
-
 class Products(NamedTuple):
     """MACs of products of activations with activations, by the path of their module, and of all products with weights.
 
@@ -76,30 +70,21 @@ def products_of(report: Report) -> Products:
         UsageError: the report has no operator trace.
     """
     tape = tape_of(report)
-    fixed, modules = fixed_values(tape), modules_of(report.layers)
+    fixed, paths = fixed_values(tape), paths_of(report)
     found: Counter[str] = Counter()
     others = 0
     for operation in tape.operations:
         if of_activations(operation, fixed):
-            found[path_of(operation, report, modules)] += operation.macs or 0
+            found[paths[operation.row]] += operation.macs or 0
         else:
             others += operation.macs or 0
     return Products(dict(found), others, len(tape.operations))
 
 
-def path_of(operation: Operation, report: Report, modules: list[int]) -> str:
-    """Return the path of the module whose code ran an operator."""
-    return "" if operation.row is None else report.layers[modules[operation.row]].path
-
-
 def with_softmax(report: Report, tape: Tape) -> set[str]:
     """Return the paths of the modules that attend by a softmax of scores."""
-    modules = modules_of(report.layers)
-    return {
-        path_of(operation, report, modules)
-        for operation in tape.operations
-        if operation.op in _SOFTMAX or is_fused(operation)
-    }
+    paths = paths_of(report)
+    return {paths[each.row] for each in tape.operations if each.op in SOFTMAX or is_fused(each)}
 
 
 def places_of(report: Report, length: int) -> int | None:

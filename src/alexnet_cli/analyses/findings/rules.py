@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from alexnet_cli.analyses.findings import kept, language, one_layer, parameters, structure, vocabulary, wiring
+from alexnet_cli.analyses.findings import kept, language, one_layer, parameters, structure, wiring
 from alexnet_cli.analyses.findings.finding import Finding, Judged, Verdict, fact, not_applicable
 from alexnet_cli.analyses.findings.language import OfRuns
 from alexnet_cli.analyses.findings.one_layer import Changes, OneLayer
@@ -27,7 +27,7 @@ RULES: dict[str, Callable[[Report], Judged]] = {
     "attention-overtakes": language.overtakes,
     "keys-are-shared": language.shares_keys,
     "token-reads-all": language.reads_all,
-    "embedding-is-large": vocabulary.embedding,
+    "embedding-is-large": parameters.embedding,
     "gradients-reach-all": wiring.gradients,
     "optimiser-has-all": wiring.optimised,
     "ddp-takes-it": wiring.ddp,

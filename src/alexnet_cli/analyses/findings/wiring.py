@@ -43,10 +43,9 @@ def wiring_of(step: Report) -> Wiring | None:
     return None if step.wiring is UNSET or step.error is not None else step.wiring
 
 
-# Gradients
-
-
-def _gradients(_: Report, wiring: Wiring) -> Judged:
+@OfStep
+def gradients(_: Report, wiring: Wiring) -> Judged:
+    """Every parameter that is trained gets a gradient."""
     missed = wiring.without_gradient
     counts = fact("counts", trained=wiring.trained, missed=len(missed))
     groups = _grouped(missed).items()
@@ -67,27 +66,18 @@ def _of_module(key: str, path: str, group: list[Trained]) -> Evidence:
     return fact(key, path=path, names=[it.name for it in group], params=params, line=group[0].line)
 
 
-gradients = OfStep(_gradients)
-"""Every parameter that is trained gets a gradient."""
-
-
 _UNKNOWN = {"no_method": "no_optimiser", "arguments": "needs_arguments", "failed": "optimiser_failed"}
 
 
-def _optimised(_: Report, wiring: Wiring) -> Judged:
+@OfStep
+def optimised(_: Report, wiring: Wiring) -> Judged:
+    """Every parameter that is trained stands in a group of the model's own optimiser."""
     if wiring.left_out is None:
         return not_applicable(_UNKNOWN[wiring.unknown], why=wiring.why)
     left = wiring.left_out
     counts = fact("counts", trained=wiring.trained, updated=wiring.trained - len(left))
     told = [_of_module("left_out", path, group) for (path, _), group in _grouped(left).items()]
     return Judged(by_exceptions(kept=wiring.trained - len(left), exceptions=len(left)), (counts, *told))
-
-
-optimised = OfStep(_optimised)
-"""Every parameter that is trained stands in a group of the model's own optimiser."""
-
-
-# Several GPUs
 
 
 def ddp_problems(wiring: Wiring) -> list[Problem]:
@@ -97,7 +87,9 @@ def ddp_problems(wiring: Wiring) -> list[Problem]:
     return unused + buffers + [(name, None) for name in wiring.lazy]
 
 
-def _ddp(_: Report, wiring: Wiring) -> Judged:
+@OfStep
+def ddp(_: Report, wiring: Wiring) -> Judged:
+    """DistributedDataParallel runs the model as it is, without find_unused_parameters."""
     missed = wiring.without_gradient
     told = []
     if missed:
@@ -108,14 +100,9 @@ def _ddp(_: Report, wiring: Wiring) -> Judged:
     return Judged("fails" if told else "holds", tuple(told) or (fact("all", trained=wiring.trained),))
 
 
-ddp = OfStep(_ddp)
-"""DistributedDataParallel runs the model as it is, without find_unused_parameters."""
-
-
-# What grows
-
-
-def _grows(_: Report, wiring: Wiring) -> Judged:
+@OfStep
+def keeps_size(_: Report, wiring: Wiring) -> Judged:
+    """Nothing that modules hold grows from step to step."""
     if not wiring.grown:
         return Judged("holds", (fact("none"),))
     told = [
@@ -125,14 +112,9 @@ def _grows(_: Report, wiring: Wiring) -> Judged:
     return Judged("fails", tuple(told))
 
 
-keeps_size = OfStep(_grows)
-"""Nothing that modules hold grows from step to step."""
-
-
-# Modes
-
-
-def _modes(step: Report, wiring: Wiring) -> Judged:
+@OfStep
+def modes(step: Report, wiring: Wiring) -> Judged:
+    """Dropout and batch norm run in the mode of the step."""
     several = step.run is None or step.run.batch_size != 1
     groups: dict[tuple[str, str | None, str | None], list[Mode]] = defaultdict(list)
     for mode in wiring.modes:
@@ -145,7 +127,3 @@ def _modes(step: Report, wiring: Wiring) -> Judged:
         values = {"paths": [mode.path for mode in group], "types": sorted({mode.type for mode in group})}
         told.append(fact(key_told, **values, count=len(group), region=region or "", line=group[0].line))
     return Judged("fails" if wrong else "partly" if told else "holds", tuple(told) or (fact("none"),))
-
-
-modes = OfStep(_modes)
-"""Dropout and batch norm run in the mode of the step."""

@@ -103,7 +103,7 @@ class _Owners:
 
     def __init__(self, report: Report, tape: Tape) -> None:
         self.values = tape.values
-        paths = [report.layers[row].path for row in modules_of(report.layers)]
+        paths = paths_of(report)
         self._wrote: dict[int, str] = {}
         self._read: dict[int, str] = {}
         for operation in tape.operations:
@@ -121,6 +121,11 @@ class _Owners:
             storage = self.values[value].storage
             found[self._wrote.get(storage, self._read.get(storage, ""))].append(value)
         return found
+
+
+def paths_of(report: Report) -> dict[int | None, str]:
+    """Return, for each row, the path of the module whose code ran it; what is in no row is the model's own."""
+    return {None: "", **{row: report.layers[module].path for row, module in enumerate(modules_of(report.layers))}}
 
 
 def modules_of(layers: Sequence[Layer]) -> list[int]:

@@ -6,10 +6,9 @@ from alexnet_cli.analyses.serving.cached import modules_of
 from alexnet_cli.report import Report
 from alexnet_cli.tape import Operation, Tape
 
-_FUSED = "_scaled_dot_product"
 _UNMASKED = 3
 """Attention without a mask reads query, key and value."""
-_SOFTMAX = frozenset({"_softmax", "_safe_softmax"})
+SOFTMAX = frozenset({"_softmax", "_safe_softmax"})
 _PRODUCTS = frozenset({"bmm", "baddbmm", "mm"})
 
 
@@ -28,12 +27,12 @@ def spared_macs(report: Report, tape: Tape) -> int | None:
     own = {
         modules[operation.row]
         for operation in tape.operations
-        if operation.op in _SOFTMAX and operation.unit not in lengths and operation.row is not None
+        if operation.op in SOFTMAX and operation.unit not in lengths and operation.row is not None
     }
     spared = 0
     for operation in tape.operations:
         macs = operation.macs or 0
-        if operation.op.startswith(_FUSED):
+        if is_fused(operation):
             *_, queries, _width = tape.values[operation.reads[0]].shape
             if operation.arguments.get("is_causal"):
                 spared += macs * (queries - 1) // (2 * queries)
@@ -44,6 +43,11 @@ def spared_macs(report: Report, tape: Tape) -> int | None:
         elif macs and operation.row is not None and modules[operation.row] in own and _of_data(operation, tape):
             return None
     return spared
+
+
+def is_fused(operation: Operation) -> bool:
+    """Tell whether an operator is attention as a whole."""
+    return operation.op.startswith("_scaled_dot_product")
 
 
 def _of_data(operation: Operation, tape: Tape) -> bool:

@@ -9,10 +9,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from alexnet_cli.analyses.memory import Peak, peak_of, tape_of, timeline
 from alexnet_cli.analyses.serving.assumed import Assumptions
-from alexnet_cli.analyses.serving.cached import Cache, CachedLayer, cache, modules_of, state_of, values_by_path
+from alexnet_cli.analyses.serving.cached import Cache, CachedLayer, cache, paths_of, state_of, values_by_path
 from alexnet_cli.analyses.serving.room import ServingFit
 from alexnet_cli.report import Report
-from alexnet_cli.tape import Shape, Tape
+from alexnet_cli.tape import Shape
 
 Keeps = Literal["full", "sliding", "encoder", "state"]
 """What a layer keeps: every token, the last ones, what an encoder read, or a state of one size."""
@@ -87,8 +87,10 @@ def run_memory(report: Report) -> RunMemory:
         UsageError: the report has no operator trace.
     """
     tape, peak = tape_of(report), peak_of(timeline(report))
-    results = _results(tape)
-    logits = sum(tape.storages[number].bytes for number in results if _lives(tape, number, peak.operation))
+    returned = {tape.values[value].storage for value in tape.outputs}
+    results = [storage for at, storage in enumerate(tape.storages) if at in returned and storage.role == "activation"]
+    live = (it for it in results if it.born <= peak.operation and (it.died is None or it.died > peak.operation))
+    logits = sum(storage.bytes for storage in live)
     weights, buffers, cached = (peak.live_bytes.get(kind, 0) for kind in ("weights", "buffers", "cache"))
     return RunMemory(
         peak_bytes=peak.bytes,
@@ -97,20 +99,9 @@ def run_memory(report: Report) -> RunMemory:
         cache_bytes=cached,
         logits_bytes=logits,
         activation_bytes=peak.bytes - weights - buffers - cached - logits,
-        results_bytes=sum(tape.storages[number].bytes for number in results),
+        results_bytes=sum(storage.bytes for storage in results),
         peak=peak,
     )
-
-
-def _results(tape: Tape) -> set[int]:
-    """Return the storages that the model made and returned, without its cache."""
-    returned = {tape.values[value].storage for value in tape.outputs}
-    return {number for number in returned if tape.storages[number].role == "activation"}
-
-
-def _lives(tape: Tape, number: int, operation: int) -> bool:
-    storage = tape.storages[number]
-    return storage.born <= operation and (storage.died is None or storage.died > operation)
 
 
 def kinds_of(token: Report, other: Report) -> dict[str, Keeps]:
@@ -144,29 +135,27 @@ def _groups(report: Report, kinds: dict[str, Keeps], found: Cache) -> tuple[Cach
     for layer in found.layers:
         alike = (kinds.get(layer.path), layer.type, layer.shapes, layer.dtypes, layer.bytes_per_token)
         groups[alike, readers.get(layer.path, 1)].append(layer)
-    return tuple(_group(layers, kinds, readers) for layers in groups.values())
-
-
-def _group(layers: list[CachedLayer], kinds: dict[str, Keeps], readers: dict[str, int]) -> CacheGroup:
-    first = layers[0]
-    return CacheGroup(
-        keeps=kinds.get(first.path),
-        type=first.type,
-        layers=len(layers),
-        first=first.path,
-        last=layers[-1].path,
-        readers=readers.get(first.path, 1),
-        shapes=first.shapes,
-        dtypes=first.dtypes,
-        bytes=first.bytes,
-        bytes_per_token=first.bytes_per_token,
+    return tuple(
+        CacheGroup(
+            keeps=kinds.get(first.path),
+            type=first.type,
+            layers=1 + len(others),
+            first=first.path,
+            last=[first, *others][-1].path,
+            readers=readers.get(first.path, 1),
+            shapes=first.shapes,
+            dtypes=first.dtypes,
+            bytes=first.bytes,
+            bytes_per_token=first.bytes_per_token,
+        )
+        for first, *others in groups.values()
     )
 
 
 def _readers(report: Report) -> dict[str, int]:
     """Return how many modules read what a layer keeps, by the layer's path: others may share it."""
     tape = tape_of(report)
-    paths = [report.layers[row].path for row in modules_of(report.layers)]
+    paths = paths_of(report)
     by: dict[int, set[str]] = defaultdict(set)
     for operation in tape.operations:
         if operation.nature != "view" and operation.row is not None:
