@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -94,6 +95,11 @@ def bracket(
         line = _on_the_line(tried, capacity) if len(tried) < _STRAIGHT else (fits + too_large) // 2
         guess = min(max(line, fits + 1), too_large - 1)
     return fits, too_large
+
+
+def first_that(numbers: range, holds: Callable[[int], bool]) -> int:
+    """Return the first number for which something holds that does for all after it, their stop if it does for none."""
+    return numbers.start + bisect_left(numbers, True, key=holds)  # noqa: FBT003 - what is sought
 
 
 def _on_the_line(tried: dict[int, int], capacity: int) -> int:

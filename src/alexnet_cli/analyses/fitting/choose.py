@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from math import isqrt
 
 from alexnet_cli import units
+from alexnet_cli.analyses.capacity import first_that
 from alexnet_cli.analyses.fitting.chain import Block
 from alexnet_cli.analyses.fitting.parts import Choice, Level, levels
 from alexnet_cli.report import Report
@@ -94,11 +95,7 @@ class Composed:
     def least_peak(self) -> int:
         """Return the least peak of all choices, by bisection: that a budget can be kept is easily seen."""
         most = max(self.fixed, self.peak((False,) * len(self.parts)))
-        low, high = self.fixed, most
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._can_keep(middle) else (middle + 1, high)
-        return low
+        return first_that(range(self.fixed, most), self._can_keep)
 
     def _can_keep(self, budget: int) -> bool:
         """Tell whether a choice keeps the budget: of those with the same last block, that with the least kept."""

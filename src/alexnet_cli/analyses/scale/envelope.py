@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import ceil, lcm
 from operator import ge
 
+from alexnet_cli.analyses.capacity import first_that
 from alexnet_cli.analyses.scale.polynomial import Monomial, Polynomial, Step
 
 Coefficients = Sequence[Fraction]
@@ -47,13 +48,7 @@ def turns(coefficients: Coefficients, least: int, most: int) -> list[int]:
 def _change(coefficients: Coefficients, low: int, high: int) -> int:
     """Return the first number above `low` at which the sign is that at `high`, of a polynomial that rises or falls."""
     wanted = value(coefficients, high) > 0
-    while high - low > 1:
-        middle = (low + high) // 2
-        if (value(coefficients, middle) > 0) == wanted:
-            high = middle
-        else:
-            low = middle
-    return high
+    return first_that(range(low + 1, high), lambda at: (value(coefficients, at) > 0) == wanted)
 
 
 def bound(coefficients: Coefficients) -> int:
@@ -64,14 +59,10 @@ def bound(coefficients: Coefficients) -> int:
 
 def first_above(coefficients: Coefficients, least: int, most: int) -> int | None:
     """Return the first whole number in a range at which a polynomial is above zero, None if there is none."""
-    coefficients = _trimmed(coefficients)
+    degree = max((at for at, each in enumerate(coefficients) if each), default=0)
+    coefficients = coefficients[: degree + 1]
     last = min(most, max(bound(coefficients), least) + 1)
     return next((at for at in turns(coefficients, least, last) if value(coefficients, at) > 0), None)
-
-
-def _trimmed(coefficients: Coefficients) -> Coefficients:
-    last = max((at for at, each in enumerate(coefficients) if each), default=0)
-    return coefficients[: last + 1]
 
 
 def largest_of(several: Sequence[Coefficients], least: int, most: int = FARTHEST) -> list[tuple[int, int]]:
@@ -81,26 +72,15 @@ def largest_of(several: Sequence[Coefficients], least: int, most: int = FARTHEST
     """
     at, pieces = least, list[tuple[int, int]]()
     while at <= most:
-        now = max(range(len(several)), key=lambda each: (value(several[each], at), _later(several[each], at), -each))
+        now = max(range(len(several)), key=lambda each: ([value(several[each], at + n) for n in (0, 1, 2, 4)], -each))
         pieces.append((at, now))
-        changes = (first_above(_minus(other, several[now]), at + 1, most) for other in several)
+        differences = ([a - b for a, b in zip_longest(other, several[now], fillvalue=Fraction(0))] for other in several)
+        changes = (first_above(difference, at + 1, most) for difference in differences)
         after = min((change for change in changes if change is not None), default=None)
         if after is None:
             break
         at = after
     return pieces
-
-
-def _later(coefficients: Coefficients, at: int) -> tuple[Fraction, ...]:
-    return tuple(value(coefficients, at + ahead) for ahead in (1, 2, 4))
-
-
-def _minus(one: Coefficients, two: Coefficients) -> list[Fraction]:
-    length = max(len(one), len(two))
-    return [
-        (one[at] if at < len(one) else Fraction(0)) - (two[at] if at < len(two) else Fraction(0))
-        for at in range(length)
-    ]
 
 
 def without_smaller(several: Sequence[Polynomial]) -> list[Polynomial]:
@@ -169,11 +149,4 @@ def largest_size(of: Callable[[int], Fraction | int], capacity: int, least: int 
     fits, too_large = least - 1, least
     while too_large <= most and of(too_large) <= capacity:
         fits, too_large = too_large, 2 * too_large
-    too_large = min(too_large, most + 1)
-    while too_large - fits > 1:
-        middle = (fits + too_large) // 2
-        if of(middle) <= capacity:
-            fits = middle
-        else:
-            too_large = middle
-    return fits
+    return first_that(range(fits + 1, min(too_large, most + 1)), lambda size: of(size) > capacity) - 1

@@ -76,9 +76,6 @@ class Polynomial:
     def __add__(self, other: Polynomial) -> Polynomial:
         return Polynomial.of((*self.terms.items(), *other.terms.items()))
 
-    def __sub__(self, other: Polynomial) -> Polynomial:
-        return self + other.times(-1)
-
     def __mul__(self, other: Polynomial) -> Polynomial:
         pairs = ((one, two) for one in self.terms.items() for two in other.terms.items())
         return Polynomial.of((_product(first, second), a * b) for (first, a), (second, b) in pairs)
@@ -104,11 +101,6 @@ class Polynomial:
     def steps(self) -> tuple[Step, ...]:
         """Return the steps that it depends on, in their order."""
         return tuple(sorted({step for monomial in self.terms for step, _ in monomial}))
-
-    @property
-    def dimensions(self) -> tuple[str, ...]:
-        """Return the dimensions that it depends on."""
-        return tuple(dict.fromkeys(step.dimension for step in self.steps))
 
     def replaced(self, by: Mapping[Step, Polynomial]) -> Polynomial:
         """Return the polynomial with another one in place of each step."""

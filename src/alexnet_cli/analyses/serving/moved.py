@@ -55,11 +55,13 @@ def least(tape: Tape, state: State) -> Least:
     values = tape.values
     read: dict[int, dict[int, int]] = defaultdict(dict)
     new: Counter[int] = Counter()
+    kept = {at for at, storage in enumerate(tape.storages) if storage.role == "cache" and storage.born < 0}
     given = {values[value].storage for value in tape.inputs}
     for operation in tape.operations:
         for value, size in reads_of(operation, values):
             read[values[value].storage][value] = size
-        before = sum(values[value].bytes for value in operation.reads if _held(tape, value))
+        cached = (value for value in operation.reads if values[value].storage in kept)
+        before = sum(values[value].bytes for value in cached)
         for value, size in writes_of(operation, values):
             number = values[value].storage
             if tape.storages[number].role == "cache":
@@ -74,11 +76,6 @@ def least(tape: Tape, state: State) -> Least:
         inputs_read=sum(min(tape.storages[number].bytes, sizes.get(number, 0)) for number in given),
         outputs_written=sum(values[value].bytes for value in made),
     )
-
-
-def _held(tape: Tape, value: int) -> bool:
-    storage = tape.storages[tape.values[value].storage]
-    return storage.role == "cache" and storage.born < 0
 
 
 def _by_storage(tape: Tape, values: Iterable[int]) -> Counter[int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal
 
 from msgspec import Struct
@@ -115,12 +114,12 @@ def fit(room: Room, peaks: Peaks, batch: int | None, context: int, most_batch: i
     """Return what fits beside a run of this batch and context; `most_batch` is the largest batch that is tried."""
     capacity = room.bytes
     law, runs = _law(peaks, batch, context)
-    at = partial(_value, law, batched=batch is not None)
-    by_law = None if law is None else partial(at, batch)
-    contexts = _largest(peaks, capacity, lambda n: (batch, n), by_law, FARTHEST)
+    fixed = () if batch is None else (batch,)
+    of_context = None if law is None else lambda n: int(law.at((*fixed, n)))
+    contexts = _largest(peaks, capacity, lambda n: (batch, n), of_context, FARTHEST)
     batches = None
     if batch is not None:
-        of_batch = None if law is None else partial(at, context=context)
+        of_batch = None if law is None else lambda n: int(law.at((n, context)))
         batches = _largest(peaks, capacity, lambda n: (n, context), of_batch, min(most_batch, MOST))
     return ServingFit(
         gpu=room.gpu,
@@ -155,11 +154,6 @@ def _law(peaks: Peaks, batch: int | None, context: int) -> tuple[Law | None, Run
         return None, runs
     law = next((law for law in laws if law.total[0] == "peak_training_bytes" and law.pieces), None)
     return None if law is None else replace(law, total=("peak_forward_bytes", "")), runs
-
-
-def _value(law: Law | None, batch: int | None, context: int, *, batched: bool) -> int:
-    assert law is not None  # noqa: S101 - only asked for where there is one
-    return int(law.at((batch or 0, context) if batched else (context,)))
 
 
 def _largest(

@@ -12,13 +12,13 @@ where the left side grows faster; otherwise by memory however many there are.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from alexnet_cli.analyses.capacity import first_that
 from alexnet_cli.analyses.cost import Bound, Roof
 from alexnet_cli.analyses.serving.cached import Cache, cache, state_of
 from alexnet_cli.analyses.serving.causal import spared_macs
@@ -27,7 +27,6 @@ from alexnet_cli.analyses.serving.weights import Experts, Weights, active_params
 from alexnet_cli.analyses.traffic import units
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
-from alexnet_cli.tape import Tape
 
 MOST_SEQUENCES = 2**40
 """More sequences than that are not looked at."""
@@ -88,7 +87,8 @@ def serving(report: Report, roof: Roof | None = None) -> ServingCost:
         raise UsageError(f"{report.model.target} was not run with its cache")
     tape, state = state_of(report)
     done = units(tape)
-    sequences = report.run.batch_size or _first_dimension(tape)
+    shapes = (tape.values[value].shape for value in tape.inputs)
+    sequences = report.run.batch_size or next((shape[0] for shape in shapes if shape), 1)
     tokens = sequences * (served.context or 1 if served.part == "prefill" else 1)
     macs: Counter[str] = Counter()
     for unit in done:
@@ -111,11 +111,6 @@ def serving(report: Report, roof: Roof | None = None) -> ServingCost:
         moved=moved(done),
         floor=law.floor(roof),
     )
-
-
-def _first_dimension(tape: Tape) -> int:
-    shapes = [tape.values[value].shape for value in tape.inputs]
-    return next((shape[0] for shape in shapes if shape), 1)
 
 
 class _Law(Struct, frozen=True):
@@ -178,4 +173,4 @@ class _Law(Struct, frozen=True):
             if high > MOST_SEQUENCES:
                 return None
         tried = range(high // 2 + 1, high)
-        return tried.start + bisect_left(tried, True, key=lambda size: size * compute >= self._memory(size, roof))  # noqa: FBT003
+        return first_that(tried, lambda size: size * compute >= self._memory(size, roof))
