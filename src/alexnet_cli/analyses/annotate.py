@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
@@ -155,17 +156,14 @@ def _named(sources: Iterable[Source]) -> dict[Place, tuple[str, int]]:
     return named
 
 
+@dataclass
 class _Sum:
-    """The work at one place."""
+    """The work at one place; `unknown` counts operators without a formula."""
 
-    def __init__(self) -> None:
-        self.macs = self.unknown = self.saved = 0
-        self.seconds = 0.0
-
-    def work(self, *, trained: bool, timed: bool) -> Work:
-        """Return it; MACs are unknown if there are none but operators without a formula."""
-        macs = None if self.unknown and not self.macs else self.macs
-        return Work(macs, self.saved if trained else None, self.seconds if timed else None)
+    macs: int = 0
+    unknown: int = 0
+    saved: int = 0
+    seconds: float = 0.0
 
 
 class _Works:
@@ -224,7 +222,9 @@ class _Works:
         return self._told(whole)
 
     def _told(self, work: _Sum) -> Work:
-        return work.work(trained=self.trained, timed=self.roof is not None)
+        """Return the work at a place; MACs are unknown if there are none but operators without a formula."""
+        macs = None if work.unknown and not work.macs else work.macs
+        return Work(macs, work.saved if self.trained else None, None if self.roof is None else work.seconds)
 
     def _at(self, ways: Mapping[int, tuple[Place, ...]], call: int | None) -> list[_Sum]:
         """Return where a call's work counts: at its line, and below each other line that led there, once."""

@@ -20,6 +20,7 @@ from alexnet_cli.analyses.turns import TimedAgainst
 from alexnet_cli.document import Unit
 from alexnet_cli.quantities import COUNT, SIZE, Quantity
 from alexnet_cli.report import Report
+from alexnet_cli.wiring import Wiring
 
 
 @dataclass(frozen=True)
@@ -66,23 +67,16 @@ class Limit:
         return len(value) if isinstance(value, tuple) else value
 
 
-def _missed(step: Report) -> list[Problem] | None:
-    wiring = wiring_of(step)
-    return None if wiring is None else [(it.name, it.line) for it in wiring.without_gradient]
-
-
-def _for_ddp(step: Report) -> list[Problem] | None:
-    wiring = wiring_of(step)
-    return None if wiring is None else ddp_problems(wiring)
-
-
-_PROBLEMS = {"no-unused-gradients": _missed, "ddp-safe": _for_ddp}
+_PROBLEMS: dict[str, Callable[[Wiring], list[Problem]]] = {
+    "no-unused-gradients": lambda wiring: [(it.name, it.line) for it in wiring.without_gradient],
+    "ddp-safe": ddp_problems,
+}
 
 
 def _number(name: str) -> Callable[[Report], int | None]:
     def of_step(step: Report) -> int | None:
-        problems = _PROBLEMS[name](step)
-        return None if problems is None else len(problems)
+        wiring = wiring_of(step)
+        return None if wiring is None else len(_PROBLEMS[name](wiring))
 
     return of_step
 
@@ -210,7 +204,8 @@ def _where(limit: Limit, report: Report) -> str:
     if limit.name == "no-unused":
         return _list([_path(module.path) for module in totals.unused_modules])
     if limit.name in _PROBLEMS:
-        problems = _PROBLEMS[limit.name](report) or []
+        wiring = wiring_of(report)
+        problems = [] if wiring is None else _PROBLEMS[limit.name](wiring)
         return _list([f"{name} ({line})" if line else name for name, line in problems])
     if limit.of_step is not None:
         peak = peak_of(timeline(report))
@@ -226,9 +221,7 @@ def _changed_most(limit: Limit, layers: Sequence[AlignedLayer]) -> str:
     """Name the layers that a total's change comes from, the largest change first."""
     changed = [(_difference(limit, layer), layer) for layer in layers if layer.change != "same"]
     ordered = sorted((pair for pair in changed if pair[0]), key=lambda pair: -abs(pair[0]))
-    named = [
-        f"{_named(layer)} ({_signed(by, limit.unit)})" if limit.by_layer else _named(layer) for by, layer in ordered
-    ]
+    named = [_named(layer) + (f" ({_signed(by, limit.unit)})" if limit.by_layer else "") for by, layer in ordered]
     return f": {_list(named)}" if named else ""
 
 

@@ -183,14 +183,13 @@ def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> W
         macs = None
     flops = None if macs is None else 2 * macs
     read, written = sum(unit.bytes_read for unit in done), sum(unit.bytes_written for unit in done)
-    intensity = flops / (read + written) if flops is not None and read + written else None
     seconds, bound = (None, None) if roof is None else _time(done, roof)
     return Work(
         macs=macs,
         flops=flops,
         bytes_read=read,
         bytes_written=written,
-        intensity=intensity,
+        intensity=flops / (read + written) if flops is not None and read + written else None,
         bound=bound,
         seconds=seconds,
     )
@@ -198,13 +197,11 @@ def _work(done: Sequence[Unit], roof: Roof | None, *, partly: bool = False) -> W
 
 def _time(done: Sequence[Unit], roof: Roof) -> tuple[float, Bound | None]:
     """Return the least time of units, and what takes longer in total."""
-    times = [_times(unit, roof) for unit in done]
-    seconds = sum((max(compute, memory) for compute, memory in times), 0.0)
-    compute, memory = (sum((time[part] for time in times), 0.0) for part in (0, 1))
-    if compute > memory:
-        return seconds, "compute"
-    whole = all(not unit.uncounted and all(roof.peak(dtype) for dtype in unit.macs) for unit in done)
-    return seconds, "memory" if memory and whole else None  # missing arithmetic could take longer
+    least = work_seconds(done, roof)
+    if least.compute > least.memory:
+        return least.kernels, "compute"
+    whole = least.known and not any(unit.uncounted for unit in done)  # missing arithmetic could take longer
+    return least.kernels, "memory" if least.memory and whole else None
 
 
 class WorkSeconds(Struct, frozen=True):

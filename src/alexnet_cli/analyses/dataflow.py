@@ -61,7 +61,8 @@ def _read(tape: Tape, shown: Sequence[range]) -> _Graph:
             for source in sources - {node}:
                 graph.connect(source, node)
             sources = frozenset({node})
-        origins.update((value, sources) for value in op.makes if _is_data(value, tape))
+        data = (value for value in op.makes if tape.storages[tape.values[value].storage].role not in _HELD)
+        origins.update(dict.fromkeys(data, sources))
     graph.nodes |= {(_INPUT, number) for number in range(len(tape.inputs))}
     _add_outputs(graph, [origins.get(value, nothing) for value in tape.outputs])
     return graph
@@ -74,10 +75,6 @@ def _last_written(op: Operation, tape: Tape) -> Sequence[int]:
     whole = tape.values[op.makes[0]].bytes
     over = [place for place, value in enumerate(op.reads) if tape.values[value].bytes >= whole]
     return op.reads[over[-1] :] if over else op.reads
-
-
-def _is_data(value: int, tape: Tape) -> bool:
-    return tape.storages[tape.values[value].storage].role not in _HELD
 
 
 def _add_outputs(graph: _Graph, results: Sequence[frozenset[_Key]]) -> None:

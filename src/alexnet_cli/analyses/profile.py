@@ -176,19 +176,17 @@ def profile(report: Report, roof: Roof | None = None, depth: int | None = None) 
     )
     done = [*((layer.type, layer.family, layer) for layer in layers), (OUTSIDE, "other", outside)]
     by_type = _by_type(done, total) if summed else ()
-    compiled = None if passes.compiled is None else _compiled(passes.compiled, total)
-    graph = None if passes.cuda_graph is None else _captured(passes.cuda_graph, total)
-    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type, compiled, graph)
+    compiled = captured = None
+    if (given := passes.compiled) is not None:
+        compiled = CompiledTime(*_against(given, total), given.graphs, given.breaks)
+    if passes.cuda_graph is not None:
+        captured = CapturedTime(*_against(passes.cuda_graph, total))
+    return Profile(batch, passes.device_name, passes.threads, whole, layers, outside, by_type, compiled, captured)
 
 
-def _compiled(compiled: Compiled, plain: float) -> CompiledTime:
-    time = spread(compiled.whole)
-    return CompiledTime(time, time.seconds / plain, compiled.first_seconds, compiled.graphs, compiled.breaks)
-
-
-def _captured(captured: Captured, plain: float) -> CapturedTime:
-    time = spread(captured.whole)
-    return CapturedTime(time, time.seconds / plain, captured.first_seconds)
+def _against(run: Captured | Compiled, plain: float) -> tuple[Spread, float, float]:
+    time = spread(run.whole)
+    return time, time.seconds / plain, run.first_seconds
 
 
 def spread(times: Sequence[float]) -> Spread:
@@ -223,11 +221,8 @@ class _Taken:
     """What one row took, run by run."""
 
     def __init__(self, runs: int) -> None:
-        self.seconds = [0.0] * runs
-        self.kernels = [0.0] * runs
-        self.on_device = [0.0] * runs
-        self.launched = 0
-        self.operators = 0
+        self.seconds, self.kernels, self.on_device = ([0.0] * runs for _ in range(3))
+        self.launched = self.operators = 0
         self.peak: int | None = None
         self.predicted: int | None = None
 
@@ -259,11 +254,11 @@ def _taken(report: Report, passes: Passes, owner: Sequence[int]) -> dict[int | N
     operations, runs = tape_of(report).operations, len(passes.passes)
     taken: dict[int | None, _Taken] = defaultdict(lambda: _Taken(runs))
     added = _added(passes)
+    rows = [None if operation.row is None else owner[operation.row] for operation in operations]
     for at, each in enumerate(passes.passes):
         for_event = added / (_noted(each) or 1)
         for place, position in enumerate(each.positions):
-            row = operations[position].row
-            own = taken[None if row is None else owner[row]]
+            own = taken[rows[position]]
             step = max(0.0, each.steps[place] - for_event * each.events[place])
             own.seconds[at] += step
             own.kernels[at] += min(each.kernels[place], step)
@@ -273,13 +268,12 @@ def _taken(report: Report, passes: Passes, owner: Sequence[int]) -> dict[int | N
                 own.launched += each.launched[place]
         taken[None].seconds[at] += max(0.0, each.rest - for_event * each.rest_events)
     before, *moments = timeline(report)
-    for operation, moment in zip(operations, moments, strict=True):
-        own = taken[None if operation.row is None else owner[operation.row]]
+    for row, moment in zip(rows, moments, strict=True):
+        own = taken[row]
         own.predicted = max(own.predicted or 0, moment.bytes - before.bytes)
     if passes.allocated is not None:
         for position, size in zip(passes.allocated.positions, passes.allocated.bytes, strict=True):
-            row = operations[position].row
-            own = taken[None if row is None else owner[row]]
+            own = taken[rows[position]]
             own.peak = max(own.peak or 0, size)
     return taken
 

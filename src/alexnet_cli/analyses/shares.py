@@ -69,7 +69,8 @@ def _sums(family: Family, rows: list[Layer], report: Report) -> dict[str, Any]:
     params = sum(row.held.get(family, 0) for row in rows)
     own = [row for row in rows if row.family == family]
     macs = None if report.totals.macs is None else sum(row.macs or 0 for row in own)
-    size = sum(_bytes_under(family, row) for row in rows)
+    # the bytes of a row that has several families, in proportion to their numbers
+    size = sum(row.param_bytes * row.held.get(family, 0) // row.params for row in rows if row.params)
     return {
         "family": family,
         "layers": sum(row.leaf and row.kind == "module" for row in own),
@@ -80,11 +81,6 @@ def _sums(family: Family, rows: list[Layer], report: Report) -> dict[str, Any]:
         "param_bytes": size,
         "bits_per_weight": bits_per_weight(params, size),
     }
-
-
-def _bytes_under(family: Family, row: Layer) -> int:
-    """Return the bytes of a row's parameters of one family; where it has several, in proportion to their numbers."""
-    return row.param_bytes * row.held.get(family, 0) // row.params if row.params else 0
 
 
 def bits_per_weight(params: int, param_bytes: int) -> float | None:
@@ -150,21 +146,14 @@ class ModuleShare(Struct, frozen=True):
 
 def by_layer(report: Report, top: int | None = None) -> tuple[Layer, ...]:
     """Return the rows that have parameters, largest first; `top` keeps the first N."""
-    holders = sorted((row for row in report.layers if row.params), key=lambda row: -row.params)
-    return tuple(holders[:top])
+    return tuple(sorted((row for row in report.layers if row.params), key=lambda row: -row.params)[:top])
 
 
 def by_module(report: Report, depth: int | None = None) -> tuple[ModuleShare, ...]:
     """Return the module tree to `depth`, each module once with its submodules' parameters included."""
+    whole = report.totals.params
+    rows = (row for row in fold(report, depth).layers if row.kind == "module" and row.call == 1)
     return tuple(
-        ModuleShare(
-            row.path,
-            row.type,
-            row.depth,
-            row.params_total,
-            fraction(row.params_total, report.totals.params),
-            row.macs_total,
-        )
-        for row in fold(report, depth).layers
-        if row.kind == "module" and row.call == 1
+        ModuleShare(row.path, row.type, row.depth, row.params_total, fraction(row.params_total, whole), row.macs_total)
+        for row in rows
     )

@@ -37,7 +37,7 @@ def slices(report: Report) -> list[Slice]:
     """
     if not isinstance(report.passes, Passes):
         raise TypeError("the run was not repeated")
-    run, operations = median_pass(report.passes), tape_of(report).operations
+    run, tape = median_pass(report.passes), tape_of(report)
     above = _ancestors(report.layers)
     opened: list[tuple[tuple[str, int], int]] = []
     found: list[Slice] = []
@@ -49,7 +49,7 @@ def slices(report: Report) -> list[Slice]:
             found[place] = found[place]._replace(end=now)
 
     for position, step, kernel in zip(run.positions, run.steps, run.kernels, strict=True):
-        operation = operations[position]
+        operation = tape.operations[position]
         rows = () if operation.row is None else above[operation.row]
         stack = [(operation.phase, -1), *((operation.phase, row) for row in rows)]
         same = 0
@@ -60,8 +60,8 @@ def slices(report: Report) -> list[Slice]:
             found.append(_opened(report.layers, key, now, len(opened)))
             opened.append((key, len(found) - 1))
         end = now + step
-        begins = max(now, end - kernel)
-        found.append(Slice(operation.op, begins, end, len(stack), {"shapes": _shapes(report, operation.makes)}))
+        shapes = [list(tape.values[value].shape) for value in operation.makes]
+        found.append(Slice(operation.op, max(now, end - kernel), end, len(stack), {"shapes": shapes}))
         now = end
     close(0)
     return found
@@ -74,11 +74,6 @@ def _opened(layers: Sequence[Layer], key: tuple[str, int], now: float, depth: in
     layer = layers[row]
     about = {"type": layer.type, "output": [list(shape) for shape in layer.output_shapes], "macs": layer.macs}
     return Slice(layer.path or layer.type, now, now, depth, about, row)
-
-
-def _shapes(report: Report, values: Sequence[int]) -> list[list[int]]:
-    tape = tape_of(report)
-    return [list(tape.values[value].shape) for value in values]
 
 
 def _ancestors(layers: Sequence[Layer]) -> list[tuple[int, ...]]:
@@ -161,6 +156,4 @@ def _opened_and_closed(found: Sequence[Slice]) -> Iterator[tuple[str, float, Sli
             yield "C", done.end, done
         opened.append(each)
         yield "O", each.start, each
-    while opened:
-        done = opened.pop()
-        yield "C", done.end, done
+    yield from (("C", done.end, done) for done in reversed(opened))
