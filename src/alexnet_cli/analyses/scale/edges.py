@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -59,10 +60,7 @@ class Windows(Struct, frozen=True):
 
     def units(self, image: int) -> list[int]:
         """Return how many units each layer has in a row of its map."""
-        found = [image]
-        for window in self.each:
-            found.append(window.units(found[-1]))
-        return found[1:]
+        return _units(self.each, image)[1:]
 
 
 def edges(windows: Windows, runs: Runs, axis: Axis) -> Edges:
@@ -85,13 +83,16 @@ def windows_of(report: Report, image: int) -> Windows | None:
 
 def unread(windows: Sequence[Window], image: int) -> int:
     """Return how many of the last pixels none of the last layer's units sees, from layer to layer, the last first."""
-    before = [image]
-    for window in windows:
-        before.append(window.units(before[-1]))
-    last = before.pop() - 1
+    *before, units = _units(windows, image)
+    last = units - 1
     for window, units in zip(reversed(windows), reversed(before), strict=True):
         last = window.last_read(last, units)
     return image - 1 - last
+
+
+def _units(windows: Sequence[Window], image: int) -> list[int]:
+    """Return the pixels in a row of an image, and how many units follow from them, window after window."""
+    return list(accumulate(windows, lambda units, window: window.units(units), initial=image))
 
 
 def _maps(report: Report) -> list[LayerField]:
@@ -120,9 +121,5 @@ def _last(numbers: Sequence[float | None] | None) -> float | None:
 
 def _explain(windows: Sequence[Window], maps: Sequence[LayerField], image: int) -> bool:
     """Tell whether windows, one after the other, give the sizes that the maps have: no branches, no rounding up."""
-    units = image
-    for window, layer in zip(windows, maps, strict=True):
-        units = window.units(units)
-        if window.padding < 0 or layer.output_shape is None or units != layer.output_shape[-1]:
-            return False
-    return True
+    sizes = [layer.output_shape and layer.output_shape[-1] for layer in maps]
+    return all(window.padding >= 0 for window in windows) and sizes == _units(windows, image)[1:]

@@ -15,7 +15,7 @@ from alexnet_cli.analyses.scale.law import Law
 from alexnet_cli.analyses.scale.parts import law_of_part
 from alexnet_cli.analyses.scale.polynomial import Monomial, Polynomial
 from alexnet_cli.analyses.scale.runs import Runs
-from alexnet_cli.analyses.scale.samples import Part, Sample, Shares, Total, by_values, limit_of
+from alexnet_cli.analyses.scale.samples import Part, Sample, Shares, Total, Where, by_values, limit_of
 from alexnet_cli.analyses.scale.totals import by_totals
 
 _ROUNDS = 4
@@ -192,7 +192,7 @@ def _sum(several: Iterable[Polynomial]) -> Polynomial:
 
 def _peak(runs: Runs, shares: Shares, of_part: Mapping[Part, Polynomial]) -> Law:
     """Return a peak as the largest of the polynomials of all moments."""
-    live, moments = _Sum(), dict[Polynomial, tuple[str | None, str | None]]()
+    live, moments = _Sum(), dict[Polynomial, Where]()
     for changes, where in zip(shares.moments, shares.where, strict=True):
         for part, sign in changes:
             live.add(of_part[part], sign)

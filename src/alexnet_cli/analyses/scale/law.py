@@ -10,7 +10,7 @@ from itertools import product
 
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.polynomial import Polynomial
-from alexnet_cli.analyses.scale.samples import Total
+from alexnet_cli.analyses.scale.samples import Total, Where
 
 _TRIED = tuple(2**power for power in range(0, 15, 2))
 
@@ -30,7 +30,7 @@ class Law:
     total: Total
     names: tuple[str, ...]
     pieces: tuple[Polynomial, ...]
-    where: tuple[tuple[str | None, str | None], ...] = ()
+    where: tuple[Where, ...] = ()
     proved_at: tuple[Sizes, ...] = ()
     except_at: Mapping[Sizes, int] = field(default_factory=dict)
     smallest: bool = False

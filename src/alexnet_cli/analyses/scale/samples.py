@@ -7,17 +7,17 @@ sizes along axes, while their sums and the largest of them are not. So laws are 
 from __future__ import annotations
 
 from bisect import bisect
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
 
 from alexnet_cli.analyses.cost import OUTSIDE
-from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.memory import at_work, tape_of
 from alexnet_cli.analyses.traffic import moved
 from alexnet_cli.report import Report
-from alexnet_cli.tape import Storage, Tape
+from alexnet_cli.tape import Tape
 
 Quantity = Literal[
     "macs", "bytes_moved", "peak_forward_bytes", "saved_bytes", "peak_training_bytes", "params", "number"
@@ -29,6 +29,11 @@ Part = tuple[str, int, int]
 Total = tuple[Quantity, str]
 """A quantity of the whole model, or, by a name other than the empty one, of the layers of a type."""
 
+Changes = tuple[tuple[Part, int], ...]
+"""The storages that are allocated (1) or freed (-1) at a moment."""
+
+Where = tuple[str | None, str | None]
+"""An operator, and the path of its layer; both None before the first operator."""
 
 Moment = tuple[tuple[str | None, ...], int, str | None, str | None]
 """A place where operators follow each other as nowhere else, how many operators from there, the operator, its layer."""
@@ -39,15 +44,12 @@ _NEIGHBOURS, _NEAR = 3, 100
 
 @dataclass(frozen=True)
 class Shares:
-    """Which parts of a run make which totals: sums of parts, and for a peak the storages that are live at a moment.
-
-    A moment has a storage's part and whether it is allocated (1) or freed (-1) then, with the operator and its layer.
-    """
+    """Which parts of a run make which totals: sums of parts, and for a peak what changes at which moment."""
 
     sums: dict[Total, tuple[Part, ...]]
     peak: Quantity
-    moments: tuple[tuple[tuple[Part, int], ...], ...] = ()
-    where: tuple[tuple[str | None, str | None], ...] = field(default=())
+    moments: tuple[Changes, ...] = ()
+    where: tuple[Where, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,11 @@ def of_training(report: Report) -> Sample:
 
 
 def _shares_of_forward(report: Report, tape: Tape, work: Mapping[Part, int]) -> Shares:
-    macs = {part: _type_of(report, tape.operations[part[1]].row) for part in work if part[0] == "macs"}
+    types = [OUTSIDE if each.row is None else report.layers[each.row].type for each in tape.operations]
+    macs = {part: types[part[1]] for part in work if part[0] == "macs"}
     sums: dict[Total, tuple[Part, ...]] = {("macs", ""): tuple(macs)}
-    sums |= {
-        ("macs", name): tuple(part for part in macs if macs[part] == name) for name in dict.fromkeys(macs.values())
-    }
+    for name in dict.fromkeys(macs.values()):
+        sums["macs", name] = tuple(part for part in macs if macs[part] == name)
     sums["bytes_moved", ""] = tuple(part for part in work if part[0] != "macs")
     return Shares(sums, "peak_forward_bytes", *_moments(report, tape))
 
@@ -170,34 +172,21 @@ def _storages(tape: Tape) -> Iterator[tuple[Part, int]]:
     yield from ((("storage", at, 0), storage.bytes) for at, storage in enumerate(tape.storages))
 
 
-def _type_of(report: Report, row: int | None) -> str:
-    return OUTSIDE if row is None else report.layers[row].type
-
-
-def _moments(
-    report: Report, tape: Tape
-) -> tuple[tuple[tuple[tuple[Part, int], ...], ...], tuple[tuple[str | None, str | None], ...]]:
+def _moments(report: Report, tape: Tape) -> tuple[tuple[Changes, ...], tuple[Where, ...]]:
     """Return what is allocated and freed before each operator runs, the first moment being before them all."""
     changes: list[list[tuple[Part, int]]] = [[] for _ in range(len(tape.operations) + 2)]
     for at, storage in enumerate(tape.storages):
-        for moment, sign in _life(storage):
-            changes[moment].append((("storage", at, 0), sign))
-    rows = [None if each.row is None else report.layers[each.row].path for each in tape.operations]
-    where = [(None, None), *zip((each.op for each in tape.operations), rows, strict=True)]
+        part: Part = ("storage", at, 0)
+        changes[storage.born + 1].append((part, 1))
+        if storage.died is not None:
+            changes[storage.died + 1].append((part, -1))
+    where = [(op, path) for op, _, path in (at_work(report, each) for each in (None, *tape.operations))]
     return tuple(map(tuple, changes[: len(where)])), tuple(where)
 
 
-def _life(storage: Storage) -> Iterator[tuple[int, int]]:
-    yield storage.born + 1, 1
-    if storage.died is not None:
-        yield storage.died + 1, -1
-
-
-def by_values(samples: Sequence[Sample]) -> dict[tuple[int, ...], Counter[Part]]:
+def by_values(samples: Sequence[Sample]) -> dict[tuple[int, ...], list[Part]]:
     """Group parts by their values in all samples: those with equal values follow one law."""
-    keys = dict.fromkeys(part for sample in samples for part in sample.parts)
-    groups: dict[tuple[int, ...], Counter[Part]] = {}
-    for part in keys:
-        values = tuple(sample.parts.get(part, 0) for sample in samples)
-        groups.setdefault(values, Counter())[part] += 1
+    groups: dict[tuple[int, ...], list[Part]] = defaultdict(list)
+    for part in dict.fromkeys(part for sample in samples for part in sample.parts):
+        groups[tuple(sample.parts.get(part, 0) for sample in samples)].append(part)
     return groups
