@@ -39,11 +39,9 @@ def _spans(report: Report, tape: Tape) -> dict[int, tuple[int, int]]:
             own[done.row] = (own.get(done.row, (at, at))[0], at)
     ends = subtree_ends(report.layers)
     for row in reversed(range(len(ends))):  # rows below come first: each is added to the one that holds it
-        below = [own[each] for each in siblings(ends, row + 1, ends[row]) if each in own] + (
-            [own[row]] if row in own else []
-        )
-        if below:
-            own[row] = (min(first for first, _ in below), max(last for _, last in below))
+        spans = [own[each] for each in (row, *siblings(ends, row + 1, ends[row])) if each in own]
+        if spans:
+            own[row] = (min(first for first, _ in spans), max(last for _, last in spans))
     return own
 
 

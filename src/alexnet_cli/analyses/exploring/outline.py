@@ -92,12 +92,12 @@ class Outline:
 
     def visible(self, shown: Shown, value: Callable[[int, str], Value]) -> tuple[int, ...]:
         """Return the positions of the entries to show, in their order; `value` is that of an entry in a column."""
-        matching = self._matching(shown.words) if shown.words else None
+        words = [word.lower() for word in shown.words]
+        matching = {at for at, entry in enumerate(self.entries) if all(word in entry.sought for word in words)}
         if shown.flat:
             leaves = [at for at, end in enumerate(self.ends) if end == at + 1]
-            kept = [at for at in leaves if matching is None or at in matching]
-            return tuple(self._ordered(kept, shown, value))
-        wanted = None if matching is None else {*matching, *(up for at in matching for up in self.above(at))}
+            return tuple(self._ordered([at for at in leaves if at in matching], shown, value))
+        wanted = {*matching, *(up for at in matching for up in self.above(at))} if words else None
         found: list[int] = []
         waiting = [*reversed(self._ordered([*siblings(self.ends, 0, len(self.entries))], shown, value))]
         while waiting:
@@ -108,10 +108,6 @@ class Outline:
             if self.has_children(at) and (wanted is not None or at not in shown.folded):
                 waiting += reversed(self._ordered(self.children(at), shown, value))
         return tuple(found)
-
-    def _matching(self, words: Sequence[str]) -> set[int]:
-        lower = [word.lower() for word in words]
-        return {at for at, entry in enumerate(self.entries) if all(word in entry.sought for word in lower)}
 
     @staticmethod
     def _ordered(places: Sequence[int], shown: Shown, value: Callable[[int, str], Value]) -> Sequence[int]:

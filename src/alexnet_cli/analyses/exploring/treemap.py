@@ -87,9 +87,8 @@ def squarified(sizes: Sequence[float], within: Rectangle) -> list[Rectangle]:
     left, row = within, list[int]()
     for at in order:
         side = min(left.width, left.height)
-        if row and _worst([sizes[each] * scale for each in (*row, at)], side) > _worst(
-            [sizes[each] * scale for each in row], side
-        ):
+        areas = [sizes[each] * scale for each in (*row, at)]
+        if row and _worst(areas, side) > _worst(areas[:-1], side):
             left = _lay(row, sizes, scale, left, found)
             row = []
         row.append(at)
@@ -138,15 +137,12 @@ def treemap(explored: Explored, measure: str, root: int, size: tuple[int, int]) 
             if tile.right <= tile.left or tile.bottom <= tile.top:
                 too_small += 1
                 continue
-            opened = not tile.own and explored.outline.has_children(tile.at) and tile.at != at and _has_room(tile)
+            has_room = tile.right - tile.left >= _LEAST_WIDTH and tile.bottom - tile.top >= _LEAST_HEIGHT
+            opened = not tile.own and explored.outline.has_children(tile.at) and tile.at != at and has_room
             tiles.append(replace(tile, opened=opened))
             if opened:
                 waiting.append((tile.at, tile.left, tile.top + 1, tile.right, tile.bottom))
     return Treemap(tuple(tiles), too_small)
-
-
-def _has_room(tile: Tile) -> bool:
-    return tile.right - tile.left >= _LEAST_WIDTH and tile.bottom - tile.top >= _LEAST_HEIGHT
 
 
 def _filled(explored: Explored, measure: str, at: int, box: Sequence[int]) -> Iterator[Tile]:

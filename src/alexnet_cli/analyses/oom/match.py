@@ -61,7 +61,11 @@ def match(state: State, step: Report) -> Matched:
     observed = Counter(block_bytes(live.requested) for live in others)
     wanted = None if state.request is None else block_bytes(state.request.size)
     at, asks = _moment(tape, observed, wanted)
-    predicted = [number for number, it in enumerate(tape.storages) if it.bytes and _is_live(tape, number, at)]
+    predicted = [  # what was there before that operator made its own: when one of those failed
+        number
+        for number, it in enumerate(tape.storages)
+        if it.bytes and it.born < at and (it.died is None or it.died > at)
+    ]
     paths, left = _paths(step, tape), Counter(observed)
     groups: dict[tuple[str | None, str], list[int]] = defaultdict(list)
     missing = 0
@@ -90,12 +94,6 @@ def match(state: State, step: Report) -> Matched:
         layers=tuple(sorted(layers, key=lambda layer: -layer.bytes)),
         unpredicted=places(beyond),
     )
-
-
-def _is_live(tape: Tape, number: int, at: int) -> bool:
-    """Tell whether a storage was there before an operator made its own: when one of those failed."""
-    storage = tape.storages[number]
-    return storage.born < at and (storage.died is None or storage.died > at)
 
 
 def _moment(tape: Tape, observed: Counter[int], wanted: int | None) -> tuple[int, bool]:

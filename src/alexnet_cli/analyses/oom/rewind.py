@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from alexnet_cli.analyses.oom.allocator import SMALL_SEGMENT, block_bytes
-from alexnet_cli.snapshot import Event, Frames, Segment, Snapshot
+from alexnet_cli.snapshot import Event, Frames, Snapshot
 
 OOM = "oom"
 _GOT = ("segment_alloc", "segment_map")
@@ -68,7 +69,12 @@ def at_failure(snapshot: Snapshot) -> State:
     segments = [segment for segment in snapshot.segments if segment.device == device]
     trace = snapshot.traces[device] if device < len(snapshot.traces) else ()
     last = max((at for at, event in enumerate(trace) if event.action == OOM), default=None)
-    live = {live.address: live for segment in segments for live in _live_in(segment)}
+    live = {
+        it.address: Live(it.address, it.size, it.requested, it.frames)
+        for segment in segments
+        for it in segment.blocks
+        if it.is_live
+    }
     reserved = [Reserved(it.address, it.size, it.stream, it.is_large, it.pool) for it in segments]
     if last is not None:
         _take_back(trace, last, live, reserved)
@@ -81,14 +87,10 @@ def _device(snapshot: Snapshot) -> int:
     failed = [device for device, trace in enumerate(snapshot.traces) if any(event.action == OOM for event in trace)]
     if failed:
         return failed[-1]
-    sizes: dict[int, int] = {}
+    sizes: Counter[int] = Counter()
     for segment in snapshot.segments:
-        sizes[segment.device] = sizes.get(segment.device, 0) + segment.size
-    return max(sizes, key=lambda device: sizes[device], default=0)
-
-
-def _live_in(segment: Segment) -> list[Live]:
-    return [Live(it.address, it.size, it.requested, it.frames) for it in segment.blocks if it.is_live]
+        sizes[segment.device] += segment.size
+    return max(sizes, key=sizes.__getitem__, default=0)
 
 
 def _take_back(trace: Sequence[Event], last: int, live: dict[int, Live], reserved: list[Reserved]) -> None:

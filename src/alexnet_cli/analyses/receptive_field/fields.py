@@ -69,11 +69,6 @@ class RowValues:
                 yield value
 
 
-def traced_axes(value: Value, run: Run) -> tuple[int, ...]:
-    """Return the axes of an input that may be spatial: all but the batch."""
-    return tuple(range(0 if run.batch_size is None else 1, len(value.shape)))
-
-
 def spatial_axes(value: Value, traced: Sequence[int], run: Run, first_sum: FirstSum | None) -> tuple[int, ...]:
     """Return those of the traced axes that are spatial, or those of a sequence: the ones that have a receptive field.
 
@@ -209,7 +204,7 @@ def _chosen(tape: Tape, run: Run, argument: int | None) -> _Chosen | None:
     for number, value in enumerate(tape.inputs):
         if argument not in (None, number):
             continue
-        traced = traced_axes(tape.values[value], run)
+        traced = range(0 if run.batch_size is None else 1, len(tape.values[value].shape))  # all but the batch
         followed = follow(tape, value, traced)
         axes = spatial_axes(tape.values[value], traced, run, followed.first_sum)
         if axes:

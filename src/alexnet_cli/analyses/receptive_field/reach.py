@@ -110,7 +110,7 @@ def moved(span: Span | None, by: int) -> Span | None:
     return None if span is None else (span[0] + by, span[1] + by)
 
 
-def fixed(span: Span | None, *, tight: bool = True) -> Reach:
+def fixed(span: Span | None, *, tight: bool) -> Reach:
     """Return what units see that all see the same."""
     return Reach((span,), 0, tight)
 
