@@ -12,7 +12,7 @@ from torch import nn
 
 from alexnet_cli import inspect
 from alexnet_cli.analyses.fitting.chain import chain_of
-from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
+from alexnet_cli.analyses.fitting.layers import from_block, linear_layers
 from alexnet_cli.analyses.fitting.tried import Changed
 from alexnet_cli.analyses.memory import peak_of, timeline
 from alexnet_cli.session.how import Lora, TrainingStep, how_to_run

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
@@ -19,9 +19,7 @@ from alexnet_cli.report import GRAPH, Report
 from alexnet_cli.tape import Operation, Phase, Storage, Tape
 
 Kind = Literal["weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary", "workspace"]
-KINDS: tuple[Kind, ...] = (
-    *("weights", "buffers", "input", "cache", "gradients", "optimizer", "saved", "temporary", "workspace"),
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What memory is used for.
 
 `cache` is what a language model keeps for its next token, `saved` is saved for backward, `temporary` is everything else

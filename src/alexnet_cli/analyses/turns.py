@@ -40,10 +40,6 @@ def in_turns(rounds: Sequence[Sequence[float]]) -> tuple[TimedAgainst, ...]:
     for seconds in others:
         logs = [log(own / first) for own, first in zip(seconds, firsts, strict=True)]
         middle, half = mean(logs), _STUDENT_T * stdev(logs) / sqrt(len(logs))
-        differs = abs(middle) > half
-        found.append(
-            TimedAgainst(
-                median(seconds), len(rounds), exp(middle), exp(middle - half), exp(middle + half), differs=differs
-            )
-        )
+        ratio, low, high = map(exp, (middle, middle - half, middle + half))
+        found.append(TimedAgainst(median(seconds), len(rounds), ratio, low, high, differs=abs(middle) > half))
     return tuple(found)

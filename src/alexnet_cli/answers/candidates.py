@@ -11,10 +11,9 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.fitting.chain import Block, chain_of
 from alexnet_cli.analyses.fitting.choose import Composed, Work, compose
 from alexnet_cli.analyses.fitting.halves import Gradients, Update
-from alexnet_cli.analyses.fitting.layers import in_place, scored
+from alexnet_cli.analyses.fitting.layers import from_block, in_place, linear_layers, scored
 from alexnet_cli.analyses.fitting.paging import moved, pageable_bytes
 from alexnet_cli.analyses.fitting.parts import Choice
-from alexnet_cli.analyses.fitting.trainable import from_block, linear_layers
 from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, is_paged, updates_singly
 from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, tape_of, timeline

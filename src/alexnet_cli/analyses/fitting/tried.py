@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
@@ -11,20 +11,7 @@ from alexnet_cli.analyses.fitting.work import StepWork
 
 _SameTraining = Literal["checkpoint", "micro_batches", "in_place", "chunked_loss", "paged", "foreach", "amp"]
 Kind = Literal[_SameTraining, "optimizer", "lora", "qlora", "freeze", "batch"]
-KINDS: dict[str, Kind] = {
-    "checkpoint": "checkpoint",
-    "micro-batches": "micro_batches",
-    "in-place": "in_place",
-    "chunked-loss": "chunked_loss",
-    "paged": "paged",
-    "foreach": "foreach",
-    "amp": "amp",
-    "optimizer": "optimizer",
-    "lora": "lora",
-    "qlora": "qlora",
-    "freeze": "freeze",
-    "batch": "batch",
-}
+KINDS: dict[str, Kind] = {kind.replace("_", "-"): kind for kind in get_args(Kind)}
 """The kinds of changes by the names that they have on the command line."""
 
 

@@ -6,14 +6,12 @@ but for adding to the gradients, and holds no more. That a model is like this, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.traffic import turns_of
 from alexnet_cli.report import Layer, Report, subtree_ends
-from alexnet_cli.tape import Operation, Tape
+from alexnet_cli.tape import Tape
 
 
 def repeats(report: Report) -> bool:
@@ -58,15 +56,13 @@ def by_modules(report: Report) -> Report:
     """Return a trace whose operations are the work of modules, as those of a second forward are: it has no rows."""
     tape = tape_of(report)
     rows = rows_of_modules(report.layers)
-    return replace(report, tape=replace(tape, operations=tuple(_moved(done, rows) for done in tape.operations)))
+    operations = tuple(replace(done, row=rows[done.row]) for done in tape.operations)
+    return replace(report, tape=replace(tape, operations=operations))
 
 
 def rows_of_modules(layers: tuple[Layer, ...]) -> dict[int | None, int | None]:
     """Return for each row the first of the module that it is of: its own, or that of a function's caller."""
-    return {None: None, **dict(_modules(layers))}
-
-
-def _modules(layers: tuple[Layer, ...]) -> Iterator[tuple[int, int | None]]:
+    found: dict[int | None, int | None] = {None: None}
     first: dict[str, int] = {}
     ends = subtree_ends(layers)
     around: list[int] = []
@@ -76,12 +72,8 @@ def _modules(layers: tuple[Layer, ...]) -> Iterator[tuple[int, int | None]]:
         if layer.kind == "module":
             around.append(row)
             first.setdefault(layer.path, row)
-        yield row, first[layers[around[-1]].path] if around else None
-
-
-def _moved(done: Operation, rows: dict[int | None, int | None]) -> Operation:
-    row = rows[done.row]
-    return done if row == done.row else replace(done, row=row)
+        found[row] = first[layers[around[-1]].path] if around else None
+    return found
 
 
 def _does(tape: Tape, at: int, rows: dict[int | None, int | None]) -> tuple[object, ...]:

@@ -14,7 +14,6 @@ from alexnet_cli.analyses.fitting.turns import accumulations, as_first, by_modul
 from alexnet_cli.analyses.memory import tape_of
 from alexnet_cli.analyses.traffic import Unit, turns_of, units, update
 from alexnet_cli.report import Report
-from alexnet_cli.tape import Tape
 
 
 class StepWork(Struct, frozen=True):
@@ -66,19 +65,13 @@ def update_work(report: Report, roof: Roof | None) -> StepWork:
 
 def work_again(report: Report, chain: Sequence[Block], roof: Roof | None) -> list[Work]:
     """Return for each block of a chain the work that a step does twice, in its last micro-batch."""
-    done = units(*_only_again(tape_of(report)))
-    owner = owners(report, chain)
+    tape = tape_of(report)
+    turns, owner = turns_of(tape.operations), owners(report, chain)
+    others = {at for at, done in enumerate(tape.operations) if not done.again or turns[at] != turns[-1]}
     of: dict[int | None, list[Unit]] = defaultdict(list)
-    for unit in done:
+    for unit in units(tape, others):
         of[None if unit.row is None else owner.get(unit.row)].append(unit)
     return [_sum(of[at], roof).order for at in range(len(chain))]
-
-
-def _only_again(tape: Tape) -> tuple[Tape, set[int]]:
-    turns = turns_of(tape.operations)
-    last = turns[-1] if turns else 0
-    kept = (at for at, done in enumerate(tape.operations) if done.again and turns[at] == last)
-    return tape, set(range(len(tape.operations))).difference(kept)
 
 
 def _sum(done: Sequence[Unit], roof: Roof | None) -> StepWork:

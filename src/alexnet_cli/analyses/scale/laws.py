@@ -8,10 +8,9 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from alexnet_cli.analyses.scale.envelope import largest_of
+from alexnet_cli.analyses.scale.envelope import largest_of, leading
 from alexnet_cli.analyses.scale.fit import Sizes
 from alexnet_cli.analyses.scale.law import Law, parts_of
-from alexnet_cli.analyses.scale.leading import leading
 from alexnet_cli.analyses.scale.polynomial import Polynomial, Step
 from alexnet_cli.analyses.scale.runs import LARGEST
 
