@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,15 +21,15 @@ Rows = Sequence[int]
 """Positions of rows in a report: a single row, or a container and all rows below it."""
 
 
+@dataclass
 class Joined:
     """A model's report with the results of its analyses by row, computed on first use.
 
     `step` is the report of a training step, None if it was not traced.
     """
 
-    def __init__(self, report: Report, step: Report | None = None) -> None:
-        self.report = report
-        self.step = step
+    report: Report
+    step: Report | None = None
 
     @cached_property
     def costs(self) -> dict[int, LayerCost]:

@@ -30,24 +30,17 @@ def dataflow(report: Report, depth: int | None = None) -> Flow:
     shown = cut_at(report.layers, depth)
     if report.tape is None:
         return _in_order(report, shown)
-    graph = _read(report.tape, shown)
+    graph, results = _read(report.tape, shown)
     rows = {key: [key[1]] for key in graph.nodes if key[0] == _ROW}
     _add_idle(report.layers, shown, rows)
     _contract(graph, report, rows)
     number, edges = graph.settled()
-    return Flow(tuple(_node(node, graph, report, tuple(rows.get(node, ()))) for node in number), edges)
+    return Flow(tuple(_node(node, results, report, tuple(rows.get(node, ()))) for node in number), edges)
 
 
-class _Graph(Links[_Key]):
-    """Inputs, rows and outputs; `results` has, for each output, which of the model's outputs it stands for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.results: dict[_Key, list[int]] = defaultdict(list)
-
-
-def _read(tape: Tape, shown: Sequence[range]) -> _Graph:
-    graph, shown_by = _Graph(), {row: rows.start for rows in shown for row in rows}
+def _read(tape: Tape, shown: Sequence[range]) -> tuple[Links[_Key], dict[_Key, list[int]]]:
+    """Return inputs, rows and outputs, and for each output which of the model's outputs it stands for."""
+    graph, shown_by = Links[_Key](), {row: rows.start for rows in shown for row in rows}
     origins: dict[int, frozenset[_Key]] = {value: frozenset({(_INPUT, i)}) for i, value in enumerate(tape.inputs)}
     nothing: frozenset[_Key] = frozenset()
     for op in tape.operations:
@@ -64,8 +57,7 @@ def _read(tape: Tape, shown: Sequence[range]) -> _Graph:
         data = (value for value in op.makes if tape.storages[tape.values[value].storage].role not in _HELD)
         origins.update(dict.fromkeys(data, sources))
     graph.nodes |= {(_INPUT, number) for number in range(len(tape.inputs))}
-    _add_outputs(graph, [origins.get(value, nothing) for value in tape.outputs])
-    return graph
+    return graph, _add_outputs(graph, [origins.get(value, nothing) for value in tape.outputs])
 
 
 def _last_written(op: Operation, tape: Tape) -> Sequence[int]:
@@ -77,16 +69,18 @@ def _last_written(op: Operation, tape: Tape) -> Sequence[int]:
     return op.reads[over[-1] :] if over else op.reads
 
 
-def _add_outputs(graph: _Graph, results: Sequence[frozenset[_Key]]) -> None:
+def _add_outputs(graph: Links[_Key], results: Sequence[frozenset[_Key]]) -> dict[_Key, list[int]]:
     """Add an output node for each distinct source of the model's outputs, or a single one if there are many."""
     distinct = list(dict.fromkeys(results))
     several = len(distinct) <= MOST_OUTPUTS
+    found: dict[_Key, list[int]] = defaultdict(list)
     for position, sources in enumerate(results):
         node = (_OUTPUT, distinct.index(sources) if several else 0)
         graph.nodes.add(node)
-        graph.results[node].append(position)
+        found[node].append(position)
         for source in sources:
             graph.connect(source, node)
+    return found
 
 
 def _add_idle(layers: Sequence[Layer], shown: Sequence[range], rows: dict[_Key, list[int]]) -> None:
@@ -99,7 +93,7 @@ def _add_idle(layers: Sequence[Layer], shown: Sequence[range], rows: dict[_Key, 
             rows[last].append(position)
 
 
-def _contract(graph: _Graph, report: Report, rows: dict[_Key, list[int]]) -> None:
+def _contract(graph: Links[_Key], report: Report, rows: dict[_Key, list[int]]) -> None:
     """Remove rows that only reshape one input, and functions that have no input and no MACs."""
     for node in sorted(graph.nodes):
         if node[0] != _ROW:
@@ -114,14 +108,14 @@ def _contract(graph: _Graph, report: Report, rows: dict[_Key, list[int]]) -> Non
             graph.remove(node, bypass=True)
 
 
-def _node(key: _Key, graph: _Graph, report: Report, rows: tuple[int, ...]) -> FlowNode:
+def _node(key: _Key, results: dict[_Key, list[int]], report: Report, rows: tuple[int, ...]) -> FlowNode:
     kind, number = key
     tape = report.tape
     assert tape is not None  # noqa: S101 - for the type checker
     if kind == _ROW:
         return FlowNode("row", rows, report.layers[number].output_shapes)
     if kind == _OUTPUT:
-        return FlowNode("output", (), tuple(tape.values[tape.outputs[place]].shape for place in graph.results[key]))
+        return FlowNode("output", (), tuple(tape.values[tape.outputs[place]].shape for place in results[key]))
     inputs = report.run.inputs if report.run is not None else ()
     name = inputs[number].name if number < len(inputs) else None
     return FlowNode("input", rows, (tape.values[tape.inputs[number]].shape,), name=name or "")

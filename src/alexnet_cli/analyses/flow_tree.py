@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from math import ceil, isqrt
 
 from msgspec import Struct
@@ -45,7 +46,7 @@ def flow_tree(flow: Flow, layers: Sequence[Layer]) -> tuple[Group, ...]:
     """Return the groups of a flow, each after those inside it; the last is the whole."""
     found: list[Group] = []
     begins = _stretches(flow, layers)
-    whole = _Open(len(flow.nodes) - 1, (), None)
+    whole = _Open(len(flow.nodes) - 1)
     stack = [whole]
     for node in range(len(flow.nodes)):
         stack += (opened for opened in begins.get(node, ()) if opened.last <= stack[-1].last)
@@ -74,12 +75,14 @@ def crossings(flow: Flow, groups: Sequence[Group]) -> list[list[Crossing]]:
     return [list(each) for each in found]
 
 
+@dataclass
 class _Open:
     """A group that is being filled: its last node, and its children with the first and last node of each."""
 
-    def __init__(self, last: int, rows: tuple[int, ...], frame: Frame | None) -> None:
-        self.last, self.rows, self.frame = last, rows, frame
-        self.children: list[tuple[int, int, int]] = []
+    last: int
+    rows: tuple[int, ...] = ()
+    frame: Frame | None = None
+    children: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def _closed(group: _Open, found: list[Group], nodes: int) -> tuple[int, int, int]:
@@ -88,9 +91,7 @@ def _closed(group: _Open, found: list[Group], nodes: int) -> tuple[int, int, int
     while len(children) > MOST_CHILDREN:
         size = min(isqrt(len(children) - 1) + 1, MOST_CHILDREN)
         size = ceil(len(children) / ceil(len(children) / size))
-        runs = [_Open(0, (), None) for _ in range(0, len(children), size)]
-        for place, run in enumerate(runs):
-            run.children = children[place * size : (place + 1) * size]
+        runs = [_Open(0, children=children[at : at + size]) for at in range(0, len(children), size)]
         children = [_closed(run, found, nodes) if len(run.children) > 1 else run.children[0] for run in runs]
     first, last = children[0][1], children[-1][2]
     found.append(Group(first, last, tuple(child for child, _, _ in children), group.rows, group.frame))

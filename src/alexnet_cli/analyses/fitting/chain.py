@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -50,10 +51,10 @@ def owners(report: Report, chain: Sequence[Block]) -> dict[int, int]:
     return found
 
 
+@dataclass(frozen=True)
 class _Finder:
-    def __init__(self, layers: Sequence[Layer], ends: Sequence[int]) -> None:
-        self.layers = layers
-        self.ends = ends
+    layers: Sequence[Layer]
+    ends: Sequence[int]
 
     def within(self, row: int) -> Iterator[Block]:
         """Yield the blocks below a row that is none itself."""
@@ -74,9 +75,8 @@ class _Finder:
 
     def _slices(self, row: int) -> Iterator[Block]:
         """Yield each layer with weights in a Sequential with those after it, up to the next."""
-        parts = self._parts(row)
         groups: list[list[int]] = []
-        for part in parts:
+        for part in self._parts(row):
             if self.layers[part].family in _WITH_WEIGHTS or not groups:
                 groups.append([])
             groups[-1].append(part)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from alexnet_cli.analyses.memory import tape_of
+from alexnet_cli.analyses.serving.cached import modules_of
 from alexnet_cli.analyses.traffic import turns_of
-from alexnet_cli.report import Layer, Report, subtree_ends
+from alexnet_cli.report import Layer, Report
 from alexnet_cli.tape import Tape
 
 
@@ -62,18 +63,11 @@ def by_modules(report: Report) -> Report:
 
 def rows_of_modules(layers: tuple[Layer, ...]) -> dict[int | None, int | None]:
     """Return for each row the first of the module that it is of: its own, or that of a function's caller."""
-    found: dict[int | None, int | None] = {None: None}
     first: dict[str, int] = {}
-    ends = subtree_ends(layers)
-    around: list[int] = []
     for row, layer in enumerate(layers):
-        while around and ends[around[-1]] <= row:
-            around.pop()
         if layer.kind == "module":
-            around.append(row)
             first.setdefault(layer.path, row)
-        found[row] = first[layers[around[-1]].path] if around else None
-    return found
+    return {None: None, **{row: first.get(layers[module].path) for row, module in enumerate(modules_of(layers))}}
 
 
 def _does(tape: Tape, at: int, rows: dict[int | None, int | None]) -> tuple[object, ...]:
