@@ -137,18 +137,18 @@ def _groups(report: Report, kinds: dict[str, Keeps], found: Cache) -> tuple[Cach
         groups[alike, readers.get(layer.path, 1)].append(layer)
     return tuple(
         CacheGroup(
-            keeps=kinds.get(first.path),
-            type=first.type,
-            layers=1 + len(others),
-            first=first.path,
-            last=[first, *others][-1].path,
-            readers=readers.get(first.path, 1),
-            shapes=first.shapes,
-            dtypes=first.dtypes,
-            bytes=first.bytes,
-            bytes_per_token=first.bytes_per_token,
+            keeps=kinds.get(group[0].path),
+            type=group[0].type,
+            layers=len(group),
+            first=group[0].path,
+            last=group[-1].path,
+            readers=readers.get(group[0].path, 1),
+            shapes=group[0].shapes,
+            dtypes=group[0].dtypes,
+            bytes=group[0].bytes,
+            bytes_per_token=group[0].bytes_per_token,
         )
-        for first, *others in groups.values()
+        for group in groups.values()
     )
 
 
