@@ -33,6 +33,7 @@ from alexnet_cli.torch_insides.modules import parameters_of as parameters_of
 from alexnet_cli.torch_insides.modules import stored_bytes as stored_bytes
 from alexnet_cli.torch_insides.modules import tensors_inside as tensors_inside
 from alexnet_cli.torch_insides.names import NAMES as NAMES
+from alexnet_cli.torch_insides.names import replaced as replaced
 from alexnet_cli.torch_insides.operators import DEVICE_ASKED as DEVICE_ASKED
 from alexnet_cli.torch_insides.operators import convolution_kernel as convolution_kernel
 from alexnet_cli.torch_insides.operators import flex_attention_written_out as flex_attention_written_out

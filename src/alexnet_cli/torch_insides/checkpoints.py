@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from alexnet_cli.torch_insides.names import look_up
+from alexnet_cli.torch_insides.names import look_up, replaced
 
 
 def place_in_file(storage: Any) -> int | None:
@@ -50,8 +50,5 @@ def sparse_tensors_unchecked() -> Iterator[None]:
         else:
             getattr(torch._utils, "_sparse_tensors_to_validate", []).clear()
 
-    torch._utils._validate_loaded_sparse_tensors = forget
-    try:
+    with replaced(torch._utils, _validate_loaded_sparse_tensors=forget):
         yield
-    finally:
-        torch._utils._validate_loaded_sparse_tensors = _check_sparse

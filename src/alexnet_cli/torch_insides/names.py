@@ -1,8 +1,9 @@
-"""How a private name of torch is looked up, and which were."""
+"""How a private name of torch is looked up, and which were; and what stands in for a name for a while."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -23,3 +24,16 @@ def look_up(path: str, fallback: Any = None) -> Any:
         found = getattr(found, part, None)
     NAMES[path] = found is not None
     return fallback if found is None else found
+
+
+@contextmanager
+def replaced(owner: Any, **values: Any) -> Iterator[None]:
+    """Give a module, a class or an object other attributes inside; afterwards it has again those that it had."""
+    kept = {name: getattr(owner, name) for name in values}
+    try:
+        for name, value in values.items():
+            setattr(owner, name, value)
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(owner, name, value)

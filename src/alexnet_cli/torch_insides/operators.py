@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet_cli.torch_insides.names import look_up
+from alexnet_cli.torch_insides.names import look_up, replaced
 
 _OVERLOAD = look_up("_ops.OpOverload")
 
@@ -127,13 +127,8 @@ def flex_attention_written_out() -> Iterator[None]:
         if not query.is_meta:
             kept[check](query, *others)
 
-    setattr(module, plain, True)
-    setattr(module, check, check_real)
-    try:
+    with replaced(module, **{plain: True, check: check_real}):
         yield
-    finally:
-        for name, value in kept.items():
-            setattr(module, name, value)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.torch_insides.modules import ScriptObject
+from alexnet_cli.torch_insides.names import replaced
 from alexnet_cli.torch_insides.operators import has_kernel
 from alexnet_cli.torch_insides.running import no_dispatch_modes
 
@@ -64,11 +65,8 @@ def shapes_worked_out_unseen() -> Iterator[None]:
         with no_dispatch_modes():
             return work_out(*args, **kwargs)
 
-    setattr(propagator, method, unseen)
-    try:
+    with replaced(propagator, **{method: unseen}):
         yield
-    finally:
-        setattr(propagator, method, work_out)
 
 
 def group_name(group: Any) -> str | None:
@@ -125,13 +123,8 @@ def fsdp_collectives_told(within: Callable[[list[nn.Module]], Any]) -> Iterator[
 
         return run
 
-    for name, function in kept.items():
-        setattr(group, name, told(function))
-    try:
+    with replaced(group, **{name: told(function) for name, function in kept.items()}):
         yield
-    finally:
-        for name, function in kept.items():
-            setattr(group, name, function)
 
 
 def all_to_all_differentiable(rows: Tensor, receives: list[int], sends: list[int], group: Any) -> Tensor:
@@ -186,15 +179,9 @@ def _ring() -> Any:
         return import_module(f"{folder}._attention")
 
 
-@contextmanager
-def _balanced(ring: Any, *, causal: bool) -> Iterator[None]:
+def _balanced(ring: Any, *, causal: bool) -> AbstractContextManager[None]:
     """Give each rank a part of the beginning and one of the end, as `context_parallel` does where that balances."""
-    options = ring._cp_options
-    plain, options.enable_load_balance = options.enable_load_balance, causal
-    try:
-        yield
-    finally:
-        options.enable_load_balance = plain
+    return replaced(ring._cp_options, enable_load_balance=causal)
 
 
 def ring_attention(
@@ -212,16 +199,8 @@ def bucket_assignment(tensors: list[Any], limits: list[int], indices: list[int])
     return [indices] if assign is None else list(assign(tensors, limits, [], indices)[0])
 
 
-@contextmanager
-def ddp_buckets_given(buckets: list[list[int]]) -> Iterator[None]:
+def ddp_buckets_given(buckets: list[list[int]]) -> AbstractContextManager[None]:
     """Let DDP reduce gradients in these buckets, in this order; without its function for that it has one or its own."""
     name = "_compute_bucket_assignment_by_size"
-    plain = getattr(torch.distributed, name, None)
-    if plain is None:
-        yield
-        return
-    setattr(torch.distributed, name, lambda *_: (buckets[::-1], [sys.maxsize] * len(buckets)))
-    try:
-        yield
-    finally:
-        setattr(torch.distributed, name, plain)
+    given = {name: lambda *_: (buckets[::-1], [sys.maxsize] * len(buckets))}
+    return replaced(torch.distributed, **given) if hasattr(torch.distributed, name) else nullcontext()

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, TargetEr
 from alexnet_cli.interrupts import interrupts_wait
 from alexnet_cli.targets.onnx.beside import WRITTEN_BY
 from alexnet_cli.targets.subject import Subject
+from alexnet_cli.torch_insides import replaced
 from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.inputs.resolve import feed
@@ -69,18 +70,10 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
             raise ForwardError(f"{subject.target} cannot be exported: {told(error)}", hint) from error
 
 
-@contextmanager
-def _without_cache(model: nn.Module) -> Iterator[None]:
+def _without_cache(model: nn.Module) -> AbstractContextManager[None]:
     """Let a model of transformers return no cache of keys and values: torch.export cannot write one."""
     config: Any = getattr(model, "config", None)
-    if getattr(config, "use_cache", None) is not True:
-        yield
-        return
-    config.use_cache = False
-    try:
-        yield
-    finally:
-        config.use_cache = True
+    return replaced(config, use_cache=False) if getattr(config, "use_cache", None) is True else nullcontext()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alexnet_cli.torch_insides import kernel_replaced, operator_named
+from alexnet_cli.torch_insides import kernel_replaced, operator_named, replaced
 from alexnet_cli.tracing.meta.rules import grouped_mm
 
 _PLAIN_DIMS = 4
@@ -123,20 +123,11 @@ def nothing_filled() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def one_sequence_each() -> Iterator[None]:
+def one_sequence_each() -> AbstractContextManager[None]:
     """Let transformers take each row for one sequence, as positions that count up from 0 say.
 
     It compares their values to find out whether rows are packed of several. Without values they count as packed, and
     gives attention a mask, for which kernels differ. Before transformers has been imported this does nothing.
     """
     masks, name = sys.modules.get("transformers.masking_utils"), "find_packed_sequence_indices"
-    plain = getattr(masks, name, None)
-    if masks is None or plain is None:
-        yield
-        return
-    setattr(masks, name, lambda *_, **__: None)
-    try:
-        yield
-    finally:
-        setattr(masks, name, plain)
+    return replaced(masks, **{name: lambda *_, **__: None}) if hasattr(masks, name) else nullcontext()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache, wraps
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from alexnet_cli.torch_insides import (
     is_higher_order,
     kernel_of,
     pretended_device,
+    replaced,
 )
 from alexnet_cli.tracing.meta import elementwise_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta.assumed import Follow
@@ -205,15 +206,9 @@ def _picked_by_tensors(func: Any, device: torch.device, made: Callable[[Tensor, 
     return pick
 
 
-@contextmanager
-def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> Iterator[None]:
+def wrapped_module_call(wrap: Callable[[ModuleCall], ModuleCall]) -> AbstractContextManager[None]:
     """Replace every module call by what `wrap` makes of the original."""
-    original = nn.Module.__call__
-    nn.Module.__call__ = wrap(original)  # type: ignore[method-assign] # put back below
-    try:
-        yield
-    finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
+    return replaced(nn.Module, __call__=wrap(nn.Module.__call__))
 
 
 @lru_cache(maxsize=1024)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet_cli.targets.example import Example
-from alexnet_cli.torch_insides import DisableTorchFunction, FakeResults, buffers_of, no_modes, parameters_of
+from alexnet_cli.torch_insides import DisableTorchFunction, FakeResults, buffers_of, no_modes, parameters_of, replaced
 from alexnet_cli.tracing.meta.checks import MetaChecks
 from alexnet_cli.tracing.options import META
 from alexnet_cli.tracing.recording.calls import Call, call_settings, is_one_row, is_torch_leaf
@@ -188,14 +188,12 @@ class Recorder:
     @contextmanager
     def within(self, module: nn.Module) -> Iterator[None]:
         """Take what runs inside for the work of a module whose forward is run without calling it."""
-        outer = self._current, self._in_function
-        self._current, self._in_function = None, False
         self._stack.append(Call(module, type(module).__name__, self._clock))
         try:
-            yield
+            with replaced(self, _current=None, _in_function=False):
+                yield
         finally:
             self._stack.pop()
-            self._current, self._in_function = outer
 
     def _enter(self, call: Call) -> None:
         if self._stack:

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.errors import UsageError
 from alexnet_cli.tape import Role
 from alexnet_cli.targets.example import mapped
-from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, parameters_of, spare_compiler
+from alexnet_cli.torch_insides import buffers_of, local_tensor, made_state, parameters_of, replaced, spare_compiler
 from alexnet_cli.tracing import quantised_formulas  # noqa: F401 - registers them
 from alexnet_cli.tracing.meta import backward_rules  # noqa: F401 - registers them
 from alexnet_cli.tracing.options import AMP_DTYPES, Only, TrainingStep
@@ -189,7 +189,7 @@ class Step:
             return own
         scores = scores_of(output)
         if not self.labels:
-            with nullcontext() if recorder is None else _off_tape(recorder):
+            with nullcontext() if recorder is None else replaced(recorder, tape=None):  # there before the run
                 self.labels = labels_of(scores, self.how.micro_batches)
         if recorder is not None and recorder.tape is not None:
             recorder.tape.storages.register(self.labels[:1], "input")
@@ -224,16 +224,6 @@ class Step:
             case name:
                 momentum = 0.9 if name == "sgd-momentum" else 0
                 return torch.optim.SGD(groups, lr=0.1, momentum=momentum, foreach=self.how.foreach)
-
-
-@contextmanager
-def _off_tape(recorder: Recorder) -> Iterator[None]:
-    """Let what runs inside not be on the tape: it makes what would be there before the run."""
-    tape, recorder.tape = recorder.tape, None
-    try:
-        yield
-    finally:
-        recorder.tape = tape
 
 
 def micro_batches(forward: Forward, number: int, batch: int | None) -> list[Forward]:

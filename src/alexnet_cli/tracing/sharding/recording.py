@@ -16,6 +16,7 @@ from alexnet_cli.torch_insides import (
     fsdp_collectives_told,
     local_tensor,
     own_modules,
+    replaced,
     storages_resized,
 )
 from alexnet_cli.tracing.recording.calls import Call
@@ -221,12 +222,9 @@ class RankRecorder(Recorder):
     def recording(self) -> Iterator[None]:
         """Watch everything that runs inside, and when FSDP frees and gathers weights."""
         storages = self.rank_tape.storages
-        with storages_resized(storages.resized), fsdp_collectives_told(self._for_unit), super().recording():
-            RankRecorder.watching = self
-            try:
-                yield
-            finally:
-                RankRecorder.watching = None
+        told = fsdp_collectives_told(self._for_unit)
+        with storages_resized(storages.resized), told, super().recording(), replaced(RankRecorder, watching=self):
+            yield
 
     @contextmanager
     def settling(self) -> Iterator[None]:
@@ -237,23 +235,15 @@ class RankRecorder(Recorder):
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Run what the engine adds to a module: its operators are the module's, not functions that its code calls."""
-        outer = self._current, self._in_function
-        self._current, self._in_function = self._stack[-1] if self._stack else None, True
         self._functions += 1  # no part of the function that ran before
-        try:
+        with replaced(self, _current=self._stack[-1] if self._stack else None, _in_function=True):
             yield
-        finally:
-            self._current, self._in_function = outer
 
     @contextmanager
     def _for_unit(self, modules: Sequence[nn.Module]) -> Iterator[None]:
-        tape = self.rank_tape
-        outer, tape.unit = tape.unit, self.units.get(id(modules[0])) if modules else None
-        try:
-            with self.aside():
-                yield
-        finally:
-            tape.unit = outer
+        unit = self.units.get(id(modules[0])) if modules else None
+        with replaced(self.rank_tape, unit=unit), self.aside():
+            yield
 
 
 @contextmanager

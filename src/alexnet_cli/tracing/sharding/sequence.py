@@ -17,7 +17,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 from torch.utils._pytree import tree_map
 
 from alexnet_cli.errors import AlexnetError, UsageError
-from alexnet_cli.torch_insides import ring_attention
+from alexnet_cli.torch_insides import replaced, ring_attention
 from alexnet_cli.tracing.recording.tensors import tensors_in
 
 _HEADS = 4
@@ -113,12 +113,9 @@ def sequences_shared(group: dist.ProcessGroup | None, *, attends: bool = True) -
     if group is None:
         yield
         return
-    shared, plain = _Shared(group), functional.scaled_dot_product_attention
-    vars(functional)[_ATTENTION] = shared  # as torch's own `context_parallel` does it
-    try:
+    shared = _Shared(group)
+    with replaced(functional, **{_ATTENTION: shared}):  # as torch's own `context_parallel` does it
         yield
-    finally:
-        vars(functional)[_ATTENTION] = plain
     if attends and not shared.calls:
         raise UsageError(
             "--cp needs a model that calls torch's scaled_dot_product_attention, and this one does not",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from alexnet_cli.torch_insides import replaced
 from alexnet_cli.tracing.wiring.lines import line_at
 from alexnet_cli.users_code import is_ours, is_users_file
 
@@ -54,13 +55,8 @@ class Making:
             finally:
                 self._inside_train = False
 
-        nn.Module.__init__ = init  # type: ignore[method-assign, assignment] # put back below
-        nn.Module.train = train  # type: ignore[method-assign, assignment] # put back below
-        try:
+        with replaced(nn.Module, __init__=init, train=train):
             yield
-        finally:
-            nn.Module.__init__ = made  # type: ignore[method-assign]
-            nn.Module.train = trained  # type: ignore[method-assign]
 
 
 _is_users_file = cache(is_users_file)  # asked of each frame of each module that is made
