@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
-from alexnet_cli.errors import DeviceError, TargetError, first_line, told
+from alexnet_cli.errors import TargetError, first_line, told
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.subject import Loaded, Subject
 from alexnet_cli.torch_insides import (
@@ -24,7 +24,7 @@ from alexnet_cli.torch_insides import (
     parameters_of,
     tensors_inside,
 )
-from alexnet_cli.tracing.devices import out_of_memory
+from alexnet_cli.tracing.devices import no_memory, out_of_memory
 from alexnet_cli.tracing.meta.constants import moved_to_meta, on_meta
 from alexnet_cli.tracing.meta.stand_ins import nothing_filled
 from alexnet_cli.tracing.options import META, TraceOptions
@@ -61,13 +61,11 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
         with on_meta(device) if device.type == META else device, imports_unwatched(), nothing_filled(), _answered():
             return subject.load()
     except TargetError as error:
-        if error.__cause__ is not None and out_of_memory(error.__cause__):
-            raise DeviceError(f"out of memory on {device}", "--device meta allocates nothing") from error.__cause__
         cause = error.__cause__
-        if (
-            device.type != META or cause is None or "overflow" in str(cause)
-        ):  # it would be refused again, or is too large
-            raise
+        if cause is not None and out_of_memory(cause):
+            raise no_memory(device) from cause
+        if device.type != META or cause is None or "overflow" in str(cause):
+            raise  # it would be refused again, or is too large
         loaded = subject.load()
         notify(f"the model was built on the CPU, as it cannot be built on meta: {error.message}")
         return loaded

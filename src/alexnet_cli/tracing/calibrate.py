@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from alexnet_cli.timing import Bandwidth, Calibration
-from alexnet_cli.tracing.clock import synchronizer
-from alexnet_cli.tracing.devices import device_name, out_of_memory
+from alexnet_cli.tracing.devices import device_name, out_of_memory, synchronizer
 
 _DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 _SIDES = {"cpu": (256, 512, 1024, 2048), "other": (2048, 4096, 8192)}
@@ -35,10 +34,10 @@ def calibrate(device: torch.device, tell: Callable[[str], None]) -> Calibration:
     kind = "cpu" if device.type == "cpu" else "other"
     peaks = {}
     for dtype in _DTYPES:
-        tell(str(dtype).removeprefix("torch."))
-        best = _peak(_SIDES[kind], dtype, device)
-        if best:
-            peaks[str(dtype).removeprefix("torch.")] = best
+        name = str(dtype).removeprefix("torch.")
+        tell(name)
+        if best := _peak(_SIDES[kind], dtype, device):
+            peaks[name] = best
     bandwidths = []
     for footprint in _FOOTPRINTS[kind]:
         tell(f"{footprint:,} bytes")

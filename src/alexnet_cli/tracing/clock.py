@@ -19,7 +19,7 @@ from alexnet_cli.tape import Tape
 from alexnet_cli.timing import Allocated, Captured, Compiled, Pass, Passes
 from alexnet_cli.torch_insides import imports_unwatched
 from alexnet_cli.tracing.compiling import CompiledRun, compiled_run
-from alexnet_cli.tracing.devices import device_name
+from alexnet_cli.tracing.devices import device_name, synchronizer, timed
 from alexnet_cli.tracing.events import RUN, Event, by_run, highest, pass_of, profiled, steps_of
 from alexnet_cli.tracing.recording.conditions import calm_collector, plain_kernels
 from alexnet_cli.tracing.recording.losses import loss_of
@@ -157,29 +157,14 @@ class _Replayed:
         self.replay = captured(stopwatch.once, stopwatch.run.model, device)
         self.synchronize()
         self.first = perf_counter() - start
-        self._one()  # the first replay uploads the graph
+        timed(self.replay, self.synchronize)  # the first replay uploads the graph
         self.seconds: list[float] = []
 
     def repeat(self, runs: int) -> None:
-        self.seconds += [self._one() for _ in range(runs)]
-
-    def _one(self) -> float:
-        self.synchronize()
-        start = perf_counter()
-        self.replay()
-        self.synchronize()
-        return perf_counter() - start
+        self.seconds += [timed(self.replay, self.synchronize) for _ in range(runs)]
 
     def told(self) -> Captured:
         return Captured(self.first, tuple(self.seconds))
-
-
-def synchronizer(device: torch.device) -> Callable[[], None]:
-    """Return what waits until a device has done all that it was asked to."""
-    if device.type == "cpu":
-        return lambda: None
-    wait: Callable[[], None] = getattr(torch, device.type).synchronize
-    return wait
 
 
 def _is_enough(whole: list[float], spent: float, budget: float) -> bool:

@@ -24,7 +24,7 @@ class CompiledRun:
     """A run whose model torch compiles when it first runs; `before` is how much it had compiled until then."""
 
     run: Forward | Step
-    before: tuple[int, int] | None
+    before: tuple[int, int]
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
@@ -52,9 +52,7 @@ class CompiledRun:
     def graphs(self) -> tuple[int | None, int | None]:
         """Return how many graphs were compiled, and at how many places one ended; None if torch does not tell."""
         now = compiled_graphs()
-        if now is None or self.before is None:
-            return None, None
-        return now[0] - self.before[0], now[1] - self.before[1]
+        return (None, None) if now is None else (now[0] - self.before[0], now[1] - self.before[1])
 
 
 @contextmanager
@@ -80,6 +78,6 @@ def compiled_run(run: Forward | Step) -> CompiledRun:
     with _without_torchs_warnings():
         torch.compiler.reset()
         compiled = cast("nn.Module", torch.compile(run.model, dynamic=False, backend=BACKEND))
-    if isinstance(run, Forward):
-        return CompiledRun(replace(run, model=compiled), compiled_graphs() or (0, 0))
-    return CompiledRun(replace(run, forward=replace(run.forward, model=compiled)), compiled_graphs() or (0, 0))
+    is_step = isinstance(run, Step)
+    changed = replace(run, forward=replace(run.forward, model=compiled)) if is_step else replace(run, model=compiled)
+    return CompiledRun(changed, compiled_graphs() or (0, 0))

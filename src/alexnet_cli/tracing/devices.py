@@ -7,8 +7,10 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -67,6 +69,11 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
+def no_memory(device: object) -> DeviceError:
+    """Return the error of a run that takes more memory than there is on a device."""
+    return DeviceError(f"out of memory on {device}", "--device meta allocates nothing")
+
+
 def device_name(device: torch.device) -> str:
     """Return the name of the device that a model runs on."""
     if device.type in ("cuda", "xpu"):
@@ -83,19 +90,27 @@ def measure(forward: Callable[[], object], device: torch.device, resident_bytes:
     if device.type in ("cuda", "xpu"):
         backend = getattr(torch, device.type)
         backend.reset_peak_memory_stats(device)
-        seconds = _seconds(forward, lambda: backend.synchronize(device))
+        seconds = timed(forward, synchronizer(device))
         return Measured(device_name(device), int(backend.max_memory_allocated(device)), seconds)
-    if device.type == "mps":
-        return Measured(device_name(device), None, _seconds(forward, torch.mps.synchronize))
-    seconds = _seconds(forward, lambda: None)
-    peak = _cpu_peak(forward)
+    seconds = timed(forward, synchronizer(device))
+    peak = _cpu_peak(forward) if device.type == "cpu" else None
     return Measured(device_name(device), None if peak is None else resident_bytes + peak, seconds)
 
 
-def _seconds(forward: Callable[[], object], synchronize: Callable[[], None]) -> float:
+def synchronizer(device: torch.device) -> Callable[[], None]:
+    """Return what waits until a device has done all that it was asked to."""
+    if device.type == "cpu":
+        return lambda: None
+    if device.type == "mps":
+        return torch.mps.synchronize
+    return partial(getattr(torch, device.type).synchronize, device)
+
+
+def timed(work: Callable[[], object], synchronize: Callable[[], None]) -> float:
+    """Return the seconds that some work takes on a device."""
     synchronize()
     start = time.perf_counter()
-    forward()
+    work()
     synchronize()
     return time.perf_counter() - start
 
@@ -107,17 +122,10 @@ def _cpu_peak(forward: Callable[[], object]) -> int | None:
     with quiet_profiler(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         forward()
     events = raw_events(profiler)
-    return None if events is None else peak_of(events)
-
-
-def peak_of(events: Any) -> int:
-    """Return the highest running sum of allocations and frees among a profiler's events."""
-    live = peak = 0
+    if events is None:
+        return None
     memory = ((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
-    for _, change in sorted(memory, key=lambda event: event[0]):
-        live += change
-        peak = max(peak, live)
-    return peak
+    return max(accumulate((change for _, change in sorted(memory, key=itemgetter(0))), initial=0))
 
 
 @contextmanager

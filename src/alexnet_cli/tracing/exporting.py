@@ -26,6 +26,7 @@ from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.options import TraceOptions
+from alexnet_cli.tracing.recording.conditions import no_fast_path
 from alexnet_cli.tracing.trace import SEED
 from alexnet_cli.tracing.undisturbed import undisturbed
 
@@ -98,13 +99,8 @@ def _zeros(model: nn.Module) -> dict[str, int]:
 
 
 def _program(given: Exportable) -> torch.export.ExportedProgram:
-    """Export with attention as the operators that it is in Python."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
+    with no_fast_path():
         return torch.export.export(given.model, given.args, given.kwargs, strict=False)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _pt2(given: Exportable, path: Path) -> None:

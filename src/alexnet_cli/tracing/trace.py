@@ -11,14 +11,14 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from torch import nn
 
-from alexnet_cli.errors import AlexnetError, DeviceError, NeedsValuesError, TargetError, UsageError, first_line, told
+from alexnet_cli.errors import AlexnetError, NeedsValuesError, TargetError, UsageError, first_line, told
 from alexnet_cli.report import Measured, Model, Report, Run, Served
 from alexnet_cli.report_json import generator
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.timing import Passes
 from alexnet_cli.torch_insides import fake_tensor_mode
 from alexnet_cli.tracing.build import Notify, build
-from alexnet_cli.tracing.devices import measure, out_of_memory, require_device
+from alexnet_cli.tracing.devices import measure, no_memory, out_of_memory, require_device
 from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.context import by_name, text_of
 from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, model_dtype
@@ -69,8 +69,7 @@ def trace(subject: Subject, options: TraceOptions, notify: Notify) -> Report:
             raise too_deep() from error
         except Exception as error:
             if out_of_memory(error):
-                hint = "--device meta allocates nothing"
-                raise DeviceError(f"out of memory on {options.device}", hint) from error
+                raise no_memory(options.device) from error
             hint = users_frames(error) or "--traceback shows where"
             raise TargetError(f"{subject.target} cannot be inspected: {told(error)}", hint) from error
 
@@ -119,7 +118,7 @@ def _trace_with_room(device: torch.device, trial: Trial, notify: Notify) -> tupl
         if not out_of_memory(error):
             raise
         if not trial.search_on(error):
-            raise DeviceError(f"out of memory on {device}", "--device meta allocates nothing") from error
+            raise no_memory(device) from error
     return _trace_with_room(device, trial, notify)
 
 
@@ -269,10 +268,7 @@ def _run_of(
     return Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, complete, measured, served)
 
 
-def _measure(forward: Forward, device: torch.device) -> Measured | None:
-    if device.type == META:
-        return None
-
+def _measure(forward: Forward, device: torch.device) -> Measured:
     def run() -> None:
         with torch.no_grad():
             forward()

@@ -51,12 +51,18 @@ def calm_collector() -> Iterator[None]:
 @contextmanager
 def plain_kernels() -> Iterator[None]:
     """Run attention and compiled code operator by operator, instead of in fused kernels that hide the work."""
+    stance = torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext()
+    with stance, no_fast_path(), flex_attention_written_out():
+        yield
+
+
+@contextmanager
+def no_fast_path() -> Iterator[None]:
+    """Run torch's attention and transformer layers as the operators that they are in Python."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        stance = torch.compiler.set_stance("force_eager") if compiler_is_loaded() else nullcontext()
-        with stance, flex_attention_written_out():
-            yield
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
 
