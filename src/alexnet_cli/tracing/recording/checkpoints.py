@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from alexnet_cli.errors import UsageError
 from alexnet_cli.torch_insides import own_modules
 from alexnet_cli.tracing.options import Block
+from alexnet_cli.tracing.recording.adapters import module_of
 from alexnet_cli.tracing.recording.recorder import Recorder
 from alexnet_cli.tracing.recording.tensors import tensors_in
 
@@ -50,12 +51,12 @@ class Checkpoints:
                 config.use_cache = True
 
     def _apply(self, paths: Block) -> nn.Module:
-        parts = [self._module(path) for path in paths]
+        parts = [module_of(self.model, path) for path in paths]
         if len(parts) == 1:
             [module] = parts
             module.forward = self._again(module.forward, module)
             return module
-        parent = self._module(paths[0].rpartition(".")[0])
+        parent = module_of(self.model, paths[0].rpartition(".")[0])
         if type(parent).forward is not nn.Sequential.forward:
             raise UsageError(f"{', '.join(paths)} are not run one after the other by an nn.Sequential")
         before = vars(parent).get("forward")
@@ -63,12 +64,6 @@ class Checkpoints:
         steps = before.steps if isinstance(before, _Sliced) else plain
         parent.forward = _Sliced(steps, parts, self._again(_in_turn(parts), parent))
         return parent
-
-    def _module(self, path: str) -> nn.Module:
-        try:
-            return self.model.get_submodule(path)
-        except AttributeError as error:
-            raise UsageError(f"the model has no {path}") from error
 
     def _again(self, forward: Callable[..., Any], module: nn.Module) -> Callable[..., Any]:
         def inside(*args: Any, **kwargs: Any) -> Any:

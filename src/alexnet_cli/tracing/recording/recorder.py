@@ -32,8 +32,6 @@ from alexnet_cli.tracing.recording.taping import Place, TapeRecorder
 from alexnet_cli.tracing.recording.tensors import bytes_of, shapes_of_arguments, storage_of, tensors_in
 from alexnet_cli.tracing.underway import under_way
 
-_NOT_BORN_HERE = -1
-
 
 class Recorder:
     """Records one forward. Use `recording()` around it, then read `root`, `failed` and `touched`.
@@ -106,6 +104,12 @@ class Recorder:
         if self.checks is not None:
             with no_modes():  # between the parts of a run it would be recorded
                 self.checks.feed(model, args, kwargs, given)
+
+    def beside(self, model: nn.Module | None = None, *, taping: bool = False) -> Recorder:
+        """Return a recorder for what is no part of this run, under the same rules for shapes and values."""
+        other = Recorder(self.device, model, taping=taping)
+        other.checks = self.checks
+        return other
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -287,7 +291,7 @@ class Recorder:
         allocated: dict[int, int] = {}
         for tensor in made:
             storage = storage_of(tensor)
-            if self._births.get(storage, _NOT_BORN_HERE) > call.started:
+            if self._births.get(storage, -1) > call.started:
                 allocated[storage] = bytes_of(tensor)
             elif storage in call.mutated:
                 call.in_place = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +101,7 @@ class Step:
         lazy = any(is_lazy(parameter) for parameter in self.model.parameters())
         optimizer = None if lazy else self.optimizer()
         if lazy:
-            with self._unwatched(recorder):
+            with recorder.beside().recording():
                 optimizer = self._first_step(recorder.device)
         tape = recorder.tape
         whole = tape is not None and not self.how.checkpoint and len(parts) == 1 and self.only is None
@@ -135,7 +135,7 @@ class Step:
     def _update(self, optimizer: torch.optim.Optimizer, recorder: Recorder, *, lazy: bool) -> None:
         """Update the parameters, with the state that was there before, as this is not the first step."""
         if not lazy and self.how.optimizer != "sgd":
-            with self._unwatched(recorder):
+            with recorder.beside().recording():
                 make_state(optimizer)
         tape = recorder.tape
         if tape is not None:
@@ -143,14 +143,6 @@ class Step:
             tape.phase = "optimizer"
         with recorder.recording():
             update(optimizer)
-
-    @contextmanager
-    def _unwatched(self, recorder: Recorder) -> Iterator[None]:
-        """Run what is no part of the step, with shape rules that spare imports."""
-        unwatched = Recorder(recorder.device)
-        unwatched.checks = recorder.checks
-        with unwatched.recording():
-            yield
 
     def _first_step(self, device: torch.device) -> torch.optim.Optimizer | None:
         """Run a whole step, which gives lazy layers their parameters."""

@@ -44,7 +44,8 @@ class Serve:
             call = self.forward
         state: dict[str, Any] = {}
         if self.text is not None and self.how.part == "decode" and self.how.context != 1:
-            output = _unrecorded(call, recorder)
+            with torch.no_grad(), recorder.beside().recording():
+                output = call()
             state = state_of(output, call)
             if not state:
                 raise _no_cache(model)
@@ -57,14 +58,6 @@ class Serve:
 
 def _named(forward: Forward) -> dict[str, Any]:
     return {**dict(zip(argument_names(forward.model), forward.args, strict=False)), **forward.kwargs}
-
-
-def _unrecorded(call: Forward, recorder: Recorder) -> Any:
-    """Run the prompt as it would be run, under the same rules for shapes and values."""
-    before = Recorder(recorder.device)
-    before.checks = recorder.checks
-    with torch.no_grad(), before.recording():
-        return call()
 
 
 def state_of(output: Any, call: Forward) -> dict[str, Any]:

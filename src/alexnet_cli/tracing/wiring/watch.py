@@ -87,9 +87,7 @@ class Watch:
         if not larger:
             return ()
         found = {name: (held, held.bytes, _line_of(held, tape)) for name, held in larger.items()}
-        again = Recorder(recorder.device)
-        again.checks = recorder.checks
-        with _whatever_it_raises(), again.recording():
+        with _whatever_it_raises(), recorder.beside().recording():
             self.again()
         twice = held_by(self.model)
         return tuple(
@@ -104,8 +102,7 @@ class Watch:
         if not any(is_modal(draft) and is_called_as_function(draft) for draft in tape.drafts):
             return found
         before = {id(module): module.training for module in self.model.modules()}
-        evaluated = Recorder(recorder.device, self.model, taping=True)
-        evaluated.checks = recorder.checks
+        evaluated = recorder.beside(self.model, taping=True)
         if evaluated.tape is None:
             return found
         evaluated.tape.lines = Lines(self.below)
