@@ -185,15 +185,16 @@ class Step:
                 self.labels = labels_of(scores, self.how.micro_batches)
         if recorder is not None and recorder.tape is not None:
             recorder.tape.storages.register(self.labels[:1], "input")
-        with self._mixed(scores.device):
+        with self.mixed(scores.device):
             return cross_entropy(scores, self.labels[at])
 
     def run_forward(self, device: torch.device) -> Any:
         """Run the model, under autocast if it is trained in mixed precision."""
-        with self._mixed(device):
+        with self.mixed(device):
             return self.forward()
 
-    def _mixed(self, device: torch.device) -> AbstractContextManager[object]:
+    def mixed(self, device: torch.device) -> AbstractContextManager[object]:
+        """Return autocast if the model is trained in mixed precision, else what does nothing."""
         amp = self.how.amp
         return nullcontext() if amp is None else torch.autocast(device.type, getattr(torch, AMP_DTYPES[amp]))
 

@@ -22,7 +22,8 @@ _KINDS: dict[str, CollectiveKind] = {
     "send": "send",
     "recv": "recv",
 }
-_PLAIN, _FUNCTIONAL = "c10d::", "_c10d_functional::"
+_IN_PLACE = "c10d"
+_NAMESPACES = (_IN_PLACE, "_c10d_functional")
 _MADE_ELSEWHERE = ("output_tensor", "output_tensors", "output", "outputs", "out")
 """Arguments of in-place collectives that receive what they make."""
 
@@ -68,13 +69,11 @@ def _to_one(sizes: object) -> bool:
 
 def kind_of(name: str) -> CollectiveKind | None:
     """Return what a collective operator does, None for any other operator."""
-    for namespace in (_PLAIN, _FUNCTIONAL):
-        if name.startswith(namespace):
-            plain = name.removeprefix(namespace).lstrip("_")
-            return next((kind for prefix, kind in _KINDS.items() if plain.startswith(prefix)), None)
-    return None
+    namespace, _, plain = name.rpartition("::")
+    kinds = _KINDS.items() if namespace in _NAMESPACES else ()
+    return next((kind for prefix, kind in kinds if plain.lstrip("_").startswith(prefix)), None)
 
 
 def is_in_place(name: str) -> bool:
     """Tell whether a collective writes to tensors that it is given, which then are there to be sent or received."""
-    return name.startswith(_PLAIN)
+    return name.startswith(f"{_IN_PLACE}::")

@@ -5,7 +5,7 @@ The order is that of torch's own examples: checkpoints innermost, then tensor pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -84,10 +84,9 @@ def _fully_sharded(
 ) -> Iterator[tuple[nn.Module, Iterable[nn.Module]]]:
     """Shard the blocks one by one and the rest as one; yield each unit with the modules in it."""
     names = ("ddp", "fsdp") if layout.ddp > 1 else ("fsdp",)
+    # torch's default is to reshard all units but the root
+    kept: dict[str, Any] = {} if layout.reshard is True else {"reshard_after_forward": layout.reshard}
     for unit in (*reversed(list(blocks)), model):  # those inside others first
-        kept: dict[str, Any] = (
-            {} if layout.reshard is True else {"reshard_after_forward": layout.reshard}
-        )  # torch treats the root apart
         fully_shard(unit, mesh=mesh[names], mp_policy=_precision(amp), **kept)
         yield unit, unit.modules()
 
@@ -126,15 +125,7 @@ def _mark_hooks(model: nn.Module, before: Mapping[int, list[set[int]]]) -> None:
     for module in model.modules():
         for hooks, known in zip(hooks_of(module), before.get(id(module), [set(), set()]), strict=True):
             for number in hooks.keys() - known:
-                hooks[number] = _aside(hooks[number])
-
-
-def _aside(hook: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with aside():
-            return hook(*args, **kwargs)
-
-    return run
+                hooks[number] = aside()(hooks[number])
 
 
 Places = list[tuple[nn.Module, str]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +16,13 @@ from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGP
 from alexnet_cli.errors import UsageError, told
 from alexnet_cli.rank import Layout
 from alexnet_cli.tape import Phase
-from alexnet_cli.torch_insides import (
-    DisableTorchFunction,
-    actions_told,
-    pipeline_stages_know_shapes,
-    prepare_pipeline_stages,
-)
-from alexnet_cli.tracing.options import AMP_DTYPES
+from alexnet_cli.torch_insides import actions_told, pipeline_stages_know_shapes, prepare_pipeline_stages
 from alexnet_cli.tracing.recording.losses import loss_of
-from alexnet_cli.tracing.recording.runs import Step, held, update
-from alexnet_cli.tracing.recording.tensors import tensors_in
+from alexnet_cli.tracing.recording.runs import Step
 from alexnet_cli.tracing.sharding.chain import Looks
-from alexnet_cli.tracing.sharding.interleaved import Turn, turns_of
+from alexnet_cli.tracing.sharding.interleaved import turns_of
 from alexnet_cli.tracing.sharding.recording import RankRecorder
-from alexnet_cli.tracing.sharding.step import own_all, own_gradients
+from alexnet_cli.tracing.sharding.step import begin_step, end_step
 
 _SINGLE = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
 
@@ -117,25 +109,19 @@ class PipelineRun:
         """
         optimizer = self.step.optimizer() if self.trained else None
         short.settle(new_recorder(), optimizer)
-        stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
-        schedule = self._schedule(stages)
+        schedule, stages = self._scheduled()
         prepare_pipeline_stages(schedule, stages)
         recorder = new_recorder()
-        tape = recorder.rank_tape
-        state = {} if optimizer is None else optimizer.state
-        buffers = [buffer for stage in stages for buffer in stage.buffers_to_receive()]
         given = self.step.forward.given if self.stage == 0 else []
-        tape.begin(given, {**held(self.whole), "optimizer": tensors_in(list(state.values()))})
-        tape.receives_into(buffers)
-        own_all(tape, self.whole, state)
+        begin_step(recorder.rank_tape, given, self.whole, optimizer)
+        recorder.rank_tape.receives_into([buffer for stage in stages for buffer in stage.buffers_to_receive()])
         with recorder.recording():
             self._run(schedule, stages, optimizer, recorder)
         return recorder
 
     def settle(self, recorder: RankRecorder, optimizer: torch.optim.Optimizer | None) -> None:
         """Run a step unseen: FSDP learns in which order its units are used, and the optimiser makes its state."""
-        stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
-        schedule = self._schedule(stages)
+        schedule, stages = self._scheduled()
         with recorder.settling():
             self._run(schedule, stages, optimizer, recorder)
 
@@ -155,9 +141,12 @@ class PipelineRun:
             group=self.group,
         )
 
-    def _schedule(self, stages: list[_Stage]) -> Any:
+    def _scheduled(self) -> tuple[Any, list[_Stage]]:
+        """Return torch's schedule, and this rank's stages in it."""
+        stages = [self._stage(at, part) for at, part in enumerate(self.parts)]
+        interleaved = self.layout.schedule == "interleaved"
         try:
-            if self.layout.schedule == "interleaved":
+            if interleaved:
                 schedule: Any = ScheduleInterleaved1F1B(list(stages), self.layout.micro_batches, loss_fn=_loss)
             else:
                 loss = _loss if self.trained else None
@@ -167,39 +156,31 @@ class PipelineRun:
                 f"torch's schedule refuses {self.layout.micro_batches} micro-batches: {told(error)}"
             ) from error
         pipeline_stages_know_shapes(schedule, stages)
-        if self.layout.schedule == "interleaved":
+        if interleaved:
             turns = turns_of(self.layout, self.stage)
-            actions_told(schedule, lambda at: self._begin(stages[0].recorder, turns[at]))
-        return schedule
 
-    @staticmethod
-    def _begin(recorder: RankRecorder | None, turn: Turn) -> None:
-        if recorder is not None:
-            recorder.rank_tape.begin_pass(turn.phase, turn.micro_batch, turn.sort)
+            def begin(at: int) -> None:
+                recorder, turn = stages[0].recorder, turns[at]
+                if recorder is not None:
+                    recorder.rank_tape.begin_pass(turn.phase, turn.micro_batch, turn.sort)
+
+            actions_told(schedule, begin)
+        return schedule, stages
 
     def _run(
         self, schedule: Any, stages: list[_Stage], optimizer: torch.optim.Optimizer | None, recorder: RankRecorder
     ) -> None:
         for stage in stages:
             stage.recorder, stage.told = recorder, self.layout.schedule == "interleaved"
-        amp = self.step.how.amp
         forward = self.step.forward
         args, kwargs = (forward.args, forward.kwargs) if self.stage == 0 else ([], {})
         last = self.stage == self.layout.pp - 1
         quiet = {"return_outputs": False} if "return_outputs" in inspect.signature(schedule.step).parameters else {}
         target = {"target": torch.zeros(1).expand(self.layout.micro_batches)} if last and self.trained else {}
-        autocast = nullcontext() if amp is None else torch.autocast("cpu", getattr(torch, AMP_DTYPES[amp]))
-        with autocast, torch.set_grad_enabled(self.trained):
+        with self.step.mixed(recorder.device), torch.set_grad_enabled(self.trained):
             schedule.step(*args, **kwargs, **target, **quiet)
-        if not self.trained:
-            return
-        with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
-            for module in self.whole.modules():
-                own_gradients(recorder.rank_tape, module)
-        recorder.rank_tape.phase = "optimizer"
-        if optimizer is not None:
-            update(optimizer)
-        self.whole.zero_grad(set_to_none=True)
+        if self.trained:
+            end_step(recorder.rank_tape, self.whole, optimizer)
 
 
 def _empty(looks: Looks) -> Tensor:

@@ -34,8 +34,7 @@ from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.pipeline import Part, PipelineRun, micro_batches_of
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder
-from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
-from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
+from alexnet_cli.tracing.sharding.sequence import part_of, sequence_length, sequences_shared
 from alexnet_cli.tracing.sharding.shortened import of_blocks
 from alexnet_cli.tracing.sharding.stages import stage_forward, staged
 from alexnet_cli.tracing.sharding.trace import rank_of, report_of, running
@@ -114,10 +113,6 @@ def _built(subject: Subject, options: TraceOptions, notify: Notify) -> nn.Module
     return model
 
 
-def _silent(_: str) -> None:
-    """Drop notes that the first building of the model gave already."""
-
-
 def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Parallel, notify: Notify) -> _Cut:
     given_memory(model)
     fed = feed(model, _CPU, Trial(subject, options), notify)
@@ -126,7 +121,7 @@ def _cut(model: nn.Module, subject: Subject, options: TraceOptions, how: Paralle
         args, kwargs = part_of(fed.args, fed.kwargs, how.layout.cp)
         fed = replace(fed, args=args, kwargs=kwargs)
     if how.layout.sp:
-        check_sequence(fed.args, fed.kwargs, how.layout.tp)
+        sequence_length(fed.args, fed.kwargs, "--sp", how.layout.tp, "tensor parallel ranks")
     amp = None if options.step is None or options.step.amp is None else getattr(torch, AMP_DTYPES[options.step.amp])
     by_engine = amp is not None and how.layout.shards > 1
     args, kwargs = _first_of(fed, share)
@@ -170,7 +165,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mo
     by_engine = step.amp if layout.shards > 1 else None
     spreads = []
     for span in cut.spans:
-        model = _built(subject, options, _silent)
+        model = _built(subject, options, lambda _: None)  # the first building gave the notes already
         plan = plan_for(model, how) if layout.tp > 1 else None
         blocks = staged(model, cut.chain, span)
         ends = cut.chain.blocks[0] if span.first else None  # the plan says how it takes what a stage may end with

@@ -25,16 +25,19 @@ _HALVES = 2
 _ATTENTION = "scaled_dot_product_attention"
 
 
-def sequence_length(args: Any, kwargs: Any, option: str) -> int:
+def sequence_length(args: Any, kwargs: Any, option: str, ranks: int, kind: str = "ranks") -> int:
     """Return the length of the sequences: the second axis of the first tensor that has one.
 
     Raises:
-        UsageError: none has; `option` names what needs it.
+        UsageError: none has, which `option` needs, or it does not divide among the ranks of that `kind`.
     """
     length = next((tensor.shape[1] for tensor in tensors_in([args, kwargs]) if tensor.dim() > 1), None)
     if length is None:
         said = f"{option} needs sequences, and no input has a second axis"
         raise UsageError(said, "inputs begin with batch and sequence")
+    if length % ranks:
+        said = f"a sequence of {length} does not divide among {ranks} {kind}"
+        raise UsageError(said, f"choose a length that {ranks} divides")
     return length
 
 
@@ -47,11 +50,7 @@ def part_of(args: list[Any], kwargs: dict[str, Any], ranks: int) -> tuple[list[A
     Raises:
         UsageError: there is no sequence, or it does not divide.
     """
-    length = sequence_length(args, kwargs, "--cp")
-    if length % ranks:
-        raise UsageError(
-            f"a sequence of {length} does not divide among {ranks} ranks", f"choose a length that {ranks} divides"
-        )
+    length = sequence_length(args, kwargs, "--cp", ranks)
     part = length // ranks
 
     def cut(value: Any) -> Any:

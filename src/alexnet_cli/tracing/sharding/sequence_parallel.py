@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import signature
-from typing import Any
 
 from torch import nn
 from torch.distributed.tensor import Replicate, Shard
@@ -24,7 +23,6 @@ from torch.distributed.tensor.parallel import (
 
 from alexnet_cli.errors import UsageError
 from alexnet_cli.torch_insides import own_parameters
-from alexnet_cli.tracing.sharding.sequence import sequence_length
 
 _GIVEN = "hidden_states"
 """What transformers' blocks call the attention's input."""
@@ -64,16 +62,6 @@ def sequence_parallel(model: nn.Module, plan: Mapping[str, str]) -> dict[str, Pa
                 f"{path or 'the model itself'} ({type(module).__name__}) is no norm, and its tp_plan is without it"
             )
     return found
-
-
-def check_sequence(args: Any, kwargs: Any, ranks: int) -> None:
-    """Raise `UsageError` if sequences do not divide among the ranks."""
-    length = sequence_length(args, kwargs, "--sp")
-    if length % ranks:
-        raise UsageError(
-            f"a sequence of {length} does not divide among {ranks} tensor parallel ranks",
-            f"choose a length that {ranks} divides",
-        )
 
 
 def _unknown(why: str) -> UsageError:

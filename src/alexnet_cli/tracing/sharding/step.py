@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from alexnet_cli.torch_insides import DisableTorchFunction, local_tensor, own_buffers, own_parameters
@@ -45,10 +45,7 @@ class RankStep:
         if self.replicated is not None and arrivals is not None:
             self.step.forward.model = self.replicated(arrivals)
         recorder = new_recorder()
-        tape = recorder.rank_tape
-        state = {} if optimizer is None else optimizer.state
-        tape.begin(self.step.forward.given, {**held(self.model), "optimizer": tensors_in(list(state.values()))})
-        own_all(tape, self.model, state)
+        begin_step(recorder.rank_tape, self.step.forward.given, self.model, optimizer)
         with recorder.recording():
             self._run(recorder, optimizer)
         return recorder
@@ -65,17 +62,15 @@ class RankStep:
             loss = loss_of(output)
         tape.phase = "backward"
         loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
-            for module in self.model.modules():
-                own_gradients(tape, module)
-        tape.phase = "optimizer"
-        if optimizer is not None:
-            update(optimizer)
-        self.model.zero_grad(set_to_none=True)
+        end_step(tape, self.model, optimizer)
 
 
-def own_all(tape: RankTape, model: nn.Module, state: Any) -> None:
-    """Tell the tape which module each weight, buffer and optimiser state belongs to."""
+def begin_step(
+    tape: RankTape, given: Iterable[Tensor], model: nn.Module, optimizer: torch.optim.Optimizer | None
+) -> None:
+    """Register what exists before a step, and which module each weight, buffer and optimiser state belongs to."""
+    state: Any = {} if optimizer is None else optimizer.state
+    tape.begin(given, {**held(model), "optimizer": tensors_in(list(state.values()))})
     for module in model.modules():
         for parameter in own_parameters(module).values():
             if parameter is not None:
@@ -83,9 +78,15 @@ def own_all(tape: RankTape, model: nn.Module, state: Any) -> None:
         tape.own(module, [buffer for buffer in own_buffers(module).values() if buffer is not None])
 
 
-def own_gradients(tape: RankTape, module: nn.Module) -> None:
-    """Tell the tape that the gradients of a module's own parameters are, and whose."""
-    held = [parameter.grad for parameter in own_parameters(module).values() if parameter is not None]
-    gradients = [local_tensor(gradient) for gradient in held if gradient is not None]
-    tape.storages.claim(gradients, "gradient")
-    tape.own(module, gradients)
+def end_step(tape: RankTape, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+    """Tell the tape which gradients a backward has made, and whose; then update, and let go of them."""
+    with DisableTorchFunction():  # the recorder's function mode would take looking at a tensor for a call
+        for module in model.modules():
+            made = [parameter.grad for parameter in own_parameters(module).values() if parameter is not None]
+            gradients = [local_tensor(gradient) for gradient in made if gradient is not None]
+            tape.storages.claim(gradients, "gradient")
+            tape.own(module, gradients)
+    tape.phase = "optimizer"
+    if optimizer is not None:
+        update(optimizer)
+    model.zero_grad(set_to_none=True)

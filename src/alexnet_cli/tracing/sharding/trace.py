@@ -35,8 +35,7 @@ from alexnet_cli.tracing.sharding.parallel import Spread, given_memory, spread
 from alexnet_cli.tracing.sharding.plans import plan_for
 from alexnet_cli.tracing.sharding.recording import RankRecorder, RankTape
 from alexnet_cli.tracing.sharding.replicas import replicated
-from alexnet_cli.tracing.sharding.sequence import part_of, sequences_shared
-from alexnet_cli.tracing.sharding.sequence_parallel import check_sequence
+from alexnet_cli.tracing.sharding.sequence import part_of, sequence_length, sequences_shared
 from alexnet_cli.tracing.sharding.shortened import shorten
 from alexnet_cli.tracing.sharding.step import RankStep
 from alexnet_cli.tracing.undisturbed import undisturbed
@@ -113,7 +112,7 @@ def _trace(subject: Subject, options: TraceOptions, how: Parallel, notify: Notif
         groups = groups_of(mesh, how.layout, ranks, sequence)
         args, kwargs = (fed.args, fed.kwargs) if sequence is None else part_of(fed.args, fed.kwargs, how.layout.cp)
         if how.layout.sp:
-            check_sequence(args, kwargs, how.layout.tp)
+            sequence_length(args, kwargs, "--sp", how.layout.tp, "tensor parallel ranks")
         forward = Forward(model, args, kwargs)
         trained = step or TrainingStep("none")
         autocast = replace(trained, amp=None) if by_engine else trained
