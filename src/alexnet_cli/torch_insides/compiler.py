@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -42,16 +41,8 @@ class _ImportedWithoutModes(MetaPathFinder):
         spec = PathFinder.find_spec(name, path, target) if name == _COMPILER else None
         loader: Any = spec and spec.loader
         if loader is not None:
-            loader.exec_module = self._without_modes(loader.exec_module)
+            loader.exec_module = no_modes()(loader.exec_module)
         return spec
-
-    @staticmethod
-    def _without_modes(execute: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
-        def run(module: ModuleType) -> None:
-            with no_modes():
-                execute(module)
-
-        return run
 
 
 @contextmanager

@@ -110,13 +110,11 @@ class _Fitting:
 
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
-        layers = [module for module in self.model.modules() if isinstance(module, Fixed)]
-        hooks = [layer.register_forward_pre_hook(self._meet, with_kwargs=True) for layer in layers]
-        try:
+        with ExitStack() as hooks:
+            for module in self.model.modules():
+                if isinstance(module, Fixed):
+                    hooks.enter_context(module.register_forward_pre_hook(self._meet, with_kwargs=True))
             yield
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _meet(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
         """Resize a layer to fit its input, just before it runs."""

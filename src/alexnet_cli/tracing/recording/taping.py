@@ -41,6 +41,11 @@ class Place(NamedTuple):
     function: int | None
     call: int | None = None
 
+    def row(self, row_of: Callable[[Call], int | None]) -> int | None:
+        """Return the row of the work, or else that of the module; `row_of` maps a call to its row."""
+        own = row_of(self.worker) if self.worker is not None else None
+        return own if own is not None or self.module is None else row_of(self.module)
+
 
 _NOWHERE = Place(None, None, None)
 
@@ -173,18 +178,13 @@ class TapeRecorder:
 
     def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
         """Return the tape; `row_of` maps a call to its row, None if it has none of its own."""
-
-        def row(place: Place) -> int | None:
-            own = row_of(place.worker) if place.worker is not None else None
-            return own if own is not None or place.module is None else row_of(place.module)
-
         self._accumulate_in_place()
         again = set(self.again)
         operations = tuple(
             Operation(  # positional: in a third of the time
                 d.op,
                 d.unit,
-                row(d.place),
+                d.place.row(row_of),
                 d.phase,
                 d.macs,
                 d.reads,
@@ -196,7 +196,7 @@ class TapeRecorder:
             )
             for at, d in enumerate(self._drafts)
         )
-        storages = self.storages.finish(row, lambda place: place.call)
+        storages = self.storages.finish(lambda place: place.row(row_of), lambda place: place.call)
         return Tape(operations, self.values.finish(), storages, self.inputs, self.outputs, self.state, self.source)
 
     @property

@@ -259,9 +259,7 @@ class StorageTable:
             ends = (before.died, after.died)
             before.died, after.died = position, None if None in ends else max(filter(None, ends))
 
-    def finish(
-        self, row_of: Callable[[Any], int | None], call_of: Callable[[Any], int | None] = lambda _: None
-    ) -> tuple[Storage, ...]:
+    def finish(self, row_of: Callable[[Any], int | None], call_of: Callable[[Any], int | None]) -> tuple[Storage, ...]:
         """Stop watching and return the storages; `row_of` and `call_of` map what `save` was given to row and call."""
         self._watches.clear()
         self._numbers.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
@@ -104,17 +104,14 @@ class _Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        handles = []
-        for module in self.model.modules():
-            if id(module) in self.blocks:
-                handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
-                handles.append(module.register_forward_hook(self._leave))
-        handles += [module.register_forward_hook(self._outside) for module in _around(self.model, self.blocks)]
-        try:
+        with ExitStack() as hooks:
+            for module in self.model.modules():
+                if id(module) in self.blocks:
+                    hooks.enter_context(module.register_forward_pre_hook(self._enter, with_kwargs=True))
+                    hooks.enter_context(module.register_forward_hook(self._leave))
+            for module in _around(self.model, self.blocks):
+                hooks.enter_context(module.register_forward_hook(self._outside))
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def _enter(self, block: nn.Module, args: Any, kwargs: Any) -> Any:
         given = first_tensor(args, kwargs)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from alexnet_cli.rank import CollectiveKind, Held, Pass, Sent
@@ -53,7 +54,7 @@ class RankTape(TapeRecorder):
         super().__init__(where)
         self.groups = groups
         self.unit: nn.Module | None = None
-        self._sent: list[tuple[int, Sent, Place]] = []
+        self._sent: list[tuple[Sent, Place]] = []
         self._uses: dict[int, Held] = {}
         self._passed: dict[int, Phase] = {}
         self._received: set[int] = set()
@@ -66,10 +67,7 @@ class RankTape(TapeRecorder):
             self._owners.setdefault(self.storages.number(local_tensor(tensor)), _call_of(module))
 
     def begin(
-        self,
-        given: Iterable[Tensor],
-        held: Mapping[Role, Iterable[Tensor]],
-        packed: Mapping[int, Tensor] | None = None,
+        self, given: Iterable[Tensor], held: Mapping[Role, Iterable[Tensor]], packed: Mapping[int, Tensor] | None = None
     ) -> None:
         """Register what exists before the run: of distributed tensors the parts that this rank holds."""
         parts: dict[Role, Iterable[Tensor]] = {role: list(map(local_tensor, each)) for role, each in held.items()}
@@ -88,8 +86,7 @@ class RankTape(TapeRecorder):
     def receives_into(self, tensors: Iterable[Tensor]) -> None:
         """Note that some memory is there to receive into all along."""
         self.storages.register(tensors, "buffer")
-        for tensor in tensors:
-            self._received.add(self.storages.number(tensor))
+        self._received.update(map(self.storages.number, tensors))
 
     def end_forward(self, output: object) -> None:
         """Note what the model returned."""
@@ -109,16 +106,9 @@ class RankTape(TapeRecorder):
         self._note_uses(op, args, kwargs, output)
         message = message_of(op, args, kwargs, output, self.groups)
         if message is not None:
-            sent = Sent(
-                len(self._drafts) - 1,
-                message.kind,
-                message.group.name,
-                message.group.ranks,
-                message.bytes,
-                None,
-                self._phase_of(message.kind, args),
-            )
-            self._sent.append((sent.operation, sent, self._drafts[-1].place))
+            operation, phase = len(self._drafts) - 1, self._phase_of(message.kind, args)
+            sent = Sent(operation, message.kind, *message.group, message.bytes, None, phase)
+            self._sent.append((sent, self._drafts[-1].place))
 
     def _phase_of(self, kind: CollectiveKind, args: Any) -> Phase:
         if kind not in ("send", "recv"):
@@ -158,10 +148,7 @@ class RankTape(TapeRecorder):
 
     def sent(self, row_of: Callable[[Call], int | None]) -> tuple[Sent, ...]:
         """Return the collectives with their rows."""
-        return tuple(
-            Sent(sent.operation, sent.kind, sent.group, sent.ranks, sent.bytes, self._row(place, row_of), sent.phase)
-            for _, sent, place in self._sent
-        )
+        return tuple(replace(sent, row=place.row(row_of)) for sent, place in self._sent)
 
     def uses(self) -> dict[int, Held]:
         """Return what storages are for that are neither the model's nor the optimiser's, by number."""
@@ -179,11 +166,6 @@ class RankTape(TapeRecorder):
             return row(_call_of(holder)) if found is None and holder is not None else found
 
         return {number: row(call) for number, call in self._owners.items()}
-
-    @staticmethod
-    def _row(place: Place, row_of: Callable[[Call], int | None]) -> int | None:
-        own = row_of(place.worker) if place.worker is not None else None
-        return own if own is not None or place.module is None else row_of(place.module)
 
 
 class RankRecorder(Recorder):
