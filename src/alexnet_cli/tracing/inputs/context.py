@@ -16,6 +16,7 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.targets.example import Example, argument_names, keyword_names, parameters_of
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.options import Serving
+from alexnet_cli.tracing.recording.tensors import tensors_within
 
 _DECODER = "decoder_"
 _USE_CACHE = "use_cache"
@@ -138,11 +139,12 @@ def with_last_logits(model: nn.Module, kwargs: Mapping[str, Any]) -> dict[str, A
     return {**kwargs, name: 1}
 
 
-def returned_state(output: Any, model: nn.Module, given: Mapping[str, Any], holds: Any) -> dict[str, Any]:
-    """Return what came back under the name of an argument that was not given, if it `holds` tensors."""
+def returned_state(output: Any, model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what came back under the name of an argument that was not given, if it holds tensors."""
     fields = dict(output) if isinstance(output, Mapping) else getattr(output, "__dict__", {})
     names = keyword_names(model) or [each.name for each in parameters_of(model) or ()]
-    return {name: fields[name] for name in names if name in fields and name not in given and holds(fields[name])}
+    back = {name: fields[name] for name in names if name in fields and name not in given}
+    return {name: value for name, value in back.items() if tensors_within(value)}
 
 
 def next_token(text: Text, given: Mapping[str, Any], output: Any, model: nn.Module) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from alexnet_cli.torch_insides import ConvNd, DropoutNd, NormBase, has_parts_or_
 from alexnet_cli.tracing.recording.operators import Operator, row_family
 
 _SOFTMAX = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.AdaptiveLogSoftmaxWithLoss)
+_POOLS = tuple(getattr(pooling, name) for name in pooling.__all__)
+_PADDINGS = tuple(getattr(padding, name) for name in padding.__all__)
+_SHUFFLES = (nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle)
 _NOT_ACTIVATIONS = (*_SOFTMAX, nn.MultiheadAttention)
 _ACTIVATIONS = tuple(
     cls for name in activation.__all__ if not issubclass(cls := getattr(activation, name), _NOT_ACTIVATIONS)
@@ -24,27 +27,14 @@ _CLASSES: tuple[tuple[Family, tuple[type[nn.Module], ...]], ...] = (
     ("conv", (ConvNd,)),
     ("linear", (nn.Linear, nn.Bilinear)),
     ("norm", (NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm, nn.CrossMapLRN2d)),
-    ("pool", tuple(getattr(pooling, name) for name in pooling.__all__)),
+    ("pool", _POOLS),
     ("softmax", _SOFTMAX),
     ("attention", (nn.MultiheadAttention,)),
     ("activation", _ACTIVATIONS),
     ("dropout", (DropoutNd,)),
     ("embedding", (nn.Embedding, nn.EmbeddingBag)),
     ("recurrent", (nn.RNNBase, nn.RNNCellBase)),
-    (
-        "reshape",
-        (
-            nn.Flatten,
-            nn.Unflatten,
-            nn.Fold,
-            nn.Unfold,
-            nn.PixelShuffle,
-            nn.PixelUnshuffle,
-            nn.ChannelShuffle,
-            nn.Identity,
-            *(getattr(padding, name) for name in padding.__all__),
-        ),
-    ),
+    ("reshape", (nn.Flatten, nn.Unflatten, nn.Fold, nn.Unfold, nn.Identity, *_SHUFFLES, *_PADDINGS)),
 )
 _LAYERS = tuple(cls for _, classes in _CLASSES for cls in classes)
 _DIMENSIONS = ("1d", "2d", "3d")
@@ -149,17 +139,13 @@ def is_one_row(call: Call, root: Call | None) -> bool:
     return call is not root or module_family(type(call.module)) is not None
 
 
-def _is_torchs_own(cls: type[nn.Module]) -> bool:
-    """Tell whether a class is one of torch's own layers, not derived from one."""
-    return cls.__module__.startswith("torch.nn.") and module_family(cls) is not None
-
-
 def is_torch_leaf(module: nn.Module) -> bool:
-    """Tell whether a module is one of torch's layers and calls no other, so that its functions' work is its own.
+    """Tell whether a module is one of torch's own layers and calls no other, so that its functions' work is its own.
 
     Known before it runs, this saves a `Call` for each of its functions.
     """
-    return not has_parts_or_hooks(module) and _is_torchs_own(type(module))
+    cls = type(module)
+    return not has_parts_or_hooks(module) and cls.__module__.startswith("torch.nn.") and module_family(cls) is not None
 
 
 def module_settings(module: nn.Module) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Serve:
         if self.text is not None and self.how.part == "decode" and self.how.context != 1:
             with torch.no_grad(), recorder.beside().recording():
                 output = call()
-            state = state_of(output, call)
+            state = returned_state(output, model, call.kwargs)
             if not state:
                 raise _no_cache(model)
             after = next_token(self.text, call.kwargs, output, model)
@@ -58,11 +58,6 @@ class Serve:
 
 def _named(forward: Forward) -> dict[str, Any]:
     return {**dict(zip(argument_names(forward.model), forward.args, strict=False)), **forward.kwargs}
-
-
-def state_of(output: Any, call: Forward) -> dict[str, Any]:
-    """Return what a forward returned under the name of an argument that it was not given."""
-    return returned_state(output, call.model, call.kwargs, tensors_within)
 
 
 def _no_cache(model: nn.Module) -> UsageError:
@@ -113,14 +108,14 @@ class _Watch:
         """Note the state before and after on the tape; `output` is what the model returned."""
         before: list[int] = []
         after: list[int] = []
-        back = returned_state(output, self.call.model, {}, tensors_within)
+        back = returned_state(output, self.call.model, {})
         for key, value in self.arguments.items():
             now = self._values(back.get(key, value))
             if key in self.state or (not isinstance(value, Tensor) and now != self.before[key]):
                 before += self.before[key]
                 after += now
         if not self.state:
-            after += self._values(state_of(output, self.call))
+            after += self._values(returned_state(output, self.call.model, self.call.kwargs))
         for was, left in self._changed(output):
             before.append(was)
             after.append(left)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Any
 
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>
 _PROGRAM = Path(__file__).parents[2]
 _MODELS = _PROGRAM / "models"
 _NO_CELLS = ("<", "/<")
+_NOT_MODELS = ("torch", "builtins", "abc", "typing")
 
 
 class _Mark:
@@ -69,8 +70,7 @@ class SourceRecorder:
         self._tape = tape
         self._calls: list[_Call] = []
         self._files: dict[str, int | None] = {}
-        self._paths: list[str] = []
-        self._codes: dict[int, set[CodeType]] = {}
+        self._codes: dict[str, set[CodeType]] = {}
         self._spots: dict[tuple[int, int, int], int] = {}
         self._kept: list[Spot] = []
         self._marks = 0
@@ -121,7 +121,7 @@ class SourceRecorder:
     def finish(self, raised: BaseException | None) -> Source:
         """Return what was noted, on the way to what was raised too, and whether the source still is what ran."""
         failed = () if raised is None else self._way_to(raised)
-        files = tuple(SourceFile(path, _digest(path, self._codes[at])) for at, path in enumerate(self._paths))
+        files = tuple(SourceFile(path, _digest(path, codes)) for path, codes in self._codes.items())
         calls = tuple(SourceCall(it.trail, it.start, it.stop, it.within, it.shapes, it.makes) for it in self._calls)
         return Source(files, tuple(self._kept), calls, failed)
 
@@ -146,8 +146,9 @@ class SourceRecorder:
             elif code.co_name in _COMPREHENSIONS and self._is_inside(frame):
                 inner = inner or frame
             else:
-                run = self._run(frame)
-                found.append(Step(self._spot(file, code, inner or frame), run, part))
+                run, place = self._run(frame), inner or frame
+                spot = self._numbered(file, code, place.f_lineno, place.f_lasti, place.f_code)
+                found.append(Step(spot, run, part))
                 part, inner = run, None
             frame = frame.f_back
         return tuple(reversed(found))
@@ -161,14 +162,11 @@ class SourceRecorder:
         """Return the number of a frame's file, None if it is not the user's."""
         name = frame.f_code.co_filename
         if name not in self._files:
-            module = str(frame.f_globals.get("__name__"))
-            self._files[name] = self._add(name) if self._is_users(name, module) else None
+            self._files[name] = None
+            if self._is_users(name, str(frame.f_globals.get("__name__"))):
+                self._files[name] = len(self._codes)
+                self._codes[name] = set()
         return self._files[name]
-
-    def _add(self, path: str) -> int:
-        self._paths.append(path)
-        self._codes[len(self._paths) - 1] = set()
-        return len(self._paths) - 1
 
     def _is_users(self, name: str, module: str) -> bool:
         if any(module == each or module.startswith(f"{each}.") for each in self._modules):
@@ -192,27 +190,20 @@ class SourceRecorder:
         frame.f_trace = _Mark(self._marks)
         return self._marks
 
-    def _spot(self, file: int, code: CodeType, place: FrameType) -> int:
-        return self._numbered(file, code, place.f_lineno, place.f_lasti, place.f_code)
-
-    def _spot_of(self, trace: TracebackType) -> int | None:
-        file = self._file(trace.tb_frame)
-        code = trace.tb_frame.f_code
-        return None if file is None else self._numbered(file, code, trace.tb_lineno, trace.tb_lasti, code)
-
     def _way_to(self, raised: BaseException) -> tuple[int, ...]:
         """Return the user's spots on the way to what was raised, outermost first."""
         trace, found = raised.__traceback__, []
         while trace is not None:
-            spot = self._spot_of(trace)
-            found += [] if spot is None else [spot]
+            file, code = self._file(trace.tb_frame), trace.tb_frame.f_code
+            if file is not None:
+                found.append(self._numbered(file, code, trace.tb_lineno, trace.tb_lasti, code))
             trace = trace.tb_next
         return tuple(found)
 
     def _numbered(self, file: int, code: CodeType, line: int, at: int, placed_in: CodeType) -> int:
         key = id(code), id(placed_in), at
         if key not in self._spots:
-            self._codes[file] |= {code, placed_in}  # alive, so that no other has its id
+            self._codes[code.co_filename] |= {code, placed_in}  # alive, so that no other has its id
             self._spots[key] = len(self._kept)
             name = getattr(code, "co_qualname", code.co_name)  # from Python 3.11 on
             self._kept.append(Spot(file, line, at, name, code.co_firstlineno))
@@ -225,14 +216,10 @@ def _numbers(step: Step) -> tuple[int, int]:
 
 def _files_of(cls: type) -> frozenset[str]:
     """Return the files of a model's class and its bases, but for torch's own."""
-    codes = (getattr(vars(each).get("forward"), "__code__", None) for each in cls.__mro__ if not _is_torchs(each))
-    modules = (sys.modules.get(each.__module__) for each in cls.__mro__ if not _is_torchs(each))
-    named = (getattr(module, "__file__", None) for module in modules)
+    own = [each for each in cls.__mro__ if each.__module__.partition(".")[0] not in _NOT_MODELS]
+    codes = (getattr(vars(each).get("forward"), "__code__", None) for each in own)
+    named = (getattr(sys.modules.get(each.__module__), "__file__", None) for each in own)
     return frozenset(filter(None, (*(code.co_filename for code in codes if code is not None), *named)))
-
-
-def _is_torchs(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] in ("torch", "builtins", "abc", "typing")
 
 
 def _digest(path: str, codes: Iterable[CodeType]) -> str | None:

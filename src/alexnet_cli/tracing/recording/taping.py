@@ -69,7 +69,8 @@ class TapeRecorder:
     """Notes every operator; `phase` is the current phase of the run, `where` returns the current place in the model.
 
     With `lines` it notes the line of code that ran each operator of the forward, with `workspace_of` what each one's
-    kernel allocates beside its results. `again` has the positions of the operations that checkpoints run again.
+    kernel allocates beside its results. `drafts` are the operators so far, `again` the positions of those that
+    checkpoints run again.
     """
 
     def __init__(self, where: Callable[[], Place], workspace_of: WorkspaceOf | None = None) -> None:
@@ -85,7 +86,7 @@ class TapeRecorder:
         self.values = ValueTable(self.storages, self._alias)
         self.again: list[int] = []
         self._packed: Mapping[int, Tensor] = {}
-        self._drafts: list[Draft] = []
+        self.drafts: list[Draft] = []
         self._units: dict[object, int] = {}
         self._forward_marks: list[int] = []
         self._forward_places: list[Place] = []
@@ -115,7 +116,7 @@ class TapeRecorder:
     def continued(self, known: Collection[int], results: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Yield those known values that are part of a result as long in all dimensions but one, with that result."""
         wanted = set(results)
-        for draft in self._drafts:
+        for draft in self.drafts:
             made = next((value for value in draft.makes if value in wanted), None)
             if made is not None and draft.nature != "view":
                 parts = (value for value in draft.reads if value in known)
@@ -142,7 +143,7 @@ class TapeRecorder:
         if op.packs:
             read += self._packed_here()
         reads = tuple([self.values.number(tensor) for tensor in read])
-        position = self.storages.clock = len(self._drafts)  # reading may have added an alias
+        position = self.storages.clock = len(self.drafts)  # reading may have added an alias
         place, unit = self._whose()
         results = tensors_in(output)
         makes = [self.values.make(tensor, position) for tensor in results]
@@ -154,7 +155,7 @@ class TapeRecorder:
             self.storages.work(work.bytes, position, exact=work.exact)
         arguments = {name: value for name, value in named.items() if _is_plain(value)}
         line = NO_LINE if self.lines is None or self.phase != "forward" else self.lines.here(inspect.currentframe())
-        self._drafts.append(
+        self.drafts.append(
             Draft(op.name, unit, place, self.phase, macs, reads, tuple(makes), arguments, op.nature, line)
         )
         if self.phase == "backward" and op.name in _IN_PLACE_UNWATCHED and not is_view(args[0]):
@@ -169,7 +170,7 @@ class TapeRecorder:
     @property
     def position(self) -> int:
         """How many operations were noted so far."""
-        return len(self._drafts)
+        return len(self.drafts)
 
     def saved(self, tensor: Tensor) -> Tensor:
         """Note that autograd saves a tensor for backward; a hook for `saved_tensors_hooks`."""
@@ -194,15 +195,10 @@ class TapeRecorder:
                 d.place.call,
                 at in again,
             )
-            for at, d in enumerate(self._drafts)
+            for at, d in enumerate(self.drafts)
         )
         storages = self.storages.finish(lambda place: place.row(row_of), lambda place: place.call)
         return Tape(operations, self.values.finish(), storages, self.inputs, self.outputs, self.state, self.source)
-
-    @property
-    def drafts(self) -> Sequence[Draft]:
-        """The operators so far."""
-        return self._drafts
 
     def _forget_imports(self) -> None:
         """Free what an import during the run holds: torch.fx keeps its frame, with the callers' tensors, in a cycle.
@@ -218,9 +214,9 @@ class TapeRecorder:
         torch adds gradients in place and scatters into zeros in place, but out of place under a dispatch mode. The
         zeros come from the node that scatters; the gradient to add to comes from an earlier node.
         """
-        writer = {value: draft for draft in self._drafts if draft.phase == "backward" for value in draft.makes}
+        writer = {value: draft for draft in self.drafts if draft.phase == "backward" for value in draft.makes}
         for position in self._sums:
-            draft = self._drafts[position]
+            draft = self.drafts[position]
             target, made = self.values[draft.reads[0]], self.values[draft.makes[0]]
             before = writer.get(draft.reads[0])
             alike = (target.shape, target.dtype, target.bytes) == (made.shape, made.dtype, made.bytes)
@@ -234,15 +230,15 @@ class TapeRecorder:
         """
         here = self.where() if self.phase != "optimizer" else _NOWHERE
         if self.phase == "backward" and here.module is not None:
-            self.again.append(len(self._drafts))
-            return here, self._unit(len(self._drafts) if here.function is None else ("again", here.function))
+            self.again.append(len(self.drafts))
+            return here, self._unit(len(self.drafts) if here.function is None else ("again", here.function))
         if self.phase == "forward":
             self._forward_marks.append(sequence_number())
             self._forward_places.append(here)
-            return here, self._unit(len(self._drafts) if here.function is None else ("function", here.function))
+            return here, self._unit(len(self.drafts) if here.function is None else ("function", here.function))
         node = backward_node() if self.phase == "backward" else None
         if node is None:
-            return _NOWHERE, self._unit(len(self._drafts))
+            return _NOWHERE, self._unit(len(self.drafts))
         after = bisect_right(self._forward_marks, node[1])
         place = self._forward_places[after] if after < len(self._forward_places) else _NOWHERE
         return place, self._unit(node)
@@ -253,7 +249,7 @@ class TapeRecorder:
     def _alias(self, reads: tuple[int, ...], value: int) -> None:
         """Note that a value is read again that was written to through other tensors; `reads` are what it comes from."""
         unit = self._unit(_ALIAS)
-        self._drafts.append(Draft(_ALIAS, unit, self.where(), self.phase, 0, reads, (value,), {}, "view"))
+        self.drafts.append(Draft(_ALIAS, unit, self.where(), self.phase, 0, reads, (value,), {}, "view"))
 
 
 def _is_plain(value: Any) -> bool:

@@ -81,7 +81,7 @@ class RankTape(TapeRecorder):
     def begin_pass(self, phase: Phase, micro_batch: int, sort: str = "") -> None:
         """Note that a micro-batch runs forward or backward from here on, or what else a rank does for its parts."""
         self.phase = phase
-        self.micro_batches.append(Pass(phase, micro_batch, len(self._drafts), sort))
+        self.micro_batches.append(Pass(phase, micro_batch, len(self.drafts), sort))
 
     def receives_into(self, tensors: Iterable[Tensor]) -> None:
         """Note that some memory is there to receive into all along."""
@@ -99,16 +99,16 @@ class RankTape(TapeRecorder):
 
     def saw(self, op: Operator, args: Any, kwargs: dict[str, Any], output: Any, macs: int | None) -> None:
         """Note that an operator ran, and the collective that it is."""
-        position = len(self._drafts)
+        position = len(self.drafts)
         super().saw(op, args, kwargs, output, macs)
-        if "::" not in op.name or len(self._drafts) == position:
+        if "::" not in op.name or len(self.drafts) == position:
             return
         self._note_uses(op, args, kwargs, output)
         message = message_of(op, args, kwargs, output, self.groups)
         if message is not None:
-            operation, phase = len(self._drafts) - 1, self._phase_of(message.kind, args)
+            operation, phase = len(self.drafts) - 1, self._phase_of(message.kind, args)
             sent = Sent(operation, message.kind, *message.group, message.bytes, None, phase)
-            self._sent.append((sent, self._drafts[-1].place))
+            self._sent.append((sent, self.drafts[-1].place))
 
     def _phase_of(self, kind: CollectiveKind, args: Any) -> Phase:
         if kind not in ("send", "recv"):
@@ -118,7 +118,7 @@ class RankTape(TapeRecorder):
 
     def finish(self, row_of: Callable[[Call], int | None]) -> Tape:
         """Return the tape; what a collective made is, once it has been waited for, the same memory."""
-        for position, draft in enumerate(self._drafts):
+        for position, draft in enumerate(self.drafts):
             if draft.op == _WAITS and draft.reads and draft.makes:
                 old, new = (self.values[each[0]].storage for each in (draft.reads, draft.makes))
                 self.storages.go_on(old, new, position)
@@ -143,7 +143,7 @@ class RankTape(TapeRecorder):
     def _whose(self) -> tuple[Place, int]:
         """Return the current place: FSDP's unit, or that of any tape."""
         if self.unit is not None:
-            return Place(_call_of(self.unit), None, None), self._unit(("unit", len(self._drafts)))
+            return Place(_call_of(self.unit), None, None), self._unit(("unit", len(self.drafts)))
         return super()._whose()
 
     def sent(self, row_of: Callable[[Call], int | None]) -> tuple[Sent, ...]:
