@@ -121,10 +121,7 @@ def packed_below(module: nn.Module) -> list[tuple[nn.Module, Any]]:
 def packed_tensors(packed: Any) -> list[Tensor]:
     """Return the weights and biases in such an object; those of an RNN's layer hold other such objects."""
     found: list[Tensor] = []
-    if packed._has_method("unpack"):
-        waiting: list[Any] = [packed.unpack()]
-    else:
-        waiting = [packed.__getstate__()]
+    waiting: list[Any] = [packed.unpack() if packed._has_method("unpack") else packed.__getstate__()]
     for value in waiting:  # grows during the loop
         if isinstance(value, Tensor):
             found.append(value)

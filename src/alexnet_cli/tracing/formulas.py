@@ -76,20 +76,18 @@ def macs_formula(*names: str) -> Callable[[Macs], Macs]:
 
 
 @macs_formula("mv", "dot", "vdot")
-def _inner_product(matrix: Tensor, vector: Tensor, **_: object) -> int:
-    del vector
+def _inner_product(matrix: Tensor, *_: object, **__: object) -> int:
     return matrix.numel()
 
 
 @macs_formula("addmv", "addmv_")
-def _added_inner_product(bias: Tensor, matrix: Tensor, vector: Tensor, **_: object) -> int:
-    del bias, vector
+def _added_inner_product(bias: Tensor, matrix: Tensor, *_: object, **__: object) -> int:
+    del bias
     return matrix.numel()
 
 
 @macs_formula("linear")
-def _linear(features: Tensor, weight: Tensor, bias: Tensor | None = None, **_: object) -> int:
-    del bias
+def _linear(features: Tensor, weight: Tensor, *_: object, **__: object) -> int:
     return features.numel() * weight.shape[0]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from alexnet_cli.tracing.cpu.workspace import PAD, rounded
+from alexnet_cli.tracing.cpu.workspace import FLOAT, PAD, rounded
 
 Kernel = Literal["blocked", "strided", "narrow", "product"]
 """Channels in blocks of 16; channels last, with a stride; blocks of 8, for AVX2; a product of unfolded columns."""
@@ -24,7 +24,6 @@ _LARGE_KERNEL = 14
 """Gradients of larger kernels are matrix products of unfolded columns, that of the input in three dimensions only."""
 _REGISTERS = 28
 _VOLUME = 3
-_FLOAT = 4
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Convolution:
     @property
     def plain(self) -> bool:
         """Whether it computes in float32."""
-        return self.itemsize == _FLOAT
+        return self.itemsize == FLOAT
 
     @property
     def read(self) -> Sequence[int]:

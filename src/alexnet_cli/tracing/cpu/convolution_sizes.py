@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from math import prod
 
 from alexnet_cli.tracing.cpu.convolution import BLOCK, FEW, Convolution, Kernel
-from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, PAD, PAGE, Machine, Workspace, rounded
+from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, FLOAT, PAD, PAGE, Machine, Workspace, rounded
 
 _SMALL_BLOCK = 8
-_FLOAT = 4
 _GUARDS = 3 * PAGE
 _SLACK = 8 * PAGE
 """What each further thread may keep for itself to add up gradients, and any in bfloat16."""
@@ -101,7 +100,7 @@ def _of_others(layer: Convolution, machine: Machine) -> int:
     if not (layer.dilated or layer.kernel == 1):
         return machine.threads * _SLACK
     sample = max(rounded(shape[1], BLOCK) * prod(shape[2:]) for shape in (layer.given, layer.result))
-    return machine.threads * (sample * _FLOAT + _SLACK) + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT
+    return machine.threads * (sample * FLOAT + _SLACK) + layer.weights(BLOCK, BLOCK) // layer.itemsize * FLOAT
 
 
 def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = False) -> int:
@@ -130,7 +129,7 @@ def _input_gradient(layer: Convolution, machine: Machine, *, biased: bool = Fals
 
 def _product(layer: Convolution, machine: Machine, result: Sequence[int]) -> int:
     """Return the bytes of a thread's columns, and in bfloat16 of a sample's sums, for all threads."""
-    sums = 0 if layer.plain else prod(result[1:]) * _FLOAT + layer.weights() // layer.itemsize * _FLOAT
+    sums = 0 if layer.plain else prod(result[1:]) * FLOAT + layer.weights() // layer.itemsize * FLOAT
     columns = layer.columns // layer.given[0] if layer.channels_last else layer.plane
     return machine.threads * (columns + sums) + PAD
 
@@ -159,8 +158,8 @@ def _weight_gradient(layer: Convolution, machine: Machine) -> tuple[int, int]:
     read, other = layer.read, layer.made
     others = max(0, min(machine.threads, layer.given[0]) - 1)  # each thread sums up a part of the batch
     weights, kernel = layer.weights(), layer.weight_kernel()
-    sums = 0 if layer.plain else weights * _FLOAT
-    product = weights + machine.threads * (layer.plane + _FLOAT * weights) + sums + 2 * PAD
+    sums = 0 if layer.plain else weights * FLOAT
+    product = weights + machine.threads * (layer.plane + FLOAT * weights) + sums + 2 * PAD
     if kernel == "product" and _picked(layer, machine):
         return product, weights
     few = layer.groups == 1 and read[1] <= FEW and kernel == "blocked" and not layer.one_place
@@ -184,7 +183,7 @@ def _turned(layer: Convolution) -> int:
     widths = rounded(-(-read[-1] // step) + pad, 2) * step, rounded(made[-1], 2)
     rows = zip((read, made), widths, strict=True)
     turned = sum(rounded(shape[1], BLOCK) * prod(shape[2:-1]) * width * layer.itemsize for shape, width in rows)
-    return turned + layer.weights(BLOCK, BLOCK) // layer.itemsize * _FLOAT + _GUARDS
+    return turned + layer.weights(BLOCK, BLOCK) // layer.itemsize * FLOAT + _GUARDS
 
 
 def _by_columns(layer: Convolution, kernel: str, before: int, *, backward: bool) -> Workspace:

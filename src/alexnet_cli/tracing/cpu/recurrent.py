@@ -103,18 +103,9 @@ def _lstm(  # noqa: PLR0917 - torch's signature
 
     def run(inputs: Tensor, state: Tensor, own: Sequence[Tensor], index: int, _: _Held) -> tuple[Tensor, Tensor]:
         biases = own[2:] or [own[0].new_zeros(own[0].shape), own[1].new_zeros(own[1].shape)]
-        numbers: tuple[Any, ...] = (
-            [],
-            _LSTM,
-            state.shape[-1],
-            num_layers,
-            has_biases,
-            bidirectional,
-            batch_first,
-            train,
-        )
+        kind = (_LSTM, state.shape[-1], num_layers, has_biases, bidirectional, batch_first, train)
         reverse = bool(bidirectional and index % 2)
-        output, end, cell, _ = _LAYER(inputs, *own[:2], *biases, state, cells[index], reverse, *numbers)
+        output, end, cell, _ = _LAYER(inputs, *own[:2], *biases, state, cells[index], reverse, [], *kind)
         ends.append(cell)
         return output, end
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, PAD, PAGE, Machine, Workspace, pages, rounded
+from alexnet_cli.tracing.cpu.workspace import BATCH_ELEMENT, FLOAT, PAD, PAGE, Machine, Workspace, pages, rounded
 
 GATES = 4
-_FLOAT = 4
 _LINE = 64
 """The bytes of a cache line, of which each row is a multiple."""
 _ALIASES = 256
@@ -37,7 +36,7 @@ class Lstm:
     @property
     def plain(self) -> bool:
         """Whether it computes in float32."""
-        return self.itemsize == _FLOAT
+        return self.itemsize == FLOAT
 
     def state(self, itemsize: int) -> int:
         """Return the bytes of the hidden state of a batch."""
@@ -59,9 +58,9 @@ def kept_for_backward(layer: Lstm) -> int:
         rows * _row(layer.hidden, each),
         states * _row(wider, each),
         states * layer.hidden * each,
-        states * _row(wider, _FLOAT),
-        states * _row(wider, _FLOAT),
-        states * layer.hidden * _FLOAT,
+        states * _row(wider, FLOAT),
+        states * _row(wider, FLOAT),
+        states * layer.hidden * FLOAT,
     )
     return pages(sizes)
 
@@ -69,7 +68,7 @@ def kept_for_backward(layer: Lstm) -> int:
 def forward(layer: Lstm, machine: Machine, *, training: bool) -> Workspace:
     """Return what a forward takes beside its results: the biases' sum, both weights packed, and a scratchpad."""
     if training and layer.plain:
-        packed = sum(width * _row(GATES * layer.hidden, _FLOAT) for width in (layer.inputs, layer.hidden))
+        packed = sum(width * _row(GATES * layer.hidden, FLOAT) for width in (layer.inputs, layer.hidden))
         steps = layer.steps if layer.batch < _MERGED_BELOW else 1
         return Workspace(layer.bias + packed + _scratchpad(layer, steps=steps))
     packed = _blocked_weights(layer, machine)
@@ -82,7 +81,7 @@ def forward(layer: Lstm, machine: Machine, *, training: bool) -> Workspace:
         sizes = (
             states * _row(max(layer.inputs, layer.hidden), layer.itemsize),
             states * layer.hidden * layer.itemsize,
-            (layer.steps if merged else 1) * layer.batch * _row(GATES * layer.hidden, _FLOAT),
+            (layer.steps if merged else 1) * layer.batch * _row(GATES * layer.hidden, FLOAT),
             layer.batch * _row(layer.hidden, layer.itemsize),
         )
         scratch = pages(sizes) + PAGE + _pointers(layer) + within
@@ -98,19 +97,19 @@ def backward(layer: Lstm, machine: Machine, *, undefined: int, copied: bool) -> 
     output = layer.steps * layer.state(layer.itemsize)
     made = undefined * layer.state(layer.itemsize) + (output if copied else 0)
     rows = GATES * layer.hidden
-    packed = sum(width * _row(rows, _FLOAT) for width in (layer.inputs, layer.hidden))
+    packed = sum(width * _row(rows, FLOAT) for width in (layer.inputs, layer.hidden))
     if layer.plain:
-        both = (width for width in (layer.inputs, layer.hidden) if _row(width, _FLOAT) != width * _FLOAT)
-        packed += sum(rows * _row(width, _FLOAT) for width in both)
+        both = (width for width in (layer.inputs, layer.hidden) if _row(width, FLOAT) != width * FLOAT)
+        packed += sum(rows * _row(width, FLOAT) for width in both)
         scratch = _scratchpad(layer, steps=layer.steps)
     else:
-        made += (layer.steps + 2) * layer.state(_FLOAT)
+        made += (layer.steps + 2) * layer.state(FLOAT)
         packed += sum(rounded(width, _BLOCK) * rows * layer.itemsize for width in (layer.inputs, layer.hidden))
         columns = rounded(layer.batch, 2) * layer.itemsize
         scratch = _scratchpad(layer, steps=1, backward=True) + _products(layer, machine)
         scratch += (machine.threads * _BLOCK + layer.inputs + layer.hidden) * columns + 3 * PAD
-    gradients_of_biases = rows * _FLOAT
-    returned_later = rows * _FLOAT  # the second bias's gradient is a copy, made when all this is freed
+    gradients_of_biases = rows * FLOAT
+    returned_later = rows * FLOAT  # the second bias's gradient is a copy, made when all this is freed
     total = made + layer.bias + packed + gradients_of_biases + scratch - returned_later
     return Workspace(total, exact=layer.plain or _derived(layer, machine))
 
@@ -128,9 +127,9 @@ def _row(width: int, itemsize: int) -> int:
 def _scratchpad(layer: Lstm, *, steps: int, backward: bool = False) -> int:
     """Return the bytes of a training scratchpad: gates of `steps` steps, a state and its gradient, pointers."""
     sizes = (
-        steps * layer.batch * _row(GATES * layer.hidden, layer.itemsize if backward else _FLOAT),
+        steps * layer.batch * _row(GATES * layer.hidden, layer.itemsize if backward else FLOAT),
         layer.batch * _row(layer.hidden, layer.itemsize),
-        layer.batch * _row(layer.hidden, _FLOAT),
+        layer.batch * _row(layer.hidden, FLOAT),
     )
     return pages(sizes) + PAGE + _pointers(layer)
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+FLOAT = 4
+"""The bytes of a float32."""
 PAGE = 4096
 PAD = 128
 """What oneDNN adds to each piece of a scratchpad to align it (`default_alignment` in common/memory_tracking.hpp)."""

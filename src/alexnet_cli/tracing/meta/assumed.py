@@ -132,13 +132,7 @@ class Assumptions:
         try:
             storage: Any = tensor.untyped_storage()
             value = _in_dtype(known.value, tensor) if is_one_value(known) else known.value
-        except (
-            RuntimeError,
-            NotImplementedError,
-            OverflowError,
-            ValueError,
-            TypeError,
-        ):  # a storage or value of no kind
+        except (RuntimeError, OverflowError, ValueError, TypeError):  # a storage or value of no kind
             return
         known = known._replace(value=value)
         self._known[self.storage_of(tensor)] = known, weakref.ref(storage)

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map_only, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map_only
 
 from alexnet_cli.torch_insides import has_tag
 
@@ -38,7 +38,9 @@ def shapes_by_cpu(overload: Any, args: Any, kwargs: dict[str, Any], error: BaseE
     if not (known and small and plain) or leaves:
         return NotImplemented
     try:
-        answers = [_without_values(_run(overload, args, kwargs, fill)) for fill in (torch.zeros, torch.ones)]
+        answers = [
+            tree_map_only(Tensor, _empty, _run(overload, args, kwargs, fill)) for fill in (torch.zeros, torch.ones)
+        ]
     except Exception:  # noqa: BLE001 - the CPU refuses it too: what `meta` said stands
         return NotImplemented
     (first, second), (shape, other) = (map(_described, answers), (tree_flatten(answer)[1] for answer in answers))
@@ -56,11 +58,6 @@ def _run(overload: Any, args: Any, kwargs: dict[str, Any], fill: Callable[..., T
     if isinstance(named.get("device"), torch.device):
         named["device"] = torch.device("cpu")
     return overload(*on_cpu, **named)
-
-
-def _without_values(result: Any) -> Any:
-    leaves, shape = tree_flatten(result)
-    return tree_unflatten([_empty(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves], shape)
 
 
 def _empty(tensor: Tensor) -> Tensor:

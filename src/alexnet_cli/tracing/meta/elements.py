@@ -220,7 +220,7 @@ class Elements:
             return True
         known = self.assumed.known(tensor)
         value = known.value if known is not None and is_one_value(known) else None
-        with suppress(*_FAILURES, NotImplementedError):
+        with suppress(*_FAILURES):
             size = tensor.untyped_storage().nbytes() // tensor.element_size()
             if size > MOST or (value is None and not (overwritten and tensor.numel() == size)):
                 return False

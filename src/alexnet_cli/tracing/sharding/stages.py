@@ -65,9 +65,7 @@ def _empty(module: nn.Module) -> None:
         delattr(module, name)
 
 
-def stage_forward(
-    model: nn.Module, chain: Chain, span: Span, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Callable[..., Any]:
+def stage_forward(model: nn.Module, chain: Chain, span: Span, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Let a stage's forward take what the stage before sends, and return what it sends, or the model's results.
 
     `args` and `kwargs` are those of the whole model for a micro-batch; only the first stage is given them.
@@ -97,7 +95,6 @@ def stage_forward(
         return trained[0] if len(trained) == 1 else tuple(trained)
 
     model.forward = run
-    return run
 
 
 def _pass_by(model: nn.Module, chain: Chain, span: Span, held: list[Tensor]) -> None:
