@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.torch_insides import ConvNd, NormBase, own_parameters
 from alexnet_cli.tracing.inputs.feed import image_channels
+from alexnet_cli.tracing.inputs.sources import TOKENS
 
 SIDES = (224, 227, 256, 32, 28, 64, 96, 128, 299, 384, 512, 16, 8)
 LENGTHS = (16, 8, 32, 64, 128, 256, 512, 77, 197, 4, 1)
@@ -22,7 +23,6 @@ EARS = 2
 VOLUMES = ((16, 112, 112), (32, 32, 32), (16, 64, 64), (64, 64, 64), (16, 224, 224))
 SCANNED_SIDES = range(4, 400)
 FIRST_LAYERS = 4
-TOKENS = "int64"
 
 
 def late_embeddings(model: nn.Module) -> Iterator[tuple[str, InputSpec]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, islice, product
+from itertools import islice, product
 
 from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.torch_insides import ConvNd
 from alexnet_cli.tracing.inputs import pictures, sources
+from alexnet_cli.tracing.inputs.feed import first_convolution
 from alexnet_cli.tracing.inputs.sources import TOKENS, Guess, Source
 
 MOST_COMBINATIONS = 60
@@ -71,11 +71,9 @@ class Guesser(Source):
         return [replace(spec, name=name) for spec in (rule(self) if rule else self._by_word(name))]
 
     def _by_word(self, name: str) -> Iterator[InputSpec]:
-        embeddings = sources.embeddings(self) if self.config and name.endswith("embeds") else ()
-        return chain(embeddings, self._by_setting(name))
-
-    def _by_setting(self, name: str) -> Iterator[InputSpec]:
         """Vectors of a size that the config names alike: `pooled_projection_dim`, and `act_dim` of `actions`."""
+        if self.config and name.endswith("embeds"):
+            yield from sources.embeddings(self)
         words = [word.removesuffix("s") for word in name.split("_") if word not in _SAY_NOTHING]
         for setting, size in self.config.numbers(r".*_(dim|size|width|channels|features|len|length)"):
             short = setting.partition("_")[0]
@@ -102,7 +100,7 @@ class Guesser(Source):
     def takes_batch_for_channels(self, specs: Sequence[InputSpec]) -> bool:
         """Tell whether the first layer is a convolution that would take an input for one sample without a batch."""
         ranks = {len(spec.shape) for spec in self.by_layer[:1]}
-        first = next((layer for layer in self.model.modules() if isinstance(layer, ConvNd)), None)
+        first = first_convolution(self.model)
         by_convolution = first is not None and ranks == {len(first.kernel_size) + 1}
         return first is not None and by_convolution and any(len(spec.shape) == len(first.kernel_size) for spec in specs)
 

@@ -220,9 +220,13 @@ def _special_tokens(config: Any) -> set[int]:
 
 def _first_channels(model: nn.Module) -> int | None:
     """Return the channels of the images that a model takes, None where its first convolution is not one of images."""
-    convolutions = (module for module in model.modules() if isinstance(module, ConvNd))
-    first = next(convolutions, None)
+    first = first_convolution(model)
     return image_channels(first) if isinstance(first, nn.Conv2d) else None
+
+
+def first_convolution(model: nn.Module) -> ConvNd | None:
+    """Return the convolution that a model registers first, None if it has none."""
+    return next((module for module in model.modules() if isinstance(module, ConvNd)), None)
 
 
 def image_channels(layer: ConvNd) -> int:

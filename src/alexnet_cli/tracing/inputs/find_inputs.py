@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from alexnet_cli.targets.inputs import InputSpec
 from alexnet_cli.tracing.inputs.by_failure import Suggestions
+from alexnet_cli.tracing.inputs.by_kind import Inputs
 from alexnet_cli.tracing.inputs.by_layer import (
     feature_counts,
     first_layers,
@@ -27,7 +28,6 @@ from alexnet_cli.tracing.inputs.by_name import Guesser, by_name
 from alexnet_cli.tracing.inputs.config import Config
 from alexnet_cli.tracing.inputs.senses import beside, left_out, with_kinds
 
-Inputs = tuple[InputSpec, ...]
 Tried = Callable[[Sequence[InputSpec]], BaseException | None]
 """Returns the failure of a forward on inputs of these shapes, None if it runs."""
 Excused = Callable[[BaseException], bool]
@@ -189,23 +189,19 @@ def _named(specs: Sequence[InputSpec], names: Sequence[str | None]) -> tuple[Inp
 
 
 def _declared(model: nn.Module) -> Iterator[FoundInputs]:
-    """Yield what the model says it takes; nothing if the attributes mean something else to it."""
+    """Yield what Lightning's and timm's models say they take; nothing if the attributes mean something else."""
     with contextlib.suppress(Exception):
-        yield from _by_convention(model)
-
-
-def _by_convention(model: nn.Module) -> Iterator[FoundInputs]:
-    """Read the attributes by which Lightning, transformers and timm models describe their inputs."""
-    example = getattr(model, "example_input_array", None)
-    if isinstance(example, Tensor):
-        example = (example,)
-    if isinstance(example, dict):
-        yield FoundInputs(tuple(_spec_of(value, name) for name, value in example.items()), "its example_input_array")
-    elif isinstance(example, (tuple, list)) and all(isinstance(item, Tensor) for item in example):
-        yield FoundInputs(tuple(map(_spec_of, example)), "its example_input_array")
-    default = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
-    if isinstance(default, dict) and "input_size" in default:
-        yield FoundInputs((InputSpec(tuple(default["input_size"])),), "its default_cfg")
+        example = getattr(model, "example_input_array", None)
+        if isinstance(example, Tensor):
+            example = (example,)
+        if isinstance(example, dict):
+            specs = tuple(_spec_of(value, name) for name, value in example.items())
+            yield FoundInputs(specs, "its example_input_array")
+        elif isinstance(example, (tuple, list)) and all(isinstance(item, Tensor) for item in example):
+            yield FoundInputs(tuple(map(_spec_of, example)), "its example_input_array")
+        default = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
+        if isinstance(default, dict) and "input_size" in default:
+            yield FoundInputs((InputSpec(tuple(default["input_size"])),), "its default_cfg")
 
 
 def _dummies(model: nn.Module) -> Iterator[FoundInputs]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from alexnet_cli.targets.inputs import InputSpec
-from alexnet_cli.torch_insides import ConvNd
-from alexnet_cli.tracing.inputs.sources import TOKENS, Source, always, per_token
+from alexnet_cli.tracing.inputs.feed import first_convolution
+from alexnet_cli.tracing.inputs.sources import TOKENS, Source, always, once, per_token
 
 TIME = r"timesteps?|t|time"
 """What the argument is called that says how noisy a sample is."""
@@ -30,6 +30,16 @@ grids = always((3,), values=(1, _PATCHES, _PATCHES))
 """How many patches an image has: in time, in height and in width."""
 grid_sides = always((2,), values=(_PATCHES, _PATCHES))
 """How many patches an image has in height and in width."""
+videos = once(lambda source: InputSpec((source.config.number(*_FRAMES, default=8), *source.image())))
+"""Frames of a video."""
+pixel_mask = once(lambda source: InputSpec(source.image()[1:], TOKENS))
+"""Whether each pixel counts."""
+tiles_mask = once(lambda source: InputSpec((1, _tiles(source) or 1), TOKENS))
+"""Whether each tile of each picture counts."""
+image_sizes = once(lambda source: InputSpec((2,), TOKENS, values=source.image()[1:]))
+"""The height and the width of an image."""
+merge_sizes = once(lambda source: InputSpec((), TOKENS, values=(_merged(source),)))
+"""How many patches become one in height and in width."""
 
 
 def images(source: Source) -> Iterator[InputSpec]:
@@ -50,25 +60,10 @@ def images(source: Source) -> Iterator[InputSpec]:
     yield InputSpec((1, channels, *size))
 
 
-def videos(source: Source) -> Iterator[InputSpec]:
-    """Frames of a video."""
-    yield InputSpec((source.config.number(*_FRAMES, default=8), *source.image()))
-
-
-def pixel_mask(source: Source) -> Iterator[InputSpec]:
-    """Whether each pixel counts."""
-    yield InputSpec(source.image()[1:], TOKENS)
-
-
 def pictures_mask(source: Source) -> Iterator[InputSpec]:
     """Whether each of several pictures counts, or each pixel of them."""
     yield InputSpec((1,), "bool")
     yield InputSpec((1, *source.image()[1:]), "bool")
-
-
-def tiles_mask(source: Source) -> Iterator[InputSpec]:
-    """Whether each tile of each picture counts."""
-    yield InputSpec((1, _tiles(source) or 1), TOKENS)
 
 
 def seen_mask(source: Source) -> Iterator[InputSpec]:
@@ -84,11 +79,6 @@ def seen_pictures(source: Source) -> Iterator[InputSpec]:
 
 def _tiles(source: Source) -> int:
     return source.config.number("max_num_tiles", of=_VISION)
-
-
-def image_sizes(source: Source) -> Iterator[InputSpec]:
-    """The height and the width of an image."""
-    yield InputSpec((2,), TOKENS, values=source.image()[1:])
 
 
 def patches(source: Source) -> Iterator[InputSpec]:
@@ -113,11 +103,6 @@ def _pooled_side(source: Source) -> int:
     """Return how many patches an image has in height and in width, if whole windows of them are pooled."""
     window = source.config.number("pooling_kernel_size", of=_VISION, default=1)
     return max(_PATCHES // window, 1) * window
-
-
-def merge_sizes(source: Source) -> Iterator[InputSpec]:
-    """How many patches become one in height and in width."""
-    yield InputSpec((), TOKENS, values=(_merged(source),))
 
 
 def _merged(source: Source) -> int:
@@ -156,7 +141,7 @@ def samples(source: Source) -> Iterator[InputSpec]:
         if not any(re.fullmatch(TIME, name) for name in source.arguments()):
             return
         size = [_LATENTS, _LATENTS]
-    first = next((layer for layer in source.model.modules() if isinstance(layer, ConvNd)), None)
+    first = first_convolution(source.model)
     if first is not None and len(first.kernel_size) == 1:
         yield InputSpec((channels, size[0]))
     told = source.config.number("num_frames")

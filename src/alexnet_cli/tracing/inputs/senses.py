@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from alexnet_cli.targets.example import parameters_of
 from alexnet_cli.targets.inputs import InputSpec
+from alexnet_cli.tracing.inputs.by_kind import Inputs
 from alexnet_cli.tracing.inputs.by_name import Guesser
 from alexnet_cli.tracing.inputs.feed import ordinary_tokens
 from alexnet_cli.tracing.inputs.sources import TOKENS
 
-Inputs = tuple[InputSpec, ...]
 KINDS = "mm_token_type_ids"
 """What the argument is called that says of each token which sense it stands for."""
 

@@ -56,7 +56,17 @@ class Source:
 
 def always(shape: Shape, dtype: str = TOKENS, **said: Any) -> Guess:
     """Return the guess of one input, whatever the model is."""
-    return lambda _: iter((InputSpec(shape, dtype, **said),))
+    return once(lambda _: InputSpec(shape, dtype, **said))
+
+
+def once(make: Callable[[Source], InputSpec]) -> Guess:
+    """Return the guess of the one input that is made for a model."""
+    return lambda source: iter((make(source),))
+
+
+def each_length(make: Callable[[int], InputSpec]) -> Guess:
+    """Return the guess of an input for each length of a sequence."""
+    return lambda source: map(make, source.lengths)
 
 
 flags = always((1,), "bool")
@@ -67,6 +77,20 @@ counts = always((), values=(1,))
 """Of how many parts each sample is: of one."""
 edges = always((2, EDGES), whole=True)
 """The two nodes of each edge."""
+per_token = each_length(lambda length: InputSpec((length,), TOKENS))
+"""One number for each token."""
+first_of_each = each_length(lambda length: InputSpec((length,), TOKENS, values=(0,) * length))
+"""The first of a few kinds for each token, such as languages."""
+mask = each_length(lambda length: InputSpec((length,), "bool"))
+"""Whether each token counts."""
+boxes = each_length(lambda length: InputSpec((length, 4), TOKENS))
+"""Where each token stands on a page."""
+past_times = once(lambda source: InputSpec((_past(source), _of_each_time(source))))
+"""What is known of each moment of the past, perhaps nothing."""
+future = once(lambda source: InputSpec((_to_come(source),)))
+"""The values that a time series is to have."""
+future_times = once(lambda source: InputSpec((_to_come(source), _of_each_time(source))))
+"""What is known of each moment to come."""
 
 
 def tokens(source: Source) -> Iterator[InputSpec]:
@@ -74,26 +98,6 @@ def tokens(source: Source) -> Iterator[InputSpec]:
     embeds = any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in source.model.modules())
     if source.config or embeds:
         yield from per_token(source)
-
-
-def per_token(source: Source) -> Iterator[InputSpec]:
-    """One number for each token."""
-    yield from (InputSpec((length,), TOKENS) for length in source.lengths)
-
-
-def first_of_each(source: Source) -> Iterator[InputSpec]:
-    """The first of a few kinds for each token, such as languages."""
-    yield from (InputSpec((length,), TOKENS, values=(0,) * length) for length in source.lengths)
-
-
-def mask(source: Source) -> Iterator[InputSpec]:
-    """Whether each token counts."""
-    yield from (InputSpec((length,), "bool") for length in source.lengths)
-
-
-def boxes(source: Source) -> Iterator[InputSpec]:
-    """Where each token stands on a page."""
-    yield from (InputSpec((length, 4), TOKENS) for length in source.lengths)
 
 
 def embeddings(source: Source) -> Iterator[InputSpec]:
@@ -126,24 +130,13 @@ def series_mask(source: Source) -> Iterator[InputSpec]:
     yield from (replace(spec, dtype="bool") for spec in series(source))
 
 
-def past_times(source: Source) -> Iterator[InputSpec]:
-    """What is known of each moment of the past, perhaps nothing."""
-    yield InputSpec((_past(source), _of_each_time(source)))
-
-
-def future(source: Source) -> Iterator[InputSpec]:
-    """The values that a time series is to have."""
-    yield InputSpec((source.config.number("prediction_length", default=32),))
-
-
-def future_times(source: Source) -> Iterator[InputSpec]:
-    """What is known of each moment to come."""
-    yield InputSpec((source.config.number("prediction_length", default=32), _of_each_time(source)))
-
-
 def _past(source: Source) -> int:
     context = source.config.number("context_length", "prediction_length", default=32)
     return context + int(max(source.config.get("lags_sequence") or (0,)))
+
+
+def _to_come(source: Source) -> int:
+    return source.config.number("prediction_length", default=32)
 
 
 def _of_each_time(source: Source) -> int:
