@@ -16,8 +16,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.targets.inputs import parse_input
 from alexnet_cli.targets.resolve import resolve
 from alexnet_cli.targets.subject import Loaded, Subject
-from alexnet_cli.tracing.narrowing import Refusal
-from alexnet_cli.tracing.narrowing.narrow import narrowed
+from alexnet_cli.tracing.narrowing import Refusal, narrowed
 from alexnet_cli.tracing.options import TraceOptions, TrainingStep
 from alexnet_cli.tracing.trace import trace
 

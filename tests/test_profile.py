@@ -29,7 +29,7 @@ from alexnet_cli.session.session import Named, Session
 from alexnet_cli.tape import Operation, Tape
 from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Captured, Compiled, Pass, Passes
 from alexnet_cli.tracing import calibrate, compiling, events
-from alexnet_cli.tracing.capturing import captured
+from alexnet_cli.tracing.compiling import captured
 from alexnet_cli.tracing.options import TrainingStep
 from alexnet_cli.views.profile import profile_document
 

@@ -12,7 +12,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.resolve import parse_arguments, resolve
 from alexnet_cli.targets.subject import Loaded, Subject, live_subject
-from alexnet_cli.tracing.narrowing.narrow import narrowed
+from alexnet_cli.tracing.narrowing import narrowed
 from alexnet_cli.tracing.options import TraceOptions
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from torch.profiler import record_function
 from alexnet_cli.tape import Tape
 from alexnet_cli.timing import Allocated, Captured, Compiled, Pass, Passes
 from alexnet_cli.torch_insides import imports_unwatched
-from alexnet_cli.tracing.compiling import CompiledRun, compiled_run
+from alexnet_cli.tracing.compiling import CompiledRun, captured, compiled_run
 from alexnet_cli.tracing.devices import device_name, synchronizer, timed
 from alexnet_cli.tracing.events import RUN, Event, by_run, highest, pass_of, profiled, steps_of
 from alexnet_cli.tracing.recording.conditions import calm_collector, plain_kernels
@@ -150,8 +150,6 @@ class _Replayed:
     """Times the run that is recorded into a CUDA graph."""
 
     def __init__(self, stopwatch: _Stopwatch, device: torch.device) -> None:
-        from alexnet_cli.tracing.capturing import captured  # most runs need none of it
-
         self.synchronize = synchronizer(device)
         start = perf_counter()
         self.replay = captured(stopwatch.once, stopwatch.run.model, device)

@@ -1,22 +1,25 @@
-"""The same run with its model compiled by `torch.compile`."""
+"""The same run made faster: its model compiled by `torch.compile`, or all its kernels launched by a CUDA graph."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from alexnet_cli.errors import ForwardError, UsageError
+from alexnet_cli.errors import ForwardError, UsageError, first_line
 from alexnet_cli.torch_insides import compiled_graphs, no_compiler
+from alexnet_cli.tracing.devices import out_of_memory
 from alexnet_cli.tracing.recording.runs import Forward, Step
 
 BACKEND = "inductor"
 """What makes kernels of a graph."""
+_WARM_UP = 3
+"""How often a run is made before it is recorded: as many as torch's notes on CUDA graphs have."""
 
 
 @dataclass
@@ -78,6 +81,39 @@ def compiled_run(run: Forward | Step) -> CompiledRun:
     with _without_torchs_warnings():
         torch.compiler.reset()
         compiled = cast("nn.Module", torch.compile(run.model, dynamic=False, backend=BACKEND))
-    is_step = isinstance(run, Step)
-    changed = replace(run, forward=replace(run.forward, model=compiled)) if is_step else replace(run, model=compiled)
-    return CompiledRun(changed, compiled_graphs() or (0, 0))
+    before = compiled_graphs() or (0, 0)
+    if isinstance(run, Forward):
+        return CompiledRun(replace(run, model=compiled), before)
+    return CompiledRun(replace(run, forward=replace(run.forward, model=compiled)), before)
+
+
+def captured(work: Callable[[], None], model: nn.Module, device: torch.device) -> Callable[[], None]:
+    """Record what `work` runs on a CUDA device, and return what runs it again, on the same memory.
+
+    As torch's notes say, it is warmed up on another stream, and gradients are let go of, so that a backward makes them
+    in the graph's own memory.
+
+    Raises:
+        ForwardError: it cannot be recorded, as it waits for a value or copies one from the CPU.
+    """
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.device(device):
+            aside: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch leaves it untyped
+            current = torch.cuda.current_stream()
+            aside.wait_stream(current)
+            with torch.cuda.stream(aside):
+                for _ in range(_WARM_UP):
+                    model.zero_grad(set_to_none=True)
+                    work()
+            current.wait_stream(aside)
+            model.zero_grad(set_to_none=True)
+            with torch.cuda.graph(graph):
+                work()
+    except Exception as error:  # whatever torch or the model's code raises while it is recorded
+        if out_of_memory(error):
+            raise
+        hint = "it can neither wait for values nor copy them from the CPU; without --cuda-graph it is timed as it is"
+        raise ForwardError(f"this run cannot be recorded into a CUDA graph: {first_line(error)}", hint) from error
+    replay: Callable[[], None] = graph.replay
+    return replay
