@@ -7,8 +7,7 @@ in mixed precision took.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -120,11 +119,9 @@ class FakeResults:
         mode = _active(_FAKE) if _CAN_REPEAT and _fake_tensor() is not None else None
         return None if mode is None else cls(mode)
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
+    def answering(self) -> AbstractContextManager[Any]:
         """Let operators that nobody watches be answered, as those that make a model."""
-        with _Answering(self):
-            yield
+        return _Answering(self)
 
     @staticmethod
     def may_keep(overload: Any, name: str) -> bool:

@@ -71,7 +71,7 @@ def _load(subject: Subject, device: torch.device, notify: Notify) -> Loaded:
         return loaded
 
 
-def _answered() -> AbstractContextManager[None]:
+def _answered() -> AbstractContextManager[Any]:
     """Make layers that are alike in less time, where tensors have a device and no values."""
     known = FakeResults.of_active_mode()
     return nullcontext() if known is None else known.answering()

@@ -124,7 +124,7 @@ def _cpu_peak(forward: Callable[[], object]) -> int | None:
     events = raw_events(profiler)
     if events is None:
         return None
-    memory = ((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    memory = ((int(event.start_ns()), int(event.nbytes())) for event in events if event.name() == "[memory]")
     return max(accumulate((change for _, change in sorted(memory, key=itemgetter(0))), initial=0))
 
 

@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +26,12 @@ from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial
 from alexnet_cli.tracing.options import TraceOptions
 from alexnet_cli.tracing.recording.conditions import no_fast_path
+from alexnet_cli.tracing.recording.runs import Forward
 from alexnet_cli.tracing.trace import SEED
 from alexnet_cli.tracing.undisturbed import undisturbed
 
 _ONE_FILE = 2_000_000_000
 """Bytes of weights that an ONNX file holds itself: no protobuf message can be larger than 2 GiB."""
-
-
-@dataclass(frozen=True)
-class Exportable:
-    """A model with values, and what its forward is called with."""
-
-    model: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
 
 
 def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) -> dict[str, int]:
@@ -60,7 +51,7 @@ def export(subject: Subject, options: TraceOptions, path: Path, notify: Notify) 
             model = build(subject, device, replace(options, device=str(device)), notify)
             fed = feed(model, device, Trial(subject, options), notify)
             with _without_cache(model):
-                EXPORTERS[path.suffix](Exportable(model, tuple(fed.args), fed.kwargs), path)
+                EXPORTERS[path.suffix](Forward(model, fed.args, fed.kwargs), path)
             return _zeros(model)
         except AlexnetError:
             raise
@@ -98,17 +89,12 @@ def _zeros(model: nn.Module) -> dict[str, int]:
     return dict(found)
 
 
-def _program(given: Exportable) -> torch.export.ExportedProgram:
+def _program(given: Forward) -> torch.export.ExportedProgram:
     with no_fast_path():
-        return torch.export.export(given.model, given.args, given.kwargs, strict=False)
+        return torch.export.export(given.model, tuple(given.args), given.kwargs, strict=False)
 
 
-def _pt2(given: Exportable, path: Path) -> None:
-    """Write what `torch.export.save` does."""
-    torch.export.save(_program(given), path)
-
-
-def _onnx(given: Exportable, path: Path) -> None:
+def _onnx(given: Forward, path: Path) -> None:
     """Write what torch's exporter does, the weights in the same file unless they are too large for it."""
     try:
         with interrupts_wait():
@@ -137,5 +123,8 @@ def _origin(error: BaseException) -> BaseException:
     return error
 
 
-EXPORTERS: Mapping[str, Callable[[Exportable, Path], None]] = {".pt2": _pt2, ".onnx": _onnx}
+EXPORTERS: Mapping[str, Callable[[Forward, Path], None]] = {
+    ".pt2": lambda given, path: torch.export.save(_program(given), path),
+    ".onnx": _onnx,
+}
 """By suffix. A format more is a function more, and its suffix in `session.session.EXPORTED`."""

@@ -21,7 +21,7 @@ from alexnet_cli.tracing.build import Notify, build
 from alexnet_cli.tracing.devices import measure, no_memory, out_of_memory, require_device
 from alexnet_cli.tracing.formulas import users_formulas
 from alexnet_cli.tracing.inputs.context import by_name, text_of
-from alexnet_cli.tracing.inputs.feed import Fed, count_bytes, model_dtype
+from alexnet_cli.tracing.inputs.feed import count_bytes, model_dtype
 from alexnet_cli.tracing.inputs.resolve import feed
 from alexnet_cli.tracing.inputs.trial import Trial, needs_values
 from alexnet_cli.tracing.meta.stand_ins import pretended_cpu
@@ -198,7 +198,9 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
         origin = trial.origin(path) if options.advises else None
         error = diagnose(seen, path, recorder.failed_function, Remedy(model, fed.specs, trial, sought=sought), origin)
     described = Model(subject.target, type(model).__name__, subject.description)
-    how = _run_of(model, device, options, fed, measured, complete=failure is None)
+    asked, dtype = options.serving, str(model_dtype(model)).removeprefix("torch.")
+    served = UNSET if asked is None else Served(asked.part, asked.context)
+    how = Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, failure is None, measured, served)
     if recorder.tape is not None and recorder.source is not None:
         recorder.tape.source = recorder.source.finish(failure)
     tape = None if recorder.tape is None else recorder.tape.finish(rows.row_of)
@@ -206,8 +208,7 @@ def _trace_on(device: torch.device, trial: Trial, notify: Notify) -> tuple[Repor
     if failure is None and tape is not None and options.repeat is not None and not isinstance(run, Serve):
         from alexnet_cli.tracing.clock import time_passes  # a run that is not timed needs no clock
 
-        others = {"compiles": options.compiles, "captures": options.captures}
-        passes = time_passes(run, tape, device, options.repeat, **others)
+        passes = time_passes(run, tape, device, options.repeat, compiles=options.compiles, captures=options.captures)
     wiring = run.wiring if isinstance(run, Step) and run.wiring is not None else UNSET
     return Report(generator(), described, how, error, layers, totals, tape, passes, wiring), failure
 
@@ -253,26 +254,7 @@ def _run(run: Forward | Step | Serve, recorder: Recorder) -> BaseException | Non
     return None
 
 
-def _run_of(
-    model: nn.Module,
-    device: torch.device,
-    options: TraceOptions,
-    fed: Fed,
-    measured: Measured | None,
-    *,
-    complete: bool,
-) -> Run:
-    dtype = str(model_dtype(model)).removeprefix("torch.")
-    asked = options.serving
-    served = UNSET if asked is None else Served(asked.part, asked.context)
-    return Run(str(device), dtype, options.mode, fed.batch_size, fed.inputs, complete, measured, served)
-
-
 def _measure(forward: Forward, device: torch.device) -> Measured:
-    def run() -> None:
-        with torch.no_grad():
-            forward()
-
     model = forward.model
     resident = count_bytes([*model.parameters(), *model.buffers(), *forward.given])
-    return measure(run, device, resident)
+    return measure(torch.no_grad()(forward), device, resident)

@@ -134,9 +134,7 @@ def _edge(side: int, step: int, runs: Callable[[int], bool]) -> int | None:
     end = LARGEST if step > 0 else 1
     near = side
     while abs(near - side) < RADIUS:
-        if near == end:
-            return near
-        if not runs(near + step):
+        if near == end or not runs(near + step):
             return near
         near += step
     if runs(end):

@@ -17,6 +17,7 @@ from torch import Tensor
 from alexnet_cli.torch_insides import operator_named
 
 Rule = Callable[..., Any]
+Ints = Sequence[int]
 RULES: dict[Any, Rule] = {}
 MISSING: list[str] = []
 """Operators with a rule that this version of torch does not have."""
@@ -113,11 +114,11 @@ def _convolution(
     given: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
+    stride: Ints,
+    padding: Ints,
+    dilation: Ints,
     transposed: bool,
-    output_padding: Sequence[int],
+    output_padding: Ints,
     groups: int,
 ) -> Any:
     del output_padding
@@ -137,16 +138,11 @@ def _convolution(
 
 @meta_rule("max_pool2d_with_indices")
 def _max_pool(
-    given: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,),
-    ceil_mode: bool = False,
+    given: Tensor, kernel: Ints, stride: Ints = (), padding: Ints = (0,), dilation: Ints = (1,), ceil_mode: bool = False
 ) -> Any:
     if ceil_mode or tuple(dilation) not in ((1,), (1, 1)):
         return NotImplemented
-    shape = _pooled(given, kernel_size, stride, padding)
+    shape = _pooled(given, kernel, stride, padding)
     if shape is None:
         return NotImplemented
     return empty(shape, given), torch.empty(shape, dtype=torch.int64, device=given.device)
@@ -154,20 +150,13 @@ def _max_pool(
 
 @meta_rule("avg_pool2d")
 def _avg_pool(
-    given: Tensor,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    ceil_mode: bool = False,
-    *_: Any,
+    given: Tensor, kernel: Ints, stride: Ints = (), padding: Ints = (0,), ceil_mode: bool = False, *_: Any
 ) -> Any:
-    shape = None if ceil_mode else _pooled(given, kernel_size, stride, padding)
+    shape = None if ceil_mode else _pooled(given, kernel, stride, padding)
     return NotImplemented if shape is None else empty(shape, given)
 
 
-def _pooled(
-    given: Tensor, kernel_size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
-) -> tuple[int, ...] | None:
+def _pooled(given: Tensor, kernel_size: Ints, stride: Ints, padding: Ints) -> tuple[int, ...] | None:
     kernel, pad = (tuple(values) * (3 - len(values)) for values in (kernel_size, padding))
     step = tuple(stride) * (3 - len(stride)) or kernel
     image = given.dim() == 4 and plain(given) and given.numel()  # noqa: PLR2004 - N, C, H, W

@@ -37,18 +37,12 @@ def fused_attention(key: str = "AutogradMeta", *, dropout: bool = True) -> Abstr
     return kernel_replaced("scaled_dot_product_attention", kernel, key)
 
 
-def _attention_of_cpu(  # noqa: PLR0917 - torch's signature
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,  # noqa: FBT001, FBT002 - the same
-    **how: Any,
+def _attention_of_cpu(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, *others: Any, **how: Any
 ) -> Any:
     if dropout_p:
-        return _WRITTEN_OUT(query, key, value, attn_mask, dropout_p, is_causal, **how)[0]
-    return _attention(query, key, value, attn_mask, dropout_p, is_causal, **how)
+        return _WRITTEN_OUT(query, key, value, attn_mask, dropout_p, *others, **how)[0]
+    return _attention(query, key, value, attn_mask, dropout_p, *others, **how)
 
 
 def _attention(  # noqa: PLR0917 - torch's signature

@@ -55,7 +55,10 @@ class _Use(Struct, frozen=True):
 
 
 class _Ran(Struct, eq=False):
-    """An operator of a call that ran: the storages that it read and made; `dims` as `_dimensions` has them."""
+    """An operator of a call that ran: the storages that it read and made.
+
+    Of one that adds, `dims` are how many dimensions of each tensor that it read are longer than 1.
+    """
 
     op: Operator
     read: Sequence[int]
@@ -94,7 +97,7 @@ class Purposes:
             if id(tensor) in self._lazy:  # it has become a parameter like any other
                 self._lazy.discard(id(tensor))
                 self._noted.append(_Registered(id(tensor), storage_of(tensor)))
-        dims = _dimensions(read) if op.name in _ADDS else ()
+        dims = [sum(size > 1 for size in tensor.shape) for tensor in read] if op.name in _ADDS else ()
         self._noted.append(_Ran(op, [storage_of(tensor) for tensor in read], dims, made, call))
         self._scores = self._scores or op.name in _SOFTMAX
 
@@ -153,11 +156,6 @@ class Purposes:
                 for parameter in trail.parameters:
                     self._uses.setdefault(parameter, []).append(use)
         return _after(op, trails, of_data, call)
-
-
-def _dimensions(tensors: Sequence[Tensor]) -> list[int]:
-    """Return how many dimensions of each tensor are longer than 1."""
-    return [sum(size > 1 for size in tensor.shape) for tensor in tensors]
 
 
 def _becomes_part(ran: _Ran, place: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from alexnet_cli.errors import AlexnetError
 from alexnet_cli.rank import Layout, Rank
@@ -142,20 +142,16 @@ def _as_gathered(model: nn.Module, dtype: torch.dtype, args: Any, kwargs: Any) -
                     id(parameter), nn.Parameter(parameter.detach().to(dtype), parameter.requires_grad)
                 )
                 own_parameters(module)[name] = new
-
-    def as_cast(value: Any) -> Any:
-        return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
-
-    return tree_map(as_cast, args), tree_map(as_cast, kwargs)
+    args, kwargs = tree_map_only(
+        Tensor, lambda each: each.to(dtype) if each.is_floating_point() else each, (args, kwargs)
+    )
+    return args, kwargs
 
 
 def _first_of(fed: Fed, samples: int) -> tuple[list[Any], dict[str, Any]]:
     """Return the inputs of the first samples: torch's schedules split all tensors along their first dimension."""
-
-    def part(value: Any) -> Any:
-        return value[:samples] if isinstance(value, Tensor) else value
-
-    return tree_map(part, list(fed.args)), tree_map(part, dict(fed.kwargs))
+    args, kwargs = tree_map_only(Tensor, lambda each: each[:samples], (fed.args, fed.kwargs))
+    return args, kwargs
 
 
 def _trace(subject: Subject, options: TraceOptions, how: Parallel, cut: _Cut, mode: Any) -> Rank:

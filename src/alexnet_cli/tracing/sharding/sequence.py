@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import handle_torch_function, has_torch_function
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_map_only
 
 from alexnet_cli.errors import AlexnetError, UsageError
 from alexnet_cli.torch_insides import replaced, ring_attention
@@ -53,14 +53,13 @@ def part_of(args: list[Any], kwargs: dict[str, Any], ranks: int) -> tuple[list[A
     length = sequence_length(args, kwargs, "--cp", ranks)
     part = length // ranks
 
-    def cut(value: Any) -> Any:
-        if not isinstance(value, Tensor):
-            return value
+    def cut(value: Tensor) -> Tensor:
         if value.dim() > 1 and value.shape[1] == length:
             return value[:, :part].clone()
         return value[:part].clone() if value.shape == (length,) else value
 
-    return tree_map(cut, args), tree_map(cut, kwargs)
+    args, kwargs = tree_map_only(Tensor, cut, (args, kwargs))
+    return args, kwargs
 
 
 class _Shared:

@@ -22,7 +22,7 @@ _NORMED = ("native_batch_norm", "_native_batch_norm", "cudnn_batch_norm", "_batc
 class Modes:
     """Reads the modes off a training step that was recorded, and off a forward in eval mode after it."""
 
-    def __init__(self, model: nn.Module, made: Making | None) -> None:
+    def __init__(self, model: nn.Module, made: Making) -> None:
         self.model = model
         self.made = made
         self.parts = dict(model.named_modules())
@@ -64,7 +64,7 @@ class Modes:
     def _undone(self) -> list[Mode]:
         """Return the parts that were put into eval mode when they were made, and are in training mode again."""
         found: dict[str, Mode] = {}
-        for module, line in self.made.to_eval if self.made is not None else ():
+        for module, line in self.made.to_eval:
             path = self.paths.get(id(module))
             if path and module.training and any(map(depends_on_mode, module.modules())):
                 found[path] = Mode("undone", path, type(module).__name__, path, line)
@@ -72,8 +72,7 @@ class Modes:
 
     def _mode(self, key: str, path: str, region: str | None = None) -> Mode:
         module = self.parts[path]
-        line = self.made.line(module) if self.made is not None else None
-        return Mode(key, path, type(module).__name__, region, line)  # type: ignore[arg-type] # one of its keys
+        return Mode(key, path, type(module).__name__, region, self.made.line(module))  # type: ignore[arg-type] # one of its keys
 
     def _trained_region(self, path: str) -> str | None:
         """Return the topmost part around a module that is in eval mode, if what it does is trained."""

@@ -43,7 +43,7 @@ class Watch:
     """
 
     def __init__(self, model: nn.Module, made: Making | None, below: CodeType, again: Callable[[], object]) -> None:
-        self.model, self.made, self.below, self.again = model, made, below, again
+        self.model, self.made, self.below, self.again = model, made or Making(), below, again
         self.lazy = tuple(name for name, parameter in model.named_parameters() if is_lazy(parameter))
         self._before: dict[str, int] = {}
 
@@ -76,7 +76,7 @@ class Watch:
 
     def _told(self, name: str, trained: dict[str, nn.Parameter], recorder: Recorder) -> Trained:
         module = dict(self.model.named_modules()).get(name.rpartition(".")[0])
-        line = self.made.line(module) if self.made is not None and module is not None else None
+        line = None if module is None else self.made.line(module)
         parameter = trained[name]
         return Trained(name, parameter.numel(), id(parameter) in recorder.touched, line)
 
