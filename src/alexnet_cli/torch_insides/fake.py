@@ -87,16 +87,13 @@ class _Made(NamedTuple):
     view_of: int | None
 
 
-class _Given(NamedTuple):
-    """An operator's result that is one of its arguments."""
-
-    place: int
-
-
 class _Answer(NamedTuple):
-    """What an operator gave; `form` is the type of several results, None of one."""
+    """What an operator gave; `form` is the type of several results, None of one.
 
-    results: tuple[_Made | _Given | None, ...]
+    A number stands for the argument in that place, if that is what it gave.
+    """
+
+    results: tuple[_Made | int | None, ...]
     form: type[Any] | None
 
 
@@ -191,14 +188,14 @@ class FakeResults:
         outputs = output if form is not None else [output]
         places = {storage_behind(each): at for at, each in reversed([*enumerate(args)]) if type(each) is self._fake}
         others = {storage_behind(each) for each in self._tensors((*args, *kwargs.values()))}.difference(places)
-        results: list[_Made | _Given | None] = []
+        results: list[_Made | int | None] = []
         for each in outputs:
             if each is None:
                 results.append(None)
                 continue
             same = next((at for at, given in enumerate(args) if given is each), None)
             if same is not None:
-                results.append(_Given(same))
+                results.append(same)
                 continue
             if type(each) is not self._fake or storage_behind(each) in others:
                 return None
@@ -231,11 +228,11 @@ class FakeResults:
                 return None
         return _Made(shape, strides, offset, output.dtype, output.fake_device, dict(vars(output)), view_of)
 
-    def _result(self, made: _Made | _Given | None, args: Any) -> Any:
+    def _result(self, made: _Made | int | None, args: Any) -> Any:
         if made is None:
             return None
-        if isinstance(made, _Given):
-            return args[made.place]
+        if isinstance(made, int):
+            return args[made]
         shape, strides, offset, dtype, device, attributes, view_of = made
         if view_of is None:
             with _Unwatched():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+import torch
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
@@ -45,13 +46,7 @@ def feature_counts(model: nn.Module) -> list[int]:
     """Return widths that an input may have: those that first layers take, then sizes of raw parameters."""
     telling = ("in_features", "in_channels", "input_size", "embed_dim")
     taken = (getattr(module, name, None) for module in model.modules() for name in telling)
-    raw = (
-        size
-        for module in model.modules()
-        for parameter in own_parameters(module).values()
-        if parameter is not None and not is_lazy(parameter)
-        for size in parameter.shape
-    )
+    raw = (size for _, shape in _shapes(model) for size in shape)
     sizes = (size for size in (*taken, *raw) if isinstance(size, int) and size > 1)
     return list(islice(dict.fromkeys(sizes), FIRST_LAYERS))
 
@@ -115,13 +110,20 @@ def lengths(model: nn.Module) -> list[int]:
     """Return sequence lengths to try, among them those of learned position embeddings."""
     positions = [
         size
-        for module in model.modules()
-        for parameter in own_parameters(module).values()
-        if parameter is not None and not is_lazy(parameter) and not isinstance(module, (nn.Linear, ConvNd))
-        for size in parameter.shape[:-1]
+        for module, shape in _shapes(model)
+        if not isinstance(module, (nn.Linear, ConvNd))
+        for size in shape[:-1]
         if 1 < size <= LENGTHS[6]
     ]
     return list(dict.fromkeys((LENGTHS[0], *positions[:4], *LENGTHS)))
+
+
+def _shapes(model: nn.Module) -> Iterator[tuple[nn.Module, torch.Size]]:
+    """Yield the shape of each parameter with the module that holds it."""
+    for module in model.modules():
+        for parameter in own_parameters(module).values():
+            if parameter is not None and not is_lazy(parameter):
+                yield module, parameter.shape
 
 
 def first_layers(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -25,8 +25,8 @@ from alexnet_cli.tracing.inputs.by_layer import (
     shapes_for,
 )
 from alexnet_cli.tracing.inputs.by_name import Guesser, by_name
-from alexnet_cli.tracing.inputs.config import Config
 from alexnet_cli.tracing.inputs.senses import beside, left_out, with_kinds
+from alexnet_cli.tracing.inputs.sources import Config
 
 Tried = Callable[[Sequence[InputSpec]], BaseException | None]
 """Returns the failure of a forward on inputs of these shapes, None if it runs."""
