@@ -29,6 +29,7 @@ BASE = {
     "document",
     "timing",
     "units",
+    "interrupts",
     "quantities",
     "errors",
     "",
