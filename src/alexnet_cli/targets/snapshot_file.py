@@ -8,7 +8,7 @@ from typing import Any
 from alexnet_cli.errors import TargetError
 from alexnet_cli.snapshot import Block, Event, Frame, Frames, Segment, Snapshot
 from alexnet_cli.targets.checkpoint.contents import damaged, opened
-from alexnet_cli.targets.checkpoint.plain_pickle import Name, Refused, read_plain
+from alexnet_cli.targets.checkpoint.plain_pickle import read_plain
 
 LARGEST = 2**29
 """How many bytes of a snapshot are read, which take some ten times as many in memory."""
@@ -30,15 +30,7 @@ def read_snapshot(path: Path) -> Snapshot:
             limit = f"more than {LARGEST:,}: record a shorter history, by max_entries"
             raise TargetError(f"{path} has {size:,} bytes", limit)
         data = file.read()
-    try:
-        found = read_plain(data, _nothing)
-    except Refused as error:
-        raise TargetError(
-            f"{path} contains Python objects ({error}); loading them would run code, so they are never loaded",
-            f"a snapshot holds none: {_HOW}",
-        ) from error
-    except Exception as error:  # the stack raises many kinds for what is not a pickle
-        raise damaged(path, f"its pickle is damaged ({error or type(error).__name__})", _KIND) from error
+    found = read_plain(path, data, lambda _: False, f"a snapshot holds none: {_HOW}", _KIND)
     del data
     if not isinstance(found, dict) or not {"segments", "device_traces"} <= found.keys():
         raise TargetError(f"{path} is no snapshot of CUDA memory", _HOW)
@@ -46,11 +38,6 @@ def read_snapshot(path: Path) -> Snapshot:
         return _Reader().snapshot(found)
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"it is no snapshot that torch writes ({error})", _KIND) from error
-
-
-def _nothing(name: Name) -> bool:
-    del name
-    return False
 
 
 class _Reader:

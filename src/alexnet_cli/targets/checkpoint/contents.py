@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from msgspec import Struct
 
-from alexnet_cli.errors import TargetError
+from alexnet_cli.errors import AlexnetError, TargetError
 from alexnet_cli.tape import Shape
 
 LARGEST = 2**63 - 1
@@ -65,6 +65,27 @@ class Contents(Struct, frozen=True):
 def damaged(path: Path, what: str, kind: str = "checkpoint") -> TargetError:
     """Return the error for a file that is not what its name says."""
     return TargetError(f"{path} is not a readable {kind}: {what}", "download or save it again")
+
+
+@contextmanager
+def damage(path: Path, what: str, kind: str = "checkpoint") -> Iterator[None]:
+    """Say `what` is damaged, whatever fails inside: on a file that is damaged libraries raise dozens of kinds.
+
+    Raises:
+        TargetError: something failed.
+    """
+    try:
+        yield
+    except AlexnetError:
+        raise
+    except Exception as error:
+        raise damaged(path, f"{what} ({error})", kind) from error
+
+
+def python_objects(path: Path, names: object, hint: str) -> TargetError:
+    """Return the error for a file with more than plain values in its pickle."""
+    what = f"{path} contains Python objects ({names}); loading them would run code, so they are never loaded"
+    return TargetError(what, hint)
 
 
 class Limited:

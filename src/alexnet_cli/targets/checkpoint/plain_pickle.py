@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from pickletools import opcodes
 from types import MethodType
 from typing import Any, NamedTuple
+
+from alexnet_cli.targets.checkpoint.contents import damage, python_objects
 
 _KNOWN = {each.code: each.name for each in opcodes}
 _INT = struct.Struct("<i")
 _FLOAT = struct.Struct(">d")
 
 
-class Refused(Exception):  # noqa: N818 - it says what happened
+class _Refused(Exception):  # noqa: N818 - it says what happened
     """A pickle that holds more than plain values: the name that it wants, or the instruction."""
 
 
@@ -47,14 +50,18 @@ class Made:
         return self.state.get(key) if isinstance(self.state, dict) else None
 
 
-def read_plain(data: bytes, allowed: Callable[[Name], bool]) -> Any:
+def read_plain(path: Path, data: bytes, allowed: Callable[[Name], bool], hint: str, kind: str = "checkpoint") -> Any:
     """Return what a pickle holds, with a `Made` for each object and a `Name` for each class that is not called.
 
     Raises:
-        Refused: it names what is not allowed, or uses another instruction than those of plain values.
-        Exception: it is no pickle, or ends before its end.
+        TargetError: it is damaged, names what is not allowed, or uses other instructions than those of plain values;
+            `hint` is for the last two.
     """
-    return _Machine(data, allowed).run()
+    with damage(path, "its pickle is damaged", kind):
+        try:
+            return _Machine(data, allowed).run()
+        except _Refused as error:
+            raise python_objects(path, error, hint) from error
 
 
 class _Machine:
@@ -77,7 +84,7 @@ class _Machine:
             step = steps[instruction]
             if step is None:
                 known = _KNOWN.get(chr(instruction))
-                raise Refused(f"the instruction {known}") if known else ValueError("it is no pickle")
+                raise _Refused(f"the instruction {known}") if known else ValueError("it is no pickle")
             step()
         return self.stack.pop()
 
@@ -154,7 +161,7 @@ class _Machine:
         held = self.top(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is not str and type(key) is not Made:
-                raise Refused(f"a key that is a {type(key).__name__}")
+                raise _Refused(f"a key that is a {type(key).__name__}")
             held[key] = value
 
     def global_(self) -> None:
@@ -172,14 +179,14 @@ class _Machine:
     def named(self, name: Name) -> None:
         if name not in self.names:
             if not self.allowed(name):
-                raise Refused(str(name))
+                raise _Refused(str(name))
             self.names[name] = name
         self.stack.append(self.names[name])
 
     def call(self) -> None:
         arguments, name = self.stack.pop(), self.stack.pop()
         if type(name) is not Name or type(arguments) is not tuple:
-            raise Refused("a call of what is no class")
+            raise _Refused("a call of what is no class")
         self.stack.append(Made(name, arguments))
 
     def build(self) -> None:
@@ -189,7 +196,7 @@ class _Machine:
     def top(self, kind: type) -> Any:
         top = self.stack[-1]
         if type(top) is not kind:
-            raise Refused(f"a change of a {type(top).__name__}")
+            raise _Refused(f"a change of a {type(top).__name__}")
         return top
 
 

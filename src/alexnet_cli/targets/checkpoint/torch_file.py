@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from alexnet_cli.errors import TargetError, first_line
-from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Contents, Limited, Stored, damaged, opened
+from alexnet_cli.targets.checkpoint.contents import (
+    LARGEST_HEADER,
+    Contents,
+    Limited,
+    Stored,
+    damage,
+    damaged,
+    opened,
+    python_objects,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +46,7 @@ _HARMLESS = (
 )
 """What torch's weights-only unpickler takes beside its own names; not bytearray, which can ask for any memory."""
 
+_SAVE = "save the state_dict: torch.save(model.state_dict(), path)"
 _REFUSED = re.compile(r"(?:unsupported )?GLOBAL ([\w.]+)")
 _UNAVAILABLE = re.compile("mmap|skip_data")
 """In what torch says where the file is larger than a mapping may be, or where it cannot skip data while loading."""
@@ -55,10 +65,8 @@ def read_torch_file(path: Path) -> Contents:
         file_format, there = _check(path, file, size)
     loaded, ties_known = _load(path, file_format)
     place, state = _state_dict(path, loaded)
-    try:
+    with damage(path, "its tensors cannot be described"):  # there are kinds that have neither shape nor storage
         tensors, taken = _describe(state)
-    except Exception as error:  # kinds of tensors that have neither shape nor storage
-        raise damaged(path, f"its tensors cannot be described ({error})") from error
     if taken > there:
         raise damaged(path, f"its tensors should take {taken:,} bytes, but the file has {there:,} for them")
     what = "a file of torch.save"
@@ -101,29 +109,17 @@ def _check(path: Path, file: BinaryIO, size: int) -> tuple[_Format, int]:
     raise damaged(path, "it was not written by torch.save")
 
 
-def _python_objects(path: Path, names: str) -> TargetError:
-    return TargetError(
-        f"{path} contains Python objects ({names}); loading them would run code, so they are never loaded",
-        "save the state_dict: torch.save(model.state_dict(), path)",
-    )
-
-
 def _check_zip(path: Path, file: BinaryIO, size: int) -> int:
     """Check an archive, and return how many bytes of tensors it has."""
     limited: Any = Limited(file, path, _LARGEST_DIRECTORY + LARGEST_HEADER)
-    try:
-        with ZipFile(limited) as archive:
-            entries = archive.infolist()
-            _check_entries(path, entries, size)
-            for entry in entries:
-                if _name(entry) == "data.pkl":
-                    with archive.open(entry) as pickle:
-                        _check_pickle(path, Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
-            return sum(entry.file_size for entry in entries if _name(entry).startswith(_TENSORS))
-    except TargetError:
-        raise
-    except Exception as error:  # zipfile raises a dozen kinds for damaged archives
-        raise damaged(path, f"its zip archive is damaged ({error or type(error).__name__})") from error
+    with damage(path, "its zip archive is damaged"), ZipFile(limited) as archive:
+        entries = archive.infolist()
+        _check_entries(path, entries, size)
+        for entry in entries:
+            if _name(entry) == "data.pkl":
+                with archive.open(entry) as pickle:
+                    _check_pickle(path, Limited(pickle, path), 1)  # type: ignore[arg-type] # it can be read
+        return sum(entry.file_size for entry in entries if _name(entry).startswith(_TENSORS))
 
 
 def _check_entries(path: Path, entries: list[ZipInfo], size: int) -> None:
@@ -149,18 +145,14 @@ def _name(entry: ZipInfo) -> str:
 
 def _check_pickle(path: Path, file: Limited, count: int) -> None:
     names: list[str] = []
-    try:
+    with damage(path, "its pickle is damaged"):
         for _ in range(count):
             names += _named_objects(file)
-    except TargetError:
-        raise
-    except Exception as error:  # pickletools raises many kinds for what is not a pickle
-        raise damaged(path, f"its pickle is damaged ({error})") from error
     refused = dict.fromkeys(
         name.replace(" ", ".") for name in names if name not in _HARMLESS and not name.startswith("torch")
     )
     if refused:
-        raise _python_objects(path, ", ".join(list(refused)[:3]))
+        raise python_objects(path, ", ".join(list(refused)[:3]), _SAVE)
 
 
 def _named_objects(file: Limited) -> list[str]:
@@ -201,7 +193,7 @@ def _load(path: Path, file_format: _Format) -> tuple[Any, bool]:
             break
     refused = _REFUSED.search(str(failures[-1]))
     if refused:
-        raise _python_objects(path, refused[1]) from failures[-1]
+        raise python_objects(path, refused[1], _SAVE) from failures[-1]
     said = str(failures[0])
     reason = said.partition("WeightsUnpickler error:")[2].strip() or said or type(failures[0]).__name__
     raise damaged(path, f"torch cannot load it with weights_only ({reason.splitlines()[0]})") from failures[0]

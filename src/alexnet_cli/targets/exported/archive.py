@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from alexnet_cli.errors import AlexnetError, TargetError
-from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Limited, damaged, opened
+from alexnet_cli.errors import TargetError
+from alexnet_cli.targets.checkpoint.contents import LARGEST_HEADER, Limited, damage, damaged, opened
 
 KIND = "exported program"
 _OLDER = "serialized_exported_program.json"
@@ -45,13 +45,8 @@ def read_archive(path: Path) -> Archive:
             raise damaged(path, "it is not a zip archive", KIND)
         file.seek(0)
         limited: Any = Limited(file, path, _LARGEST_DIRECTORY + 3 * LARGEST_HEADER)
-        try:
-            with ZipFile(limited) as archive:
-                return _read(path, archive, size)
-        except AlexnetError:
-            raise
-        except Exception as error:  # zipfile raises a dozen kinds for damaged archives
-            raise damaged(path, f"its zip archive is damaged ({error or type(error).__name__})", KIND) from error
+        with damage(path, "its zip archive is damaged", KIND), ZipFile(limited) as archive:
+            return _read(path, archive, size)
 
 
 def _read(path: Path, archive: ZipFile, size: int) -> Archive:
