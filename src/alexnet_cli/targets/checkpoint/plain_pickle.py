@@ -8,7 +8,7 @@ run what it finds, and fills the memory where a file tells it to.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from pickletools import opcodes
 from types import MethodType
@@ -98,8 +98,9 @@ class _Machine:
     def size(self, count: int) -> int:
         return int.from_bytes(self.take(count), "little")
 
-    def memoize(self) -> None:
-        self.memo.append(self.stack[-1])
+    def line(self) -> str:
+        begin, self.at = self.at, self.data.index(b"\n", self.at) + 1
+        return self.data[begin : self.at - 1].decode()
 
     def put(self, place: int) -> None:
         """Keep the last value; pickle numbers what it keeps one after the other."""
@@ -108,38 +109,15 @@ class _Machine:
         else:
             self.memo[place] = self.stack[-1]
 
-    def put1(self) -> None:
-        self.put(self.size(1))
-
-    def put4(self) -> None:
-        self.put(self.size(4))
-
-    def pop(self) -> None:
-        self.stack.pop()
-
-    def mark(self) -> None:
-        self.marks.append(len(self.stack))
-
     def since_mark(self) -> list[Any]:
         begin = self.marks.pop()
         items = self.stack[begin:]
         del self.stack[begin:]
         return items
 
-    def pop_mark(self) -> None:
-        self.since_mark()
-
-    def tuple(self) -> None:
-        self.stack.append(tuple(self.since_mark()))
-
-    def tuple1(self) -> None:
-        self.stack[-1] = (self.stack[-1],)
-
-    def tuple2(self) -> None:
-        self.stack[-2:] = ((self.stack[-2], self.stack[-1]),)
-
-    def tuple3(self) -> None:
-        self.stack[-3:] = ((self.stack[-3], self.stack[-2], self.stack[-1]),)
+    def popped(self, count: int) -> tuple[Any, ...]:
+        """Take the last values off the stack."""
+        return tuple([self.stack.pop() for _ in range(count)][::-1])
 
     def append(self) -> None:
         item = self.stack.pop()
@@ -149,32 +127,13 @@ class _Machine:
         items = self.since_mark()
         self.top(list).extend(items)
 
-    def setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self.fill([key, value])
-
-    def setitems(self) -> None:
-        self.fill(self.since_mark())
-
-    def fill(self, items: list[Any]) -> None:
+    def fill(self, items: Sequence[Any]) -> None:
         """Put keys and values into a dict; keys that can be made to collide would take forever, so few are taken."""
         held = self.top(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is not str and type(key) is not Made:
                 raise _Refused(f"a key that is a {type(key).__name__}")
             held[key] = value
-
-    def global_(self) -> None:
-        end = self.data.index(b"\n", self.at)
-        module = self.take(end - self.at).decode()
-        self.at = end + 1
-        end = self.data.index(b"\n", self.at)
-        self.named(Name(module, self.take(end - self.at).decode()))
-        self.at = end + 1
-
-    def stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        self.named(Name(str(module), str(name)))
 
     def named(self, name: Name) -> None:
         if name not in self.names:
@@ -184,7 +143,7 @@ class _Machine:
         self.stack.append(self.names[name])
 
     def call(self) -> None:
-        arguments, name = self.stack.pop(), self.stack.pop()
+        name, arguments = self.popped(2)
         if type(name) is not Name or type(arguments) is not tuple:
             raise _Refused("a call of what is no class")
         self.stack.append(Made(name, arguments))
@@ -215,6 +174,10 @@ _VALUES: dict[str, Callable[[_Machine], Any]] = {
     "\x8c": lambda machine: machine.take(machine.size(1)).decode(),
     "X": lambda machine: machine.take(machine.size(4)).decode(),
     "\x8d": lambda machine: machine.take(machine.size(8)).decode(),
+    "t": lambda machine: tuple(machine.since_mark()),
+    "\x85": lambda machine: machine.popped(1),
+    "\x86": lambda machine: machine.popped(2),
+    "\x87": lambda machine: machine.popped(3),
     "h": lambda machine: machine.memo[machine.size(1)],
     "j": lambda machine: machine.memo[machine.size(4)],
 }
@@ -229,22 +192,18 @@ _INSTRUCTIONS: dict[str, Callable[[_Machine], object]] = {
     **{code: _pushing(read) for code, read in _VALUES.items()},
     "\x80": lambda machine: machine.take(1),  # the protocol
     "\x95": lambda machine: machine.take(8),  # the length of a frame
-    "\x94": _Machine.memoize,
-    "q": _Machine.put1,
-    "r": _Machine.put4,
-    "0": _Machine.pop,
-    "1": _Machine.pop_mark,
-    "(": _Machine.mark,
-    "t": _Machine.tuple,
-    "\x85": _Machine.tuple1,
-    "\x86": _Machine.tuple2,
-    "\x87": _Machine.tuple3,
+    "\x94": lambda machine: machine.memo.append(machine.stack[-1]),
+    "q": lambda machine: machine.put(machine.size(1)),
+    "r": lambda machine: machine.put(machine.size(4)),
+    "0": lambda machine: machine.stack.pop(),
+    "1": _Machine.since_mark,
+    "(": lambda machine: machine.marks.append(len(machine.stack)),
     "a": _Machine.append,
     "e": _Machine.appends,
-    "s": _Machine.setitem,
-    "u": _Machine.setitems,
-    "c": _Machine.global_,
-    "\x93": _Machine.stack_global,
+    "s": lambda machine: machine.fill(machine.popped(2)),
+    "u": lambda machine: machine.fill(machine.since_mark()),
+    "c": lambda machine: machine.named(Name(machine.line(), machine.line())),
+    "\x93": lambda machine: machine.named(Name(*map(str, machine.popped(2)))),
     "R": _Machine.call,
     "\x81": _Machine.call,
     "b": _Machine.build,
