@@ -24,7 +24,7 @@ from alexnet_cli.targets.checkpoint.contents import (
     opened,
 )
 from alexnet_cli.targets.checkpoint.plain_pickle import Made, Name, read_plain
-from alexnet_cli.targets.checkpoint.safetensors import DTYPES, MOST_DIMENSIONS
+from alexnet_cli.targets.checkpoint.safetensors import BITS, MOST_DIMENSIONS
 
 _ALLOWED = {
     "torch.distributed.checkpoint.metadata": {
@@ -42,15 +42,6 @@ _ALLOWED = {
     "collections": {"OrderedDict"},
     "pathlib": {"Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "pathlib._local": {"Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
-}
-_BITS = {
-    **dict(DTYPES.values()),
-    "complex32": 32,
-    "complex128": 128,
-    "qint8": 8,
-    "quint8": 8,
-    "qint32": 32,
-    "float4_e2m1fn_x2": 8,
 }
 _SHOWN = 100
 _NOT_THE_MODEL = ("optim", "lr_sched", "scheduler", "scaler", "train_state", "dataloader")
@@ -81,7 +72,7 @@ def read_distributed(path: Path) -> Contents:
 
 def _is_allowed(name: Name) -> bool:
     return name.name in _ALLOWED.get(name.module, ()) or (
-        name.module == "torch" and (name.name == "Size" or name.name in _BITS)
+        name.module == "torch" and (name.name == "Size" or name.name in BITS)
     )
 
 
@@ -93,12 +84,12 @@ def _tensor(path: Path, key: str, entry: Made) -> Stored:
     shape, properties = _sizes(entry.get("size")), entry.get("properties")
     state = properties.state if isinstance(properties, Made) else ()
     dtype = state[0] if isinstance(state, tuple) and state else None
-    if shape is None or not isinstance(dtype, Name) or dtype.name not in _BITS:
+    if shape is None or not isinstance(dtype, Name) or dtype.name not in BITS:
         raise damaged(path, f"the tensor {key[:_SHOWN]!r} has no shape or no dtype")
     elements = prod(shape)
     if elements > LARGEST:
         raise damaged(path, f"the tensor {key[:_SHOWN]!r} has an impossible shape")
-    return Stored(shape, dtype.name, -(-elements * _BITS[dtype.name] // 8))
+    return Stored(shape, dtype.name, -(-elements * BITS[dtype.name] // 8))
 
 
 def _sizes(value: object) -> tuple[int, ...] | None:

@@ -113,7 +113,7 @@ def _contents(path: Path) -> Contents:
 
         return read_gguf(path)
     elif is_exported(path.name):
-        from alexnet_cli.targets.exported.weights import read_weights
+        from alexnet_cli.targets.exported.program import read_weights
 
         return read_weights(path)
     elif not name.endswith(SAFETENSORS):

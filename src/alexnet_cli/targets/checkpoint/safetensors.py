@@ -49,6 +49,13 @@ DTYPES = {
     "C64": ("complex64", 64),
 }
 """The format's dtypes: torch's name, and bits per element."""
+BITS = {
+    **dict(DTYPES.values()),
+    **dict.fromkeys(("qint8", "quint8", "float4_e2m1fn_x2"), 8),
+    **dict.fromkeys(("complex32", "qint32"), 32),
+    "complex128": 128,
+}
+"""Bits per element of torch's dtypes, also those that the format lacks."""
 
 LENGTH_BYTES = 8
 _METADATA = "__metadata__"

@@ -19,7 +19,7 @@ from alexnet_cli.tape import Shape
 from alexnet_cli.targets.exported.calls import Call, Op, call_tree, flattened, root_class
 from alexnet_cli.targets.exported.layers import layer_of
 from alexnet_cli.targets.exported.operators import Operator, dtype_of
-from alexnet_cli.targets.exported.schema import Program, Size, TensorMeta
+from alexnet_cli.targets.exported.schema import Buffer, Parameter, Program, Size, TensorMeta
 from alexnet_cli.torch_insides import own_parameters
 from alexnet_cli.units import shape as cross
 
@@ -94,7 +94,7 @@ class _Builder:
         self.numbers: dict[str, int] = {}
         self.slots: dict[str, list[Size]] = {}
         self.calls: dict[str, Call] = {}
-        self._held: dict[tuple[bool, str], Any] = {}
+        self._held: dict[tuple[type, str], Any] = {}
 
     def module(self) -> nn.Module:
         """Return the model."""
@@ -105,9 +105,11 @@ class _Builder:
             for spec in (each.parameter, each.buffer, each.tensor_constant)
             if spec is not None
         }
-        for each in specs:
-            if each.user_input is not None:
-                self._argument(list(each.user_input.arg.names()))
+        for name in (name for each in specs if each.user_input is not None for name in each.user_input.arg.names()):
+            if name in self.graph.tensor_values:
+                self.slots[name] = self.graph.tensor_values[name].sizes
+            elif name in self.graph.sym_int_values:
+                self.numbers[name] = self.graph.sym_int_values[name].usual
         ops, name_of = flattened(self.graph)
         wanted = self.program.graph_module.signature.output_specs
         pairs = zip(self.graph.outputs, wanted, strict=False)
@@ -116,7 +118,8 @@ class _Builder:
         self._note_calls(tree)
         root: Any = _made(_Whole, tree, None)
         self.modules[""] = root
-        for path in sorted({*self.calls, *self._paths()} - {""}, key=lambda path: path.count(".")):
+        owners = {each.held.name.rpartition(".")[0] for each in specs if each.held is not None}
+        for path in sorted({*self.calls, *owners} - {""}, key=lambda path: path.count(".")):
             self._module(path)
         self._fill()
         whole = self._runner(tree, results=outputs)
@@ -124,26 +127,11 @@ class _Builder:
         _name_arguments(root, self.slots)
         return root  # type: ignore[no-any-return] # a `_Whole`
 
-    def _argument(self, names: list[str]) -> None:
-        for name in names:
-            meta = self.graph.tensor_values.get(name)
-            if meta is not None:
-                self.slots[name] = meta.sizes
-            elif name in self.graph.sym_int_values:
-                self.numbers[name] = self.graph.sym_int_values[name].usual
-
     def _note_calls(self, call: Call) -> None:
         for part in call.parts:
             if isinstance(part, Call) and part.cls:
                 self.calls.setdefault(part.path, part)
                 self._note_calls(part)
-
-    def _paths(self) -> Iterable[str]:
-        for spec in self.program.graph_module.signature.input_specs:
-            if spec.parameter is not None:
-                yield spec.parameter.parameter_name.rpartition(".")[0]
-            if spec.buffer is not None:
-                yield spec.buffer.buffer_name.rpartition(".")[0]
 
     def _module(self, path: str) -> nn.Module:
         if path not in self.modules:
@@ -161,27 +149,26 @@ class _Builder:
     def _fill(self) -> None:
         """Register parameters and buffers; those that are one tensor in the file are one here."""
         for spec in self.program.graph_module.signature.input_specs:
-            if spec.parameter is not None:
-                self._register(spec.parameter.parameter_name, spec.parameter.arg.name, persistent=None)
-            elif spec.buffer is not None:
-                self._register(spec.buffer.buffer_name, spec.buffer.arg.name, persistent=spec.buffer.persistent)
+            if spec.held is not None:
+                self._register(spec.held)
             elif spec.tensor_constant is not None:
                 name = spec.tensor_constant.arg.name
                 self.constants[name] = self._empty(self.graph.tensor_values[name])
 
-    def _register(self, target: str, name: str, *, persistent: bool | None) -> None:
-        path, _, attribute = target.rpartition(".")
+    def _register(self, held: Parameter | Buffer) -> None:
+        path, _, attribute = held.name.rpartition(".")
         owner = self.modules[path]
-        key = persistent is None, (self.program.shared or {}).get(target, target)
+        key = type(held), (self.program.shared or {}).get(held.name, held.name)
         if key not in self._held:
-            meta = self.graph.tensor_values[name]
+            meta = self.graph.tensor_values[held.arg.name]
             empty = self._empty(meta)
-            self._held[key] = nn.Parameter(empty, requires_grad=meta.requires_grad) if persistent is None else empty
-        if persistent is None:
-            owner.register_parameter(attribute, self._held[key])
+            is_buffer = isinstance(held, Buffer)
+            self._held[key] = empty if is_buffer else nn.Parameter(empty, requires_grad=meta.requires_grad)
+        if isinstance(held, Buffer):
+            owner.register_buffer(attribute, self._held[key], persistent=held.persistent)
         else:
-            owner.register_buffer(attribute, self._held[key], persistent=persistent)
-        self.homes[name] = owner, attribute
+            owner.register_parameter(attribute, self._held[key])
+        self.homes[held.arg.name] = owner, attribute
 
     def _empty(self, meta: TensorMeta) -> Tensor:
         dtype = dtype_of(meta.dtype)

@@ -19,14 +19,12 @@ from alexnet_cli.torch_insides import overload_named, schema_of
 _NAMESPACES = ("aten", "prims", "torchvision")
 _TARGET = re.compile(r"torch\.ops\.(\w+)\.(\w+)\.(\w+)")
 _LARGEST_EXPONENT = 64
-_CHECKS = frozenset(
-    {
-        "torch.ops.aten._assert_scalar.default",
-        "torch.ops.aten._assert_async.msg",
-        "torch.ops.aten._assert_tensor_metadata.default",
-        "torch.ops.aten.sym_constrain_range.default",
-        "torch.ops.aten.sym_constrain_range_for_size.default",
-    }
+_CHECKS = (
+    "torch.ops.aten._assert_scalar.default",
+    "torch.ops.aten._assert_async.msg",
+    "torch.ops.aten._assert_tensor_metadata.default",
+    "torch.ops.aten.sym_constrain_range.default",
+    "torch.ops.aten.sym_constrain_range_for_size.default",
 )
 """They compute nothing: an export adds them."""
 
@@ -37,13 +35,9 @@ def _power(base: Any, exponent: Any) -> Any:
     return base**exponent
 
 
+_OF_NUMBERS = "eq ne le ge lt gt neg pos mul add sub mod and_ or_ floordiv truediv"
 _PLAIN: dict[str, Callable[..., Any]] = {
-    **{
-        f"_operator.{name}": getattr(operator, name)
-        for name in ("eq", "ne", "le", "ge", "lt", "gt", "neg", "pos", "mul", "add", "sub", "mod", "and_", "or_")
-    },
-    "_operator.floordiv": operator.floordiv,
-    "_operator.truediv": operator.truediv,
+    **{f"_operator.{name}": getattr(operator, name) for name in _OF_NUMBERS.split()},
     "_operator.pow": _power,
     "math.trunc": math.trunc,
     "math.ceil": math.ceil,
@@ -92,7 +86,7 @@ class Operator:
         self.device = device
         self.is_check = op.target in _CHECKS
         self.plain = _PLAIN.get(op.target)
-        self.overload = None if self.plain or self.is_check else _overload(op.target)
+        self.overload: Any = None if self.plain or self.is_check else _overload(op.target)
         takes = [argument.name for argument in schema_of(self.overload).arguments] if self.overload else []
         self.makes_on_device = "device" in takes and not any(True for _ in op.reads())
 
@@ -101,29 +95,21 @@ class Operator:
         if self.is_check:
             return
         given = {name: self._value(argument, values) for name, argument in self.op.inputs}
-        if self.plain is not None:
-            result = self.plain(*given.values())
-        else:
-            if self.makes_on_device:
-                given["device"] = self.device
-            result = self._call(given)
-        self._keep(result, values)
-
-    def _call(self, given: dict[str, Any]) -> Any:
-        assert self.overload is not None  # noqa: S101 - for the type checker
-        if self.op.grad is None:
-            return self.overload(**given)
-        with torch.set_grad_enabled(self.op.grad and torch.is_grad_enabled()):
-            return self.overload(**given)
-
-    def _keep(self, result: Any, values: dict[str, Any]) -> None:
-        outputs = self.op.outputs
-        results = result if len(outputs) > 1 else (result,)
-        for made, value in zip(outputs, results, strict=False):
+        if self.makes_on_device:
+            given["device"] = self.device
+        result = self.plain(*given.values()) if self.plain is not None else self._call(given)
+        results = result if len(self.op.outputs) > 1 else (result,)
+        for made, value in zip(self.op.outputs, results, strict=False):
             if isinstance(made, str):
                 values[made] = value
             elif made is not None:
                 values.update(zip(made, value, strict=False))
+
+    def _call(self, given: dict[str, Any]) -> Any:
+        if self.op.grad is None:
+            return self.overload(**given)
+        with torch.set_grad_enabled(self.op.grad and torch.is_grad_enabled()):
+            return self.overload(**given)
 
     def _value(self, argument: Argument, values: dict[str, Any]) -> Any:
         kind = argument.kind or ""
@@ -189,17 +175,10 @@ def plain_arguments(op: Op) -> dict[str, Any]:
 
 def _overload(target: str) -> Any:
     matched = _TARGET.fullmatch(target)
-    if matched is None or matched[1] not in _NAMESPACES:
-        raise _unknown(target)
-    found = overload_named(*matched.groups())
+    found = overload_named(*matched.groups()) if matched and matched[1] in _NAMESPACES else None
     if found is None or any(argument.name == "filename" for argument in schema_of(found).arguments):
-        raise _unknown(target)
+        raise TargetError(
+            f"the program calls {target!r}, which is not run from a file",
+            f"only operators of {', '.join(_NAMESPACES)} that this torch has are",
+        )
     return found
-
-
-def _unknown(target: str) -> TargetError:
-    known = ", ".join(_NAMESPACES)
-    return TargetError(
-        f"the program calls {target!r}, which is not run from a file",
-        f"only operators of {known} that this torch has are",
-    )

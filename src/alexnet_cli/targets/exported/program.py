@@ -1,24 +1,28 @@
-"""Decodes and checks the program in an archive. No torch."""
+"""Decodes and checks the program in a `.pt2` file, and lists its weights, whose values are not read. No torch."""
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from alexnet_cli.errors import TargetError
-from alexnet_cli.targets.checkpoint.contents import LARGEST, damaged
-from alexnet_cli.targets.exported.archive import KIND, Archive
-from alexnet_cli.targets.exported.schema import MAJOR, Payloads, Program
+from alexnet_cli.targets.checkpoint.contents import LARGEST, Contents, Stored, damaged
+from alexnet_cli.targets.checkpoint.safetensors import BITS
+from alexnet_cli.targets.exported.archive import KIND, read_archive
+from alexnet_cli.targets.exported.schema import DTYPES, MAJOR, Buffer, Payloads, Program
 
 
-def read_program(path: Path, archive: Archive) -> Program:
-    """Decode a program.
+def read_program(path: Path) -> Program:
+    """Read the program in a file.
 
     Raises:
-        TargetError: it is not one, of another major version, or needs objects that only unpickling would give.
+        TargetError: the file cannot be read or is damaged, the program is of another major version, or it needs
+            objects that only unpickling would give.
     """
+    archive = read_archive(path)
     program: Program = _decoded(path, archive.program, Program, "program")
     major = program.schema_version.major
     if major != MAJOR:
@@ -42,6 +46,28 @@ def read_program(path: Path, archive: Archive) -> Program:
         raise TargetError(f"{path} needs a custom object, which only code of its own can make")
     _check(path, program)
     return program
+
+
+def read_weights(path: Path) -> Contents:
+    """Read which parameters and persistent buffers a program has: the names of its state_dict.
+
+    Raises:
+        TargetError: as for `read_program`.
+    """
+    program = read_program(path)
+    values = program.graph_module.graph.tensor_values
+    tensors: dict[str, Stored] = {}
+    first: dict[str, str] = {}
+    for held in (spec.held for spec in program.graph_module.signature.input_specs):
+        if held is None or held.arg.name not in values or (isinstance(held, Buffer) and not held.persistent):
+            continue
+        name, meta = held.name, values[held.arg.name]
+        dtype = DTYPES.get(meta.dtype, "unknown")
+        same = None if program.shared is None else first.setdefault(program.shared.get(name, name), name)
+        size = prod(meta.usual) * BITS.get(dtype, 8) // 8
+        tied_to = None if same == name else same
+        tensors[name] = Stored(meta.usual, dtype, size, tied_to, buffer=isinstance(held, Buffer))
+    return Contents(tensors, f"the weights of a program exported by torch {program.torch_version}")
 
 
 def _decoded(path: Path, data: bytes, kind: type[Any], what: str) -> Any:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 MAJOR = 8
 DTYPES = {
@@ -77,7 +77,7 @@ class Size(Struct):
 
 
 class TensorMeta(Struct):
-    """Shape and type of a tensor; `dtype` and `layout` are numbers of torch's schema."""
+    """Shape and type of a tensor; `dtype` is a number of torch's schema."""
 
     dtype: int
     sizes: list[Size]
@@ -211,14 +211,14 @@ class Parameter(Struct):
     """A parameter."""
 
     arg: Named
-    parameter_name: str
+    name: str = field(name="parameter_name")
 
 
 class Buffer(Struct):
     """A buffer."""
 
     arg: Named
-    buffer_name: str
+    name: str = field(name="buffer_name")
     persistent: bool = True
 
 
@@ -237,6 +237,11 @@ class InputSpec(Struct):
     buffer: Buffer | None = None
     tensor_constant: Constant | None = None
     custom_obj: dict[str, Any] | None = None
+
+    @property
+    def held(self) -> Parameter | Buffer | None:
+        """The parameter or buffer that it is."""
+        return self.parameter or self.buffer
 
 
 class OutputSpec(Struct):

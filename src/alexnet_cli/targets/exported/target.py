@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from alexnet_cli.errors import AlexnetError, UsageError, told
 from alexnet_cli.targets.checkpoint.contents import damaged
-from alexnet_cli.targets.exported.archive import KIND, read_archive
+from alexnet_cli.targets.exported.archive import KIND
 from alexnet_cli.targets.exported.program import read_program
-from alexnet_cli.targets.exported.schema import DTYPES, Program, Size, TensorMeta
+from alexnet_cli.targets.exported.schema import DTYPES, Program, Range, Size, TensorMeta
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
@@ -27,11 +26,12 @@ def exported_subject(asked: Asked) -> Subject:
     if asked.arguments:
         raise UsageError("--arg applies only to a model that is built, not to an exported program")
     path = Path(asked.target)
-    program = read_program(path, read_archive(path))
+    program = read_program(path)
     inputs = _inputs(program)
-    batch = _batch(list(inputs.values()))
+    first = next(iter(inputs.values()), None)
+    batch = first.sizes[0] if first is not None and first.sizes else None
     usual = _usual_dtype(program)
-    specs = [_spec(name, meta, batch, usual, alone=len(inputs) == 1) for name, meta in inputs.items()]
+    specs = (_spec(name, meta, batch, usual, alone=len(inputs) == 1) for name, meta in inputs.items())
     return Subject(
         asked.target,
         _description(program, inputs),
@@ -70,11 +70,6 @@ def _usual_dtype(program: Program) -> int:
     return next((number for number in held if "float" in DTYPES.get(number, "")), _FLOAT32)
 
 
-def _batch(inputs: Sequence[TensorMeta]) -> Size | None:
-    """Return the first dimension of the first input; None if that has none."""
-    return inputs[0].sizes[0] if inputs and inputs[0].sizes else None
-
-
 def _same(one: Size, other: Size) -> bool:
     return one.symbol == other.symbol and (one.symbol is not None or one.usual == other.usual)
 
@@ -96,14 +91,10 @@ def _range(program: Program, batch: Size) -> tuple[int, int]:
 
 
 def _bounds(program: Program, symbol: str) -> tuple[int, int]:
-    limits = program.range_constraints.get(symbol)
-    least = 0 if limits is None or limits.min_val is None else int(min(max(limits.min_val, 0), LARGEST_DIMENSION))
-    most = (
-        LARGEST_DIMENSION
-        if limits is None or limits.max_val is None
-        else int(min(max(limits.max_val, 0), LARGEST_DIMENSION))
-    )
-    return least, most
+    limits = program.range_constraints.get(symbol, Range())
+    least = 0 if limits.min_val is None else limits.min_val
+    most = LARGEST_DIMENSION if limits.max_val is None else limits.max_val
+    return int(min(max(least, 0), LARGEST_DIMENSION)), int(min(max(most, 0), LARGEST_DIMENSION))
 
 
 def _description(program: Program, inputs: dict[str, TensorMeta]) -> str:
@@ -115,11 +106,10 @@ def _description(program: Program, inputs: dict[str, TensorMeta]) -> str:
             sizes = "×".join(symbol or str(size.usual) for symbol, size in zip(found, meta.sizes, strict=True))
             shapes.append(f"{name} is {sizes}")
             symbols.update(dict.fromkeys(symbol for symbol in found if symbol is not None))
-    ranges = [_range_text(symbol, *_bounds(program, symbol)) for symbol in symbols]
+    ranges = []
+    for symbol in symbols:
+        least, most = _bounds(program, symbol)
+        ranges.append(f"{symbol} from {least}" + (f" to {most:,}" if most < LARGEST_DIMENSION else ""))
     dynamic = f"; {', '.join(shapes)} with {', '.join(ranges)}" if shapes else ""
     ties = "" if program.shared is not None else "; it does not tell which parameters are shared, so all are counted"
     return f"a program exported by torch {program.torch_version}{dynamic}{ties}"
-
-
-def _range_text(symbol: str, least: int, most: int) -> str:
-    return f"{symbol} from {least}" if most >= LARGEST_DIMENSION else f"{symbol} from {least} to {most:,}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Input
 from alexnet_cli.tape import Shape
+from alexnet_cli.targets.checkpoint.safetensors import BITS
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION, InputSpec
 from alexnet_cli.targets.onnx.helper import asked as ask
 from alexnet_cli.targets.onnx.read import graphs_in
@@ -21,17 +22,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, TypeProto, ValueInfoProto
     from onnx import TensorShapeProto as ShapeProto
 
-BITS = {
-    **dict.fromkeys(("float32", "int32", "uint32"), 32),
-    **dict.fromkeys(("uint8", "int8", "bool", "float8_e4m3fn", "float8_e4m3fnuz"), 8),
-    **dict.fromkeys(("float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"), 8),
-    **dict.fromkeys(("uint16", "int16", "float16", "bfloat16"), 16),
-    **dict.fromkeys(("int64", "uint64", "float64", "complex64"), 64),
-    **dict.fromkeys(("uint4", "int4", "float4_e2m1fn"), 4),
-    **dict.fromkeys(("uint2", "int2"), 2),
-    "complex128": 128,
-}
-"""The bits of an element of each dtype."""
+_BITS = {**BITS, "uint4": 4, "int4": 4, "uint2": 2, "int2": 2}
 _NAMES = """float32 uint8 int8 uint16 int16 int32 int64 string bool float16 float64 uint32 uint64 complex64 complex128
 bfloat16 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz uint4 int4 float4_e2m1fn float8_e8m0fnu uint2 int2"""
 _DTYPES = dict(enumerate(_NAMES.split(), 1))
@@ -57,7 +48,7 @@ class Known(NamedTuple):
     @property
     def bytes(self) -> int | None:
         """The bytes of its elements."""
-        bits = BITS.get(self.dtype)
+        bits = _BITS.get(self.dtype)
         return None if self.shape is None or bits is None else -(-prod(self.shape) * bits // 8)
 
 
