@@ -15,7 +15,7 @@ from alexnet_cli.session.sources import Built, Halved, Live, Named, Source
 from alexnet_cli.session.variation import Variation
 from alexnet_cli.targets.example import Example
 from alexnet_cli.targets.inputs import LARGEST_DIMENSION
-from alexnet_cli.targets.onnx.beside import weights_beside
+from alexnet_cli.targets.onnx import weights_beside
 from alexnet_cli.targets.resolve import FILES, is_built, is_stored, names_like, takes_sizes
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.tracing.narrowing import Refusal

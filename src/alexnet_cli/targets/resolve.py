@@ -22,7 +22,6 @@ from alexnet_cli.targets.exported import SUFFIX as EXPORTED
 from alexnet_cli.targets.exported import is_exported
 from alexnet_cli.targets.inputs import InputSpec, InputValue
 from alexnet_cli.targets.onnx import SUFFIX as ONNX
-from alexnet_cli.targets.onnx import is_onnx
 from alexnet_cli.targets.pretrained import is_model_folder
 from alexnet_cli.targets.subject import Asked, Loaded, Subject
 
@@ -95,7 +94,7 @@ KINDS = (
     Kind(lambda target: re.fullmatch(_PYTHON, target) is not None, _by("python_code", "python_subject"), built=True),
     Kind(is_exported, _by("exported.target", "exported_subject"), built=True),
     Kind(is_checkpoint, _checkpoint, built=False),
-    Kind(is_onnx, _by("onnx.report", "onnx_report"), built=False, sized=True),
+    Kind(lambda target: target.endswith(ONNX), _by("onnx.report", "onnx_report"), built=False, sized=True),
     Kind(is_model_folder, _by("pretrained.folder", "folder_subject"), built=True),
     Kind(is_distributed, _checkpoint, built=False),
     Kind(_is_saved, _saved, built=False),

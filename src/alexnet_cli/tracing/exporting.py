@@ -17,7 +17,7 @@ from torch import nn
 from alexnet_cli import __version__
 from alexnet_cli.errors import AlexnetError, DeviceError, ForwardError, TargetError, told
 from alexnet_cli.interrupts import interrupts_wait
-from alexnet_cli.targets.onnx.beside import WRITTEN_BY
+from alexnet_cli.targets.onnx import WRITTEN_BY
 from alexnet_cli.targets.subject import Subject
 from alexnet_cli.torch_insides import replaced
 from alexnet_cli.tracing.build import Notify, build

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+from alexnet_cli.errors import TargetError
+
 SUFFIX = ".onnx"
+WRITTEN_BY = "alexnet-cli"
+"""The key, in a model's metadata, of the version that exported it."""
 
 
-def is_onnx(target: str) -> bool:
-    """Recognise an ONNX file by its suffix."""
-    return target.endswith(SUFFIX)
+def weights_beside(path: Path) -> Path | None:
+    """Return the file with the weights of an ONNX file, if `export` wrote both; no other file is its."""
+    from alexnet_cli.targets.onnx.read import graphs_in, read_model  # only where an ONNX file is written
+
+    place = Path(os.path.realpath(path))
+    if not place.is_file():
+        return None
+    try:
+        model = read_model(place)
+    except TargetError:
+        return None
+    named = {pair.value for graph in graphs_in(model.graph) for tensor in graph.initializer
+             for pair in tensor.external_data if pair.key == "location"}  # fmt: skip
+    beside = place.with_name(f"{path.name}.data")
+    ours = any(pair.key == WRITTEN_BY for pair in model.metadata_props) and beside.name in named
+    return beside if ours and beside.is_file() and not beside.is_symlink() else None

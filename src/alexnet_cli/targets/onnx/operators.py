@@ -6,7 +6,6 @@ The operators are those of https://onnx.ai/onnx/operators/, and a few of ONNX Ru
 from __future__ import annotations
 
 from alexnet_cli.report import Family
-from alexnet_cli.targets.onnx.graph import Node
 
 OPS_BY_FAMILY: dict[Family, str] = {
     "attention": "Attention FlexAttention LinearAttention MultiHeadAttention GroupQueryAttention",
@@ -50,8 +49,8 @@ _FREE_OPS = """
 """
 _FREE = frozenset(_FREE_OPS.split())
 _COUNTED_FAMILIES: tuple[Family, ...] = ("attention", "recurrent", "conv", "linear")
-_FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
-FREE = _FREE | POINTWISE | {op for op, family in _FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
+FAMILY_OF = {op: family for family, ops in OPS_BY_FAMILY.items() for op in ops.split()}
+FREE = _FREE | POINTWISE | {op for op, family in FAMILY_OF.items() if family not in _COUNTED_FAMILIES}
 """They do no multiply–accumulates, as a trace has it of torch's operators."""
 
 WEIGHTS: dict[str, tuple[int, ...]] = {
@@ -82,11 +81,6 @@ NOT_WEIGHTS: dict[str, tuple[int, ...]] = {
     "OneHot": (2,),
 }
 """Which inputs are running statistics, scales and zero points, or say what to do."""
-
-
-def family_of(node: Node) -> Family:
-    """Return an operator's family; a lookup of whole rows of a matrix is an embedding, other gathers reshape."""
-    return _FAMILY_OF.get(node.op, "other")
 
 
 def family_among(families: set[Family]) -> Family:

@@ -14,7 +14,7 @@ from alexnet_cli.targets.onnx.held import Held, held
 from alexnet_cli.targets.onnx.read import broken, read_model
 from alexnet_cli.targets.onnx.rows import rows
 from alexnet_cli.targets.onnx.sizes import Sized, sized
-from alexnet_cli.targets.onnx.taping import sizes_fit, tape_of
+from alexnet_cli.targets.onnx.taping import tape_of
 from alexnet_cli.targets.onnx.walk import Walk
 from alexnet_cli.targets.subject import Asked
 
@@ -37,7 +37,8 @@ def onnx_report(asked: Asked) -> Report:
     settled = sized(model, asked)
     walk = Walk(_opset(model))
     walk.run(graph_of(settled.model.graph, path))
-    if not sizes_fit(walk, _LARGEST):
+    sizes, macs = (slot.known.bytes for slot in walk.slots), (one.macs for one in walk.ran)
+    if max(sum(filter(None, sizes)), sum(filter(None, macs))) > _LARGEST:
         raise broken(path, "its values are larger than any memory")
     owned = held(walk.slots, walk.ran, walk.tree)
     found = rows(walk, owned)
@@ -64,8 +65,7 @@ def _about(model: ModelProto, settled: Sized, walk: Walk) -> Iterable[str]:
     unknown = sum(slot.known.shape is None and not slot.is_size for slot in walk.slots)
     if unknown:
         yield f"the shapes of {unknown:,} of {len(walk.slots):,} values are unknown"
-    branches = Counter(one.node.op for one in walk.ran if one.node.op == "If")
-    if branches:
+    if any(one.node.op == "If" for one in walk.ran):
         yield "which branch of an If runs is not known, so what the branches compute is not counted"
     yield (
         "an ONNX file does not say which of its constants are trained: those that operators take for weights, or that "

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from alexnet_cli.report import Family, Layer, Totals, UncountedOp
 from alexnet_cli.tape import Shape
 from alexnet_cli.targets.onnx.held import Held
-from alexnet_cli.targets.onnx.operators import family_among, family_of
+from alexnet_cli.targets.onnx.operators import FAMILY_OF, family_among
 from alexnet_cli.targets.onnx.parts import Part
 from alexnet_cli.targets.onnx.settings import class_family, settings_of
 from alexnet_cli.targets.onnx.walk import Ran, Walk
@@ -195,9 +195,9 @@ def _family(part: Part, draft: _Draft) -> Family:
 
 
 def _ran_family(one: Ran) -> Family:
-    family = family_of(one.node)
     if one.node.function == "rsqrt":
         return "norm"  # as a trace has it: nothing else takes this root
+    family = FAMILY_OF.get(one.node.op, "other")
     return "reshape" if family == "embedding" and one.as_torch.op != "embedding" else family
 
 

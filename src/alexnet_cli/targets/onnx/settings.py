@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from alexnet_cli.report import Family
-from alexnet_cli.tape import Shape
+from alexnet_cli.targets.onnx.macs import Shapes, UnknownError
 from alexnet_cli.targets.onnx.walk import Ran, Walk
 
 _CLASSES: dict[Family, str] = {
@@ -38,40 +38,17 @@ def settings_of(one: Ran, row: Sequence[Ran], walk: Walk) -> dict[str, Any]:
     if rule is not None:
         try:
             return rule(_Layer(one, row, walk))
-        except (_UnknownError, LookupError, TypeError, ValueError):
+        except (UnknownError, LookupError, TypeError, ValueError):
             pass  # a shape that does not suit the operator
     return dict(one.node.attributes) if one.as_torch.op == one.node.op else dict(one.as_torch.arguments)
 
 
-class _UnknownError(Exception):
-    """A shape is not known."""
-
-
-class _Layer(NamedTuple):
+class _Layer(Shapes):
     """The operator that does a row's work, among all operators of the row."""
 
-    one: Ran
-    row: Sequence[Ran]
-    walk: Walk
-
-    @property
-    def said(self) -> Mapping[str, Any]:
-        """The operator's attributes."""
-        return self.one.node.attributes
-
-    def read(self, place: int) -> Shape:
-        """Return the shape of an input."""
-        return self._shape(self.one.reads[place])
-
-    def made(self) -> Shape:
-        """Return the shape of the first result."""
-        return self._shape(self.one.makes[0])
-
-    def _shape(self, number: int | None) -> Shape:
-        shape = None if number is None else self.walk.slots[number].known.shape
-        if shape is None:
-            raise _UnknownError
-        return shape
+    def __init__(self, one: Ran, row: Sequence[Ran], walk: Walk) -> None:
+        super().__init__(one.node, walk.known(one.reads), walk.known(one.makes))
+        self.one, self.row, self.said = one, row, one.node.attributes
 
     def windows(self, count: int) -> dict[str, Any]:
         """Return how windows move; the padding as it is written where it is not the same on both sides."""
@@ -94,7 +71,7 @@ def _convolution(layer: _Layer) -> dict[str, Any]:
 def _linear(layer: _Layer) -> dict[str, Any]:
     features, weight = layer.made()[-1], layer.read(1)
     if len(weight) != len(("in", "out")) or not features:
-        raise _UnknownError
+        raise UnknownError
     bias = len(layer.one.reads) > len(weight) or any(other.node.op == "Add" for other in layer.row)
     return {"in_features": weight[0] * weight[1] // features, "out_features": features, "bias": bias}
 
@@ -122,7 +99,7 @@ def _recurrent(layer: _Layer) -> dict[str, Any]:
 
 def _gather(layer: _Layer) -> dict[str, Any]:
     if layer.one.as_torch.op != "embedding":
-        raise _UnknownError
+        raise UnknownError
     count, width = layer.read(0)
     return {"num_embeddings": count, "embedding_dim": width}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -98,12 +98,3 @@ class _Taping:
         self.numbers[number] = len(self.values)
         self.values.append(Value(known.shape, known.dtype, storage, size))
         return self.numbers[number]
-
-
-def sizes_fit(walk: Walk, most: int) -> bool:
-    """Tell whether all values together, and all MACs, stay below a bound."""
-    return _total([slot.known.bytes for slot in walk.slots]) <= most and _total([one.macs for one in walk.ran]) <= most
-
-
-def _total(numbers: Sequence[int | None]) -> int:
-    return sum(number or 0 for number in numbers)

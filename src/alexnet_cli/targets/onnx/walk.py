@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,6 +75,10 @@ class Walk:
                 self._step(node, graph, numbers, self.tree.add(node), _Times())
         self.outputs = tuple(numbers[name] for name in graph.outputs)
 
+    def known(self, numbers: Iterable[int | None]) -> list[Known]:
+        """Return what is known about values."""
+        return [Known() if number is None else self.slots[number].known for number in numbers]
+
     def _enter(self, graph: Graph, numbers: _Numbers) -> None:
         """Number a graph's inputs and its own constants."""
         own = graph.constants.maps[0] if isinstance(graph.constants, ChainMap) else graph.constants
@@ -108,9 +112,8 @@ class Walk:
         if node.bodies:
             self._bodies(node, numbers, part, times)
         known = [graph.values.get(name, Known()) for name in node.outputs]
-        read = [Known() if number is None else self.slots[number].known for number in reads]
         constants = [None if number is None else self.slots[number].constant for number in reads]
-        macs = macs_of(node, read, known)
+        macs = macs_of(node, self.known(reads), known)
         if macs:
             macs = None if times.count is None else macs * times.count
         makes = tuple(self._slot(one) if name else None for name, one in zip(node.outputs, known, strict=True))
