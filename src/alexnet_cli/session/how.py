@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from alexnet_cli.errors import UsageError, nearest, one_of
@@ -154,19 +154,16 @@ def parallel(
     said = " × ".join(f"{name} {size}" for name, size in given.items() if size is not None)
     if gpus is not None and product != gpus:
         raise UsageError(f"{said} = {product} GPUs, not {gpus}", "the sizes must multiply to --gpus, or leave one out")
-    if checkpoint not in CHECKPOINTS:
-        raise UsageError(f"unknown checkpoint {checkpoint!r}", f"known: {', '.join(CHECKPOINTS)}")
+    one_of(checkpoint, CHECKPOINTS, "checkpoint")
     if sp and plan is not None:
         said = "let the plan name SequenceParallel and what gathers sequences, and leave out --sp"
         raise UsageError("--sp goes with the model's own tp_plan, not with --plan", said)
     chosen = next(known for known in CHECKPOINTS if known == checkpoint)
     sizes = {name: size or 1 for name, size in given.items()}
     if sizes["fsdp"] % (ep or 1):
-        raise UsageError(
-            f"--ep {ep} does not divide the {sizes['fsdp']} ranks of FSDP, which share the experts",
-            f"choose an --fsdp that is a multiple of {ep}",
-        )
-    layout = structs.replace(Layout(), **sizes, ep=ep or 1, sp=sp, reshard=_reshard(reshard, sizes["fsdp"]))
+        what = f"--ep {ep} does not divide the {sizes['fsdp']} ranks of FSDP, which share the experts"
+        raise UsageError(what, f"choose an --fsdp that is a multiple of {ep}")
+    layout = replace(Layout(), **sizes, ep=ep or 1, sp=sp, reshard=_reshard(reshard, sizes["fsdp"]))
     return Parallel(_scheduled(layout, schedule, micro_batches), tuple(wrap), plan, chosen)
 
 
@@ -187,7 +184,7 @@ def _scheduled(layout: Layout, schedule: str | None, micro_batches: int | None) 
     if micro_batches is not None and micro_batches < 1:
         raise UsageError(f"--micro-batches {micro_batches} is no number of them", "write a whole number from 1 up")
     chunks = int(parts or 2) if name == "interleaved" else 1
-    return structs.replace(layout, schedule=known, micro_batches=micro_batches or layout.pp, chunks=chunks)
+    return replace(layout, schedule=known, micro_batches=micro_batches or layout.pp, chunks=chunks)
 
 
 def searched(gpus: int | None, given: Mapping[Dimension, int | None], reshard: str) -> None:
@@ -219,8 +216,7 @@ def as_found(how: TraceOptions, report: Report) -> TraceOptions:
     """Return how to run the model again on the inputs that were found for it, without a second search."""
     if how.inputs is not None or report.run is None or not any(given.found for given in report.run.inputs):
         return how
-    found = (_as_spec(given, report.run.batch_size) for given in report.run.inputs)
-    return replace(how, inputs=tuple(found))
+    return replace(how, inputs=tuple(_as_spec(given, report.run.batch_size) for given in report.run.inputs))
 
 
 def resized(how: TraceOptions, sizes: Sequence[Size], graph: Report | None = None) -> TraceOptions:

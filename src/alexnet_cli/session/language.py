@@ -17,7 +17,6 @@ CONTEXT = 8192
 """How many tokens are cached, if the model takes as many and does not run token by token."""
 FARTHER = 64
 """How many tokens more tell whether a model runs token by token: as many as the laws ask for first."""
-_ONE = 1
 
 
 def trace_runs(session: Session, codes: Collection[str]) -> Runs:
@@ -72,30 +71,16 @@ def _operators(report: Report) -> int:
 
 def _served(session: Session, contexts: tuple[int, ...]) -> Served | str:
     """Return a prompt and a token of one sequence at the first of these contexts that runs, or why none does."""
-    one = session if session.how.batch_size is None else session.with_batch(_ONE)
-    found: Served | str = ""
+    one = session if session.how.batch_size is None else session.with_batch(1)
+    why = ""
     for context in dict.fromkeys(contexts):
         try:
-            found = _at(context, one)
-        except UsageError as error:  # it keeps nothing, at any length
+            token = one.serving(Serving("decode", context)).report()
+            if token.error is None:
+                return Served(context, one.serving(Serving("prefill", context)).report(), token)
+            why = token.error.message
+        except UsageError as error:  # noqa: PERF203 - it keeps nothing from one token to the next, at any length
             return error.message
-        if isinstance(found, Served):
-            break
-    return found
-
-
-def _at(context: int, session: Session) -> Served | str:
-    """Run a prompt and a token; return why it does not run.
-
-    Raises:
-        UsageError: the model keeps nothing from one token to the next.
-    """
-    try:
-        token = session.serving(Serving("decode", context)).report()
-        if token.error is not None:
-            return token.error.message
-        return Served(context, session.serving(Serving("prefill", context)).report(), token)
-    except UsageError:
-        raise
-    except AlexnetError as error:
-        return error.message
+        except AlexnetError as error:
+            why = error.message
+    return why

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alexnet_cli.session.how import as_found
 from alexnet_cli.session.session import Session
-from alexnet_cli.tracing.options import Parallel, TrainingStep
+from alexnet_cli.tracing.options import Parallel, TraceOptions, TrainingStep
 
 if TYPE_CHECKING:
     from alexnet_cli.rank import Rank
@@ -30,9 +30,7 @@ def traced_rank(session: Session, how: Parallel, step: TrainingStep | None) -> R
     from alexnet_cli.analyses.sharding.unfolding import IrregularError, unfolded
     from alexnet_cli.tracing.sharding.trace import trace_rank  # imports torch
 
-    found = as_found(session.how, session.report())
-    mode = session.how.mode if step is None else "train"
-    options = replace(found, mode=mode, step=step)
+    options = _options(session, step)
     with session.listener.tracing("tracing one rank"):
         if how.layout.fsdp > 1 or how.layout.ddp == 1:  # DDP's buckets go over the ends of blocks
             rank, left = trace_rank(subject, options, replace(how, at_most=BLOCKS), session.listener.note)
@@ -55,10 +53,14 @@ def traced_stages(session: Session, how: Parallel, step: TrainingStep | None) ->
     from alexnet_cli.analyses.sharding.micro_batches import with_all
     from alexnet_cli.tracing.sharding.pipelined import trace_stages  # imports torch
 
-    mode = session.how.mode if step is None else "train"
-    options = replace(as_found(session.how, session.report()), mode=mode, step=step)
+    options = _options(session, step)
     with session.listener.tracing("tracing the stages"):
         with suppress(IrregularError):
             few = trace_stages(subject, options, replace(how, at_most=BLOCKS), session.listener.note)
             return tuple(with_all(rank, how.layout, stage) for stage, rank in enumerate(few))
         return tuple(trace_stages(subject, options, how, session.listener.note))
+
+
+def _options(session: Session, step: TrainingStep | None) -> TraceOptions:
+    mode = session.how.mode if step is None else "train"
+    return replace(as_found(session.how, session.report()), mode=mode, step=step)

@@ -225,13 +225,11 @@ class Session:
     def halved_training(self, path: str, step: TrainingStep) -> tuple[Report, Report] | None:
         """Return a training step of the model as it is and with that layer halved; None if either fails."""
         try:
-            reports = (
-                self.vary(Variation(step=step)).report(),
-                self.vary(Variation(halved=path)).vary(Variation(step=step)).report(),
-            )
+            whole = self.vary(Variation(step=step)).report()
+            halved = self.vary(Variation(halved=path)).vary(Variation(step=step)).report()
         except (Refusal, AlexnetError):
             return None
-        return None if any(report.error is not None for report in reports) else reports
+        return (whole, halved) if whole.error is None and halved.error is None else None
 
     def with_batch(self, batch_size: int | None) -> Session:
         """Return a session with another batch; this one if the batch is to stay."""

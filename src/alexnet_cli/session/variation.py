@@ -16,8 +16,7 @@ class Variation(Struct, frozen=True):
     A variation runs on the inputs that were found for the model, on `meta` if `on_meta`; `sizes` change some of their
     axes. With `source` its tape says which lines of the user's own source ran, and of the packages and places named.
     With `as_on_cpu` it has the CPU's operators and what their kernels allocate. With `only` just a part of the step is
-    run. Once the model has been run, its
-    variations run silently.
+    run. Once the model has been run, its variations run silently.
     """
 
     batch_size: int | None = None
@@ -32,20 +31,16 @@ class Variation(Struct, frozen=True):
 
     def of(self, how: TraceOptions, graph: Report | None) -> TraceOptions:
         """Return how the model is run with it; a `graph`, which is not run, is told all its inputs."""
-        if self.on_meta:
-            how = replace(how, device=META)
-        if self.batch_size is not None:
-            how = replace(how, batch_size=self.batch_size)
-        if self.step is not None:
-            how = replace(how, mode="train", step=self.step)
-        if self.serving is not None:
-            how = replace(how, serving=self.serving)
-        if self.source is not None:
-            how = replace(how, source=self.source)
-        if self.as_on_cpu:
-            how = replace(how, as_on_cpu=True)
-        if self.only is not None:
-            how = replace(how, only=self.only)
-        if self.halved is not None:
-            how = replace(how, traceback=False)
+        changed = {
+            "batch_size": self.batch_size,
+            "serving": self.serving,
+            "source": self.source,
+            "only": self.only,
+            "step": self.step,
+            "mode": None if self.step is None else "train",
+            "device": META if self.on_meta else None,
+            "as_on_cpu": True if self.as_on_cpu else None,
+            "traceback": None if self.halved is None else False,
+        }
+        how = replace(how, **{name: value for name, value in changed.items() if value is not None})
         return resized(how, self.sizes, graph) if self.sizes else how
