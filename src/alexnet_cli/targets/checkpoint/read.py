@@ -27,6 +27,9 @@ from alexnet_cli.targets.checkpoint.safetensors import read_safetensors
 from alexnet_cli.targets.exported import is_exported
 
 _LISTED = 5
+_NOT_SAID = (
+    "layer types are inferred from names and shapes, and a checkpoint does not say which parameters are trainable"
+)
 
 
 def checkpoint_report(target: str) -> Report:
@@ -62,10 +65,7 @@ def report_of(contents: Contents, target: str) -> Report:
         flops=None,
         layers=sum(layer.leaf for layer in layers),
     )
-    known = (
-        "layer types are inferred from names and shapes, and a checkpoint does not say which parameters are trainable"
-    )
-    about = "; ".join(filter(None, (contents.description, contents.note, known)))
+    about = "; ".join(filter(None, (contents.description, contents.note, _NOT_SAID)))
     return Report(generator(), Model(target, "Checkpoint", about), None, None, layers, totals)
 
 
@@ -103,24 +103,23 @@ def _contents(path: Path) -> Contents:
     metadata = distributed_metadata(path)
     if metadata is not None:
         return read_distributed(metadata)
-    name, read = path.name.removesuffix(INDEX), read_safetensors
-    if name.endswith(TORCH):
-        from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
-
-        read = read_torch_file
-    elif path.name.endswith(GGUF):
+    if path.name.endswith(GGUF):
         from alexnet_cli.targets.checkpoint.gguf import read_gguf
 
         return read_gguf(path)
-    elif is_exported(path.name):
+    if is_exported(path.name):
         from alexnet_cli.targets.exported.program import read_weights
 
         return read_weights(path)
+    name, read = path.name.removesuffix(INDEX), read_safetensors
+    suffixes = TORCH if name.endswith(TORCH) else SAFETENSORS
+    if suffixes is TORCH:
+        from alexnet_cli.targets.checkpoint.torch_file import read_torch_file
+
+        read = read_torch_file
     elif not name.endswith(SAFETENSORS):
         raise damaged(path, f"its name does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    if name == path.name:
-        return read(path)
-    return _sharded(path, SAFETENSORS if read is read_safetensors else TORCH, read)
+    return read(path) if name == path.name else _sharded(path, suffixes, read)
 
 
 def _sharded(path: Path, suffixes: tuple[str, ...], read: Callable[[Path], Contents]) -> Contents:

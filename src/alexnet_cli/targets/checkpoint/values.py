@@ -65,7 +65,8 @@ def _from_safetensors(path: Path, key: str) -> Chunks:
     dtype: Any = getattr(torch, span.stored.dtype, None)
     if dtype is None or dtype.itemsize * span.stored.elements != span.stored.size_bytes:
         raise TargetError(f"this torch has no dtype {span.stored.dtype}", "newer ones may have it")
-    _refuse_without_order(dtype)
+    if dtype.is_complex:
+        raise _without_order("complex tensors")
 
     def chunks() -> Iterator[Tensor]:
         with opened(path) as (file, _):
@@ -89,14 +90,10 @@ def _from_torch_file(path: Path, key: str) -> Chunks:
         raise _not_alone(path, key)
     if tensor.is_quantized or tensor.layout is not torch.strided:
         raise _without_order("sparse and quantised tensors")
-    _refuse_without_order(tensor.dtype)
+    if tensor.is_complex():
+        raise _without_order("complex tensors")
     flat = tensor.detach().reshape(-1)
     return lambda: (flat[begin : begin + _CHUNK] for begin in range(0, flat.numel(), _CHUNK))
-
-
-def _refuse_without_order(dtype: Any) -> None:
-    if dtype.is_complex:
-        raise _without_order("complex tensors")
 
 
 def _without_order(what: str) -> TargetError:

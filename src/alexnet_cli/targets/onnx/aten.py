@@ -134,9 +134,8 @@ def _linear(step: Step) -> _Named | None:
 
 
 def _attention(step: Step) -> _Named | None:
-    if len(step.shape()) != _ATTENTION_RANK or any(step.node.inputs[4:]):
-        return None
-    return "_scaled_dot_product_efficient_attention", {}, "compute"
+    plain = len(step.shape()) == _ATTENTION_RANK and not any(step.node.inputs[4:])
+    return ("_scaled_dot_product_efficient_attention", {}, "compute") if plain else None
 
 
 def _gather(step: Step) -> _Named | None:
@@ -169,9 +168,8 @@ def _squeeze(op: str) -> _Rule:
 
 def _permute(step: Step) -> _Named | None:
     order = step.node.attributes.get("perm") or list(range(len(step.shape())))[::-1]
-    if sorted(order) != list(range(len(step.shape()))):
-        return None
-    return "permute", {"dims": order}, "view"
+    is_order = sorted(order) == list(range(len(step.shape())))
+    return ("permute", {"dims": order}, "view") if is_order else None
 
 
 def _pad(step: Step) -> _Named | None:
@@ -187,9 +185,8 @@ def _layer_norm(step: Step) -> _Named:
 
 
 def _batch_norm(step: Step) -> _Named | None:
-    if step.node.attributes.get("training_mode"):
-        return None
-    return "native_batch_norm", {"training": False}, "compute"
+    trains = step.node.attributes.get("training_mode")
+    return None if trains else ("native_batch_norm", {"training": False}, "compute")
 
 
 def _dropout(step: Step) -> _Named | None:

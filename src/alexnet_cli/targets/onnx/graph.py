@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
@@ -110,7 +110,9 @@ class _Reader:
         for value in (*proto.value_info, *proto.output):
             values[value.name] = known_of(value.type)
         said = {value.name: _origin(value.metadata_props) for value in proto.value_info if value.metadata_props}
-        for held in self._initializers(proto):
+        dense = [self._constant(tensor, tensor.name) for tensor in proto.initializer]
+        sparse = [self._sparse(tensor, tensor.values.name) for tensor in proto.sparse_initializer]
+        for held in (*dense, *sparse):
             kind, sources = said.get(held.name, ("", ()))
             self._hold(replace(held, kind=kind, sources=sources), values, constants, there)
         inputs = {value.name: known_of(value.type) for value in proto.input if value.name not in constants.maps[0]}
@@ -129,12 +131,6 @@ class _Reader:
             if name not in there:
                 raise broken(self.path, f"its output {printable(name)!r} is made by no node")
         return Graph(tuple(nodes), tuple(inputs), outputs, constants, values)
-
-    def _initializers(self, proto: GraphProto) -> Iterator[Constant]:
-        for tensor in proto.initializer:
-            yield self._constant(tensor, tensor.name)
-        for sparse in proto.sparse_initializer:
-            yield self._sparse(sparse, sparse.values.name)
 
     def _check(self, node: NodeProto, there: _Names) -> None:
         for name in node.input:
@@ -261,15 +257,10 @@ def _place(node: NodeProto) -> tuple[tuple[Scope, ...], str, str]:
     if node.name.startswith(_SEPARATOR) and node.name.count(_SEPARATOR) <= DEEPEST:
         for part in printable(node.name).split(_SEPARATOR)[1:-1]:
             above = scopes[-1][0]
-            inside = part if part.startswith(above + ".") or not above else f"{above}.{_own(part, above)}"
+            own = part.removeprefix(above.rpartition(".")[2] + ".")  # it writes `/layer1/layer1.0/conv1`
+            inside = part if part.startswith(above + ".") or not above else f"{above}.{own}"
             scopes = (*scopes, (inside, ""))
     return scopes, "", node.op_type
-
-
-def _own(part: str, above: str) -> str:
-    """Return a module's name below its parent: the older exporter writes `/layer1/layer1.0/conv1`."""
-    last = above.rpartition(".")[2]
-    return part.removeprefix(f"{last}.")
 
 
 def _texts(written: str) -> list[str]:
