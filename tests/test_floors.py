@@ -196,9 +196,13 @@ print(len(entry_facts(exploration.explored, 2)), {{"torch", "numpy"}} & sys.modu
     assert (done.stderr, done.stdout) == ("", "7 set()\n")
 
 
-def test_completion_needs_no_torch():
-    done = run_without_torch(_ALEXNET_COMPLETE="complete_bash", COMP_WORDS="alexnet summary --device ", COMP_CWORD="3")
-    assert done.stdout.split() == ["meta", "cpu", "cuda", "mps", "xpu"]
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [("summary --device ", ["meta", "cpu", "cuda", "mps", "xpu"]), ("check --format j", ["json", "junit"])],
+)
+def test_completion_needs_no_torch(words, known):
+    done = run_without_torch(_ALEXNET_COMPLETE="complete_bash", COMP_WORDS=f"alexnet {words}", COMP_CWORD="3")
+    assert done.stdout.split() == known
 
 
 def test_the_proof_can_fail():

@@ -10,6 +10,7 @@ import typer
 from alexnet_cli.analyses.check import LIMITS, Limit
 from alexnet_cli.answers.check import check as answer
 from alexnet_cli.answers.check import read_asked
+from alexnet_cli.answers.files import JSON
 from alexnet_cli.cli import options
 from alexnet_cli.cli.ci_formats import CI_FORMATS
 from alexnet_cli.cli.groups import with_groups
@@ -77,22 +78,23 @@ Limits: Any = make_dataclass("Limits", [(limit.parameter, _option(limit), field(
 """An option for each limit."""
 
 
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help="table, json, csv, markdown, latex, html or svg; github for annotations, junit for XML.",
+        autocompletion=lambda: [JSON, *CI_FORMATS, *FORMATS],
+    ),
+]
+
+
 @dataclass(frozen=True)
 class Page(options.Page):
     """How the answer is shown, with the formats of CI systems."""
 
-    format_name: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            "-f",
-            metavar="FORMAT",
-            help="table, json, csv, markdown, latex, html or svg; github for annotations, junit for XML.",
-            autocompletion=lambda incomplete: [
-                name for name in ("json", *CI_FORMATS, *FORMATS) if name.startswith(incomplete)
-            ],
-        ),
-    ] = None
+    format_name: Format = None
 
 
 @with_groups()

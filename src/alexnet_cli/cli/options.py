@@ -1,6 +1,6 @@
 """Options that several commands share, alone and in groups.
 
-Shell completion runs at every press of Tab, so without torch.
+Shell completion runs at every press of Tab, so without torch; typer leaves out what does not begin with the word.
 """
 
 from __future__ import annotations
@@ -23,36 +23,35 @@ from alexnet_cli.session.session import FILES, Named, Session, names_like
 
 def complete_target(incomplete: str) -> list[tuple[str, str]]:
     """Complete the built-in models, then files that can be targets, and folders."""
-    named = [(name, about) for name, about in names_like(incomplete).items() if name.startswith(incomplete)]
+    named = list(names_like(incomplete).items())
     folder = Path(incomplete or ".") if incomplete.endswith("/") or not incomplete else Path(incomplete).parent
     try:
         entries = sorted(folder.iterdir())
     except OSError:
         return named
     prefix = incomplete[: incomplete.rfind("/") + 1]
-    files = [
+    return named + [
         (f"{prefix}{entry.name}/", "folder") if entry.is_dir() else (f"{prefix}{entry.name}", "file")
         for entry in entries
         if not entry.name.startswith(".") and (entry.is_dir() or entry.suffix in FILES)
     ]
-    return named + [(name, kind) for name, kind in files if name.startswith(incomplete)]
 
 
-def complete_device(incomplete: str) -> list[str]:
-    """Complete the kinds of devices."""
-    return [device for device in DEVICES if device.startswith(incomplete)]
+def complete_device() -> list[str]:
+    """Return the kinds of devices."""
+    return list(DEVICES)
 
 
-def complete_predicted(incomplete: str) -> list[str]:
-    """Complete the devices whose memory is predicted."""
+def complete_predicted() -> list[str]:
+    """Return the devices whose memory is predicted."""
     from alexnet_cli.answers.memory import DEVICES as PREDICTED  # commands without --for do without its analyses
 
-    return [device for device in PREDICTED if device.startswith(incomplete)]
+    return list(PREDICTED)
 
 
-def complete_format(incomplete: str) -> list[str]:
-    """Complete the formats."""
-    return [name for name in ("json", "torchsummary", *FORMATS) if name.startswith(incomplete)]
+def complete_format() -> list[str]:
+    """Return the formats."""
+    return [JSON, "torchsummary", *FORMATS]
 
 
 Target = Annotated[
@@ -115,14 +114,6 @@ Loss = Annotated[
         metavar="NAME",
         help=f"The loss: {' or '.join(LOSSES)}, which is the model's own where it returns a number.",
         autocompletion=lambda: list(LOSSES),
-    ),
-]
-Wrap = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CLASS",
-        help="The class of the blocks that are sharded and checkpointed one by one; repeatable. Default: those that "
-        "repeat, or that a transformers model names.",
     ),
 ]
 Amp = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -76,7 +76,14 @@ Asked: Any = options_of(
         autocompletion=lambda: list(CHECKPOINTS),
     ),
     inference=typer.Option("--inference", help="A forward without gradients instead of a training step."),
-    wrap=options.Wrap,
+    wrap=Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The class of the blocks that are sharded and checkpointed one by one; repeatable. Default: those "
+            "that repeat, or that a transformers model names.",
+        ),
+    ],
     plan=typer.Option(
         metavar="FILE:NAME",
         help="A tensor parallel plan: a dict of paths and styles as parallelize_module takes it, or a function of the "
@@ -93,5 +100,4 @@ Asked: Any = options_of(
 @with_groups(without=("device", "train"))
 def shard(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Show what one GPU of many holds and sends, and the least time of a step."""
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))
