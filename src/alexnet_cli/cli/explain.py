@@ -45,5 +45,4 @@ Asked: Any = options_of(
 @with_groups()
 def explain(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Check common claims about the network: verdicts, with evidence in numbers."""
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))

@@ -61,5 +61,4 @@ def fit(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, p
 
     Exit 1 if nothing that was tried fits.
     """
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))

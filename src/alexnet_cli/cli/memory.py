@@ -66,5 +66,4 @@ Asked: Any = options_of(
 @with_groups(without=("device", "train"))
 def memory(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Show what a forward and a training step hold in memory, and whether it fits."""
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))

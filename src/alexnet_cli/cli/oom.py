@@ -48,5 +48,4 @@ Asked: Any = options_of(
 @with_groups(without=("device", "train"))
 def oom(snapshot: Snapshot, target: Target = None, *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Tell what filled a GPU when memory ran out, from a snapshot of it."""
-    out = page.out()
-    out.answer(answer(None if target is None else run.session(target), snapshot, **vars(asked)))
+    page.out().answer(answer(None if target is None else run.session(target), snapshot, **vars(asked)))

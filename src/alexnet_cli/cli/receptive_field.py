@@ -32,5 +32,4 @@ Asked: Any = options_of(
 @with_groups(without=("device",))
 def receptive_field(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Show how much of the input each layer sees: size, jump and start of its receptive field."""
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))

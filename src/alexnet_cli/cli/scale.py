@@ -44,5 +44,4 @@ Asked: Any = options_of(
 @with_groups(without=("device", "train"))
 def scale(target: options.Target = "alexnet", *, asked: Asked, run: options.Run, page: options.Page) -> None:
     """Find exact laws of how MACs and memory grow with batch, image, sequence, and prove them."""
-    out = page.out()
-    out.answer(answer(run.session(target), **vars(asked)))
+    page.out().answer(answer(run.session(target), **vars(asked)))
