@@ -1,8 +1,8 @@
-"""`shard --fit`: the fewest GPUs that a model fits, or how a number of GPUs is used best."""
+"""The layouts of `shard`: which are built, what is told of one with stages, and `--fit`, which searches the best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from msgspec import Struct
@@ -15,7 +15,6 @@ from alexnet_cli.analyses.sharding.links import GPUS_PER_NODE, Links, unknown_li
 from alexnet_cli.analyses.sharding.pipeline import Pipeline, staged
 from alexnet_cli.analyses.sharding.search import Fewest, Ranks, Search, Tried, kept
 from alexnet_cli.analyses.sharding.traffic import collectives
-from alexnet_cli.answers.stages import shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.rank import Dimension, Layout, Rank
 from alexnet_cli.session.how import Parallel, TrainingStep
@@ -121,3 +120,38 @@ def floors_of(rank: Rank, roof: Roof | None, links: Links | None) -> Floors | No
 def _needed(found: Floors | None) -> Floors:
     assert found is not None  # noqa: S101 - for the type checker: there is a GPU
     return found
+
+
+def check_layout(layout: Layout, *, inference: bool, fit: bool) -> None:
+    """Raise `UsageError` for layouts that are not built."""
+    if layout.ep > 1 and fit:
+        raise UsageError("not supported yet: --fit with --ep", "one layout with --ep is")
+    if layout.ep > 1 and (layout.pp > 1 or layout.tp > 1):
+        other = "pp" if layout.pp > 1 else "tp"
+        raise UsageError(f"not supported yet: --ep with --{other}", "--ep with --fsdp and --ddp is")
+    if layout.sp and layout.tp == 1 and not fit:
+        raise UsageError("--sp goes with --tp, whose ranks share the sequences", "give a number of ranks, as in --tp 8")
+    if layout.cp > 1 and fit:
+        raise UsageError("not supported yet: --fit with --cp", "one layout with --cp is")
+    if layout.cp > 1 and layout.ep > 1:
+        raise UsageError("not supported yet: --cp with --ep", "--cp with --fsdp, --ddp, --tp and --pp is")
+    if layout.pp > 1 and inference and layout.schedule != "gpipe":
+        said = f"--schedule {layout.schedule} is an order of forwards and backwards, and --inference has no backward"
+        raise UsageError(said, "leave out --schedule: a forward runs one micro-batch after another")
+    if layout.pp > 1 and layout.ddp > 1 and layout.fsdp == 1:
+        raise UsageError("not supported yet: --pp with --ddp and without --fsdp", "--pp with --fsdp is")
+    if not fit and layout.ddp > 1 and layout.tp > 1 and layout.shards == 1:
+        raise UsageError("not supported yet: --ddp with --tp and without --fsdp", "--fsdp with --tp is")
+
+
+def shown_stage(ranks: Sequence[Rank], roof: Roof | None, links: Links | None) -> tuple[Shown, Pipeline]:
+    """Return the stage with the highest peak, with the floors of the whole pipeline, and all stages compared.
+
+    Raises:
+        UsageError: how fast the GPUs send to one another is not known.
+    """
+    if roof is not None and links is None:
+        raise unknown_links(roof.hardware.name)
+    found = staged(ranks, roof, links)
+    at = max(range(len(ranks)), key=lambda stage: found.memories[stage].peak_bytes)
+    return Shown(ranks[at], found.memories[at], collectives(ranks[at], links), found.floors), found.pipeline

@@ -10,13 +10,13 @@ from alexnet_cli.analyses.cost import Roof
 from alexnet_cli.analyses.hardware import Hardware, find_hardware
 from alexnet_cli.analyses.sharding.floors import Floors
 from alexnet_cli.analyses.sharding.links import Links, links_of
-from alexnet_cli.analyses.sharding.memory import RankMemory, RankMoment, rank_memory, timeline
+from alexnet_cli.analyses.sharding.memory import RankMemory, RankMoment, rank_memory
+from alexnet_cli.analyses.sharding.memory import timeline as moments_of
 from alexnet_cli.analyses.sharding.pipeline import Pipeline
 from alexnet_cli.analyses.sharding.search import Tried
 from alexnet_cli.analyses.sharding.traffic import Collective, collectives
 from alexnet_cli.answers.answer import Answer, failures_of
-from alexnet_cli.answers.layouts import floors_of, search
-from alexnet_cli.answers.stages import check_layout, shown_stage
+from alexnet_cli.answers.layouts import check_layout, floors_of, search, shown_stage
 from alexnet_cli.errors import UsageError
 from alexnet_cli.quantities import BANDWIDTH
 from alexnet_cli.rank import Dimension, Layout
@@ -129,10 +129,7 @@ def shard(
         searched(gpus, given, reshard)
     how = parallel(
         gpus=None if fit else gpus,
-        pp=pp,
-        ddp=ddp,
-        fsdp=fsdp,
-        tp=tp,
+        **given,
         ep=ep,
         cp=cp,
         sp=sp,
@@ -183,16 +180,13 @@ def shard(
         pipeline=stages or UNSET,
         layouts=UNSET if found is None else found.tried,
         search=UNSET if found is None else found.told,
-        timeline=UNSET if told is None or not timeline else _timeline(told.rank),
+        timeline=UNSET if told is None or not timeline else moments_of(told.rank),
     )
     hardware = result.hardware
     if found is not None and hardware is not None:
         shown = found.told, found.tried, hardware
         return Answer(result, lambda: layouts_document(report, *shown), failures=failures_of(report))
     return Answer(result, lambda: shard_document(report, told, hardware, links, stages), failures=failures_of(report))
-
-
-_timeline = timeline
 
 
 def _ranks(layout: Layout, told: Shown, stages: Pipeline | None, capacity: int | None) -> tuple[ShardRank, ...]:

@@ -9,14 +9,13 @@ from alexnet_cli.analyses.sharding.alike import fold_collectives, fold_shares
 from alexnet_cli.analyses.sharding.floors import Floors, StepBound, Work
 from alexnet_cli.analyses.sharding.links import Links
 from alexnet_cli.analyses.sharding.memory import LayerShare, RankMemory
-from alexnet_cli.analyses.sharding.pipeline import Pipeline
+from alexnet_cli.analyses.sharding.pipeline import Pipeline, Stage
 from alexnet_cli.analyses.sharding.traffic import Collective
 from alexnet_cli.document import Bar, Bars, Column, Document, Fact, Facts, Note, Part, Table
 from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, si
 from alexnet_cli.views.parts import Columns, given, run_line, table, titled
-from alexnet_cli.views.stages import PIPELINE_CONVENTION, fullest, pipeline_blocks
 
 NAMES: dict[Held, str] = {
     "weights": "weight shards",
@@ -67,6 +66,12 @@ _CONVENTION = (
     "Predicted by running torch's own FSDP, tensor parallelism and DDP over a process group that sends nothing. The "
     "buffers of NCCL, the allocator's fragmentation and the device's context add to the memory."
 )
+_SCHEDULES = {"gpipe": "GPipe", "1f1b": "1F1B", "interleaved": "interleaved 1F1B"}
+_PIPELINE_CONVENTION = (
+    "Predicted by running torch's own pipeline schedules, FSDP and tensor parallelism over a process group that sends "
+    "nothing, each stage apart. The buffers of NCCL, the allocator's fragmentation and the "
+    "device's context add to the memory."
+)
 _LOWER = (
     "Times are lower bounds: full bandwidth and peak, no latency, no stragglers; what FSDP and DDP send overlaps with "
     "kernels as far as it goes."
@@ -98,17 +103,51 @@ def shard_document(
         return Document(title, (Note("The model failed before it was spread.", "error"),), run_line(report.run))
     blocks = given(
         Facts(_layout_facts(told.rank.layout), "Layout"),
-        *(pipeline_blocks(stages, hardware) if stages is not None else ()),
-        Facts(_peak_facts(told.memory, hardware), "One GPU" if stages is None else fullest(stages)),
+        *(_pipeline_blocks(stages, hardware) if stages is not None else ()),
+        Facts(_peak_facts(told.memory, hardware), "One GPU" if stages is None else _fullest(stages)),
         Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
         lane_bars(told.floors) if told.floors is not None else None,
         Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
         _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
         _layer_table(told.memory.layers),
-        Note(_CONVENTION if stages is None else PIPELINE_CONVENTION),
+        Note(_CONVENTION if stages is None else _PIPELINE_CONVENTION),
         Note(_LOWER) if told.floors is not None else None,
     )
     return Document(title, blocks, run_line(told.rank.report.run))
+
+
+def _fullest(stages: Pipeline) -> str:
+    """Return the heading of what is told of the stage with the highest peak."""
+    return f"One GPU of stage {max(stages.stages, key=lambda stage: stage.peak_bytes).stage}, which holds most"
+
+
+def _pipeline_blocks(stages: Pipeline, hardware: Hardware | None) -> tuple[Facts | Table, ...]:
+    """Return the schedule with its bubble, and a table of the stages."""
+    facts = [
+        Fact("Schedule", _SCHEDULES[stages.schedule]),
+        Fact("Micro-batches", stages.micro_batches, "count"),
+        *([Fact("Parts of the model on each GPU", stages.chunks, "count")] if stages.chunks > 1 else []),
+        Fact(
+            "Bubble",
+            stages.bubble,
+            "share",
+            f"of a step with equal stages: {stages.bubble_formula}, {stages.bubble_source}",
+        ),
+    ]
+    columns: Columns[Stage] = {
+        Column("stage", "Stage", "count"): lambda each: each.stage,
+        Column("weights_bytes", "Weights", "bytes", priority=5): lambda each: each.weights_bytes,
+        Column("in_flight", "In flight", "count", priority=7): lambda each: each.in_flight,
+        Column("saved_bytes", "Saved at the peak", "bytes", priority=6): lambda each: each.saved_activation_bytes,
+        Column("peak_bytes", "Peak", "bytes"): lambda each: each.peak_bytes,
+    }
+    capacity = None if hardware is None else hardware.capacity_bytes
+    if capacity is not None:
+        columns[Column("fits", "Fits", priority=8)] = lambda each: "yes" if each.peak_bytes <= capacity else "no"
+    if stages.slowest is not None:
+        columns[Column("busy_seconds", "Busy at least", "seconds", priority=8)] = lambda each: each.busy_seconds
+        facts.append(Fact("Bounded by", f"stage {stages.slowest}", note="the pipeline takes at least so long"))
+    return Facts(tuple(facts), "Pipeline"), table("stages", columns, stages.stages, "The stages")
 
 
 def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
