@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal, NoReturn, cast
 import typer
 
 from alexnet_cli import drawing
-from alexnet_cli.answers.draw import STYLES, THEMES, format_named_by
+from alexnet_cli.answers.draw import MODEL_EXPLORER, STYLES, THEMES, for_model_explorer, format_named_by
 from alexnet_cli.answers.draw import draw as answer
 from alexnet_cli.answers.files import check_place, write_file
-from alexnet_cli.answers.model_explorer import MODEL_EXPLORER, for_model_explorer
 from alexnet_cli.cli import options
 from alexnet_cli.cli.groups import options_of, with_groups
 from alexnet_cli.cli.output import Output, finish
