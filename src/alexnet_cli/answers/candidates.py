@@ -15,7 +15,7 @@ from alexnet_cli.analyses.fitting.layers import from_block, in_place, linear_lay
 from alexnet_cli.analyses.fitting.paging import moved, pageable_bytes
 from alexnet_cli.analyses.fitting.parts import Choice
 from alexnet_cli.analyses.fitting.tried import Changed, Kind, Tried, is_paged, updates_singly
-from alexnet_cli.analyses.fitting.work import StepWork, step_work, work_again
+from alexnet_cli.analyses.fitting.work import step_work, work_again
 from alexnet_cli.analyses.memory import peak_of, tape_of, timeline
 from alexnet_cli.answers.changes import kinds_of, paths_of, said_of
 from alexnet_cli.answers.traces import Traces, until_update
@@ -192,12 +192,13 @@ class Candidates:
         if is_paged(step.optimizer) and self.roof is not None:
             work = work.plus(moved(self._pageable, gradients, update, self.budget, self.roof))
         kinds = (*kinds_of(step, self.asked), *(("batch",) if batch else ()))
-        said = [f"a batch of {count(batch)}"] if batch else [*said_of(step, self.asked, self.chain, self.batch)]
+        said = [f"a batch of {count(batch)}"] if batch else said_of(step, self.asked, self.chain, self.batch)
         changes_result = {"amp", "optimizer", "lora", "qlora", "freeze", "batch"}
         changes_result |= {"micro_batches"} if self.statistics else set()
         changes_result |= set() if self.dtype == "float32" else {"paged"}  # its moments are float32 in any case
         samples = batch or self.batch or 1
         adapters = step.lora or Lora(0, ())
+        now, before = work.order[0], self._base.order[0]
         return Tried(
             change=" + ".join(said) or "as asked",
             kinds=kinds,
@@ -209,7 +210,7 @@ class Candidates:
             seconds_floor=work.seconds,
             flops=work.flops,
             bytes_moved=work.bytes,
-            slowdown=_ratio(work, self._base) * (self.batch or 1) / samples,
+            slowdown=(now / before if before else 1.0) * (self.batch or 1) / samples,
             blocks=len(self.chain),
             step=Changed(
                 batch or self.batch,
@@ -227,8 +228,3 @@ class Candidates:
                 step.chunked,
             ),
         )
-
-
-def _ratio(work: StepWork, base: StepWork) -> float:
-    now, before = work.order[0], base.order[0]
-    return now / before if before else 1.0

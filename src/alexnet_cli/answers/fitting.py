@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from alexnet_cli.answers.candidates import Candidates
 from alexnet_cli.session.how import Block, TrainingStep
 from alexnet_cli.session.session import Session
 
+T = TypeVar("T")
 CHEAPER = {
     "adamw": ("adamw-8bit", "sgd-momentum", "sgd"),
     "adam": ("adam-8bit", "sgd-momentum", "sgd"),
@@ -135,13 +137,8 @@ class Search:
                 return
         steps = [] if "freeze" in self.without else [self.steps.frozen(at + 1) for at in range(len(self.steps.chain))]
         known = [self._saved(step) for step in steps if step is not None]
-        if not known:
-            return
-        low, high = 0, len(known) - 1
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._fits(known[middle]) else (middle + 1, high)
-        self._make_fit(known[high])
+        if known:
+            self._make_fit(known[_first(known, self._fits)])
 
     def _adapted(self) -> list[TrainingStep]:
         kinds: tuple[tuple[Kind, bool], ...] = ("lora", False), ("qlora", True)
@@ -262,13 +259,14 @@ class Search:
 
     def _cut_and_choose(self, start: TrainingStep, cuts: Sequence[int]) -> None:
         """Find by bisection the fewest micro-batches with which some choice of blocks fits, and try the next number."""
-        low, high = 0, len(cuts) - 1
-        while low < high:
-            middle = (low + high) // 2
-            step = replace(start, micro_batches=cuts[middle])
-            low, high = (low, middle) if self._near(step) and self._choose(step) else (middle + 1, high)
-        if high + 1 < len(cuts):
-            self._choose(replace(start, micro_batches=cuts[high + 1]))
+
+        def is_enough(parts: int) -> bool:
+            step = replace(start, micro_batches=parts)
+            return self._near(step) and self._choose(step)
+
+        fewest = _first(cuts, is_enough)
+        if fewest + 1 < len(cuts):
+            self._choose(replace(start, micro_batches=cuts[fewest + 1]))
 
     def _choose(self, start: TrainingStep) -> bool:
         """Run the best choice of blocks; if its trace differs from what was composed, choose again with that margin."""
@@ -292,12 +290,7 @@ class Search:
         """Find by bisection the fewest micro-batches that fit alone, None if none do."""
         if not divisors or not self._fits(replace(start, micro_batches=divisors[-1])):
             return None
-        low, high = 0, len(divisors) - 1
-        while low < high:
-            middle = (low + high) // 2
-            fits = self._fits(replace(start, micro_batches=divisors[middle]))
-            low, high = (low, middle) if fits else (middle + 1, high)
-        return divisors[high]
+        return divisors[_first(divisors, lambda parts: self._fits(replace(start, micro_batches=parts)))]
 
     def _least(self) -> None:
         """Trace what needs least memory of all that is known, for a bound where nothing fits."""
@@ -315,3 +308,8 @@ class Search:
     def _fits(self, step: TrainingStep) -> bool:
         found = self.steps.run(step)
         return found is not None and found.fits
+
+
+def _first(several: Sequence[T], is_enough: Callable[[T], bool]) -> int:
+    """Find by bisection the place of the first that is enough: the last if none before it is."""
+    return bisect_left(several, 1, hi=len(several) - 1, key=is_enough)

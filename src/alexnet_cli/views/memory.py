@@ -28,7 +28,7 @@ _SHOWN: dict[Kind, tuple[str, str]] = {
 }
 """The name of each kind of memory, and the family whose colour stands for it."""
 NAMES = {kind: name for kind, (name, _) in _SHOWN.items()}
-_OPTIMIZERS = {
+OPTIMIZERS = {
     "sgd": "SGD",
     "sgd-momentum": "SGD with momentum",
     "adam": "Adam",
@@ -100,7 +100,7 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
 
 
 def _training_facts(held: Training) -> Facts:
-    optimizer = _OPTIMIZERS[held.optimizer] + (", all parameters at once" if held.foreach else "")
+    optimizer = OPTIMIZERS[held.optimizer] + (", all parameters at once" if held.foreach else "")
     precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
     facts = (
         *_peak_facts(held.peak),
