@@ -176,19 +176,13 @@ def _note_other_run(session: Session, now: Run | None, before: Run | None) -> No
         session.listener.note("the baseline was run with another input: MACs depend on it")
 
 
-def _short(value: float | None) -> float | None:
-    return round(value, 3) if isinstance(value, float) else value
-
-
 def _document(report: Report, checks: Sequence[Check]) -> Document:
     """Show each check with its limit and its detail."""
-    rows = (
-        Row(
-            (check.name, "yes" if check.passed else "no", _short(check.value), check.limit, check.unit, check.detail),
-            role="leaf" if check.passed else "failed",
-        )
-        for check in checks
-    )
+    rows = []
+    for check in checks:
+        value = round(check.value, 3) if isinstance(check.value, float) else check.value
+        cells = (check.name, "yes" if check.passed else "no", value, check.limit, check.unit, check.detail)
+        rows.append(Row(cells, role="leaf" if check.passed else "failed"))
     failed = sum(not check.passed for check in checks)
     held = f"all {len(checks)} hold" if not failed else f"{failed} of {len(checks)} do not hold"
     title = f"Checks of {report.model.class_name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -76,9 +77,8 @@ def export(session: Session, output: str | PathLike[str]) -> Answer[ExportResult
     written = Written(str(file), beside, sum(sizes.values()), read.totals, differences, layers)
     result = ExportResult(**Envelope.of(report, "export"), totals=report.totals, file=written)
     held = _held(report, read, written)
-    files = (written.path, *beside)
-    document = lambda: export_document(report, files, written.size_bytes, differences, layers, held=held)  # noqa: E731 - one expression
-    return Answer(result, document, held=held)
+    files, size = (written.path, *beside), written.size_bytes
+    return Answer(result, partial(export_document, report, files, size, differences, layers, held=held), held=held)
 
 
 def _differences(report: Report, read: Report) -> dict[str, tuple[int | None, int | None]]:

@@ -153,7 +153,7 @@ def format_of(file: Path) -> str:
     if file.suffix.lower() == ".json":
         return JSON
     named = format_for_suffix(str(file))
-    if (named is None and file.is_file()) or (not file.exists() and named is None):
+    if named is None and (file.is_file() or not file.exists()):
         known = [suffix for suffixes in FORMATS.values() for suffix in suffixes]
         raise UsageError(
             f"{file} has no suffix that names a format", f"known: .json, {', '.join(known)}; or choose with --format"
