@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from msgspec import UnsetType
 from msgspec.structs import replace
@@ -13,7 +13,19 @@ from alexnet_cli.analyses.shares import fraction
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Value
 from alexnet_cli.report import Report
 from alexnet_cli.units import flops_per_s, si, size
-from alexnet_cli.views.parts import Columns, T, given, layer_name, look_of, run_line, table, titled, uncounted_notes
+from alexnet_cli.views.parts import (
+    Columns,
+    facts_given,
+    given,
+    layer_name,
+    look_of,
+    run_line,
+    table,
+    three_digits,
+    titled,
+    uncounted_notes,
+    without,
+)
 
 _COLOURS = ("conv", "linear", "pool", "attention", "norm", "embedding", "activation")
 """Families whose colours stand for batch sizes in the roofline, in this order."""
@@ -28,7 +40,6 @@ _FLOOR = (
     "Launch overhead, latency and lower clocks add to them. Caches that keep data between kernels, and clocks above "
     "the rated boost, can undercut them."
 )
-_WHOLE = 100
 _PLAIN_FLOAT32 = (
     "float32 is compared with the peak without tensor cores. By default torch runs convolutions, but not matrix "
     "products, on TF32 tensor cores; --tf32 compares both with the TF32 peak."
@@ -82,13 +93,8 @@ def _work_columns(cost: Cost, roof: Roof | None) -> Columns[PhasedWork]:
             lambda work: None if work.seconds is None else fraction(work.seconds, cost.totals.seconds)
         ),
     }
-    return _known(columns, roof, without={"flops"} if cost.totals.backward else {"forward_flops", "backward_flops"})
-
-
-def _known(columns: Columns[T], roof: Roof | None, without: Collection[str] = ()) -> Columns[T]:
-    """Leave out columns, and without hardware those that compare with it."""
-    hidden = {*without, *(() if roof else _OF_HARDWARE)}
-    return {column: value for column, value in columns.items() if column.key not in hidden}
+    hidden = {"flops"} if cost.totals.backward else {"forward_flops", "backward_flops"}
+    return without(columns, hidden if roof else hidden | _OF_HARDWARE)
 
 
 def _flops(part: Work | UnsetType) -> int | None:
@@ -113,7 +119,7 @@ def _type_table(cost: Cost, roof: Roof | None) -> Table:
         Column("seconds", "Min. time", "seconds"): lambda share: share.seconds,
         Column("seconds_share", "% of time", "share", bar=True): lambda share: share.seconds_share,
     }
-    return table("by_type", _known(columns, roof), cost.by_type, "By type")
+    return table("by_type", without(columns, () if roof else _OF_HARDWARE), cost.by_type, "By type")
 
 
 def _layers_by_batch(report: Report, costs: Sequence[Cost], roof: Roof | None) -> Table:
@@ -142,9 +148,9 @@ def _batch_table(costs: Sequence[Cost], roof: Roof | None) -> Table:
         Column("intensity", "Intensity", "intensity", priority=7): lambda cost: cost.totals.intensity,
         Column("bound", "Bound by"): lambda cost: cost.totals.bound,
         Column("seconds", "Min. time", "seconds"): lambda cost: cost.totals.seconds,
-        Column("samples_per_s", "Max. samples/s", "count"): lambda cost: _rate(cost.totals),
+        Column("samples_per_s", "Max. samples/s", "count"): lambda cost: three_digits(cost.totals.samples_per_s),
     }
-    return table("by_batch", _known(columns, roof), costs, "By batch size")
+    return table("by_batch", without(columns, () if roof else _OF_HARDWARE), costs, "By batch size")
 
 
 def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
@@ -163,23 +169,15 @@ def _hardware_facts(totals: CostTotals, roof: Roof) -> Facts:
 
 def _totals_facts(totals: CostTotals, *, failed: bool) -> Facts:
     convention = "2 per MAC, bias additions not included"
-    facts = [
+    bound, rate = f"bound by {totals.bound}" if totals.bound else "", three_digits(totals.samples_per_s)
+    return facts_given(
         *_sum_facts(totals, "FLOPs", "flops", f"until the failure, {convention}" if failed else convention),
         Fact("Read", totals.bytes_read, "bytes"),
         Fact("Written", totals.bytes_written, "bytes"),
         Fact("Intensity", totals.intensity, "intensity"),
-    ]
-    if totals.seconds is not None:
-        facts += _sum_facts(totals, "Minimum time", "seconds", f"bound by {totals.bound}" if totals.bound else "")
-    if totals.samples_per_s is not None:
-        facts.append(Fact("Samples per second", _rate(totals), "count", "at most"))
-    return Facts(tuple(facts))
-
-
-def _rate(totals: CostTotals) -> float | None:
-    """Return samples per second with at least three digits."""
-    rate = totals.samples_per_s
-    return rate if rate is None else int(rate) if rate >= _WHOLE else float(f"{rate:.3g}")
+        *([] if totals.seconds is None else _sum_facts(totals, "Minimum time", "seconds", bound)),
+        None if rate is None else Fact("Samples per second", rate, "count", "at most"),
+    )
 
 
 def _sum_facts(totals: CostTotals, label: str, unit: Literal["flops", "seconds"], note: str) -> list[Fact]:
@@ -210,27 +208,53 @@ def _roof_notes(report: Report, totals: CostTotals, roof: Roof | None) -> list[N
 def roofline_plot(costs: Sequence[Cost], roof: Roof) -> Plot | None:
     """Return the roof of each dtype in use and the layers, by family or batch size; None if no layer can be placed."""
     if len(costs) == 1:
-        families = dict.fromkeys(layer.family for layer, _ in _placed(costs[0]))
-        groups = [(name, name, [it for it in _placed(costs[0]) if it[0].family == name]) for name in families]
+        clouds = by_family(_placed(costs[0]))
     else:
         colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(costs))]
-        groups = [(f"batch {cost.batch_size}", at, _placed(cost)) for cost, at in zip(costs, colours, strict=True)]
-    peaks = {dtype: peak for dtype in costs[0].totals.dtypes if (peak := roof.peak(dtype))}
-    if not peaks or not any(found for *_, found in groups):
+        clouds = [(f"batch {cost.batch_size}", at, _placed(cost)) for cost, at in zip(costs, colours, strict=True)]
+    title = f"Roofline of the {roof.hardware.name}: layers with FLOPs"
+    return below_roof(clouds, costs[0].totals.dtypes, roof, "attainable", title)
+
+
+class Placed(NamedTuple):
+    """A layer in a roofline, at so many FLOPs per byte and FLOPs per second."""
+
+    path: str
+    family: str
+    at: tuple[float, float]
+
+
+Cloud = tuple[str, str, Sequence[Placed]]
+"""Layers that share a colour: their label, the family whose colour it is, and where they are."""
+
+
+def by_family(layers: Sequence[Placed]) -> list[Cloud]:
+    """Return the layers of each family."""
+    families = dict.fromkeys(layer.family for layer in layers)
+    return [(name, name, [layer for layer in layers if layer.family == name]) for name in families]
+
+
+def below_roof(clouds: Sequence[Cloud], dtypes: Sequence[str], roof: Roof, rate: str, title: str) -> Plot | None:
+    """Return layers below the roof of each dtype; None if no peak is known, or no layer can be placed."""
+    peaks = {dtype: peak for dtype in dtypes if (peak := roof.peak(dtype))}
+    ends = [layer.at[0] for *_, layers in clouds for layer in layers]
+    if not peaks or not ends:
         return None
-    bandwidth = roof.hardware.bandwidth_bytes_per_s
-    ridges = [peak / bandwidth for peak in peaks.values()]
-    ends = [x for *_, found in groups for _, (x, _) in found] + ridges
+    bandwidth, in_caches, highest = roof.hardware.bandwidth_bytes_per_s, roof.hardware.bandwidth(0), max(peaks.values())
+    ends += [peak / speed for peak in peaks.values() for speed in (bandwidth, in_caches)]
     low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
-    names = {dtype: f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}" for dtype, peak in peaks.items()}
-    corners = {dtype: ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak)) for dtype, peak in peaks.items()}
-    lines = tuple(Series(names[dtype], corners[dtype], "other", "line") for dtype in peaks)
-    clouds = tuple(
-        Series(label, tuple(point for _, point in found), colour, names=tuple(layer.path for layer, _ in found))
-        for label, colour, found in groups
-    )
-    x, y = Axis("intensity", "intensity", log=True), Axis("attainable", "flops_per_s", log=True)
-    return Plot("roofline", x, y, (*lines, *clouds), f"Roofline of the {roof.hardware.name}: layers with FLOPs")
+    lines = []
+    for dtype, peak in peaks.items():
+        corners = (low, low * bandwidth), (peak / bandwidth, peak), (high, peak)
+        lines.append(Series(f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", corners, "other", "line"))
+    if in_caches > bandwidth:
+        steeper = (low, low * in_caches), (highest / in_caches, highest)
+        lines.append(Series(f"in caches: {si(in_caches)}B/s", steeper, "other", "line"))
+    for label, colour, layers in clouds:
+        names = tuple(layer.path for layer in layers)
+        lines.append(Series(label, tuple(layer.at for layer in layers), colour, names=names))
+    x, y = Axis("intensity", "intensity", log=True), Axis(rate, "flops_per_s", log=True)
+    return Plot("roofline", x, y, tuple(lines), title)
 
 
 def peak_name(dtype: str, roof: Roof) -> str:
@@ -238,9 +262,9 @@ def peak_name(dtype: str, roof: Roof) -> str:
     return "float32 as TF32" if dtype == "float32" and roof.tf32 else dtype
 
 
-def _placed(cost: Cost) -> list[tuple[LayerCost, tuple[float, float]]]:
+def _placed(cost: Cost) -> list[Placed]:
     return [
-        (layer, (layer.intensity, layer.flops / layer.seconds))
+        Placed(layer.path, layer.family, (layer.intensity, layer.flops / layer.seconds))
         for layer in cost.layers
         if layer.flops and layer.intensity and layer.seconds
     ]

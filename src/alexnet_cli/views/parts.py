@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from alexnet_cli.units import bits
 MOST_PARTS = 5
 NEVER_CALLED = "never called"
 _HALF_PRECISION = 16
+_THREE_DIGITS = 100
 
 T = TypeVar("T")
 Columns = dict[Column, Callable[[T], Value]]
@@ -36,6 +37,21 @@ def table(
 def given(*blocks: Block | None) -> tuple[Block, ...]:
     """Leave out the blocks that there is nothing to show for."""
     return tuple(block for block in blocks if block is not None)
+
+
+def facts_given(*facts: Fact | None, title: str = "") -> Facts:
+    """Return a list without the facts that there is nothing to show for."""
+    return Facts(tuple(fact for fact in facts if fact is not None), title)
+
+
+def without(columns: Columns[T], keys: Collection[str]) -> Columns[T]:
+    """Leave out the columns with these keys."""
+    return {column: value for column, value in columns.items() if column.key not in keys}
+
+
+def three_digits(rate: float | None) -> float | None:
+    """Return what a device does in a second at most, rounded down to a whole number or with three digits."""
+    return rate if rate is None else int(rate) if rate >= _THREE_DIGITS else float(f"{rate:.3g}")
 
 
 def titled(report: Report) -> str:
@@ -74,24 +90,24 @@ def totals_facts(totals: Totals) -> tuple[Fact, ...]:
     """List the totals, each with its convention."""
     stored = bits_per_weight(totals.params, totals.param_bytes)
     few = f"{bits(stored)} bits per weight, scales included" if stored and are_few(stored) else ""
-    return (
+    return facts_given(
         Fact("Layers", totals.layers, "count"),
         Fact("Parameters", totals.params, "count"),
         Fact("trainable", totals.trainable_params, "count", level=1),
         Fact("frozen", totals.frozen_params, "count", level=1),
-        *([Fact("Buffers", totals.buffers, "count")] if totals.buffers else []),
+        Fact("Buffers", totals.buffers, "count") if totals.buffers else None,
         Fact("Weights", totals.param_bytes, "bytes", few),
-    )
+    ).facts
 
 
 def facts_of(report: Report) -> Facts:
     """List the totals, and if the model was run, the work of one forward and how it was run."""
     run, totals = report.run, report.totals
-    facts = [*totals_facts(totals)]
     if run is None:
-        return Facts(tuple(facts))
+        return Facts(totals_facts(totals))
     until = "bias additions not included" if report.error is None else "until the failure"
-    facts += [Fact("MACs", totals.macs, "macs", until), Fact("FLOPs", totals.flops, "flops", "2 per MAC")]
+    facts = [*totals_facts(totals), Fact("MACs", totals.macs, "macs", until)]
+    facts.append(Fact("FLOPs", totals.flops, "flops", "2 per MAC"))
     for item in run.inputs:
         note = f"{item.dtype}, found by trial" if item.found else item.dtype
         facts.append(Fact(f"Input {item.name}" if item.name else "Input", item.shape, "shape", note))

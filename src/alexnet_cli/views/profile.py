@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from alexnet_cli.analyses.cost import Roof
+from alexnet_cli.analyses.hardware import Hardware
 from alexnet_cli.analyses.profile import (
     CapturedTime,
     CompiledTime,
@@ -16,12 +17,22 @@ from alexnet_cli.analyses.profile import (
 )
 from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Note, Plot, Series, Table
 from alexnet_cli.report import Report
-from alexnet_cli.units import flops_per_s, seconds, si
-from alexnet_cli.views.cost import peak_name
-from alexnet_cli.views.parts import Columns, T, given, layer_name, look_of, run_line, some, table, titled
+from alexnet_cli.units import seconds, si
+from alexnet_cli.views.cost import Placed, below_roof, by_family
+from alexnet_cli.views.parts import (
+    Columns,
+    facts_given,
+    given,
+    layer_name,
+    look_of,
+    run_line,
+    some,
+    table,
+    titled,
+    without,
+)
 
 _OF_HARDWARE = frozenset({"floor_seconds", "of_floor"})
-_MARGIN = 2.0
 _ADDS_UP = 0.1
 """By which part of the run the sum of its layers may be off, if the machine was idle."""
 _MEASURED = (
@@ -81,10 +92,6 @@ def profile_notes(found: Profile, roof: Roof | None) -> list[Note]:
     return [*tied, Note(_UNKNOWN if roof is None else _FLOOR), *(note for note in doubts if note is not None)]
 
 
-def _known(columns: Columns[T], roof: Roof | None) -> Columns[T]:
-    return {column: value for column, value in columns.items() if roof or column.key not in _OF_HARDWARE}
-
-
 def _layers(report: Report, found: Profile, roof: Roof | None) -> Table:
     columns: Columns[LayerTime] = {
         Column("layer", "Layer"): lambda layer: layer_name(report.layers[layer.row]),
@@ -104,7 +111,8 @@ def _layers(report: Report, found: Profile, roof: Roof | None) -> Table:
     if found.threads is None:
         columns[Column("launched", "Kernels", "count", priority=2)] = lambda layer: layer.launched
         columns[Column("bound", "Waits", priority=5)] = lambda layer: "for launches" if layer.launch_bound else ""
-    return table("by_layer", _known(columns, roof), found.layers, look=lambda layer: look_of(report.layers[layer.row]))
+    shown = without(columns, () if roof else _OF_HARDWARE)
+    return table("by_layer", shown, found.layers, look=lambda layer: look_of(report.layers[layer.row]))
 
 
 def _types(found: Profile, roof: Roof | None) -> Table:
@@ -116,7 +124,7 @@ def _types(found: Profile, roof: Roof | None) -> Table:
         Column("floor_seconds", "Min. time", "seconds", priority=5): lambda each: each.floor_seconds,
         Column("of_floor", "Of it", priority=5): lambda each: times(each.of_floor),
     }
-    return table("by_type", _known(columns, roof), found.by_type, "By type")
+    return table("by_type", without(columns, () if roof else _OF_HARDWARE), found.by_type, "By type")
 
 
 def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
@@ -136,7 +144,7 @@ def _batches(found: Sequence[Profile], roof: Roof | None) -> Table:
         columns[Column("cuda_graph_seconds", "CUDA graph", "seconds", priority=6)] = lambda each: (
             None if each.cuda_graph is None else each.cuda_graph.time.seconds
         )
-    return table("by_batch", _known(columns, roof), found, "By batch size")
+    return table("by_batch", without(columns, () if roof else _OF_HARDWARE), found, "By batch size")
 
 
 def _against_latency(found: Sequence[Profile]) -> Plot | None:
@@ -153,29 +161,14 @@ def _against_latency(found: Sequence[Profile]) -> Plot | None:
 def measured_roofline(report: Report, found: Profile, roof: Roof | None) -> Plot | None:
     """Return what each layer reached below the roof; None if no layer can be placed."""
     placed = [
-        (layer, (layer.flops_per_s / layer.bytes_per_s, layer.flops_per_s))
+        Placed(layer.path, layer.family, (layer.flops_per_s / layer.bytes_per_s, layer.flops_per_s))
         for layer in found.layers
         if layer.flops_per_s and layer.bytes_per_s
     ]
-    dtype = report.run.dtype if report.run else "float32"
-    peak = None if roof is None else roof.peak(dtype)
-    if roof is None or peak is None or not placed:
+    if roof is None:
         return None
-    bandwidth, in_caches = roof.hardware.bandwidth_bytes_per_s, roof.hardware.bandwidth(0)
-    ends = [x for _, (x, _) in placed] + [peak / bandwidth, peak / in_caches]
-    low, high = min(ends) / _MARGIN, max(ends) * _MARGIN
-    corners = ((low, low * bandwidth), (peak / bandwidth, peak), (high, peak))
-    lines = Series(f"roof: {peak_name(dtype, roof)}, {flops_per_s(peak)}", corners, "other", "line")
-    clouds = []
-    if in_caches > bandwidth:
-        steeper = (low, low * in_caches), (peak / in_caches, peak)
-        clouds.append(Series(f"in caches: {si(in_caches)}B/s", steeper, "other", "line"))
-    for family in dict.fromkeys(layer.family for layer, _ in placed):
-        own = [each for each in placed if each[0].family == family]
-        names = tuple(layer.path for layer, _ in own)
-        clouds.append(Series(family, tuple(point for _, point in own), family, names=names))
-    x, y = Axis("intensity", "intensity", log=True), Axis("reached", "flops_per_s", log=True)
-    return Plot("roofline", x, y, (lines, *clouds), f"Measured, below the roofline of {roof.hardware.name}")
+    title = f"Measured, below the roofline of {roof.hardware.name}"
+    return below_roof(by_family(placed), (report.run.dtype if report.run else "float32",), roof, "reached", title)
 
 
 def _faster(found: Profile) -> Note | None:
@@ -200,29 +193,28 @@ def _interrupted(found: Profile) -> Note | None:
 def _facts(found: Profile, roof: Roof | None) -> Facts:
     whole = found.whole
     low, high = seconds(whole.time.low), seconds(whole.time.high)
-    facts = [
+    peak, rate, least = whole.peak_bytes, whole.samples_per_s, whole.floor_seconds
+    outside = found.outside.time.seconds if found.outside is not None else None
+    return facts_given(
         Fact("Whole run", whole.time.seconds, "seconds", f"half of {whole.runs} runs from {low} to {high}"),
         Fact("its layers", whole.layers_seconds, "seconds", "together", level=1),
         Fact("profiler", whole.profiler_seconds, "seconds", "added to each run it watched, taken off", level=1),
-    ]
-    if found.outside is not None and found.outside.time.seconds:
-        facts.append(Fact("outside layers", found.outside.time.seconds, "seconds", level=1))
-    facts += [] if found.compiled is None else _compiled(found.compiled)
-    facts += [] if found.cuda_graph is None else _captured(found.cuda_graph)
-    if whole.peak_bytes is not None:
-        facts.append(Fact("Peak memory", whole.peak_bytes, "bytes", "measured, without weights and inputs"))
-        facts.append(Fact("predicted", whole.predicted_peak_bytes, "bytes", "by `alexnet memory`", level=1))
-    if whole.samples_per_s is not None:
-        facts.append(Fact("Samples per second", _rate(whole.samples_per_s), "count"))
-    if roof is not None and whole.floor_seconds is not None:
-        facts.append(Fact("Minimum time", whole.floor_seconds, "seconds", f"the run takes {times(whole.of_floor)}"))
-        facts.append(Fact("Hardware", roof.hardware.name, note=roof.hardware.source))
-        facts.append(Fact("bandwidth", f"{si(roof.hardware.bandwidth_bytes_per_s)}B/s", level=1))
-        facts += [
-            Fact(f"peak in {dtype}", peak, "flops_per_s", level=1)
-            for dtype, peak in roof.hardware.peak_flops_per_s.items()
-        ]
-    return Facts(tuple(facts))
+        Fact("outside layers", outside, "seconds", level=1) if outside else None,
+        *(() if found.compiled is None else _compiled(found.compiled)),
+        *(() if found.cuda_graph is None else _captured(found.cuda_graph)),
+        None if peak is None else Fact("Peak memory", peak, "bytes", "measured, without weights and inputs"),
+        None if peak is None else Fact("predicted", whole.predicted_peak_bytes, "bytes", "by `alexnet memory`", 1),
+        None if rate is None else Fact("Samples per second", _rate(rate), "count"),
+        None if least is None else Fact("Minimum time", least, "seconds", f"the run takes {times(whole.of_floor)}"),
+        *(() if roof is None or least is None else _hardware(roof.hardware)),
+    )
+
+
+def _hardware(device: Hardware) -> Iterator[Fact]:
+    yield Fact("Hardware", device.name, note=device.source)
+    yield Fact("bandwidth", f"{si(device.bandwidth_bytes_per_s)}B/s", level=1)
+    for dtype, peak in device.peak_flops_per_s.items():
+        yield Fact(f"peak in {dtype}", peak, "flops_per_s", level=1)
 
 
 def _beside_the_plain(other: CapturedTime) -> str:
@@ -230,24 +222,18 @@ def _beside_the_plain(other: CapturedTime) -> str:
     return f"{times(other.of_plain)} the run as it is; half of the runs from {low} to {high}"
 
 
-def _captured(captured: CapturedTime) -> list[Fact]:
-    return [
-        Fact("CUDA graph", captured.time.seconds, "seconds", _beside_the_plain(captured)),
-        Fact("recording", captured.first_seconds, "seconds", "warm-up included", level=1),
-    ]
+def _captured(captured: CapturedTime) -> Iterator[Fact]:
+    yield Fact("CUDA graph", captured.time.seconds, "seconds", _beside_the_plain(captured))
+    yield Fact("recording", captured.first_seconds, "seconds", "warm-up included", level=1)
 
 
-def _compiled(compiled: CompiledTime) -> list[Fact]:
-    facts = [
-        Fact("Compiled", compiled.time.seconds, "seconds", _beside_the_plain(compiled)),
-        Fact(
-            "first run", compiled.first_seconds, "seconds", "it was compiled in it, or read from torch's cache", level=1
-        ),
-    ]
+def _compiled(compiled: CompiledTime) -> Iterator[Fact]:
+    first = "it was compiled in it, or read from torch's cache"
+    yield Fact("Compiled", compiled.time.seconds, "seconds", _beside_the_plain(compiled))
+    yield Fact("first run", compiled.first_seconds, "seconds", first, level=1)
     if compiled.graphs is not None:
         note = f"with {compiled.breaks} break{'s' * (compiled.breaks != 1)} between them" if compiled.breaks else ""
-        facts.append(Fact("graphs", compiled.graphs, "count", note, level=1))
-    return facts
+        yield Fact("graphs", compiled.graphs, "count", note, level=1)
 
 
 def _width(time: Spread) -> float | str:
