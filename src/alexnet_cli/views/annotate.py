@@ -76,13 +76,15 @@ def near(path: str) -> str:
 def comment(line: AnnotatedLine) -> str:
     """Say in ASCII what a line did: `1x64x55x55, 23,232 MACs, 1.2 MiB saved, 3.4 us, 12 runs`."""
     whole = _whole(line)
-    said = [
+    said = (
         _made(line, "x", "..."),
         f"{count(whole.macs)} MACs" if whole.macs else "MACs unknown" if whole.macs is None else "",
-    ]
-    said += [f"{size(whole.saved_bytes)} saved" if whole.saved_bytes else ""]
-    said += [seconds(whole.seconds) if whole.seconds else "", f"{line.runs} runs" if line.runs > 1 else ""]
-    said += ["with the lines below" if line.below else "", "failed here" if line.failed == "here" else ""]
+        f"{size(whole.saved_bytes)} saved" if whole.saved_bytes else "",
+        seconds(whole.seconds) if whole.seconds else "",
+        f"{line.runs} runs" if line.runs > 1 else "",
+        "with the lines below" if line.below else "",
+        "failed here" if line.failed == "here" else "",
+    )
     return ", ".join(filter(None, said)) or "ran"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import UNSET
 
@@ -13,7 +13,7 @@ from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Mark, Note
 from alexnet_cli.report import Report
 from alexnet_cli.units import bits, count, shape, size
 from alexnet_cli.views.memory import where
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+from alexnet_cli.views.parts import Columns, given, run_line, table, titled, without
 
 _KEEPS = {
     "full": "every token",
@@ -26,6 +26,7 @@ _COUNTED = (
     "Counted is the code as it runs, prompt and token in one forward each{logits}. Engines that cut prompts into "
     "chunks, make the logits of the last token alone or allocate the cache in blocks hold other activations."
 )
+_NO_LAW = "No law of the peak was found: sizes were searched for by runs."
 _ALL_LOGITS = ", with the logits of all tokens where its forward makes them"
 _ADDED = (
     "Kernel workspaces, allocator rounding and the device's context add to it. A context that fits is not always one "
@@ -45,11 +46,7 @@ def context_document(report: Report, held: ServingMemory | None) -> Document:
         _fit_facts(held, fit) if fit else None,
         _frontier(held, fit) if fit and fit.frontier else None,
         *(Note(text) for text in assumed(held.assumptions)),
-        *(
-            [Note("No law of the peak was found: sizes were searched for by runs.", "warning")]
-            if fit and fit.law is None
-            else []
-        ),
+        Note(_NO_LAW, "warning") if fit and fit.law is None else None,
         Note(_COUNTED.format(logits="" if held.assumptions.last_logits else _ALL_LOGITS)),
         Note(_ADDED),
     )
@@ -78,40 +75,28 @@ def _format(stored: StoredAs) -> str:
 
 def _peaks(held: ServingMemory) -> Table:
     """Show what makes the peaks of a prompt and of a token side by side."""
-    runs = {
-        key: (title, run)
-        for key, title, run in (("prefill", "Prompt", held.prefill), ("decode", "Token", held.decode))
-        if run is not None
-    }
-    names = {
-        "weights": "Weights",
-        "buffers": "Buffers",
-        "cache": "Cache",
-        "logits": "Logits",
-        "activations": "Activations",
-        "peak": "Peak",
-    }
-    parts = {key: _parts(run) for key, (_, run) in runs.items()}
-    columns: Columns[str] = {Column("part", "At the peak"): names.__getitem__}
-    for key, (title, _) in runs.items():
-        columns[Column(f"{key}_bytes", title, "bytes")] = parts[key].__getitem__
-    shown = [name for name in names if any(part[name] for part in parts.values())]
-    places = ", ".join(
-        f"of the {title.lower()} in {where(run.peak).removeprefix('forward, in ')}" for title, run in runs.values()
+    both = (
+        (Column("prefill_bytes", "Prompt", "bytes"), held.prefill),
+        (Column("decode_bytes", "Token", "bytes"), held.decode),
     )
-    look = {"peak": Row((), role="group")}
-    return table("peaks", columns, shown, f"Peaks: {places}", lambda name: look.get(name, Row(())))
-
-
-def _parts(run: RunMemory) -> dict[str, int]:
-    return {
-        "weights": run.weights_bytes,
-        "buffers": run.buffer_bytes,
-        "cache": run.cache_bytes,
-        "logits": run.logits_bytes,
-        "activations": run.activation_bytes,
-        "peak": run.peak_bytes,
+    runs = {column: run for column, run in both if run is not None}
+    parts: Mapping[str, Callable[[RunMemory], int]] = {
+        "Weights": lambda run: run.weights_bytes,
+        "Buffers": lambda run: run.buffer_bytes,
+        "Cache": lambda run: run.cache_bytes,
+        "Logits": lambda run: run.logits_bytes,
+        "Activations": lambda run: run.activation_bytes,
+        "Peak": lambda run: run.peak_bytes,
     }
+    rows = {name: tuple(of(run) for run in runs.values()) for name, of in parts.items()}
+    shown = [
+        Row((name, *cells), role="group" if name == "Peak" else "leaf") for name, cells in rows.items() if any(cells)
+    ]
+    places = ", ".join(
+        f"of the {column.title.lower()} in {where(run.peak).removeprefix('forward, in ')}"
+        for column, run in runs.items()
+    )
+    return Table("peaks", (Column("part", "At the peak"), *runs), tuple(shown), f"Peaks: {places}")
 
 
 def _cache_table(held: ServingMemory) -> Table:
@@ -129,7 +114,7 @@ def _cache_table(held: ServingMemory) -> Table:
         Column("bytes", "Cache", "bytes"): lambda group: _times(group, group.bytes),
     }
     if all(group.readers <= 1 for group in found.groups):
-        columns = {column: value for column, value in columns.items() if column.key != "readers"}
+        columns = without(columns, {"readers"})
     a_token = "" if found.bytes_per_token is None else f", {size(found.bytes_per_token)} a token and sequence"
     caption = f"Cache: {size(found.bytes)} after {count(held.context)} tokens{a_token}"
     return table("cache", columns, found.groups, caption)

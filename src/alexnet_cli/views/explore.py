@@ -10,9 +10,8 @@ from alexnet_cli.document import Fact, Facts
 from alexnet_cli.report import Layer
 from alexnet_cli.stored import Statistics, StoredTensor
 from alexnet_cli.views.annotate import near
-from alexnet_cli.views.parts import run_line
+from alexnet_cli.views.parts import facts_given, run_line
 
-_LAYER, _TENSOR = "Layer", "Tensor"
 _COSTS = ("macs", "flops", "bytes_read", "bytes_written", "intensity")
 _FIELDS = ("receptive_field", "jump")
 
@@ -48,21 +47,18 @@ def values_facts(found: Statistics) -> Facts:
 
 
 def _what(explored: Explored, at: int, layer: Layer) -> Facts:
-    facts = [Fact("Type", layer.type, note=layer.family if layer.family not in layer.type.lower() else "")]
-    facts.append(Fact("Path", layer.path) if layer.path else Fact("Target", explored.report.model.target))
-    if layer.call > 1:
-        facts.append(Fact("Call", layer.call, "count"))
-    place = explored.place(at)
-    if place is not None:
-        facts.append(Fact("Called at", f"{near(place[0])}:{place[1]}"))
-    if layer.reuses is not None:
-        facts.append(Fact("Shares with", layer.reuses))
-    if at == 0:
-        facts.append(Fact("Run", run_line(explored.report.run)))
-    failed = explored.report.error
-    if failed is not None and failed.path in ({layer.path} if layer.path else {layer.path, None}):
-        facts.append(Fact("Failed", failed.message))
-    return Facts(tuple(facts), _LAYER)
+    report, place, failed = explored.report, explored.place(at), explored.report.error
+    here = failed is not None and failed.path in ({layer.path} if layer.path else {layer.path, None})
+    return facts_given(
+        Fact("Type", layer.type, note=layer.family if layer.family not in layer.type.lower() else ""),
+        Fact("Path", layer.path) if layer.path else Fact("Target", report.model.target),
+        Fact("Call", layer.call, "count") if layer.call > 1 else None,
+        None if place is None else Fact("Called at", f"{near(place[0])}:{place[1]}"),
+        None if layer.reuses is None else Fact("Shares with", layer.reuses),
+        Fact("Run", run_line(report.run)) if at == 0 else None,
+        Fact("Failed", failed.message) if failed and here else None,
+        title="Layer",
+    )
 
 
 def _settings(layer: Layer) -> Facts | None:
@@ -86,25 +82,26 @@ def _weights(explored: Explored, at: int, layer: Layer) -> Facts | None:
     params, buffers = sum(row.params for row in rows), sum(row.buffers for row in rows)
     if not params and not buffers:
         return None
-    facts = [Fact("Parameters", params, "count")]
-    if 0 < layer.params != params:
-        facts.append(Fact("of its own", layer.params, "count", level=1))
-    facts += [
+    return facts_given(
+        Fact("Parameters", params, "count"),
+        Fact("of its own", layer.params, "count", level=1) if 0 < layer.params != params else None,
         Fact("trainable", sum(row.trainable_params for row in rows), "count", level=1),
         Fact("share", params / (explored.report.totals.params or 1), "share", level=1),
         Fact("Weights", sum(row.param_bytes for row in rows), "bytes"),
-        *([Fact("Buffers", buffers, "count")] if buffers else []),
-    ]
-    return Facts(tuple(facts), "Parameters")
+        Fact("Buffers", buffers, "count") if buffers else None,
+        title="Parameters",
+    )
 
 
 def _memory(explored: Explored, at: int, layer: Layer) -> Facts | None:
     if explored.is_checkpoint or explored.report.run is None:
         return None
-    facts = [Fact("Output", layer.output_bytes, "bytes", "written in place" if layer.in_place else "")]
-    if "saved_bytes" in explored.columns:
-        facts.append(Fact("Saved", explored.value(at, "saved_bytes"), "bytes", "for backward"))
-    return Facts(tuple(facts), "Memory")
+    saves = "saved_bytes" in explored.columns
+    return facts_given(
+        Fact("Output", layer.output_bytes, "bytes", "written in place" if layer.in_place else ""),
+        Fact("Saved", explored.value(at, "saved_bytes"), "bytes", "for backward") if saves else None,
+        title="Memory",
+    )
 
 
 def _numbers(explored: Explored, at: int, title: str, names: tuple[str, ...]) -> Facts | None:
@@ -118,14 +115,14 @@ def _numbers(explored: Explored, at: int, title: str, names: tuple[str, ...]) ->
 
 
 def _tensor(layer: Layer, tensor: StoredTensor) -> Facts:
-    facts = [
+    return facts_given(
         Fact("Key", tensor.key),
         Fact("Shape", tensor.shape, "shape"),
         Fact("Dtype", tensor.dtype),
         Fact("Elements", tensor.elements, "count", "a buffer" if tensor.buffer else ""),
         Fact("Bytes", tensor.bytes, "bytes"),
-        *([Fact("Packed", tensor.packed)] if tensor.packed else []),
-        *([Fact("Shares with", tensor.same_as)] if tensor.same_as else []),
+        Fact("Packed", tensor.packed) if tensor.packed else None,
+        Fact("Shares with", tensor.same_as) if tensor.same_as else None,
         Fact("Layer", " ".join(filter(None, (layer.path, layer.type)))),
-    ]
-    return Facts(tuple(facts), _TENSOR)
+        title="Tensor",
+    )

@@ -13,8 +13,8 @@ from alexnet_cli.document import Axis, Bar, Bars, Column, Document, Fact, Facts,
 from alexnet_cli.rank import HELD, Held
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled
-from alexnet_cli.views.shard import BOUND, COLOURS, NAMES
+from alexnet_cli.views.parts import Columns, given, run_line, table, titled, without
+from alexnet_cli.views.shard import BOUND, HELD_AS
 
 _MOST, _MOST_FALLS = 8, 5
 _NEAR = 0.25
@@ -91,7 +91,7 @@ def ranked(fitting: Sequence[Tried], hardware: Hardware) -> Table:
         Column("bound", "Bound by", priority=7): lambda each: BOUND[each.bound] if each.bound else "",
     }
     if all(each.mfu is None for each in fitting):  # a forward
-        columns = {column: cell for column, cell in columns.items() if column.key != "mfu"}
+        columns = without(columns, {"mfu"})
     left = len(fitting) - _MOST
     more = f"; {count(left)} slower ones are in the JSON" if left > 0 else ""
     return table("layouts", columns, fitting[:_MOST], f"Layouts that fit, by the least time of a sample{more}")
@@ -127,17 +127,10 @@ def memory_plot(tried: Sequence[Tried], hardware: Hardware) -> Plot | None:
     if len(known) < 2:  # noqa: PLR2004 - one alone is compared with nothing
         return None
     names = tuple(name_of(each) for each in known)
-    uses = _uses(known)
-    areas = [
-        Series(
-            NAMES[use],
-            tuple((float(at), float(each.live_bytes.get(use, 0))) for at, each in enumerate(known, 1)),
-            COLOURS[use],
-            "area",
-            names,
-        )
-        for use in uses
-    ]
+    areas = []
+    for use in _uses(known):
+        points = tuple((float(at), float(each.live_bytes.get(use, 0))) for at, each in enumerate(known, 1))
+        areas.append(Series(HELD_AS[use][0], points, HELD_AS[use][1], "area", names))
     capacity = float(hardware.capacity_bytes or 0)
     limit = Series("capacity", ((0.5, capacity), (len(known) + 0.5, capacity)), "other", "line")
     near = is_near(known, hardware)
@@ -155,18 +148,11 @@ def memory_bars(tried: Sequence[Tried], hardware: Hardware) -> Bars | None:
         return None
     highest = max(each.peak_bytes or 0 for each in known)
     whole = max(highest, hardware.capacity_bytes or 0) if is_near(known, hardware) else highest
-    bars = (
-        Bar(
-            name_of(each),
-            "bytes",
-            tuple(
-                Part(NAMES[use], each.live_bytes[use], each.live_bytes[use] / whole, COLOURS[use])
-                for use in _uses(known)
-                if use in each.live_bytes
-            ),
-        )
-        for each in known
-    )
+    bars = []
+    for each in known:
+        live = {use: each.live_bytes[use] for use in HELD if use in each.live_bytes}
+        parts = (Part(HELD_AS[use][0], held, held / whole, HELD_AS[use][1]) for use, held in live.items())
+        bars.append(Bar(name_of(each), "bytes", tuple(parts)))
     return Bars(tuple(bars), "What a GPU holds at its peak")
 
 

@@ -13,7 +13,7 @@ from alexnet_cli.document import Axis, Column, Document, Fact, Facts, Mark, Note
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, size
 from alexnet_cli.views.explain import ToldFinding, told_of
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+from alexnet_cli.views.parts import Columns, facts_given, given, run_line, table, titled
 
 _SHOWN: dict[Kind, tuple[str, str]] = {
     "weights": ("weights", "linear"),
@@ -102,15 +102,15 @@ def timeline_plot(moments: Sequence[Moment], title: str) -> Plot:
 def _training_facts(held: Training) -> Facts:
     optimizer = OPTIMIZERS[held.optimizer] + (", all parameters at once" if held.foreach else "")
     precision = "" if held.amp is None else f" in {held.amp} with weights in float32"
-    facts = (
+    return facts_given(
         *_peak_facts(held.peak),
         Fact("Saved for backward", held.saved_activation_bytes, "bytes", "input included"),
         Fact("Gradients", held.gradient_bytes, "bytes", "in total"),
-        *([] if held.loss is UNSET else [Fact("Loss", held.loss)]),
+        None if held.loss is UNSET else Fact("Loss", held.loss),
         Fact("Optimiser", optimizer),
-        *([Fact("its state", held.optimizer_bytes, "bytes", level=1)] if held.optimizer_bytes else []),
+        Fact("its state", held.optimizer_bytes, "bytes", level=1) if held.optimizer_bytes else None,
+        title=f"A training step{precision}",
     )
-    return Facts(facts, f"A training step{precision}")
 
 
 def _peak_facts(peak: Peak) -> tuple[Fact, ...]:
@@ -127,23 +127,23 @@ def where(peak: Peak) -> str:
 
 
 def _fit_facts(fit: Fit) -> Facts:
-    facts = [
+    trains = None if fit.fits_training is None else "fits" if fit.fits_training else "does not fit"
+    return facts_given(
         Fact("Capacity", fit.capacity_bytes, "bytes", fit.gpu or "as given"),
         Fact("A forward", "fits" if fit.fits_inference else "does not fit"),
-        *_largest(fit.largest_batch_inference, fit),
-    ]
-    if fit.fits_training is not None:
-        facts.append(Fact("A training step", "fits" if fit.fits_training else "does not fit"))
-        facts += _largest(fit.largest_batch_training, fit)
-    return Facts(tuple(facts), "Does it fit?")
+        _largest(fit.largest_batch_inference, fit),
+        Fact("A training step", trains) if trains else None,
+        _largest(fit.largest_batch_training, fit) if trains else None,
+        title="Does it fit?",
+    )
 
 
-def _largest(batch: int | None, fit: Fit) -> list[Fact]:
+def _largest(batch: int | None, fit: Fit) -> Fact | None:
     if batch is None:
-        return []
+        return None
     if batch == fit.largest_batch_tried:
-        return [Fact("largest batch", f"{count(batch)} or more", level=1)]
-    return [Fact("largest batch", batch or "none: not even 1 fits", "count", level=1)]
+        return Fact("largest batch", f"{count(batch)} or more", level=1)
+    return Fact("largest batch", batch or "none: not even 1 fits", "count", level=1)
 
 
 def _layer_table(layers: Sequence[LayerMemory], saved: int) -> Table:

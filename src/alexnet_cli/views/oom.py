@@ -12,7 +12,7 @@ from alexnet_cli.document import Column, Document, Fact, Facts, Note, Table
 from alexnet_cli.report import Report
 from alexnet_cli.units import size
 from alexnet_cli.views.memory import NAMES
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+from alexnet_cli.views.parts import Columns, facts_given, given, run_line, table, titled
 
 _ORIGINS = {
     "line": "",
@@ -71,20 +71,20 @@ def _request(seen: Failure) -> Facts | None:
 
 
 def _memory(seen: Failure) -> Facts:
-    free = seen.free
-    facts = [
+    free, usable, largest = seen.free, seen.free.usable_bytes, seen.free.largest_usable_bytes
+    known, on_device = usable is not None and largest is not None, seen.device_free_bytes
+    return facts_given(
         Fact("Reserved", seen.reserved_bytes, "bytes", f"in {seen.segments:,} segments"),
         Fact("allocated", seen.allocated_bytes, "bytes", level=1),
         Fact("of it rounding", seen.rounding_bytes, "bytes", level=1),
         Fact("free", free.bytes, "bytes", f"largest piece {size(free.largest_bytes)}", level=1),
         Fact("of it in segments partly used", free.split_bytes, "bytes", level=1),
-    ]
-    if free.usable_bytes is not None and free.largest_usable_bytes is not None:
-        largest = f"largest piece {size(free.largest_usable_bytes)}"
-        facts.append(Fact("of it for this stream and pool", free.usable_bytes, "bytes", largest, level=1))
-    if seen.device_free_bytes is not None:
-        facts.append(Fact("Free on the device", seen.device_free_bytes, "bytes", "not reserved by any process"))
-    return Facts(tuple(facts), "Memory then")
+        Fact("of it for this stream and pool", usable, "bytes", f"largest piece {size(largest or 0)}", 1)
+        if known
+        else None,
+        None if on_device is None else Fact("Free on the device", on_device, "bytes", "not reserved by any process"),
+        title="Memory then",
+    )
 
 
 def _why(seen: Failure) -> str:
@@ -127,19 +127,18 @@ def _predicted(report: Report, found: Matched, seen: Failure) -> list[Facts | Ta
         ),
         f"Held against a training step of {titled(report)}",
     )
+    whole = seen.allocated_bytes
     columns: Columns[LiveLayer] = {
         Column("path", "Layer"): lambda layer: "no layer" if layer.path is None else layer.path or "the model itself",
         Column("kind", "Use"): lambda layer: NAMES.get(layer.kind, layer.kind),  # type: ignore[call-overload] # a kind
         Column("bytes", "Live", "bytes"): lambda layer: layer.bytes,
-        Column("share", "Share", "share", priority=7, bar=True): lambda layer: fraction(
-            layer.bytes, seen.allocated_bytes
-        ),
+        Column("share", "Share", "share", priority=7, bar=True): lambda layer: fraction(layer.bytes, whole),
         Column("count", "Tensors", "count", priority=5): lambda layer: layer.count,
     }
     caption = "Predicted tensors that were live, by layer" + _cut(len(found.layers))
     blocks: list[Facts | Table | Note] = [facts, table("layers", columns, found.layers[:MOST_ROWS], caption)]
     if found.unpredicted:
-        blocks.append(_places(found.unpredicted, seen.allocated_bytes, "unpredicted", "What nobody predicted"))
+        blocks.append(_places(found.unpredicted, whole, "unpredicted", "What nobody predicted"))
     return [*blocks, Note(_BY_SIZE)]
 
 

@@ -15,31 +15,20 @@ from alexnet_cli.document import Bar, Bars, Column, Document, Fact, Facts, Note,
 from alexnet_cli.rank import HELD, Dimension, Held, Layout, Rank
 from alexnet_cli.report import Report
 from alexnet_cli.units import count, si
-from alexnet_cli.views.parts import Columns, given, run_line, table, titled
+from alexnet_cli.views.parts import Columns, facts_given, given, run_line, table, titled
 
-NAMES: dict[Held, str] = {
-    "weights": "weight shards",
-    "gathered": "gathered weights",
-    "buffers": "buffers",
-    "input": "input",
-    "gradients": "gradients",
-    "optimizer": "optimiser state",
-    "saved": "saved for backward",
-    "communication": "communication buffers",
-    "temporary": "temporary",
+HELD_AS: dict[Held, tuple[str, str]] = {
+    "weights": ("weight shards", "linear"),
+    "gathered": ("gathered weights", "norm"),
+    "buffers": ("buffers", "softmax"),
+    "input": ("input", "embedding"),
+    "gradients": ("gradients", "conv"),
+    "optimizer": ("optimiser state", "attention"),
+    "saved": ("saved for backward", "pool"),
+    "communication": ("communication buffers", "recurrent"),
+    "temporary": ("temporary", "activation"),
 }
-COLOURS: dict[Held, str] = {
-    "weights": "linear",
-    "gathered": "norm",
-    "buffers": "softmax",
-    "input": "embedding",
-    "gradients": "conv",
-    "optimizer": "attention",
-    "saved": "pool",
-    "communication": "recurrent",
-    "temporary": "activation",
-}
-"""The family whose colour stands for each use of memory."""
+"""The name of each use of memory, and the family whose colour stands for it."""
 _DIMENSIONS: dict[Dimension, str] = {
     "pp": "pipeline stages",
     "ddp": "replicas",
@@ -105,7 +94,7 @@ def shard_document(
         Facts(_layout_facts(told.rank.layout), "Layout"),
         *(_pipeline_blocks(stages, hardware) if stages is not None else ()),
         Facts(_peak_facts(told.memory, hardware), "One GPU" if stages is None else _fullest(stages)),
-        Facts(_floor_facts(told.floors), "The least time of a step") if told.floors is not None else None,
+        _floor_facts(told.floors) if told.floors is not None else None,
         lane_bars(told.floors) if told.floors is not None else None,
         Facts(_link_facts(links, told.rank.layout), "Links") if links is not None else None,
         _traffic_table(told.collectives, timed=links is not None) if told.collectives else None,
@@ -123,17 +112,16 @@ def _fullest(stages: Pipeline) -> str:
 
 def _pipeline_blocks(stages: Pipeline, hardware: Hardware | None) -> tuple[Facts | Table, ...]:
     """Return the schedule with its bubble, and a table of the stages."""
-    facts = [
+    bubble = f"of a step with equal stages: {stages.bubble_formula}, {stages.bubble_source}"
+    slowest = None if stages.slowest is None else f"stage {stages.slowest}"
+    facts = facts_given(
         Fact("Schedule", _SCHEDULES[stages.schedule]),
         Fact("Micro-batches", stages.micro_batches, "count"),
-        *([Fact("Parts of the model on each GPU", stages.chunks, "count")] if stages.chunks > 1 else []),
-        Fact(
-            "Bubble",
-            stages.bubble,
-            "share",
-            f"of a step with equal stages: {stages.bubble_formula}, {stages.bubble_source}",
-        ),
-    ]
+        Fact("Parts of the model on each GPU", stages.chunks, "count") if stages.chunks > 1 else None,
+        Fact("Bubble", stages.bubble, "share", bubble),
+        Fact("Bounded by", slowest, note="the pipeline takes at least so long") if slowest else None,
+        title="Pipeline",
+    )
     columns: Columns[Stage] = {
         Column("stage", "Stage", "count"): lambda each: each.stage,
         Column("weights_bytes", "Weights", "bytes", priority=5): lambda each: each.weights_bytes,
@@ -144,10 +132,9 @@ def _pipeline_blocks(stages: Pipeline, hardware: Hardware | None) -> tuple[Facts
     capacity = None if hardware is None else hardware.capacity_bytes
     if capacity is not None:
         columns[Column("fits", "Fits", priority=8)] = lambda each: "yes" if each.peak_bytes <= capacity else "no"
-    if stages.slowest is not None:
+    if slowest:
         columns[Column("busy_seconds", "Busy at least", "seconds", priority=8)] = lambda each: each.busy_seconds
-        facts.append(Fact("Bounded by", f"stage {stages.slowest}", note="the pipeline takes at least so long"))
-    return Facts(tuple(facts), "Pipeline"), table("stages", columns, stages.stages, "The stages")
+    return facts, table("stages", columns, stages.stages, "The stages")
 
 
 def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
@@ -166,7 +153,7 @@ def _layout_facts(layout: Layout) -> tuple[Fact, ...]:
 def _peak_facts(memory: RankMemory, hardware: Hardware | None) -> tuple[Fact, ...]:
     peak = memory.peak
     where = f"{peak.phase}, in {peak.op}" + (f" of {peak.path}" if peak.path else "") if peak.op else "before the step"
-    parts = [Fact(NAMES[use], peak.live_bytes[use], "bytes", level=1) for use in HELD if use in peak.live_bytes]
+    parts = [Fact(HELD_AS[use][0], peak.live_bytes[use], "bytes", level=1) for use in HELD if use in peak.live_bytes]
     facts = [Fact("Peak", peak.bytes, "bytes", where), *parts]
     if hardware is not None and hardware.capacity_bytes is not None:
         fits = "fits" if peak.bytes <= hardware.capacity_bytes else "does not fit"
@@ -174,26 +161,22 @@ def _peak_facts(memory: RankMemory, hardware: Hardware | None) -> tuple[Fact, ..
     return tuple(facts)
 
 
-def _floor_facts(floors: Floors) -> tuple[Fact, ...]:
-    again = [Fact("run again by checkpoints", floors.flops_again, "flops", level=1)] if floors.flops_again else []
-    waits = [Fact("waited for", floors.exposed_seconds, "seconds", "by the next kernel", 1)]
-    hides = [Fact("overlapped", floors.overlapped_seconds, "seconds", "at best behind the kernels", 1)]
-    return (
+def _floor_facts(floors: Floors) -> Facts:
+    again, waits, hides = floors.flops_again, floors.exposed_seconds, floors.overlapped_seconds
+    samples = floors.samples_per_s
+    return facts_given(
         Fact("Step", floors.step_seconds, "seconds", f"at least; bound by {BOUND[floors.bound]}"),
         Fact("Kernels", floors.kernels_seconds, "seconds"),
         Fact("arithmetic alone", floors.compute_seconds, "seconds", level=1),
         Fact("memory traffic alone", floors.memory_seconds, "seconds", level=1),
         Fact("Communication", max((link.seconds for link in floors.links), default=0.0), "seconds"),
-        *(waits if floors.exposed_seconds else []),
-        *(hides if floors.overlapped_seconds else []),
+        Fact("waited for", waits, "seconds", "by the next kernel", 1) if waits else None,
+        Fact("overlapped", hides, "seconds", "at best behind the kernels", 1) if hides else None,
         Fact("FLOPs", floors.flops, "flops", "on this GPU"),
-        *again,
-        *([Fact("MFU", floors.mfu, "share", "at most")] if floors.mfu is not None else []),
-        *(
-            [Fact("Samples per second", f"{si(floors.samples_per_s)}".rstrip(), note="at most, on all GPUs")]
-            if floors.samples_per_s
-            else []
-        ),
+        Fact("run again by checkpoints", again, "flops", level=1) if again else None,
+        Fact("MFU", floors.mfu, "share", "at most") if floors.mfu is not None else None,
+        Fact("Samples per second", si(samples).rstrip(), note="at most, on all GPUs") if samples else None,
+        title="The least time of a step",
     )
 
 
