@@ -11,7 +11,7 @@ from textual.widgets import Static
 from alexnet_cli import units
 from alexnet_cli.document import Fact, Facts
 from alexnet_cli.explorer.look import rich_style, sign
-from alexnet_cli.graphics.text import Style, clean, cross, in_rows, left, width_of, wrap
+from alexnet_cli.graphics.text import Style, clean, in_rows, left, width_of, wrap
 from alexnet_cli.stored import Statistics
 from alexnet_cli.views.explore import values_facts
 
@@ -101,5 +101,5 @@ def _listed(fact: Fact, width: int, style: Style) -> Iterator[Text]:
 
 
 def _value(fact: Fact, style: Style) -> str:
-    text = clean(units.text(fact.value, fact.unit, cross=cross(style), whole=True), style)
+    text = clean(units.text(fact.value, fact.unit, whole=True), style)
     return f"{text}, {clean(fact.note, style)}" if fact.note else text

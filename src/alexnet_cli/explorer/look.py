@@ -11,7 +11,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 from alexnet_cli.graphics.palette import hue
-from alexnet_cli.graphics.text import Style, fit, width_of
+from alexnet_cli.graphics.text import Style, fit, left, right, width_of
 
 SIGNS = {
     "open": ("▾ ", "- "),
@@ -57,8 +57,7 @@ def cell(text: str, width: int, style: Style, *, to_the_right: bool = False) -> 
     shown = fit(text, width, style) if width > 0 else ""
     while width_of(shown) > width:
         shown = shown[:-1]
-    blank = " " * (width - width_of(shown))
-    return blank + shown if to_the_right else shown + blank
+    return right(shown, width) if to_the_right else left(shown, width)
 
 
 @lru_cache(256)

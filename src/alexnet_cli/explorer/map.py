@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -35,12 +36,11 @@ class Map(Widget, can_focus=True):
         Binding("backspace", "leave", "Out", show=False),
     ]
 
+    @dataclass
     class Selected(Message):
         """The cursor is on another entry."""
 
-        def __init__(self, at: int) -> None:
-            super().__init__()
-            self.at = at
+        at: int
 
     def __init__(self, explored: Explored, style: Style) -> None:
         super().__init__(id="map")

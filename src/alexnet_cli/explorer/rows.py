@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from msgspec.structs import replace
 from rich.segment import Segment
+from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -16,9 +18,9 @@ from textual.strip import Strip
 from alexnet_cli import units
 from alexnet_cli.analyses.exploring.explored import Explored
 from alexnet_cli.analyses.exploring.outline import Shown
-from alexnet_cli.document import Unit, Value
+from alexnet_cli.document import Unit
 from alexnet_cli.explorer.look import cell, rich_style, sign
-from alexnet_cli.graphics.text import Style, cross, width_of
+from alexnet_cli.graphics.text import Style, width_of
 
 _LEAST_TREE = 24
 _WIDTHS: dict[Unit, int] = {"shapes": 16, "shape": 14, "text": 10, "share": 11, "intensity": 14, "bytes": 12}
@@ -40,19 +42,17 @@ class Rows(ScrollView, can_focus=True):
         Binding("enter,space", "turn", "Fold", show=False),
     ]
 
+    @dataclass
     class Selected(Message):
         """The cursor is on another entry."""
 
-        def __init__(self, at: int) -> None:
-            super().__init__()
-            self.at = at
+        at: int
 
+    @dataclass
     class SortBy(Message):
         """The header of a column was clicked."""
 
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
+        name: str
 
     def __init__(self, explored: Explored, shown: Shown, columns: tuple[str, ...], style: Style) -> None:
         super().__init__(id="rows")
@@ -184,7 +184,7 @@ class Rows(ScrollView, can_focus=True):
 
     def _widest(self, name: str, unit: Unit) -> int:
         """Return the width of the first row's value, which of numbers that add up is the largest."""
-        return width_of(self._text(self._explored.value(0, name), unit)) if unit not in _WIDTHS else 0
+        return width_of(units.text(self._explored.value(0, name), unit)) if unit not in _WIDTHS else 0
 
     def hidden_columns(self) -> int:
         """Return how many of the columns there is no room for."""
@@ -206,27 +206,23 @@ class Rows(ScrollView, can_focus=True):
         if index >= len(self.places):
             said = "nothing is found" if not self.places and y == 1 else ""
             return Strip([Segment(f" {said}", rich_style(dim=True))]).adjust_cell_length(width)
-        return Strip(self._row(index)).adjust_cell_length(width, rich_style(marked=self._is_marked(index)))
-
-    def _is_marked(self, index: int) -> bool:
-        return index == self.cursor
+        return Strip(self._row(index)).adjust_cell_length(width, rich_style(marked=index == self.cursor))
 
     def _header(self) -> list[Segment]:
         style = rich_style(bold=True)
         segments = [Segment(cell(" Layer", self._tree_width(), self._style), style)]
         for name, width in self._widths():
             arrow = sign("up" if self.shown.upward else "down", self._style) if name == self.shown.by else ""
-            title = self._explored.columns[name].title + arrow
-            segments.append(
-                Segment("  " + cell(title, width - 2, self._style, to_the_right=self._is_right(name)), style)
-            )
+            segments.append(self._cell(name, self._explored.columns[name].title + arrow, width, style))
         return segments
 
-    def _is_right(self, name: str) -> bool:
-        return self._explored.columns[name].unit not in ("text", "shape", "shapes")
+    def _cell(self, column: str, text: str, width: int, style: RichStyle) -> Segment:
+        """Write a cell after the gap before it: numbers at the right, texts and shapes at the left."""
+        is_right = self._explored.columns[column].unit not in ("text", "shape", "shapes")
+        return Segment("  " + cell(text, width - 2, self._style, to_the_right=is_right), style)
 
     def _row(self, index: int) -> list[Segment]:
-        at, marked = self.places[index], self._is_marked(index)
+        at, marked = self.places[index], index == self.cursor
         entry, layer = self._outline.entries[at], self._explored.layer(at)
         shape = "leaf"
         if self._outline.has_children(at) and not self.shown.flat:
@@ -245,15 +241,10 @@ class Rows(ScrollView, can_focus=True):
             Segment(kind, plain if marked else rich_style(family=layer.family)),
         ]
         for column, width in self._widths():
-            value = self._text(self._explored.value(at, column), self._explored.columns[column].unit)
-            segments.append(
-                Segment("  " + cell(value, width - 2, self._style, to_the_right=self._is_right(column)), plain)
-            )
+            value = units.text(self._explored.value(at, column), self._explored.columns[column].unit)
+            segments.append(self._cell(column, value, width, plain))
         return segments
 
     def _indent(self, at: int) -> int:
         """Return how far an entry is indented; at most to the middle, so that its name has room."""
         return 0 if self.shown.flat else min(self._outline.entries[at].depth * _INDENT, self._tree_width() // 2)
-
-    def _text(self, value: Value, unit: Unit) -> str:
-        return units.text(value, unit, cross=cross(self._style))

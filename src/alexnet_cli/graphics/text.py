@@ -26,20 +26,10 @@ _PLAIN = str.maketrans(
     dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
     | {sign: f"^{power}" for power, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
     | {"⋅": "*", "−": "-", "⌊": "floor(", "⌋": ")", "≤": "<=", "≥": ">=", "′": "'"}
-    | {
-        "×": "x",
-        "→": "->",
-        "·": "|",
-        "…": "...",
-        "⋮": "...",
-        "Σ": "sum",
-        "–": "-",
-        "—": "-",
-        "“": '"',
-        "”": '"',
-        "‘": "'",
-        "’": "'",
-    }
+    | {"×": "x", "→": "->", "·": "|", "…": "...", "⋮": "...", "Σ": "sum"}
+    | dict.fromkeys("–—", "-")
+    | dict.fromkeys("“”", '"')
+    | dict.fromkeys("‘’", "'")
 )
 _REGULAR = {
     0.30: "'Iijl",
@@ -110,11 +100,6 @@ def clean(text: str, style: Style) -> str:
     if style.unicode or shown.isascii():
         return shown
     return shown.translate(_PLAIN).encode("ascii", "backslashreplace").decode()
-
-
-def cross(style: Style) -> str:
-    """Return the sign between the sizes of a shape."""
-    return "×" if style.unicode else "x"
 
 
 def width_of(text: str) -> int:

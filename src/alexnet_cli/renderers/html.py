@@ -13,7 +13,7 @@ from alexnet_cli.graphics.palette import BY_VARIABLES
 from alexnet_cli.graphics.plot_marks import in_page
 from alexnet_cli.graphics.plot_svg import described, draw, rules
 from alexnet_cli.graphics.svg import inline
-from alexnet_cli.graphics.text import Style, clean, cross
+from alexnet_cli.graphics.text import Style, clean
 from alexnet_cli.renderers.tables import NUMERIC, bars_table, caption_of, plot_blocks, rows_of
 
 _CSS = """\
@@ -85,7 +85,7 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     yield f"<thead><tr>{''.join(heads)}</tr></thead>"
     yield "<tbody>"
     sources = {at: _sources(table, at, style) for at, column in enumerate(table.columns) if column.unit == "code"}
-    for number, (row, texts) in enumerate(rows_of(table, partial(_escaped, style=style), cross=cross(style))):
+    for number, (row, texts) in enumerate(rows_of(table, partial(_escaped, style=style))):
         for at, written in sources.items():
             texts[at] = written[number]
         cells = zip(texts, row.cells, table.columns, strict=True)
@@ -124,7 +124,7 @@ def _facts(facts: Facts, style: Style) -> Iterator[str]:
         yield f"<h2>{_escaped(facts.title, style)}</h2>"
     yield "<dl>"
     for fact in facts.facts:
-        value = _escaped(units.text(fact.value, fact.unit, cross=cross(style)), style)
+        value = _escaped(units.text(fact.value, fact.unit), style)
         note = f' <span class="note">({_escaped(fact.note, style)})</span>' if fact.note else ""
         yield f"<dt>{_escaped(fact.label, style)}</dt><dd>{value}{note}</dd>"
     yield "</dl>"

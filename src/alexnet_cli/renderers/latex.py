@@ -71,11 +71,8 @@ def _table(table: Table, heading: str) -> Iterator[str]:
     yield _row(_escaped(column.title) for column in table.columns)
     yield r"\midrule"
     indent = lambda level: r"\quad" * level + " " * bool(level)  # noqa: E731 - in one line
-    for row, texts in rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=indent, formula=_typeset):
-        for at, column in enumerate(table.columns):
-            if column.unit == "code":
-                texts[at] = _code(str(row.cells[at]))
-        yield _row(texts)
+    rows = rows_of(table, _escaped, bold=r"\textbf{{{}}}", indent=indent, by_unit={"formula": _typeset, "code": _code})
+    yield from (_row(texts) for _, texts in rows)
     yield r"\bottomrule"
     yield r"\end{tabular}"
     yield r"\end{table}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from alexnet_cli.document import Document, Facts, Note, Table
-from alexnet_cli.graphics.text import Style, clean, cross, left, right, width_of
+from alexnet_cli.graphics.text import Style, clean, left, right, width_of
 from alexnet_cli.renderers.tables import NUMERIC, fact_text, rows_of, undrawn
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~$#])")
@@ -33,7 +33,7 @@ def _block(block: Table | Facts | Note, style: Style) -> Iterator[str]:
         case Facts():
             if block.title:
                 yield f"## {_escaped(block.title, style)}"
-            said = ((_escaped(fact.label, style), fact_text(fact, cross(style))) for fact in block.facts)
+            said = ((_escaped(fact.label, style), fact_text(fact)) for fact in block.facts)
             yield "\n".join(f"- **{label}:** {_escaped(text, style)}" for label, text in said)
         case Note():
             tone = f"**{block.tone.capitalize()}:** "
@@ -43,13 +43,9 @@ def _block(block: Table | Facts | Note, style: Style) -> Iterator[str]:
 def _table(table: Table, style: Style) -> Iterator[str]:
     if table.caption:
         yield f"## {_escaped(table.caption, style)}"
-    write = partial(_escaped, style=style)
-    shown = rows_of(table, write, bold="**{}**", indent=lambda level: "&emsp;" * level, cross=cross(style))
+    write, code = partial(_escaped, style=style), partial(_code, style=style)
+    shown = rows_of(table, write, bold="**{}**", indent=lambda level: "&emsp;" * level, by_unit={"code": code})
     rows = [[write(column.title) for column in table.columns], *(texts for _, texts in shown)]
-    for at, column in enumerate(table.columns):
-        if column.unit == "code":
-            for row, cells in zip(table.rows, rows[1:], strict=True):
-                cells[at] = _indent_of(str(row.cells[at])) + cells[at]
     widths = [min(max(map(width_of, cells)), _MOST_PADDED) for cells in zip(*rows, strict=True)]
     pads = [right if column.unit in NUMERIC else left for column in table.columns]
     ruled = [
@@ -59,9 +55,9 @@ def _table(table: Table, style: Style) -> Iterator[str]:
     yield "\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], ruled, *lines[1:]))
 
 
-def _indent_of(code: str) -> str:
-    """Return spaces that Markdown keeps, for those that a line of source begins with."""
-    return "&nbsp;" * (len(code) - len(code.lstrip(" ")))
+def _code(text: str, style: Style) -> str:
+    """Escape a line of source, with spaces that Markdown keeps for those that it begins with."""
+    return "&nbsp;" * (len(text) - len(text.lstrip(" "))) + _escaped(text, style)
 
 
 def _paragraph(text: str, style: Style) -> str:

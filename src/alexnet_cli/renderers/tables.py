@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from alexnet_cli import units
-from alexnet_cli.document import Axis, Bars, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Value
+from alexnet_cli.document import Axis, Bars, Column, Document, Fact, Facts, Note, Plot, Row, Series, Table, Unit, Value
 from alexnet_cli.graphics.plot import Stack, drawable, left_out, name_at, whole
 from alexnet_cli.graphics.scale import title_of
 
@@ -15,7 +15,7 @@ MOST_LISTED = 40
 """Areas with more points than this are not listed on a page."""
 
 
-def cell_text(value: Value, column: Column, row: Row, *, cross: str = "×") -> str:
+def cell_text(value: Value, column: Column, row: Row) -> str:
     """Return a cell's text in full.
 
     A missing value that was never asked for is empty, not unknown: a row that failed has no results, and a group has
@@ -23,7 +23,7 @@ def cell_text(value: Value, column: Column, row: Row, *, cross: str = "×") -> s
     """
     if value is None and (row.role == "failed" or (row.role == "group" and column.unit == "share")):
         return ""
-    return units.text(value, column.unit, cross=cross)
+    return units.text(value, column.unit)
 
 
 def short_text(value: Value, column: Column, row: Row) -> str:
@@ -40,18 +40,17 @@ def rows_of(
     *,
     bold: str = "{}",
     indent: Callable[[int], str] = lambda _: "",
-    cross: str = "×",
-    formula: Callable[[str], str] | None = None,
+    by_unit: Mapping[Unit, Callable[[str], str]] = {},
 ) -> Iterator[tuple[Row, list[str]]]:
     """Yield each row with its cells as `write` writes them.
 
     `bold` is put around the name of a group and of what failed, `indent` before a name in the tree, by its level.
-    `formula` writes what is one, if not as other text.
+    `by_unit` has the writers of units that are not written as other text.
     """
-    writers = [formula if formula and column.unit == "formula" else write for column in table.columns]
+    writers = [by_unit.get(column.unit, write) for column in table.columns]
     for row in table.rows:
         cells = zip(row.cells, table.columns, writers, strict=True)
-        texts = [written(cell_text(cell, column, row, cross=cross)) for cell, column, written in cells]
+        texts = [written(cell_text(cell, column, row)) for cell, column, written in cells]
         if texts[0] and row.role in ("group", "failed"):
             texts[0] = bold.format(texts[0])
         yield row, [indent(row.level) * c.tree + text for c, text in zip(table.columns, texts, strict=True)]
@@ -62,9 +61,9 @@ def caption_of(table: Table) -> str:
     return table.caption or table.name.replace("_", " ").capitalize()
 
 
-def fact_text(fact: Fact, cross: str = "×") -> str:
+def fact_text(fact: Fact) -> str:
     """Write a fact's value, with its note in parentheses after it."""
-    return units.text(fact.value, fact.unit, cross=cross) + (f" ({fact.note})" if fact.note else "")
+    return units.text(fact.value, fact.unit) + (f" ({fact.note})" if fact.note else "")
 
 
 def facts_table(facts: Facts) -> Table:

@@ -25,7 +25,7 @@ from alexnet_cli.graphics.lines import (
     wrapped,
     written,
 )
-from alexnet_cli.graphics.text import Style, clean, cross, fit, fold, left, right, shorten, width_of, wrap
+from alexnet_cli.graphics.text import Style, clean, fit, fold, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.terminal_table import table_lines
 
 LEAST_WIDTH = 40
@@ -97,8 +97,8 @@ def _block_lines(block: Table | Facts | Bars | Note, style: Style) -> Iterator[L
 
 
 def _note_lines(note: Note, style: Style) -> Iterator[Line]:
-    cross_mark = "✗" if style.unicode else "x"
-    mark, look = {"warning": ("!", WARNING), "error": (cross_mark, ERROR)}.get(note.tone, ("", PLAIN))
+    cross = "✗" if style.unicode else "x"
+    mark, look = {"warning": ("!", WARNING), "error": (cross, ERROR)}.get(note.tone, ("", PLAIN))
     indent = len(mark) + 1 if mark else 0
     width = None if style.width is None else style.width - indent
     for number, text in enumerate(wrap(clean(note.text, style), width)):
@@ -125,7 +125,7 @@ def _facts_lines(facts: Facts, style: Style) -> Iterator[Line]:
 
 
 def _said(fact: Fact, style: Style) -> _Said:
-    value = clean(units.text(fact.value, fact.unit, cross=cross(style)), style)
+    value = clean(units.text(fact.value, fact.unit), style)
     label = shorten("  " * fact.level + clean(fact.label, style), style.width, unicode=style.unicode)
     note = f"({clean(fact.note, style)})" if fact.note else ""
     return label, shorten(value, style.width, unicode=style.unicode), note

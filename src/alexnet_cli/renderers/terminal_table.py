@@ -30,7 +30,7 @@ from alexnet_cli.graphics.lines import (
     share_bar,
     wrapped,
 )
-from alexnet_cli.graphics.text import Style, clean, cross, left, right, shorten, width_of, wrap
+from alexnet_cli.graphics.text import Style, clean, left, right, shorten, width_of, wrap
 from alexnet_cli.renderers.tables import NUMERIC, SHORTENED, cell_text, short_text
 
 TREE_MOST = 200
@@ -117,7 +117,7 @@ def _columns(table: Table, style: Style) -> list[_Shown]:
     tree = next((place for place, column in enumerate(table.columns) if column.tree), None)
     found = []
     for place, column in enumerate(table.columns):
-        cells = [clean(cell_text(row.cells[place], column, row, cross=cross(style)), style) for row in table.rows]
+        cells = [clean(cell_text(row.cells[place], column, row), style) for row in table.rows]
         if place == 0:
             failed = "✗ " if style.unicode else "x "
             cells = [failed * (row.role == "failed") + text for text, row in zip(cells, table.rows, strict=True)]
