@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from alexnet_cli.graphics.palette import HUES, OTHER
@@ -35,7 +36,7 @@ _BREAKS = " ,(.["
 def coloured(lines: Sequence[str]) -> list[list[Span]]:
     """Return the spans of each line; the pieces of a line join to it unchanged."""
     found: list[list[Span]] = []
-    for part in _parts(lines):
+    for _, part in groupby(lines, key=LEFT_OUT.__eq__):  # what lines are left out between is read for itself
         spans: list[list[Span]] = [[]]
         for _, kind, text in _lexer().get_tokens_unprocessed("\n".join(part)):
             pieces = text.split("\n")
@@ -76,18 +77,6 @@ def _cut(spans: Sequence[Span], start: int, stop: int) -> Iterator[Span]:
         if piece:
             yield piece, colour
         at += len(text)
-
-
-def _parts(lines: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Divide lines where some are left out: each part is read for itself."""
-    start = 0
-    for at, line in enumerate([*lines, LEFT_OUT]):
-        if line == LEFT_OUT:
-            if at > start:
-                yield lines[start:at]
-            if at < len(lines):
-                yield lines[at : at + 1]
-            start = at + 1
 
 
 @cache

@@ -66,15 +66,15 @@ class Frame(Struct, frozen=True):
     def column(self, value: float, dots: int = 1) -> int:
         """Return the column that a number falls into, or the column of dots, of which each cell has as many."""
         columns = self.columns * dots
-        return min(max(int(self.found.x.place(value) * columns), 0), columns - 1)
+        return min(int(self.found.x.within(value) * columns), columns - 1)
 
     def row(self, value: float) -> int:
         """Return the row nearest to a number, from below."""
-        return int(min(max(self.found.y.place(value), 0.0), 1.0) * (self.rows - 1) + 0.5)
+        return int(self.found.y.within(value) * (self.rows - 1) + 0.5)
 
     def dot(self, x: float, y: float) -> tuple[int, int]:
         """Return the dot of a point where each cell has two columns and four rows of them."""
-        up = min(max(self.found.y.place(y), 0.0), 1.0) * (self.rows - 1) * 4 + 2  # its cell is that of `row`
+        up = self.found.y.within(y) * (self.rows - 1) * 4 + 2  # its cell is that of `row`
         return self.column(x, 2), int(up)
 
 

@@ -88,13 +88,13 @@ class Frame(Struct, frozen=True):
 
     def x(self, value: float) -> float:
         """Return the x coordinate of a number."""
-        return self.left + min(max(self.found.x.place(value), 0.0), 1.0) * self.width
+        return self.left + self.found.x.within(value) * self.width
 
     def y(self, value: float) -> float:
         """Return the y coordinate of a number; numbers that a log axis cannot show stand at its foot."""
         if self.found.y.log and value <= 0:
             return self.foot
-        return self.top + (1 - min(max(self.found.y.place(value), 0.0), 1.0)) * self.height
+        return self.top + (1 - self.found.y.within(value)) * self.height
 
 
 def marked(frame: Frame, between: Iterable[str]) -> Iterator[str]:

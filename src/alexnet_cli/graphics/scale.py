@@ -39,6 +39,10 @@ class Scale(Struct, frozen=True):
         low = self.along(self.low)
         return (self.along(value) - low) / (self.along(self.high) - low)
 
+    def within(self, value: float) -> float:
+        """Return the position of a number, or of the end that it is beyond."""
+        return min(max(self.place(value), 0.0), 1.0)
+
     def along(self, value: float) -> float:
         """Return the number, or its logarithm on a log axis."""
         return math.log10(value) if self.log else value
