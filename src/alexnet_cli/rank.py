@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,21 +17,19 @@ from alexnet_cli.report import Report
 from alexnet_cli.tape import Phase
 
 Dimension = Literal["pp", "ddp", "fsdp", "cp", "tp"]
-DIMENSIONS: tuple[Dimension, ...] = ("pp", "ddp", "fsdp", "cp", "tp")
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """The dimensions of the mesh from the outermost to the innermost: neighbours in the last are neighbours in a node."""
 
 GroupName = Dimension | Literal["ep", "efsdp"]
 """Whom a collective runs among: a dimension of the mesh, or how the ranks of `fsdp` share experts."""
 
 Schedule = Literal["gpipe", "1f1b", "interleaved"]
-SCHEDULES: tuple[Schedule, ...] = ("gpipe", "1f1b", "interleaved")
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 CollectiveKind = Literal["all_gather", "reduce_scatter", "all_reduce", "all_to_all", "broadcast", "send", "recv"]
 Held = Literal[
     "weights", "gathered", "buffers", "input", "gradients", "optimizer", "saved", "communication", "temporary"
 ]
-HELD: tuple[Held, ...] = (
-    *("weights", "gathered", "buffers", "input", "gradients", "optimizer", "saved", "communication", "temporary"),
-)
+HELD: tuple[Held, ...] = get_args(Held)
 """What a rank's memory is used for: `weights` are its shards, `gathered` the weights that FSDP gathers for a while,
 `communication` what collectives are sent from and received into."""
 

@@ -94,8 +94,10 @@ def text(value: Value, unit: Unit, *, cross: str = "×", whole: bool = False) ->
             if unit == "shapes":
                 return shapes(cast("tuple[Shape, ...]", value), cross, whole=whole)
             return shape(cast("Shape", value), cross)
+        case _ if unit in _BY_UNIT:
+            return _BY_UNIT[unit](value)
         case _:
-            return _number(value, unit)
+            return count(value) if isinstance(value, int) else f"{value:g}"
 
 
 _BY_UNIT: Mapping[Unit, Callable[[Any], str]] = {
@@ -107,12 +109,6 @@ _BY_UNIT: Mapping[Unit, Callable[[Any], str]] = {
     "intensity": intensity,
     "bits": bits,
 }
-
-
-def _number(value: float, unit: Unit) -> str:
-    if unit in _BY_UNIT:
-        return _BY_UNIT[unit](value)
-    return count(value) if isinstance(value, int) else f"{value:g}"
 
 
 def _prefixed(number: float, unit: str) -> str:

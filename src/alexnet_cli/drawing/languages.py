@@ -17,9 +17,9 @@ def dot(plan: Plan, *, dark: bool = False) -> str:
     page = DARK if dark else LIGHT
     dashed = "" if plan.recorded else ', style="dashed"'
 
-    def opened(number: int, frame: Frame, indent: str) -> Iterator[str]:
-        yield f"{indent}subgraph cluster_{number} {{"
-        yield f'{indent}  label={_dot_text(frame.title)}; color="{page.faint}"; style="rounded";'
+    def opened(number: int, frame: Frame) -> list[str]:
+        label = f'label={_dot_text(frame.title)}; color="{page.faint}"; style="rounded";'
+        return [f"subgraph cluster_{number} {{", f"  {label}"]
 
     lines = [
         f"digraph {_dot_text(visible(plan.model))} {{",
@@ -37,13 +37,9 @@ def mermaid(plan: Plan, *, dark: bool = False) -> str:
     """Return a flowchart: a node for each box, a subgraph for what repeats, a class for each family."""
     page = DARK if dark else LIGHT
     arrow = "-->" if plan.recorded else "-.->"
-
-    def opened(number: int, frame: Frame, indent: str) -> Iterator[str]:
-        yield f'{indent}subgraph f{number}["{_mermaid_text(frame.title)}"]'
-
     lines = [
         "flowchart TD",
-        *_nested(plan, opened, _mermaid_node, "end"),
+        *_nested(plan, lambda at, frame: [f'subgraph f{at}["{_mermaid_text(frame.title)}"]'], _mermaid_node, "end"),
         *(f"  n{source} {arrow} n{target}" for source, target in plan.edges),
         *(_mermaid_class(family, page) for family in sorted({node.family for node in plan.nodes})),
     ]
@@ -51,7 +47,7 @@ def mermaid(plan: Plan, *, dark: bool = False) -> str:
 
 
 def _nested(
-    plan: Plan, opened: Callable[[int, Frame, str], Iterator[str]], written: Callable[[int, Node], str], close: str
+    plan: Plan, opened: Callable[[int, Frame], list[str]], written: Callable[[int, Node], str], close: str
 ) -> Iterator[str]:
     """Write the nodes in order, those of a frame between the lines that open and close it."""
     open_frames: list[Frame] = []
@@ -59,7 +55,7 @@ def _nested(
     for number, node in enumerate(plan.nodes):
         for place, frame in enumerate(plan.frames):
             if frame.first == number:
-                yield from opened(place, frame, indent)
+                yield from (indent + line for line in opened(place, frame))
                 open_frames.append(frame)
                 indent += "  "
         yield f"{indent}{written(number, node)}"

@@ -6,7 +6,7 @@ https://github.com/google-ai-edge/model-explorer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -52,10 +52,10 @@ class Explored:
 
     def graph(self) -> dict[str, Any]:
         """Return a collection of one graph, which Model Explorer opens as a `.json` file."""
-        name = self._report.model.class_name
+        name, nodes = self._report.model.class_name, self._flow.nodes
         graph = {
             "id": name,
-            "nodes": [self._node(number, node) for number, node in enumerate(self._flow.nodes)],
+            "nodes": [self._node(*each) for each in zip(self._names, nodes, self._flow.predecessors(), strict=True)],
             "groupNodeAttributes": self._groups(),
         }
         return {"label": self._report.model.target, "graphs": [graph]}
@@ -82,9 +82,8 @@ class Explored:
         numbers = [number for number in found if isinstance(number, int)]
         return sum(numbers) if len(numbers) == len(columns) else None
 
-    def _node(self, number: int, node: FlowNode) -> dict[str, Any]:
+    def _node(self, name: str, node: FlowNode, sources: Sequence[int]) -> dict[str, Any]:
         row = self._row(node)
-        sources = self._predecessors[number]
         edges = [
             {"sourceNodeId": self._names[source], "sourceNodeOutputId": "0", "targetNodeInputId": str(place)}
             for place, source in enumerate(sources)
@@ -94,17 +93,13 @@ class Explored:
             for place, shape in enumerate(node.shapes)
         ]
         return {
-            "id": self._names[number],
+            "id": name,
             "label": row.type if row is not None else node.name or node.kind,
             "namespace": _group(row.path.rpartition(".")[0]) if row is not None else "",
             "attrs": [{"key": key, "value": value} for key, value in self._attributes(node, row)],
             "incomingEdges": edges,
             "outputsMetadata": outputs,
         }
-
-    @cached_property
-    def _predecessors(self) -> list[list[int]]:
-        return self._flow.predecessors()
 
     def _attributes(self, node: FlowNode, row: Layer | None) -> Iterator[tuple[str, str]]:
         if row is None:

@@ -14,7 +14,7 @@ from alexnet_cli.drawing.words import settle
 from alexnet_cli.errors import UsageError
 from alexnet_cli.report import Report
 
-AnyStyle = Literal["auto", "blocks", "graph", "bars"]
+AnyStyle = Literal["auto", Style]
 MOST = {"blocks": 24, "graph": 32, "bars": 60}
 """The most nodes of a figure; where a greater depth has more, a lesser one is drawn."""
 _LONG = MOST["blocks"] + 2  # with an input and an output

@@ -69,13 +69,7 @@ class Rails(Struct, frozen=True):
 def write(plan: Plan, style: Style) -> str:
     """Return lines of text, cut off at the width of the page."""
     lines = [line((clean(plan.model, style), BOLD), (f"  {plan.summary}", DIM)), []]
-    match plan.style:
-        case "blocks":
-            lines += _blocks(plan, style)
-        case "graph":
-            lines += _graph(plan, style)
-        case "bars":
-            lines += _bars(plan, style)
+    lines += {"blocks": _blocks, "graph": _graph, "bars": _bars}[plan.style](plan, style)
     return written((_cut(pieces, style) for pieces in lines), style)
 
 

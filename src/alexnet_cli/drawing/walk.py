@@ -7,6 +7,7 @@ and only adds up.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import msgspec
 from msgspec import Struct
@@ -17,15 +18,15 @@ from alexnet_cli.analyses.dataflow import dataflow, with_function_settings
 from alexnet_cli.analyses.flow import Flow, merge_small, without_batch
 from alexnet_cli.analyses.flow_repeats import fold_flow
 from alexnet_cli.analyses.flow_tree import Crossing, Group, crossings, flow_tree
-from alexnet_cli.drawing.content import Node, Plan
-from alexnet_cli.drawing.lanes import Tie, assign
+from alexnet_cli.drawing.content import Plan
+from alexnet_cli.drawing.lanes import Route, Tie, assign
 from alexnet_cli.drawing.words import MOST_PATHS, family_of, settle, span, times_of
 from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Layer, Report, siblings, subtree_ends
 
 SEVERAL, MOST_SIZES = 2, 8
 """How many outputs are counted, and the most sizes that are listed then."""
-ROUTES = ("direct", "source lane", "target lane", "track")
+ROUTES = get_args(Route)
 
 
 class Level(Struct, frozen=True):
@@ -153,23 +154,16 @@ class _Words:
         named = [node for node in inside if node.paths]
         name = visible(span(named[0].paths[0], named[-1].paths[0])) if named else ""
         size = next((node.size for node in reversed(inside) if node.size), "")
-        return Block(f"{units.count(_layers(inside))} layers", "group", _family(inside), name, size, times)
+        families = {node.family for node in inside if node.kind == "layer"}
+        family = families.pop() if len(families) == 1 else "other"
+        layers = sum(node.kind == "layer" for node in inside) or len(inside)
+        return Block(f"{units.count(layers)} layers", "group", family, name, size, times)
 
     def _alike(self, group: Group, rows: Sequence[int]) -> Iterator[int]:
         """Yield the rows that a block stands for: its own, and those of its copies."""
         yield from rows
         if group.frame is not None:
             yield from siblings(self.ends, group.frame.first_row, group.frame.last_row + 1)
-
-
-def _layers(nodes: Sequence[Node]) -> int:
-    return sum(node.kind == "layer" for node in nodes) or len(nodes)
-
-
-def _family(nodes: Sequence[Node]) -> str:
-    """Return the one family of several nodes, if they share one."""
-    families = {node.family for node in nodes if node.kind == "layer"}
-    return families.pop() if len(families) == 1 else "other"
 
 
 def _numbers(rows: Sequence[Layer]) -> tuple[str, str]:

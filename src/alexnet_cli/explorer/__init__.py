@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from alexnet_cli.errors import InternalError, UsageError
+from alexnet_cli.graphics.text import Style
 
 if TYPE_CHECKING:
     from alexnet_cli.answers.explore import Exploration
-    from alexnet_cli.graphics.text import Style
 
 
 def need_terminal() -> None:
@@ -39,13 +39,8 @@ def run(exploration: Exploration, style: Style | None = None) -> None:
     need_terminal()
     from alexnet_cli.explorer.app import Explorer
 
-    application = Explorer(exploration, style or _usual_style())
+    usual = Style(color=not os.environ.get("NO_COLOR"), unicode="utf" in (sys.stdout.encoding or "").lower())
+    application = Explorer(exploration, style or usual)
     application.run()
     if application.return_code:
         raise InternalError("explore failed; the traceback above says where", "please report it with the command line")
-
-
-def _usual_style() -> Style:
-    from alexnet_cli.graphics.text import Style
-
-    return Style(color=not os.environ.get("NO_COLOR"), unicode="utf" in (sys.stdout.encoding or "").lower())
