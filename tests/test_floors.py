@@ -20,7 +20,6 @@ BASE = {
     "stored",
     "wiring",
     "snapshot",
-    "source_text",
     "users_code",
     "rank",
     "report_checks",

@@ -1,7 +1,8 @@
-"""Which files are the user's own code: neither installed nor part of this program."""
+"""The user's own code: the files that are neither installed nor part of this program, and the text of a source file."""
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import sysconfig
@@ -9,6 +10,8 @@ import traceback
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+_DIGEST_BYTES = 20
 
 
 def users_frames(error: BaseException) -> str | None:
@@ -40,6 +43,26 @@ def _installed_folders() -> tuple[str, ...]:
 def is_ours(filename: str) -> bool:
     """Tell whether a file is part of this program."""
     return Path(filename).is_relative_to(Path(__file__).parent)
+
+
+def read_source(path: str) -> str | None:
+    """Return the text of a source file, or of a notebook's cell by its name; None if there is none."""
+    if not Path(path).is_file():
+        return "".join(linecache.getlines(path)) or None
+    import tokenize  # reads the encoding that a file declares
+
+    try:
+        with tokenize.open(path) as file:
+            return file.read()
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return None
+
+
+def digest_of(text: str) -> str:
+    """Return a hash of a source's text in hexadecimal."""
+    from hashlib import blake2b  # only where lines are noted
+
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def loaded_files() -> set[str]:

@@ -20,8 +20,7 @@ from alexnet_cli.report import Report
 from alexnet_cli.report_json import Envelope
 from alexnet_cli.session.how import training_step
 from alexnet_cli.session.session import Session, Variation
-from alexnet_cli.source_text import digest_of, read_source
-from alexnet_cli.users_code import is_users_file
+from alexnet_cli.users_code import digest_of, is_users_file, read_source
 from alexnet_cli.views.annotate import annotate_document, comment
 
 

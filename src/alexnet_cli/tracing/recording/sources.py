@@ -17,12 +17,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from alexnet_cli.source_text import digest_of, read_source
 from alexnet_cli.tape import Shape, Source, SourceCall, SourceFile, Spot, Step
 from alexnet_cli.torch_insides import DisableTorchFunction
 from alexnet_cli.tracing.recording.taping import TapeRecorder
 from alexnet_cli.tracing.recording.tensors import tensors_in
-from alexnet_cli.users_code import is_ours, is_users_file
+from alexnet_cli.users_code import digest_of, is_ours, is_users_file, read_source
 
 _COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 """Frames of their own before Python 3.12, a generator's always: their lines are the function's around."""
