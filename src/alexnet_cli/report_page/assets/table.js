@@ -10,7 +10,7 @@
   const [filter, choice, fold, unfold, inOrder, count] = ["filter", "choice", "fold", "unfold", "order", "count"].map(element);
   const levels = rows.map((row) => Number(row.dataset.level ?? 0));
   const isGroup = rows.map((row) => row.classList.contains("group"));
-  const words = rows.map((row) => `${row.cells[0].textContent} ${row.dataset.words ?? ""}`.toLowerCase());
+  const words = rows.map((row) => row.cells[0].textContent.toLowerCase());
   const parents = parentsOf(levels);
   const folded = new Set();
   let sorting = null; // { column, descending }

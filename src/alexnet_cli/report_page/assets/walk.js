@@ -174,9 +174,16 @@
     item.focus();
   }
 
+  /* Do what a key is for; with Alt, Ctrl or Cmd it is the browser's. */
+  function heed(event, acts) {
+    if (event.altKey || event.ctrlKey || event.metaKey || !acts[event.key]) return;
+    event.preventDefault();
+    acts[event.key]();
+  }
+
   function walk(event) {
     const item = event.target.closest(".block");
-    if (!item || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (!item) return;
     const id = Number(item.dataset.id);
     const acts = {
       ArrowDown: () => focus(item.nextSibling),
@@ -188,17 +195,11 @@
       Enter: () => press(id),
       " ": () => press(id),
     };
-    if (!acts[event.key]) return;
-    event.preventDefault();
-    acts[event.key]();
+    heed(event, acts);
   }
 
   function zoomByKey(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const acts = { "+": () => zoom(scale * 1.25), "=": () => zoom(scale * 1.25), "-": () => zoom(scale / 1.25), 0: home };
-    if (!acts[event.key]) return;
-    event.preventDefault();
-    acts[event.key]();
+    heed(event, { "+": () => zoom(scale * 1.25), "=": () => zoom(scale * 1.25), "-": () => zoom(scale / 1.25), 0: home });
   }
 
   /* Drag with the mouse; a finger scrolls by itself. */
