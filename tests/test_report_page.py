@@ -29,7 +29,7 @@ from alexnet_cli.report_page import layers as layer_table
 from alexnet_cli.report_page import material
 from alexnet_cli.report_page.bars import MOST_BARS, balance, receptive_field
 from alexnet_cli.report_page.charts import NARROW, WIDE, chart
-from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.report_page.material import Material
 from alexnet_cli.report_page.page import comparison_page, model_page
 from alexnet_cli.report_page.plots import memory
 from alexnet_cli.tracing.options import TrainingStep
@@ -170,7 +170,7 @@ def test_only_blocks_side_by_side_are_drawn_as_one():
 def test_sections_without_their_data_are_left_out(report):
     bare = structs_replace(report, tape=None)
     left_out = memory(Material(bare)), receptive_field(Material(bare))
-    assert all(isinstance(section, LeftOut) for section in left_out)
+    assert all(isinstance(section, str) for section in left_out)
     assert "no hardware was named" in model_page(Material(report))
 
 
@@ -226,9 +226,8 @@ def structs_replace(report, **changes):
 
 def test_a_model_that_cannot_be_trained_shows_the_memory_of_its_forward(report, alexnet):
     section = memory(Material(report, untrained="There is nothing to train."))
-    assert isinstance(section, Section)
-    assert section.content["what"] == "a forward"
-    assert section.content["note"] == "There is nothing to train."
+    assert section["what"] == "a forward"
+    assert section["note"] == "There is nothing to train."
     assert "There is nothing to train in this model" in alexnet("report", f"{MODELS}:Fixed", "-i", "4").out
 
 
@@ -251,7 +250,7 @@ def test_a_failed_forward_exits_4_and_is_reported(alexnet):
 
 
 def test_charts_hold_the_paths_of_their_layers(report):
-    chart = balance(Material(report)).content["second"]
+    chart = balance(Material(report))["second"]
     weighing = {f"architecture.{number}" for number in (0, 3, 6, 8, 10, 14, 16, 18)}
     for drawing in (chart.wide, chart.narrow):
         assert set(re.findall(r'data-path="([^"]*)"', drawing)) == weighing
@@ -266,7 +265,7 @@ def test_charts_hold_the_paths_of_their_layers(report):
 
 def test_many_layers_are_summed_into_modules():
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
-    content = balance(Material(tower)).content
+    content = balance(Material(tower))
     assert content["title"] == "By module"
     paths = {f"blocks.{number}" for number in range(12)} | {"tokens", "head"}
     assert set(re.findall(r'data-path="([^"]*)"', content["second"].wide)) == paths
@@ -276,7 +275,7 @@ def test_many_layers_are_summed_into_modules():
 
 def test_only_the_largest_of_many_layers_outside_modules_are_shown():
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
-    content = balance(Material(unlike)).content
+    content = balance(Material(unlike))
     largest = {str(place) for place in range(2000 - MOST_BARS, 2000)}  # each is larger than the one before
     assert set(re.findall(r'data-path="([^"]*)"', content["second"].wide)) == largest
     assert "1,976 others" in content["second"].wide
@@ -345,9 +344,9 @@ def test_bars_and_their_texts_stay_in_the_chart(width):
 
 
 def test_short_tables_start_unfolded_and_long_ones_folded(report):
-    assert layer_table.layers(Material(report)).content["open_level"] is None
+    assert layer_table.layers(Material(report))["open_level"] is None
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
-    content = layer_table.layers(Material(tower)).content
+    content = layer_table.layers(Material(tower))
     assert content["open_level"] == 1
     assert sum(row.level <= 1 for row in content["rows"]) <= layer_table.OPEN_ROWS
 
@@ -355,7 +354,7 @@ def test_short_tables_start_unfolded_and_long_ones_folded(report):
 def test_equal_rows_are_folded_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 60)
     tower = trace_target(f"{MODELS}:Tower", inputs=_inputs("8:int64"))
-    content = layer_table.layers(Material(tower)).content
+    content = layer_table.layers(Material(tower))
     assert len(content["rows"]) < 60
     assert "Block ×12 identical" in [row.name for row in content["rows"]]
     assert "share one row" in content["note"]
@@ -365,7 +364,7 @@ def test_equal_rows_are_folded_if_there_are_too_many(monkeypatch):
 def test_unequal_rows_are_cut_to_the_largest_if_there_are_too_many(monkeypatch):
     monkeypatch.setattr(layer_table, "MOST_ROWS", 50)
     unlike = trace_target(f"{MODELS}:unlike", inputs=_inputs("8"))
-    content = layer_table.layers(Material(unlike)).content
+    content = layer_table.layers(Material(unlike))
     assert [row.path for row in content["rows"]] == ["", *(str(place) for place in range(1951, 2000))]
     assert "these 50 have the most" in content["note"]
 

@@ -10,24 +10,24 @@ from alexnet_cli.analyses.shares import by_type, family_held, fold, fraction
 from alexnet_cli.graphics.bar_chart import BarRow, Panel
 from alexnet_cli.report import Layer, Report
 from alexnet_cli.report_page.charts import Chart, bars
-from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.parts import NEVER_CALLED, layer_name, never_called
 
 MOST_BARS, MOST_FIELDS = 24, 32
 
 
-def balance(material: Material) -> Section | LeftOut:
+def balance(material: Material) -> Content:
     """Return who holds the parameters and who does the work, by type and by layer."""
-    title, report = "Parameters against MACs", material.report
+    report = material.report
     if not _bearing(report):
-        return LeftOut(title, "no layer has parameters or counted MACs")
+        return "no layer has parameters or counted MACs"
     types = [_row(report, t.type, t.family, "", t.params, t.macs) for t in by_type(report) if t.params or t.macs]
     rows, grouped, note = _chosen(report)
     idle = never_called(report)
     others = [_row(report, NEVER_CALLED, "other", "", idle, None if report.totals.macs is None else 0)] if idle else []
     first = _chart([*types[:MOST_BARS], *others], report, "By type")
     second = _chart([*rows, *others], report, grouped)
-    return Section("balance", title, {"by_type": first, "title": grouped, "second": second, "note": note})
+    return {"by_type": first, "title": grouped, "second": second, "note": note}
 
 
 def _bearing(report: Report) -> list[Layer]:
@@ -87,27 +87,26 @@ def _chart(rows: Sequence[BarRow], report: Report, title: str) -> Chart:
     return bars(f"{' and '.join(panel.title for panel in panels)}, {title.lower()}: {said}", rows, panels)
 
 
-def receptive_field(material: Material) -> Section | LeftOut:
+def receptive_field(material: Material) -> Content:
     """Return how the receptive field grows from layer to layer."""
-    title, known = "Receptive field", material.fields
+    known = material.fields
     if isinstance(known, str):
-        return LeftOut(title, known)
+        return known
     grown = _grown(known)
     if not grown:
-        return LeftOut(title, "no layer sees more than one place of the input")
+        return "no layer sees more than one place of the input"
     last = len(grown) - 1  # too many are spread evenly, including the first and the last
     spread = (round(place * last / (MOST_FIELDS - 1)) for place in range(MOST_FIELDS))
     shown = grown if last < MOST_FIELDS else [grown[place] for place in spread]
     rows = [_field(item, known.input_sizes, material.report) for item in shown]
     said = "; ".join(f"{row.label} {row.texts[0]}" for row in rows[:8])
     panel = Panel("Places along an axis (dashed: all)", float(max(known.input_sizes)))
-    content = {
+    return {
         "chart": bars(f"Receptive field by layer: {said}", rows, [panel]),
         "input_sizes": known.input_sizes,
         "bounds": any(item.status == "upper_bound" for item in shown),
         "note": "" if shown == grown else f"{len(shown)} of the {len(grown):,} layers at which it grows.",
     }
-    return Section("receptive-field", title, content)
 
 
 def _grown(known: ReceptiveFields) -> list[LayerField]:

@@ -17,13 +17,12 @@ from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import bars
 from alexnet_cli.report_page.layers import MOST_ROWS
-from alexnet_cli.report_page.material import LeftOut, Section
+from alexnet_cli.report_page.material import Content
 from alexnet_cli.report_page.overview import LANGUAGE, figure_of
 from alexnet_cli.views.compare import compare_document, label
 from alexnet_cli.views.explain import tell
 
 MOST_TYPES = 12
-TYPES = "Parameters and MACs by type"
 _COLOURS = ("conv", "linear", "norm", "attention", "embedding", "recurrent", "pool", "softmax")
 
 
@@ -43,22 +42,21 @@ class Sides:
         self.colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(reports))]
 
 
-def models(sides: Sides) -> Section:
+def models(sides: Sides) -> Content:
     """Return which models are compared, with their totals side by side."""
     shown = list(zip(sides.names, sides.reports, sides.colours, strict=True))
-    content = {"sides": shown, "totals": _table(sides.document, "totals"), "notes": sides.notes[1:]}
-    return Section("models", "Models", content)
+    return {"sides": shown, "totals": _table(sides.document, "totals"), "notes": sides.notes[1:]}
 
 
-def figures(sides: Sides) -> Section | LeftOut:
+def figures(sides: Sides) -> Content:
     """Return the figure of each model, or why it has none."""
     drawn = [figure_of(report) for report in sides.reports]
     if all(isinstance(one, str) for one in drawn):
-        return LeftOut("Figures", str(drawn[0]))
-    return Section("figures", "Figures", {"figures": list(zip(sides.names, drawn, strict=True))})
+        return str(drawn[0])
+    return {"figures": list(zip(sides.names, drawn, strict=True))}
 
 
-def types(sides: Sides) -> Section | LeftOut:
+def types(sides: Sides) -> Content:
     """Return the share of parameters and MACs of each layer type, in each model."""
     shares = [{item.type: item for item in by_type(report)} for report in sides.reports]
     names = sorted(
@@ -69,7 +67,7 @@ def types(sides: Sides) -> Section | LeftOut:
         ),
     )
     if not names:
-        return LeftOut(TYPES, "no layer has parameters or counted MACs")
+        return "no layer has parameters or counted MACs"
     panels = [Panel("Parameters")]
     if all(report.run is not None for report in sides.reports):
         panels.append(Panel("MACs"))
@@ -80,33 +78,31 @@ def types(sides: Sides) -> Section | LeftOut:
     ]
     text = f"{' and '.join(panel.title for panel in panels)} by layer type of {len(shares)} models"
     left_out = len(names) - MOST_TYPES
-    content = {
+    return {
         "chart": bars(text, rows, panels),
         "legend": list(zip(sides.names, sides.colours, strict=True)),
         "note": f"The {MOST_TYPES} largest types; the other {left_out} have little." if left_out > 0 else "",
     }
-    return Section("types", TYPES, content)
 
 
-def lined_up(sides: Sides) -> Section:
+def lined_up(sides: Sides) -> Content:
     """Return the layers of all models, aligned, each with its differences."""
     shown, note = _limited(sides.comparison)
     table = _table(sides.document if shown is sides.comparison else compare_document(shown), "layers")
     found = {layer.change for layer in shown.layers}
-    content = {
+    return {
         "columns": table.columns,
         "rows": [(row, it.change, _lines_up(it)) for row, it in zip(table.rows, shown.layers, strict=True)],
         "changes": [change for change in ("changed", "added", "removed", "same") if change in found],
         "note": note,
     }
-    return Section("lined-up", "Layers", content)
 
 
-def verdicts(sides: Sides) -> Section:
+def verdicts(sides: Sides) -> Content:
     """Return the verdict on each claim, model beside model."""
     told = [tell(findings(report), LANGUAGE) for report in sides.reports]
     claims = [each for each in zip(*told, strict=True) if any(is_shown(it.code, it.verdict) for it in each)]
-    return Section("verdicts", "Findings", {"names": sides.names, "claims": claims})
+    return {"names": sides.names, "claims": claims}
 
 
 def _table(document: Document, name: str) -> Table:

@@ -16,7 +16,7 @@ from alexnet_cli.analyses.repeats import FoldedRow, fold_repeats
 from alexnet_cli.analyses.shares import family_held, fold, fraction
 from alexnet_cli.document import Role, Unit, Value
 from alexnet_cli.report import Report, subtree_ends
-from alexnet_cli.report_page.material import Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.parts import hidden_rows, layer_name
 
 MOST_ROWS = 2_400
@@ -73,7 +73,7 @@ class Extra(Struct, frozen=True):
     missing: Cell
 
 
-def layers(material: Material) -> Section:
+def layers(material: Material) -> Content:
     """Return the layer table."""
     report = material.report
     shown, note = _limited(report)
@@ -89,14 +89,13 @@ def layers(material: Material) -> Section:
     for position, row in enumerate(shown):
         rows += _rows(row, report, extras, group=ends[position] > position + 1)
     rows += _failed(report, len(headings))
-    content = {
+    return {
         "headings": headings,
         "rows": rows,
         "families": sorted({row.family for row in rows if row.role != "group"}),
         "open_level": _open_level(rows),
         "note": note,
     }
-    return Section("layers", "Layers", content)
 
 
 def _rows(row: FoldedRow, report: Report, extras: Sequence[Extra], *, group: bool) -> Iterator[TableRow]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from alexnet_cli import units
 from alexnet_cli.document import Bar, Bars, Part
-from alexnet_cli.report_page.material import Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.layouts import falling, memory_bars, name_of, ranked
 from alexnet_cli.views.shard import BOUND, lane_bars
 
 
-def many_gpus(material: Material) -> Section | None:
+def many_gpus(material: Material) -> Content | None:
     """Return how the layouts of a number of GPUs compare; None if they were not asked for."""
     found = material.layouts
     if found is None:
@@ -18,7 +18,7 @@ def many_gpus(material: Material) -> Section | None:
     fitting = [each for each in tried if each.fits]
     held = memory_bars(tried, hardware)
     lanes = None if found.floors is None else lane_bars(found.floors)
-    content = {
+    return {
         "gpus": found.searched.gpus,
         "hardware": hardware,
         "checkpoint": found.searched.checkpoint,
@@ -33,7 +33,6 @@ def many_gpus(material: Material) -> Section | None:
         "falling": falling(tried) if len(fitting) < len(tried) else None,
         "lanes": () if lanes is None else lanes.bars,
     }
-    return Section("many-gpus", "Many GPUs", content)
 
 
 def _said(bar: Bar, capacity: int | None) -> str:

@@ -106,16 +106,5 @@ class Material:
         return "the input has no axis of space or time"
 
 
-class Section(Struct, frozen=True):
-    """A section: `name` is its id in the page and selects its part of the template, which finds `content` as `it`."""
-
-    name: str
-    title: str
-    content: dict[str, Any]
-
-
-class LeftOut(Struct, frozen=True):
-    """A section that cannot be shown; `why` continues after the title: "it was not run"."""
-
-    title: str
-    why: str
+Content = dict[str, Any] | str
+"""What the template of a section finds as `it`; or why it cannot be shown, said after its title: "it was not run"."""

@@ -18,7 +18,7 @@ from alexnet_cli.errors import UsageError
 from alexnet_cli.messages import say
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart
-from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.explain import tell
 from alexnet_cli.views.parts import facts_of, notes, split
 
@@ -36,11 +36,11 @@ class Number(Struct, frozen=True):
     note: str = ""
 
 
-def overview(material: Material) -> Section:
+def overview(material: Material) -> Content:
     """Return what the model is and how it was traced."""
     report = material.report
     bars = split(report) if report.error is None else None
-    return Section("overview", "Overview", {"facts": facts_of(report).facts, "split": bars, "notes": notes(report)})
+    return {"facts": facts_of(report).facts, "split": bars, "notes": notes(report)}
 
 
 def headline(report: Report) -> tuple[Number, ...]:
@@ -64,15 +64,14 @@ def _number(label: str, value: int | None, note: str) -> Number:
     return Number(label, short, full if full != short else "", note)
 
 
-def figure(material: Material) -> Section | LeftOut:
+def figure(material: Material) -> Content:
     """Return the figure of the architecture, as it is drawn and to walk in."""
     try:
         drawn, blocks = plan(material.report), encoded(walk(material.report))
     except UsageError as error:
-        return LeftOut("Figure", error.message)
+        return error.message
     first = "live" if drawn.style == "graph" else "drawn"
-    content = {"figure": _at_both_widths(drawn), "blocks": Markup(blocks), "first": first}  # noqa: S704 - it has no markup
-    return Section("figure", "Figure", content)
+    return {"figure": _at_both_widths(drawn), "blocks": Markup(blocks), "first": first}  # noqa: S704 - it has no markup
 
 
 def figure_of(report: Report) -> Chart | str:
@@ -87,13 +86,13 @@ def _at_both_widths(drawn: Plan) -> Chart:
     return Chart(*(Markup(drawing.svg(drawn, width=width)) for width in (WIDE, NARROW)))  # noqa: S704 - it escapes
 
 
-def findings(material: Material) -> Section:
+def findings(material: Material) -> Content:
     """Return the claims with their evidence, and how many have which verdict."""
     found = check(material.report, changes=material.changes)
     told = tell([it for it in found if is_shown(it.code, it.verdict)], LANGUAGE)
     counts = Counter(item.verdict for item in told)
     said = [f"{say_verdict(verdict)} {counts[verdict]}" for verdict in MARKS if counts[verdict]]
-    return Section("findings", "Findings", {"claims": told, "counts": ", ".join(said)})
+    return {"claims": told, "counts": ", ".join(said)}
 
 
 def say_verdict(verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ from alexnet_cli.graphics.plot_svg import draw
 from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.charts import Chart, chart
-from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.cost import roofline_plot
 from alexnet_cli.views.memory import NAMES, timeline_plot, where
 from alexnet_cli.views.parts import layer_name
@@ -28,21 +28,20 @@ MOST_BANDS = 300
 T = TypeVar("T")
 
 
-def memory(material: Material) -> Section | LeftOut:
+def memory(material: Material) -> Content:
     """Return the memory of a training step, or of the forward."""
-    title = "Memory over the step"
     report = material.report
     if material.not_run:
-        return LeftOut(title, material.not_run)
+        return material.not_run
     if report.tape is None:
-        return LeftOut(title, "its operators were not recorded")
+        return "its operators were not recorded"
     held = analysis.memory(report, material.training, material.recipe)
     if len(held.timeline) == 1:
-        return LeftOut(title, "no operator ran")
+        return "no operator ran"
     what = "a forward" if held.training is None else f"a training step ({material.recipe.optimizer})"
     peak = analysis.peak_of(held.timeline)
     plot = timeline_plot(held.timeline, "")
-    content = {
+    return {
         "what": what,
         "chart": _chart(report, plot, held.timeline, what),
         "peak": peak,
@@ -51,7 +50,6 @@ def memory(material: Material) -> Section | LeftOut:
         "saved_bytes": held.training.saved_activation_bytes if held.training else None,
         "note": "" if held.training else material.untrained,
     }
-    return Section("memory", title, content)
 
 
 def _chart(report: Report, plot: Plot, moments: tuple[Moment, ...], what: str) -> Chart:
@@ -97,23 +95,21 @@ def _held(plot: Plot, peak: Peak) -> list[Part]:
     return [Part(it.label, held, fraction(held, peak.bytes), it.family) for it, held in parts if held is not None]
 
 
-def roofline(material: Material) -> Section | LeftOut:
+def roofline(material: Material) -> Content:
     """Return the roofline, if there is hardware to compare with."""
-    title, roof = "Roofline", material.roof
+    roof, found = material.roof, material.cost
     if roof is None:
-        return LeftOut(title, "no hardware was named: --gpu NAME draws it")
-    found = material.cost
+        return "no hardware was named: --gpu NAME draws it"
     if isinstance(found, str):
-        return LeftOut(title, found)
+        return found
     plot = roofline_plot([found], roof)
     if plot is None:
-        return LeftOut(title, f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak")
+        return f"no layer has known FLOPs in a dtype for which the {roof.hardware.name} has a peak"
     report, points = material.report, {layer.path: _sentence(layer, material.report) for layer in found.layers}
     label = f"Roofline of {report.model.class_name} on the {roof.hardware.name}"
     drawn = chart(label, lambda width: draw(plot, width, Style(), layers=points, measure=in_page))
     missing = [dtype for dtype in found.totals.dtypes if roof.peak(dtype) is None]
-    content = {"chart": drawn, "totals": found.totals, "hardware": roof.hardware, "without_peak": missing}
-    return Section("roofline", title, content)
+    return {"chart": drawn, "totals": found.totals, "hardware": roof.hardware, "without_peak": missing}
 
 
 def _sentence(layer: LayerCost, report: Report) -> str:

@@ -16,7 +16,7 @@ from alexnet_cli.drawing.words import MOST_PATHS
 from alexnet_cli.graphics.code import Span, coloured
 from alexnet_cli.graphics.text import visible
 from alexnet_cli.report import GRAPH, Report, subtree_ends
-from alexnet_cli.report_page.material import LeftOut, Material, Section
+from alexnet_cli.report_page.material import Content, Material
 from alexnet_cli.views.annotate import changed_notes, listing, rules, sums
 
 _BREAK = re.compile(r"[(.\[](?=\S|$)")
@@ -42,20 +42,19 @@ class Listing(Struct, frozen=True):
     lines: tuple[Line, ...]
 
 
-def source(material: Material) -> Section | LeftOut:
+def source(material: Material) -> Content:
     """Return the source with what its lines did, or why there is none."""
-    title, known = "Source", material.lines
+    known = material.lines
     if known is None:
-        return LeftOut(title, _why_not(material.report))
+        return _why_not(material.report)
     if not known.found.files:
-        return LeftOut(title, "no line of your own code ran: the model is made of installed modules alone")
+        return "no line of your own code ran: the model is made of installed modules alone"
     called = _called(material.report)
-    content = {
+    return {
         "listings": [_listing(file, known.texts.get(file.path), called) for file in known.found.files],
         "sums": sums(known.found, material.roof).facts,
         "notes": [*changed_notes(known.found, known.texts), *rules(known.found)],
     }
-    return Section("source", title, content)
 
 
 def _why_not(report: Report) -> str:

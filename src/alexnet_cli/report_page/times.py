@@ -13,19 +13,19 @@ from alexnet_cli.graphics.text import Style
 from alexnet_cli.report import Report
 from alexnet_cli.report_page.bars import MOST_BARS
 from alexnet_cli.report_page.charts import Chart, bars, chart
-from alexnet_cli.report_page.material import LeftOut, Material, Measured, Section
+from alexnet_cli.report_page.material import Content, Material, Measured
 from alexnet_cli.views.parts import layer_name
 from alexnet_cli.views.profile import measured_roofline, profile_notes, times
 
 MOST_LANES = 8
 
 
-def measured(material: Material) -> Section | LeftOut:
+def measured(material: Material) -> Content:
     """Return how long each layer took, if the run was timed."""
-    title, found = "Measured times", material.measured
+    found = material.measured
     if found is None:
-        return LeftOut(title, material.not_run or "no run was timed: --profile does that")
-    content = {
+        return material.not_run or "no run was timed: --profile does that"
+    return {
         "profile": found.profile,
         "roof": found.roof,
         "by_layer": _by_layer(found),
@@ -34,7 +34,6 @@ def measured(material: Material) -> Section | LeftOut:
         "said": _said(found),
         "notes": profile_notes(found.profile, found.roof),
     }
-    return Section("measured", title, content)
 
 
 def _said(found: Measured) -> str:
