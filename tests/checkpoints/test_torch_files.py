@@ -17,6 +17,7 @@ from torch import nn
 
 from alexnet_cli import torch_insides
 from alexnet_cli.errors import TargetError
+from alexnet_cli.targets.checkpoint.contents import damage
 from alexnet_cli.targets.resolve import resolve
 
 TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
@@ -324,3 +325,9 @@ def test_changed_files_are_read_or_refused(save, tmp_path, monkeypatch):
             read += 1
     assert 0 < read < rounds(300)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_damage_that_says_nothing_is_named_by_its_type(tmp_path):
+    with pytest.raises(TargetError, match=r"its pickle is damaged \(AssertionError\)"):
+        with damage(tmp_path / "net.pt", "its pickle is damaged"):
+            raise AssertionError

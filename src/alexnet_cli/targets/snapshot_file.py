@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from alexnet_cli.errors import TargetError
+from alexnet_cli.errors import TargetError, first_line
 from alexnet_cli.snapshot import Block, Event, Frame, Frames, Segment, Snapshot
 from alexnet_cli.targets.checkpoint.contents import damaged, opened
 from alexnet_cli.targets.checkpoint.plain_pickle import read_plain
@@ -37,7 +37,7 @@ def read_snapshot(path: Path) -> Snapshot:
     try:
         return _Reader().snapshot(found)
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"it is no snapshot that torch writes ({error})", _KIND) from error
+        raise damaged(path, f"it is no snapshot that torch writes ({first_line(error)})", _KIND) from error
 
 
 class _Reader:

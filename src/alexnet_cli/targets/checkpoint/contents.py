@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from msgspec import Struct
 
-from alexnet_cli.errors import AlexnetError, TargetError
+from alexnet_cli.errors import AlexnetError, TargetError, first_line
 from alexnet_cli.tape import Shape
 
 LARGEST = 2**63 - 1
@@ -79,7 +79,7 @@ def damage(path: Path, what: str, kind: str = "checkpoint") -> Iterator[None]:
     except AlexnetError:
         raise
     except Exception as error:
-        raise damaged(path, f"{what} ({error})", kind) from error
+        raise damaged(path, f"{what} ({first_line(error)})", kind) from error
 
 
 def python_objects(path: Path, names: object, hint: str) -> TargetError:
