@@ -28,7 +28,7 @@ from alexnet_cli.models.alexnet import AlexNet
 
 ROUNDS = runs(9)
 """How often the program and torch.profiler measure in turns."""
-SECONDS = 0.4
+SECONDS = 2.0
 """How long the program measures in one round."""
 _RUNS = 5
 """How many runs torch.profiler watches in one round."""

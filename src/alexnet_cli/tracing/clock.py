@@ -29,6 +29,8 @@ LEAST_RUNS, MOST_RUNS = 5, 200
 """How often a run is repeated, as it is and under the profiler each."""
 _ENOUGH = 20
 """From how many runs on it is asked whether they vary little."""
+_LEAST_S = 1.0
+"""Nor is it asked before so long: what else a machine does comes and goes within a second."""
 _LITTLE = 0.02
 """The middle half of all runs within this fraction of their median is little."""
 _AT_ONCE_S = 0.2
@@ -168,7 +170,11 @@ class _Replayed:
 def _is_enough(whole: list[float], spent: float, budget: float) -> bool:
     if len(whole) < LEAST_RUNS:
         return False
-    return len(whole) >= MOST_RUNS or spent >= budget or (len(whole) >= _ENOUGH and _varies_little(whole))
+    return (
+        len(whole) >= MOST_RUNS
+        or spent >= budget
+        or (len(whole) >= _ENOUGH and spent >= _LEAST_S and _varies_little(whole))
+    )
 
 
 def _varies_little(whole: list[float]) -> bool:
