@@ -328,6 +328,6 @@ def test_changed_files_are_read_or_refused(save, tmp_path, monkeypatch):
 
 
 def test_damage_that_says_nothing_is_named_by_its_type(tmp_path):
-    with pytest.raises(TargetError, match=r"its pickle is damaged \(AssertionError\)"):
-        with damage(tmp_path / "net.pt", "its pickle is damaged"):
-            raise AssertionError
+    named = pytest.raises(TargetError, match=r"its pickle is damaged \(AssertionError\)")
+    with named, damage(tmp_path / "net.pt", "its pickle is damaged"):
+        raise AssertionError
