@@ -139,6 +139,8 @@ def test_an_example_runs(alexnet, workplace, monkeypatch, line):
     monkeypatch.setitem(calibrate._FOOTPRINTS, "cpu", (2**14,))
     if ("-o" in line.split() and re.search(r"\.(png|pdf)\b", line)) and find_spec("vl_convert") is None:
         pytest.skip("needs vl-convert-python")
+    if "--compile" in line and not any(map(shutil.which, ("g++", "clang++"))):
+        pytest.skip("torch compiles with a C++ compiler, and there is none")
     if line.startswith("alexnet shard "):
         (skip_without_pipelines if " --pp " in line else skip_without_collectives)()
     files = [

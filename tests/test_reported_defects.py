@@ -146,7 +146,7 @@ def test_a_target_with_a_name_that_is_too_long(alexnet, command, suffix):
     answer = alexnet(command, target, *(["alexnet"] if command == "compare" else []))
     assert answer.code in (2, 3)
     assert "cannot write" not in answer.err
-    assert target in answer.err
+    assert target.removesuffix(":Net") in answer.err  # which Python 3.14 calls not found, as other files
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_an_exported_program_runs_as_it_was_made(alexnet, file):
         ("LooksUpMetadata", 4, "raised KeyError: 'metadata'"),
         ("ByAnyName", 2, "none that fits was found\nhint: forward takes (**named)"),
         ("TrainRaises", 3, "cannot be inspected: ValueError: always in training"),
-        ("Unhashable", 3, "cannot be inspected: TypeError: unhashable type"),
+        ("Unhashable", 3, "unhashable type"),  # which Python 3.14 says in a longer sentence
         ("locked", 3, "name a class or a function that builds it"),
     ],
 )

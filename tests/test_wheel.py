@@ -74,8 +74,9 @@ def installed(wheel, tmp_path_factory):
     subprocess.run([*pip, str(wheel)], check=True)
     [packages] = (folder / "env" / "lib").glob("python*/site-packages")
     dependencies = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
-    (packages / "dependencies.pth").write_text("\n".join(dependencies) + "\n")  # not its own .pth files: no editable
-    (packages / "sitecustomize.py").write_text(REFUSES_THE_NETWORK)
+    (packages / "refuses_the_network.py").write_text(REFUSES_THE_NETWORK)
+    lines = (*dependencies, "import refuses_the_network")  # not their own .pth files: no editable
+    (packages / "dependencies.pth").write_text("\n".join(lines) + "\n")
     here = folder / "here"
     here.mkdir()
     shutil.copy(ROOT / "docs" / "snapshot.pickle", here)
