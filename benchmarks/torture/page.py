@@ -33,7 +33,8 @@ MACHINES = """Not drawn, but tests that CI runs (`tests/test_foreign_machines.py
 UTF-16, byte order marks and CRLF, 20 columns, `TERM=dumb`, no environment, no docstrings, every warning an error, the
 package in a zip file, paths of blanks, scripts, emoji and 400 characters, and a process without what Windows lacks,
 which refuses names and replacements as Windows does. By Python 3.10, 3.12, 3.13 and 3.14 they were run without torch
-(`make pythons`), and by 3.14 with torch 2.13 the whole suite; all else by 3.11 on Linux. Windows and macOS have only been read for, not run."""
+(`make pythons`), and by 3.14 with torch 2.13 the whole suite; all else by 3.11 on Linux.
+Windows and macOS have only been read for, not run."""
 KINDS = {
     "SIGINT": "SIGINT at a random moment of a run with `-o`",
     "SIGTERM": "SIGTERM at a random moment of a run with `-o`",
