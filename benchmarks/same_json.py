@@ -6,7 +6,7 @@ Each checkout's `src/` runs every command line in one process of its own, throug
 scratch folder with the same files: the models of OLD_CHECKOUT's `tests/` and `docs/`, reports that it saved, and
 checkpoints. Exit codes, stdout, and whether stderr is empty must be equal. Of stdout, these are masked:
 
-- `generator.version`;
+- `generator.version`, and the scratch folder in the lines of models;
 - texts for people: the values of `message`, `hint`, `claim`, `text`, `description`, `title`, `detail`, if strings;
 - what was measured on the CPU: `run.measured.seconds` and `.peak_allocated_bytes`;
 - keys that are meant to be new, listed in `ADDED`.
@@ -555,6 +555,7 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
 _TEXT = re.compile(r'^( *"(?:message|hint|claim|text|description|title|detail)": )".*"(,?)$')
 _VERSION = re.compile(r'^(    "version": )".*"(,?)$')
 _MEASURED = re.compile(r'^(      "(?:seconds|peak_allocated_bytes)": )[0-9.e+-]+(,?)$')
+_FOLDER = re.compile(r"/[^\s\":]*/same-json-\w+/(?:old|new)/")
 _NEW_KEY = re.compile(rf'^( *)"(?:{"|".join(ADDED)})"(?:: (.*))?$')
 
 
@@ -576,6 +577,7 @@ def masked(text: str) -> list[str]:
             kept[-1] = kept[-1][:-1]  # what was left out stood last
         masked_line = _TEXT.sub(r'\1"…"\2', line)
         masked_line = _VERSION.sub(r'\1"…"\2', masked_line)
+        masked_line = _FOLDER.sub("", masked_line)
         kept.append(_MEASURED.sub(r"\1…\2", masked_line))
     return kept
 
