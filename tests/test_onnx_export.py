@@ -211,6 +211,15 @@ class NoSuchOperator(nn.Module):
         return torch.linalg.eigvals(x)
 
 
+def test_an_earlier_file_of_another_format_is_not_read_as_onnx(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr("alexnet_cli.targets.onnx.read.read_model", pytest.fail)
+    file = tmp_path / "net.pt2"
+    file.write_bytes(b"what was there before")
+    inspect(nn.Linear(4, 5), torch.zeros(2, 4)).export(file)
+    assert file.read_bytes()[:2] == b"PK"
+
+
 def test_an_operator_that_onnx_does_not_have(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"before")
     with pytest.raises(AlexnetError) as failed:

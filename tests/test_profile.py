@@ -28,7 +28,7 @@ from alexnet_cli.session.machine import better
 from alexnet_cli.session.session import Named, Session
 from alexnet_cli.tape import Operation, Tape
 from alexnet_cli.timing import Allocated, Bandwidth, Calibration, Captured, Compiled, Pass, Passes
-from alexnet_cli.tracing import calibrate, compiling, events
+from alexnet_cli.tracing import calibrate, clock, compiling, events
 from alexnet_cli.tracing.compiling import captured
 from alexnet_cli.tracing.options import TrainingStep
 from alexnet_cli.views.profile import profile_document
@@ -581,3 +581,11 @@ def test_on_a_gpu(net):
     found = inspect(net, input_size=4, device="cuda").profile(seconds=0.2)
     assert found.threads is None
     assert all(layer.launched for layer in found.layers if layer.type == "Linear")
+
+
+@pytest.mark.parametrize(
+    ("runs", "seconds", "enough"),
+    [(4, 6.0, False), (5, 5.0, True), (20, 0.1, False), (20, 1.0, True), (19, 1.0, False), (200, 0.1, True)],
+)
+def test_runs_that_are_alike_are_steady_after_a_second(runs, seconds, enough):
+    assert clock._is_enough([0.001] * runs, seconds, 5.0) is enough

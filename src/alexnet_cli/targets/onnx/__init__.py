@@ -14,11 +14,11 @@ WRITTEN_BY = "alexnet-cli"
 
 def weights_beside(path: Path) -> Path | None:
     """Return the file with the weights of an ONNX file, if `export` wrote both; no other file is its."""
-    from alexnet_cli.targets.onnx.read import graphs_in, read_model  # only where an ONNX file is written
-
     place = Path(os.path.realpath(path))
-    if not place.is_file():
+    if path.suffix != SUFFIX or not place.is_file():
         return None
+    from alexnet_cli.targets.onnx.read import graphs_in, read_model  # only where an ONNX file is replaced
+
     try:
         model = read_model(place)
     except TargetError:
