@@ -341,9 +341,6 @@ def test_the_colours_are_those_of_the_tables():
     assert all(of_bar(family).color == hue for family, hue in HUES.items())
 
 
-@pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="its sums of floats lose less, so that some coordinates end in another digit"
-)
 @pytest.mark.parametrize("path", refresh.FIGURES, ids=lambda path: path.name)
 def test_the_figures_of_the_readme_are_current(path):
     assert refresh.figure(path) == path.read_text(encoding="utf-8"), "run `make docs`"

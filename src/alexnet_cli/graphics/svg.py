@@ -27,8 +27,11 @@ class Drawing(Struct, frozen=True):
 
 
 def number(value: float) -> str:
-    """Write a coordinate, to a hundredth of a pixel."""
-    return f"{round(value, 2) + 0.0:.10g}"
+    """Write a coordinate, to a hundredth of a pixel.
+
+    Python 3.12 adds up floats more exactly, so the last digits are left out first: else halves would go either way.
+    """
+    return f"{round(round(value, 6), 2) + 0.0:.10g}"
 
 
 def element(name: str, *children: str, **attributes: str | float | None) -> str:
